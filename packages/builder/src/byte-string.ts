@@ -6,12 +6,12 @@ export type ByteString = string
 
 /** UTF-8 text to a byte string. */
 export function toByteString(text: string): ByteString {
-  return isAscii(text) ? text : Buffer.from(text, 'utf8').latin1Slice()
+  return isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
 }
 
 /** A byte string to text for people; bytes that are not UTF-8 become U+FFFD. */
 export function fromByteString(bytes: ByteString): string {
-  return isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').utf8Slice()
+  return isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
 /** A byte string as a path for `node:fs`. */

@@ -1,0 +1,2 @@
+/** Name of the command, in usage lines and hints. */
+export const commandName = 'tsbuild'
