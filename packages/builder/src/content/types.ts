@@ -1,0 +1,191 @@
+import type { Digest, DiffID } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/types.ts'
+import type { LayerTable } from '../layer/types.ts'
+
+/**
+ * The store on disk, `$TSBUILD_HOME`: an OCI image layout (`oci-layout`, `index.json`, `blobs/sha256`) and beside it
+ * `tables/`, `snapshots/`, `cache-mounts/`, `run/`, `tmp/` and `meta.sqlite`. Rows are the truth; files that no row
+ * names are left-overs that gc removes.
+ */
+export interface Store extends AsyncDisposable {
+  /** Absolute. */
+  readonly root: string
+  readonly blobs: BlobStore
+  readonly layers: LayerRecords
+  readonly images: ImageRecords
+  readonly cache: CacheRecords
+  readonly locks: Locks
+  /** A fresh private directory below `tmp/`; removed by `dispose`, or at a later start when this process died. */
+  createTemporaryDirectory(prefix: string): Promise<TemporaryDirectory>
+  /** Absolute directory of a snapshot's tree: `snapshots/<layerId>`; not created. */
+  snapshotDirectory(layerId: string): string
+  /** Absolute directory of a cache mount; created on first use. */
+  cacheMountDirectory(id: string): string
+  /** One `syncfs`: everything written so far is on the disk before rows name it. */
+  sync(): void
+  /** Runs `work` in one SQLite write transaction (synchronous). */
+  transaction<T>(work: () => T): T
+  /** Removes what nothing needs. See {@link PruneResult}. */
+  prune(options: PruneOptions): Promise<PruneResult>
+  close(): Promise<void>
+}
+
+export interface TemporaryDirectory extends AsyncDisposable {
+  readonly path: string
+}
+
+export interface BlobStore {
+  has(digest: Digest): boolean
+  /** Size in bytes, undefined when it is not there. */
+  size(digest: Digest): number | undefined
+  /** Absolute path of a blob, whether it is there or not. */
+  path(digest: Digest): string
+  /** @throws OCI_BLOB_NOT_FOUND */
+  read(digest: Digest): Uint8Array
+  /** Small content (manifest, config): hashed, written, renamed. Returns its digest. */
+  put(data: Uint8Array): Digest
+  /** Streams content in: verified, then renamed. Nobody sees it before `commit`. */
+  createWriter(): BlobWriter
+  /** Adopts a finished file below the store's `tmp/` whose digest the caller computed while it wrote it. */
+  adopt(temporaryPath: string, digest: Digest): void
+  delete(digest: Digest): void
+}
+
+export interface BlobWriter {
+  readonly path: string
+  write(chunk: Uint8Array): Promise<void> | void
+  /** @throws OCI_DIGEST_MISMATCH when `expected` differs in digest or size; the file is gone then. */
+  commit(expected?: { readonly digest: Digest; readonly size?: number }): Promise<{ readonly digest: Digest; readonly sizeBytes: number }>
+  abort(): Promise<void>
+}
+
+/** How a layer is at hand. A row keeps every form that exists. */
+export interface LayerRecord {
+  /** Of a pulled layer its diffID; of one that we made a random `l-…` until it is packed (the id never changes). */
+  readonly id: string
+  readonly diffId?: DiffID
+  /** Size of the uncompressed tar. */
+  readonly tarSizeBytes?: number
+  /** When its content was made; the history's `created`. Milliseconds of the Unix epoch. */
+  readonly createdMs: number
+  /** `RUN npm ci`: for listings. */
+  readonly description: string
+  /** In a registry. `references` name where it can be fetched. */
+  readonly remote?: { readonly descriptor: Descriptor; readonly references: readonly string[] }
+  /** Compressed blobs in the store, first the one it came with. */
+  readonly blobs: readonly LayerBlob[]
+  /** The plain tar is at `blobs.path(diffId)`. */
+  readonly hasTar: boolean
+  readonly tree?: TreeForm
+  readonly hasTable: boolean
+}
+
+export interface LayerBlob {
+  readonly descriptor: Descriptor
+  /** What made it (`pulled`, `node-zlib 1.3.1 level 6`): a digest is never recomputed by compressing again. */
+  readonly origin: string
+}
+
+export interface TreeForm {
+  /** `trusted` or `user`: which xattr marks its opaque directories. `plain`: written by us, owners and devices as they are. */
+  readonly xattrs: 'trusted' | 'user'
+  /** `owners` on the disk are those of the layer (identity), shifted through a map (`subordinate:<start>`), or absent (`single`). */
+  readonly owners: string
+  /** Counts only in this boot unless synced. */
+  readonly bootId: string
+  readonly synced: boolean
+}
+
+export interface LayerRecords {
+  get(id: string): LayerRecord | undefined
+  findByDiffId(diffId: DiffID): LayerRecord | undefined
+  /** Inserts, or merges the forms into the row that is there. */
+  put(record: LayerRecord): void
+  delete(id: string): void
+  list(): readonly LayerRecord[]
+  /** The table of a layer, decoded and kept in an LRU. */
+  readTable(id: string): LayerTable | undefined
+  /** Written to a temporary name and renamed; content sources of the kind `range` into the layer's own tar are kept as offsets. */
+  writeTable(id: string, table: LayerTable): void
+}
+
+export interface ImageRecord {
+  /** Canonical: `docker.io/library/my-app:latest`. */
+  readonly name: string
+  readonly manifestDigest: Digest
+  readonly configDigest: Digest
+  /** Bottom first; ids of layer rows. */
+  readonly layerIds: readonly string[]
+  /** Sum over the layers of their uncompressed sizes where known, else of their blobs. */
+  readonly sizeBytes: number
+  readonly createdMs: number
+  /** `built`, `pulled` or `adopted`. */
+  readonly origin: string
+  /** False when a blob that the manifest names is not in the store. */
+  readonly isComplete: boolean
+  /** Repository digests known from pulls and pushes: `docker.io/library/debian@sha256:…`. */
+  readonly repoDigests: readonly string[]
+}
+
+export interface ImageRecords {
+  /** By canonical name, or by config digest (full, or a unique prefix of at least 2 hex digits). */
+  find(nameOrId: string): ImageRecord | undefined
+  get(name: string): ImageRecord | undefined
+  list(): readonly ImageRecord[]
+  /** Names an image; an image that loses its last name keeps a row with the name `<none>@<config digest>`. */
+  put(record: ImageRecord): void
+  remove(name: string): void
+  /** Rewrites `index.json` from the rows, atomically. Called by the store after each change of names. */
+  project(): void
+}
+
+/** What one vertex output gave, by its cache key. */
+export interface CacheRecord {
+  readonly key: string
+  /** Bottom first. */
+  readonly layerIds: readonly string[]
+  /** False when the layers were dropped or never written: the key still stands, the work is done again if somebody needs the content. */
+  readonly hasContent: boolean
+  readonly createdMs: number
+  readonly usedMs: number
+  readonly usageCount: number
+  /** Name of the vertex for people. */
+  readonly name: string
+  /** `regular`, `source.local`, `source.git.checkout`, `exec.cachemount`, `frontend`, `internal` (as BuildKit's `du`). */
+  readonly type: string
+  /** JSON of what was hashed into the key, for explanations. */
+  readonly preimage: string
+}
+
+export interface CacheRecords {
+  /** Follows links: `key` may be an alternative of the record's own. Marks it used. */
+  find(key: string): CacheRecord | undefined
+  put(record: CacheRecord, alternativeKeys: readonly string[]): void
+  link(alternative: string, key: string): void
+  delete(key: string): void
+  list(): readonly CacheRecord[]
+  /** The newest record with this name: what a miss is compared with. */
+  findByName(name: string): CacheRecord | undefined
+  /** Small facts by key that outlive a build (HTTP ETags, git refs, resolved tags). */
+  getFact(key: string): string | undefined
+  putFact(key: string, value: string): void
+}
+
+/** `flock`s on files below `run/`: they die with their process, across containers too. */
+export interface Locks {
+  /** Waits without blocking the thread. `shared` locks go together. */
+  acquire(name: string, options?: { readonly shared?: boolean; readonly signal?: AbortSignal }): Promise<AsyncDisposable>
+  tryAcquire(name: string, options?: { readonly shared?: boolean }): AsyncDisposable | undefined
+}
+
+export interface PruneOptions {
+  /** All of the build cache, not only what no image uses and nothing was used lately. */
+  readonly all: boolean
+  readonly olderThanMs?: number
+}
+
+/** As `docker buildx prune` lists it. */
+export interface PruneResult {
+  readonly removed: readonly { readonly id: string; readonly sizeBytes: number; readonly description: string }[]
+  readonly reclaimedBytes: number
+}

@@ -1,0 +1,32 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Platform } from '../oci/types.ts'
+import type { OpSpec } from '../ops/specs.ts'
+
+/** A node of the build graph. Immutable; two vertices with one digest are one vertex. */
+export interface Vertex {
+  readonly op: OpSpec
+  readonly inputs: readonly Edge[]
+  readonly platform: Platform | undefined
+  /** Definition digest: over `op`, `platform` and the inputs' digests. */
+  readonly digest: Digest
+  readonly metadata: VertexMetadata
+}
+
+/** One output of a vertex. */
+export interface Edge {
+  readonly vertex: Vertex
+  readonly output: number
+}
+
+/** What cannot change a result: outside the digest. */
+export interface VertexMetadata {
+  /** `[build 2/5] RUN npm ci`. */
+  readonly name: string
+  /** The instruction as the file has it, for `com.docker.dockerfile.v1.command`-like descriptions. */
+  readonly command?: string
+  /** Where in which file. */
+  readonly location?: { readonly file: string; readonly startLine: number; readonly startColumn: number; readonly endLine: number; readonly endColumn: number }
+  readonly ignoreCache?: boolean
+  readonly progressGroup?: { readonly id: string; readonly name: string; readonly weak?: boolean }
+  readonly description?: Readonly<Record<string, string>>
+}
