@@ -3,7 +3,7 @@ import { addon, check, checkPresent, resolutionFlags } from './call.ts'
 import type { PathResolution } from './types.ts'
 
 /** Flags of open(2) that `node:fs` does not name, beside those that callers of this folder need most. */
-export const OpenFlags = {
+export const OpenFlags: Readonly<Record<'read' | 'write' | 'readWrite' | 'create' | 'exclusive' | 'truncate' | 'append' | 'directory' | 'noFollow' | 'nonBlocking' | 'path', number>> = {
   read: constants.O_RDONLY,
   write: constants.O_WRONLY,
   readWrite: constants.O_RDWR,
@@ -12,11 +12,13 @@ export const OpenFlags = {
   truncate: constants.O_TRUNC,
   append: constants.O_APPEND,
   directory: constants.O_DIRECTORY,
+  /** Refuses a symlink in the last component (ELOOP); its number differs between architectures. */
+  noFollow: constants.O_NOFOLLOW,
   /** Opening a fifo or a device must not wait for its other end. */
   nonBlocking: constants.O_NONBLOCK,
   /** A handle that names the file and neither reads nor writes it; needs no permission on it. */
   path: 0o10000000,
-} as const
+}
 
 /**
  * Opens a directory by an ordinary path that this process chose itself (the store, a context): symlinks are followed.
@@ -48,7 +50,7 @@ export function openAtIfPresent(directoryFd: number, name: string, flags: number
 
 /**
  * Opens a path of several components: `in-root` follows symlinks as chroot would, `beneath` refuses every symlink.
- * `''` is the directory itself. Add `constants.O_NOFOLLOW` to refuse a symlink in the last component of an `in-root` path.
+ * `''` is the directory itself. Add `OpenFlags.noFollow` to refuse a symlink in the last component of an `in-root` path.
  */
 export function openResolved(directoryFd: number, path: string, flags: number, resolution: PathResolution, mode = 0o666): number {
   return check(addon().openResolved(directoryFd, path, flags, mode, resolutionFlags(resolution)), 'open', path)

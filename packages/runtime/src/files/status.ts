@@ -23,8 +23,7 @@ export function statFd(fd: number): FileStat {
 
 /** Status of a path of several components; undefined when nothing is there. `followLast` (in-root only) follows a final symlink. */
 export function statResolved(directoryFd: number, path: string, resolution: PathResolution, followLast = false): FileStat | undefined {
-  const noFollow = 0o400000
-  const flags = OpenFlags.path | (followLast ? 0 : noFollow)
+  const flags = OpenFlags.path | (followLast ? 0 : OpenFlags.noFollow)
   const result = addon().statResolved(directoryFd, path, flags, resolutionFlags(resolution))
   return checkPresent(result, 'stat', path) === undefined ? undefined : lastStat()
 }
