@@ -39,7 +39,7 @@ export type ContentSource =
   | { readonly kind: 'context'; readonly root: string; readonly path: ByteString; readonly mtimeNs: string }
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   /** Inside a layer of the store whose bytes are not at hand uncompressed yet; the store resolves it to a range or tree. */
-  | { readonly kind: 'layer'; readonly layer: string; readonly path: ByteString }
+  | { readonly kind: 'layer'; readonly layer: string; readonly path: ByteString; /** Offset in the uncompressed tar, where it is known. */ readonly offset?: number }
 
 /** All entries of one layer. Entries are sorted as the tar is: depth-first, names of a directory bytewise. */
 export interface LayerTable {
