@@ -1,1 +1,9 @@
-export const placeholder = true
+export * from './bases.ts'
+export * from './command.ts'
+export * from './file-lock.ts'
+export * from './image-layout.ts'
+export * from './registry.ts'
+export * from './requirements.ts'
+export * from './small-disk.ts'
+export * from './temporary.ts'
+export * from './token-service.ts'

@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from '@jest/globals'
+
+const packages = fileURLToPath(new URL('../../packages', import.meta.url))
+
+/** Level of each folder or file of the builder's `src`; imports go to the same folder or to a lower level. */
+const builderLevels: Readonly<Record<string, number>> = {
+  'byte-string.ts': 0,
+  'errors.ts': 0,
+  'progress.ts': 0,
+  'source.ts': 0,
+  oci: 1,
+  'ops specs': 1.5,
+  content: 2,
+  context: 2,
+  graph: 2,
+  layer: 2,
+  registry: 2,
+  forms: 2.5,
+  ops: 3,
+  cache: 3,
+  solver: 4,
+  image: 4,
+  frontends: 5,
+  exporters: 5,
+}
+
+/** Third-party library → where it may be imported, relative to `packages/`. */
+const homes: Readonly<Record<string, readonly string[]>> = {
+  '@bufbuild/protobuf': ['builder/src/graph/'],
+  '@oclif/core': ['cli/'],
+  'dockerfile-ast': ['builder/src/frontends/dockerfile/'],
+  'lru-cache': ['builder/src/cache/', 'builder/src/content/'],
+  'node:sqlite': ['builder/src/content/'],
+  'p-queue': ['builder/src/solver/scheduler.ts'],
+  'tar-stream': ['builder/src/layer/', 'builder/src/exporters/'],
+  undici: ['builder/src/registry/', 'builder/src/ops/http/'],
+}
+
+interface Import {
+  /** Relative to `packages/`. */
+  readonly file: string
+  readonly specifier: string
+}
+
+const imports = sourceFiles(packages).flatMap(importsOf)
+
+describe('the house', () => {
+  test('imports between the folders of the builder go down only', () => {
+    const upward = imports.filter(isUpward)
+    expect(upward).toEqual([])
+  })
+
+  test('a third-party library is imported in its one place', () => {
+    const strangers = imports.filter(({ file, specifier }) => {
+      const library = Object.keys(homes).find((name) => specifier === name || specifier.startsWith(`${name}/`))
+      if (library !== undefined) return !homes[library]?.some((home) => file.startsWith(home))
+      return !/^(node:|\.|@ts-oci\/)/.test(specifier)
+    })
+    expect(strangers).toEqual([])
+  })
+
+  test('packages know only those below them', () => {
+    const below: Readonly<Record<string, readonly string[]>> = {
+      runtime: [],
+      builder: ['@ts-oci/runtime'],
+      cli: ['@ts-oci/builder'],
+    }
+    const wrong = imports.filter(({ file, specifier }) => {
+      const own = file.split('/')[0] ?? ''
+      return specifier.startsWith('@ts-oci/') && !below[own]?.includes(specifier)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('no file reaches into another package by a relative path', () => {
+    const wrong = imports.filter(({ file, specifier }) => {
+      return (
+        specifier.startsWith('.') &&
+        relative(join(packages, file.split('/')[0] ?? ''), target(file, specifier)).startsWith('..')
+      )
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('native code is loaded by one file', () => {
+    const loaders = sourceFiles(packages).filter((file) => {
+      return /\.node\b['"`]|process\.dlopen/.test(readFileSync(join(packages, file), 'utf8'))
+    })
+    expect(loaders.filter((file) => file !== 'runtime/src/native.ts')).toEqual([])
+  })
+
+  test('names from images and contexts never reach node:fs', () => {
+    const guarded = ['builder/src/layer/', 'builder/src/context/']
+    const wrong = imports.filter(({ file, specifier }) => {
+      return /^(node:)?fs(\/promises)?$/.test(specifier) && guarded.some((folder) => file.startsWith(folder))
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('frontends and the fluent API see operations as data', () => {
+    const wrong = imports.filter(({ file, specifier }) => {
+      if (!/^builder\/src\/(frontends|graph)\//.test(file) || !specifier.startsWith('.')) return false
+      const path = relative(join(packages, 'builder/src'), target(file, specifier))
+      return path.startsWith('ops/') && !/^ops\/([a-z]+\/)?specs?\.ts$/.test(path)
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
+/** Sources without tests and generated code, relative to `packages/`. */
+function sourceFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /^[a-z]+\/(src|bin)\/.*\.[jt]s$/.test(path) && !/\.test\.ts$|\/gen\/|\/node_modules\//.test(path))
+    .toSorted()
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(packages, file), 'utf8').replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '')
+  const patterns = [
+    /^(?:import|export)\b[^'"`;=]*?from\s+['"]([^'"]+)['"]/gm,
+    /^import\s+['"]([^'"]+)['"]/gm,
+    /\bimport\(\s*['"]([^'"]+)['"]/g,
+  ]
+  return patterns.flatMap((pattern) =>
+    [...text.matchAll(pattern)].map((match) => ({ file, specifier: match[1] ?? '' })),
+  )
+}
+
+function target(file: string, specifier: string): string {
+  return resolve(packages, dirname(file), specifier)
+}
+
+function isUpward({ file, specifier }: Import): boolean {
+  if (!file.startsWith('builder/src/') || !specifier.startsWith('.')) return false
+  const from = roomOf(file.slice('builder/src/'.length))
+  const to = roomOf(relative(join(packages, 'builder/src'), target(file, specifier)))
+  if (from === to) return false
+  // Files of the top (the public face, the composition root) know everything, and nobody below knows them.
+  const fromLevel = builderLevels[from] ?? Number.POSITIVE_INFINITY
+  const toLevel = builderLevels[to] ?? Number.POSITIVE_INFINITY
+  return toLevel > fromLevel || (toLevel === Number.POSITIVE_INFINITY && fromLevel !== toLevel)
+}
+
+/** The specs of operations are data and stand below everything that plans with them. */
+function roomOf(path: string): string {
+  if (/^ops\/([a-z]+\/)?specs?\.ts$/.test(path)) return 'ops specs'
+  return path.split('/')[0] ?? path
+}
