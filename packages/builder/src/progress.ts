@@ -14,6 +14,8 @@ export interface VertexEvent {
   readonly error?: string
   /** Canceled because something else failed, or the user stopped the build. */
   readonly canceled?: boolean
+  /** Why it was not found in the cache: which argument, file or input differs from the last time. */
+  readonly missReason?: string
 }
 
 /** A part of a vertex's work that counts: a blob pulled, a layer packed, a push. */

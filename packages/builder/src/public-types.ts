@@ -106,6 +106,8 @@ export interface VertexReport {
   readonly name: string
   readonly status: 'cached' | 'ran' | 'failed' | 'canceled'
   readonly durationMs: number
+  /** Why it was not found in the cache, where that can be said. */
+  readonly missReason?: string
 }
 
 /** A row of `tsbuild images`. */

@@ -35,6 +35,10 @@ export interface CacheMap {
   readonly selectors: readonly (readonly ContentSelector[] | undefined)[]
   /** The whole key by itself (an image's chainID, a git commit): inputs and payload do not count. */
   readonly identity?: string
+  /** With `identity`: the work costs nothing that a record would save (an image's layers are rows already); no record is kept. */
+  readonly isUnrecorded?: boolean
+  /** With `isUnrecorded`: all of it is in the store already. */
+  readonly isPresent?: boolean
   /** Never found by its definition: only by the content that others read of it (local sources). */
   readonly neverByDefinition?: boolean
 }

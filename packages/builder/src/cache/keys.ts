@@ -1,0 +1,22 @@
+import { digestHex, digestOf, type Digest } from '../oci/digest.ts'
+import { canonicalJson } from '../graph/vertex.ts'
+import type { CacheMap, ContentSelector } from '../ops/types.ts'
+
+/** What one input adds to a key: the key of its own result, or the digest of what is read of it. */
+export type KeyPart = { readonly key: string } | { readonly content: Digest; readonly selectors: readonly ContentSelector[] }
+
+/** A cache key and what was hashed into it, for explanations. */
+export interface CacheKey {
+  readonly key: string
+  readonly preimage: string
+}
+
+/** Version of the rules: a change of them must not find records of the old ones. */
+const RULES = 1
+
+/** The key of a vertex from its op and its inputs (BuildKit: a cache map's digest, linked with the inputs' keys). */
+export function cacheKeyOf(map: CacheMap, parts: readonly KeyPart[]): CacheKey {
+  if (map.identity !== undefined) return { key: map.identity, preimage: canonicalJson({ identity: map.identity }) }
+  const preimage = canonicalJson({ rules: RULES, op: map.payload, inputs: parts })
+  return { key: `k:${digestHex(digestOf(preimage))}`, preimage }
+}
