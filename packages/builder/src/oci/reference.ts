@@ -24,6 +24,7 @@ const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}'
 const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}'
 const NAME = new RegExp(`^(?:(${DOMAIN})/)?(${PATH})$`)
 const REFERENCE = new RegExp(`^((?:${DOMAIN}/)?${PATH})(?::(${TAG}))?(?:@(${DIGEST}))?$`)
+const TAG_ONLY = new RegExp(`^${TAG}$`)
 const IDENTIFIER = /^[a-f0-9]{64}$/
 /** Hexadecimal digits of each algorithm that OCI registers. */
 const DIGEST_LENGTHS: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 }
@@ -89,6 +90,27 @@ export function formatFamiliar(reference: ImageReference): string {
   if (reference.domain !== DEFAULT_DOMAIN) return formatReference(reference)
   const rest = reference.path.startsWith(OFFICIAL_PREFIX) ? reference.path.slice(OFFICIAL_PREFIX.length) : reference.path
   return formatReference({ ...reference, domain: '', path: rest.includes('/') ? reference.path : rest })
+}
+
+/** The repository as people read it: `debian`, `user/app`, `localhost:5000/app`. */
+export function familiarRepository(reference: ImageReference): string {
+  const { domain, path } = reference
+  return formatFamiliar({ domain, path })
+}
+
+/** As `parseReference`, with `latest` where neither tag nor digest was written. */
+export function parseTaggedReference(text: string): ImageReference {
+  return withDefaultTag(parseReference(text))
+}
+
+/** The canonical text of what people write, `latest` added: the key under which the store names an image. */
+export function canonicalName(text: string): string {
+  return formatReference(parseTaggedReference(text))
+}
+
+/** True for a well-formed tag. */
+export function isTag(text: string): boolean {
+  return TAG_ONLY.test(text)
 }
 
 function invalid(message: string): BuilderError {

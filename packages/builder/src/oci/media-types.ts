@@ -1,0 +1,107 @@
+import type { Compression } from '../layer/types.ts'
+
+/** Media types of the OCI image specification 1.1 and of Docker's schema 2, and what they have in common. */
+export const MediaType = {
+  ociIndex: 'application/vnd.oci.image.index.v1+json',
+  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
+  ociConfig: 'application/vnd.oci.image.config.v1+json',
+  ociLayer: 'application/vnd.oci.image.layer.v1.tar',
+  ociLayerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  ociLayerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+  ociLayerForeign: 'application/vnd.oci.image.layer.nondistributable.v1.tar',
+  ociLayerForeignGzip: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+  ociLayerForeignZstd: 'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd',
+  ociEmpty: 'application/vnd.oci.empty.v1+json',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
+  dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
+  dockerLayerForeignGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+} as const
+
+/** What a client offers a registry when it asks for a manifest, indexes included. */
+export const MANIFEST_ACCEPT: readonly string[] = [
+  MediaType.ociIndex,
+  MediaType.ociManifest,
+  MediaType.dockerList,
+  MediaType.dockerManifest,
+]
+
+/** True for an image index and for Docker's manifest list. */
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === MediaType.ociIndex || mediaType === MediaType.dockerList
+}
+
+/** True for the manifest of one image. */
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === MediaType.ociManifest || mediaType === MediaType.dockerManifest
+}
+
+interface LayerKind {
+  readonly compression: Compression
+  readonly isForeign: boolean
+}
+
+const LAYER_KINDS: ReadonlyMap<string, LayerKind> = new Map<string, LayerKind>([
+  [MediaType.ociLayer, { compression: 'none', isForeign: false }],
+  [MediaType.ociLayerGzip, { compression: 'gzip', isForeign: false }],
+  [MediaType.ociLayerZstd, { compression: 'zstd', isForeign: false }],
+  [MediaType.ociLayerForeign, { compression: 'none', isForeign: true }],
+  [MediaType.ociLayerForeignGzip, { compression: 'gzip', isForeign: true }],
+  [MediaType.ociLayerForeignZstd, { compression: 'zstd', isForeign: true }],
+  [MediaType.dockerLayer, { compression: 'none', isForeign: false }],
+  [MediaType.dockerLayerGzip, { compression: 'gzip', isForeign: false }],
+  [MediaType.dockerLayerZstd, { compression: 'zstd', isForeign: false }],
+  [MediaType.dockerLayerForeignGzip, { compression: 'gzip', isForeign: true }],
+])
+
+/** True for a layer that is a file system tar, in whatever compression. */
+export function isLayerType(mediaType: string): boolean {
+  return LAYER_KINDS.has(mediaType)
+}
+
+/** How a layer of this media type is compressed; undefined when it is no layer that we know. */
+export function layerCompression(mediaType: string): Compression | undefined {
+  return LAYER_KINDS.get(mediaType)?.compression
+}
+
+/** True for layers that registries do not keep (Windows bases): they are fetched from `urls` and never pushed. */
+export function isForeignLayer(mediaType: string): boolean {
+  return LAYER_KINDS.get(mediaType)?.isForeign === true
+}
+
+/** The media type of a layer in this compression; Docker's spelling where `docker` is set. */
+export function layerMediaType(compression: Compression, options: { readonly docker?: boolean } = {}): string {
+  if (options.docker === true) return DOCKER_LAYERS[compression]
+  return OCI_LAYERS[compression]
+}
+
+const OCI_LAYERS: Readonly<Record<Compression, string>> = {
+  none: MediaType.ociLayer,
+  gzip: MediaType.ociLayerGzip,
+  zstd: MediaType.ociLayerZstd,
+}
+const DOCKER_LAYERS: Readonly<Record<Compression, string>> = {
+  none: MediaType.dockerLayer,
+  gzip: MediaType.dockerLayerGzip,
+  zstd: MediaType.dockerLayerZstd,
+}
+
+const TWINS: readonly (readonly [oci: string, docker: string])[] = [
+  [MediaType.ociIndex, MediaType.dockerList],
+  [MediaType.ociManifest, MediaType.dockerManifest],
+  [MediaType.ociConfig, MediaType.dockerConfig],
+  [MediaType.ociLayer, MediaType.dockerLayer],
+  [MediaType.ociLayerGzip, MediaType.dockerLayerGzip],
+  [MediaType.ociLayerZstd, MediaType.dockerLayerZstd],
+  [MediaType.ociLayerForeignGzip, MediaType.dockerLayerForeignGzip],
+]
+
+/** The same kind of content in the other family's spelling; unchanged when it has no twin. */
+export function toFamily(mediaType: string, family: 'oci' | 'docker'): string {
+  for (const [oci, docker] of TWINS)
+    if (mediaType === oci || mediaType === docker) return family === 'oci' ? oci : docker
+  return mediaType
+}

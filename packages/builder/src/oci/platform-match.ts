@@ -1,0 +1,78 @@
+import { normalizePlatform } from './platform.ts'
+import type { Descriptor, Platform } from './types.ts'
+
+// Which images run where. Behaviour: containerd's platforms package; image-spec, config.md ("variant").
+
+/** True when an image of platform `offered` is the very platform `wanted`, whatever its spelling. */
+export function isSamePlatform(offered: Platform, wanted: Platform): boolean {
+  const left = normalizePlatform(offered)
+  const right = normalizePlatform(wanted)
+  return (
+    left.os === right.os && left.architecture === right.architecture && (left.variant ?? '') === (right.variant ?? '')
+  )
+}
+
+/** True when an image of platform `offered` runs on `wanted`: the same, or an older variant of its family. */
+export function matchesPlatform(offered: Platform, wanted: Platform): boolean {
+  return rankPlatform(offered, wanted) !== undefined
+}
+
+/** 0 for the very platform, larger for older variants that run on it too, undefined for what does not. */
+function rankPlatform(offered: Platform, wanted: Platform): number | undefined {
+  const candidates = runnablePlatforms(normalizePlatform(wanted))
+  const rank = candidates.findIndex((candidate) => isSamePlatform(offered, candidate))
+  return rank < 0 ? undefined : rank
+}
+
+/** What a machine of this platform runs, best first. */
+function runnablePlatforms(platform: Platform): readonly Platform[] {
+  const { os, architecture, variant = '' } = platform
+  const of = (name: string, variants: readonly string[]): Platform[] =>
+    variants.map((one) => ({ os, architecture: name, ...(one === '' ? {} : { variant: one }) }))
+  switch (architecture) {
+    case 'amd64':
+      return [platform, ...of('amd64', olderVariants(variant, 1)), { os, architecture: '386' }]
+    case 'arm':
+      return [platform, ...of('arm', olderVariants(variant, 5))]
+    case 'arm64':
+      return [platform, ...of('arm64', olderArm64(variant)), ...of('arm', ['v8', ...olderVariants('v8', 5)])]
+    default:
+      return [platform]
+  }
+}
+
+/** `v3` → `v2`, `v1`. */
+function olderVariants(variant: string, oldest: number): string[] {
+  const version = Number(/^v(\d+)$/.exec(variant)?.[1] ?? Number.NaN)
+  const older: string[] = []
+  for (let next = version - 1; next >= oldest; next--) older.push(`v${next}`)
+  return older
+}
+
+/** Armv9.x runs what Armv8.(x+5) runs (Arm ARM, "Armv9-A architecture extension"). */
+function olderArm64(variant: string): string[] {
+  const match = /^v([89])(?:\.(\d))?$/.exec(variant === '' ? 'v8' : variant)
+  if (match === null) return []
+  const minor = Number(match[2] ?? 0)
+  const lower = (major: number, from: number): string[] =>
+    Array.from({ length: Math.max(0, from) }, (_, step) => from - 1 - step).map((next) =>
+      next === 0 ? `v${major}` : `v${major}.${next}`,
+    )
+  return match[1] === '9' ? [...lower(9, minor), ...lower(8, minor + 6)] : lower(8, minor)
+}
+
+/**
+ * The entry of an index that suits a platform best: the very platform first, then older variants that run on it.
+ * Of equals the first listed wins. An entry without a platform is taken only when it stands alone.
+ */
+export function selectManifest(manifests: readonly Descriptor[], wanted: Platform): Descriptor | undefined {
+  let best: Descriptor | undefined
+  let bestRank = Infinity
+  for (const entry of manifests) {
+    const rank = entry.platform === undefined ? undefined : rankPlatform(entry.platform, wanted)
+    if (rank === undefined || rank >= bestRank) continue
+    best = entry
+    bestRank = rank
+  }
+  return best ?? (manifests.length === 1 && manifests[0]?.platform === undefined ? manifests[0] : undefined)
+}
