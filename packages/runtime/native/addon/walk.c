@@ -16,7 +16,7 @@
 #define WITH_LINKS 2u
 #define NAMES_ONLY 4u
 
-// Directories that stay open on the way down; deeper ones are closed and opened again by name on the way up.
+// Directories that stay open on the way down; deeper ones are closed and opened again on the way up.
 #define OPEN_MAX_DEPTH 128
 
 struct bytes {
@@ -185,20 +185,20 @@ static int open_child(int directory, const char *name) {
   return fd < 0 ? -errno : fd;
 }
 
-// Opens a frame's directory again, name by name from the nearest one above that is still open.
-static int reopen(struct walk *walk, size_t depth) {
-  size_t from = depth;
-  while (from > 0 && walk->frames[from].fd < 0) from--;
-  int fd = walk->frames[from].fd;
-  for (size_t i = from + 1; i <= depth; i++) {
-    const struct frame *above = &walk->frames[i - 1];
-    const struct record *child = &above->children.data[above->next - 1];
-    int next = open_child(fd, above->names.data + child->name_offset);
-    if (i - 1 != from) close(fd);
-    if (next < 0) return next;
-    fd = next;
+// Opens the directory above again from the one that is done. `..` of a directory that somebody moved meanwhile is
+// another one: then the walk fails rather than mix two places.
+static int reopen_parent(struct walk *walk) {
+  struct frame *parent = &walk->frames[walk->depth - 2];
+  if (parent->fd >= 0) return 0;
+  const struct record *expected = &walk->records.data[parent->self];
+  struct stat status;
+  int fd = openat(walk->frames[walk->depth - 1].fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  if (fstat(fd, &status) < 0 || status.st_ino != expected->ino || status.st_dev != expected->dev) {
+    close(fd);
+    return -ESTALE;
   }
-  walk->frames[depth].fd = fd;
+  parent->fd = fd;
   return 0;
 }
 
@@ -219,11 +219,11 @@ static int walk_tree(struct walk *walk) {
     struct frame *frame = &walk->frames[walk->depth - 1];
     if (frame->next == frame->children.length) {
       if (frame->self >= 0) walk->records.data[frame->self].end = (uint32_t)walk->records.length;
+      if (walk->depth > 1 && (error = reopen_parent(walk)) != 0) break;
       free_frame(frame, walk->root);
       walk->depth--;
       continue;
     }
-    if (frame->fd < 0 && (error = reopen(walk, walk->depth - 1)) != 0) break;
     const struct record *child = &frame->children.data[frame->next++];
     int64_t index = emit(walk, frame, frame->fd, child);
     if (index < 0) return (int)index;

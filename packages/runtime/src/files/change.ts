@@ -58,7 +58,7 @@ export function chownAt(directoryFd: number, name: string, uid: number, gid: num
   check(addon().chownAt(directoryFd, name, uid, gid), 'chown', name)
 }
 
-/** Permission bits, 07777, exactly. EOPNOTSUPP on a symlink, which has none. */
+/** Permission bits, 07777, exactly. ENOTSUP on a symlink, which has none. */
 export function chmodAt(directoryFd: number, name: string, mode: number): void {
   check(addon().chmodAt(directoryFd, name, mode), 'chmod', name)
 }

@@ -1,10 +1,8 @@
 import { constants } from 'node:os'
 import { RuntimeError } from '../errors.ts'
 
-const NAME_OF_ERRNO = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
-
-/** The errno names that a caller may expect. */
-export type ErrnoName = keyof typeof constants.errno | 'ENOTSUP'
+// Two names share a number twice; the first of the alphabet is the one that Node itself uses (EAGAIN, ENOTSUP).
+const NAME_OF_ERRNO = new Map(Object.entries(constants.errno).toReversed().map(([name, number]) => [number, name]))
 
 export function errnoName(errno: number): string {
   return NAME_OF_ERRNO.get(errno) ?? `errno ${errno}`
@@ -54,7 +52,6 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
   ENOTSUP: 'not supported by the file system',
-  EOPNOTSUPP: 'not supported by the file system',
   EPERM: 'operation not permitted',
   EROFS: 'read-only file system',
   EXDEV: 'leaves the directory that it must stay in',

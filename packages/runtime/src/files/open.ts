@@ -61,7 +61,7 @@ export function openResolvedIfPresent(directoryFd: number, path: string, flags: 
   return checkPresent(addon().openResolved(directoryFd, path, flags, mode, resolutionFlags(resolution)), 'open', path)
 }
 
-/** A file without a name in a directory, readable and writable; `linkFd` gives it one. EOPNOTSUPP where the file system has none. */
+/** A file without a name in a directory, readable and writable; `linkFd` gives it one. ENOTSUP where the file system has none. */
 export function openTemporary(directoryFd: number, mode = 0o600): number {
   const temporary = 0o20000000 | OpenFlags.directory
   return check(addon().openAt(directoryFd, '.', temporary | OpenFlags.readWrite, mode), 'open', '.')
