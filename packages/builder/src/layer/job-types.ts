@@ -1,0 +1,81 @@
+import type { ByteString } from '../byte-string.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
+import type { Compression, ContentSource, LayerEntry } from './types.ts'
+
+/**
+ * Work on files that may belong to foreign owners. `layer/jobs.ts` exports these as `handlers`; they run in this process
+ * as root, else in a child inside the executor. Inputs and outputs are structured clones: no functions.
+ */
+export interface LayerJobs {
+  pack(input: PackInput): Promise<PackOutput>
+  extract(input: ExtractInput): Promise<ExtractOutput>
+  materialize(input: MaterializeInput): Promise<void>
+  walkUpper(input: WalkUpperInput): Promise<WalkUpperOutput>
+  /** sha256 of each file. */
+  hashFiles(input: { readonly sources: readonly SizedSource[] }): Promise<readonly Digest[]>
+  /** For pairs of files of equal size: whether their bytes are equal. */
+  compareFiles(input: { readonly pairs: readonly { readonly a: SizedSource; readonly b: SizedSource }[] }): Promise<readonly boolean[]>
+  /** @throws OCI_LAYER_INVALID when the file is larger than `maxBytes`. */
+  readFile(input: { readonly source: ContentSource; readonly size: number; readonly maxBytes: number }): Promise<Uint8Array>
+  /** Makes a directory (its parent exists) with these attributes unless it is there. */
+  makeDirectory(input: { readonly path: string; readonly mode: number; readonly uid: number; readonly gid: number }): Promise<{ readonly created: boolean }>
+  /** Removes a tree of ours, whatever modes and owners it holds; nothing when it is not there. */
+  removeTree(input: { readonly path: string }): Promise<void>
+}
+
+export interface SizedSource {
+  readonly source: ContentSource
+  readonly size: number
+}
+
+/** Entries with resolved contents (`range`, `tree`, `context`, `inline`), sorted, to a plain tar at `destination` (a new file). */
+export interface PackInput {
+  readonly entries: readonly LayerEntry[]
+  readonly destination: string
+}
+export interface PackOutput {
+  readonly diffId: DiffID
+  readonly sizeBytes: number
+  /** The table of the tar: contents are ranges of `destination`. */
+  readonly entries: readonly LayerEntry[]
+}
+
+/** A layer tar at `file` to a tree in overlay form at `destination` (an empty directory). */
+export interface ExtractInput {
+  readonly file: string
+  readonly compression: Compression
+  readonly destination: string
+  /** Which xattr marks opaque directories. */
+  readonly xattrs: 'trusted' | 'user'
+  /** `drop`: a single id; owners stay in the table only. */
+  readonly owners: 'keep' | 'drop'
+  /** @throws OCI_DIGEST_MISMATCH */
+  readonly expectedDiffId?: DiffID
+  readonly maxBytes?: number
+}
+export interface ExtractOutput {
+  readonly diffId: DiffID
+  readonly sizeBytes: number
+  /** The table; contents are `range`s whose `file` is '' (offsets in the uncompressed tar). */
+  readonly entries: readonly LayerEntry[]
+}
+
+/** Entries with resolved contents to a tree in overlay form. */
+export interface MaterializeInput {
+  readonly entries: readonly LayerEntry[]
+  readonly destination: string
+  readonly xattrs: 'trusted' | 'user'
+  readonly owners: 'keep' | 'drop'
+}
+
+/** One walk over an overlay's upper directory; metadata only. */
+export interface WalkUpperInput {
+  readonly upper: string
+  readonly xattrs: 'trusted' | 'user'
+}
+export interface WalkUpperOutput {
+  /** Raw: nothing compared yet. Contents are `tree` sources below `upper`. Paths of hard links share `linkKey`. */
+  readonly entries: readonly (LayerEntry & { readonly linkKey?: string; readonly isOpaque?: boolean })[]
+}
+
+export type { ByteString }

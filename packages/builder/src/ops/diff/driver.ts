@@ -1,0 +1,22 @@
+import { BuilderError } from '../../errors.ts'
+import { layersOf } from '../merge/driver.ts'
+import type { OpDriver } from '../types.ts'
+
+/** What one chain adds to another: the layers above it. */
+export function createDiffDriver(): OpDriver {
+  return {
+    recordType: 'regular',
+    handles: (vertex) => vertex.op.kind === 'diff',
+    cacheMap: (vertex) => ({ payload: vertex.op, selectors: vertex.inputs.map(() => undefined) }),
+    inputUse: (vertex) => vertex.inputs.map(() => 'through'),
+    run: async (vertex, inputs) => {
+      if (vertex.op.kind !== 'diff') throw new Error('not a diff')
+      const lower = vertex.op.lower < 0 ? [] : layersOf(inputs[vertex.op.lower]!)
+      const upper = vertex.op.upper < 0 ? [] : layersOf(inputs[vertex.op.upper]!)
+      if (!lower.every((layer, index) => upper[index]?.id === layer.id)) {
+        throw new BuilderError('OCI_STEP_UNSUPPORTED', 'a diff of two file systems of which neither is built on the other is not supported yet')
+      }
+      return [{ kind: 'layers', layers: upper.slice(lower.length) }]
+    },
+  }
+}

@@ -1,0 +1,46 @@
+import type { Executor } from '@ts-oci/runtime'
+import type { Store } from '../content/types.ts'
+import type { LayerForms } from '../forms/types.ts'
+import type { JobRunner } from '../forms/jobs.ts'
+import type { ImageConfig, Manifest, Platform } from '../oci/types.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { LocalResult, RunContext } from './types.ts'
+
+/** What the drivers of one build share; made by `build.ts`. */
+export interface OpsEnvironment {
+  readonly store: Store
+  readonly forms: LayerForms
+  readonly jobs: JobRunner
+  /** Started when the first step needs it. */
+  readonly executor: () => Promise<Executor>
+  readonly images: ImageResolver
+  /** The build context called `name` (`local://name`). Opened once, walked when first read. */
+  readonly openLocal: (name: string, attrs: Readonly<Record<string, string>>, run: RunContext) => Promise<LocalResult>
+  /** Content of a secret; undefined when there is none of that id. */
+  readonly secret: (id: string) => Promise<Uint8Array | undefined>
+  /** Path of the agent socket behind an ssh id. */
+  readonly sshSocket: (id: string) => string | undefined
+  /** Entitlements given: `network.host`, `security.insecure`. */
+  readonly allowed: ReadonlySet<string>
+  readonly hostPlatform: Platform
+  /** Milliseconds; the epoch that `SOURCE_DATE_EPOCH` set, else undefined. */
+  readonly epochMs: number | undefined
+}
+
+/** An image whose manifest and config are in the store. */
+export interface ResolvedImage {
+  /** `name:tag@sha256:…`. */
+  readonly reference: string
+  /** Digest that the reference names: of the index, or of the manifest where there is none. */
+  readonly digest: Digest
+  readonly manifestDigest: Digest
+  readonly manifest: Manifest
+  readonly config: ImageConfig
+  /** True when nothing was asked of a registry for it. */
+  readonly wasInStore: boolean
+}
+
+export interface ImageResolver {
+  /** @throws OCI_IMAGE_NOT_FOUND, OCI_REGISTRY_… */
+  resolve(reference: string, platform: Platform): Promise<ResolvedImage>
+}

@@ -1,0 +1,52 @@
+import type { Vertex } from '../../graph/types.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import type { ExecMount, ExecSpec } from '../specs.ts'
+import type { ContentSelector, InputUse, OpDriver } from '../types.ts'
+import { runExec } from './run.ts'
+
+/** RUN. */
+export function createExecDriver(environment: OpsEnvironment): OpDriver {
+  return {
+    recordType: 'regular',
+    handles: (vertex) => vertex.op.kind === 'exec',
+    cacheMap: (vertex) => ({ payload: keyedExec(execSpecOf(vertex), vertex), selectors: selectorsOf(vertex) }),
+    inputUse: (vertex): readonly InputUse[] => vertex.inputs.map(() => 'tree'),
+    run: async (vertex, inputs, run) => [await runExec(environment, vertex, execSpecOf(vertex), inputs, run)],
+  }
+}
+
+export function execSpecOf(vertex: Vertex): ExecSpec {
+  if (vertex.op.kind !== 'exec') throw new Error('not an exec op')
+  return vertex.op
+}
+
+/** What of a step decides its result (features 5, rule 2): not proxies, not addresses of hosts, not where caches come from. */
+function keyedExec(spec: ExecSpec, vertex: Vertex): unknown {
+  const { proxyEnv: _proxy, extraHosts, ...meta } = spec.meta
+  const isRootOnly = spec.mounts.length === 1 && spec.mounts[0]?.dest === '/'
+  return {
+    kind: 'exec',
+    meta: { ...meta, extraHosts: extraHosts.map((entry) => entry.host) },
+    network: spec.network,
+    security: spec.security,
+    secretEnv: spec.secretEnv,
+    cdiDevices: spec.cdiDevices,
+    mounts: isRootOnly ? undefined : spec.mounts.map(keyedMount),
+    platform: vertex.platform,
+  }
+}
+
+function keyedMount(mount: ExecMount): unknown {
+  const { selector: _selector, cache, ...rest } = mount
+  return { ...rest, cache: cache && cache.id === mount.dest ? { id: cache.id } : undefined }
+}
+
+/** A read-only mount counts by its content; the root and what a step may write counts by its key (rule 5). */
+function selectorsOf(vertex: Vertex): readonly (readonly ContentSelector[] | undefined)[] {
+  const mounts = execSpecOf(vertex).mounts
+  return vertex.inputs.map((_, index) => {
+    const users = mounts.filter((mount) => mount.input === index)
+    if (users.some((mount) => mount.dest === '/')) return undefined
+    return users.map((mount) => ({ path: mount.selector || '/', followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] }))
+  })
+}

@@ -1,0 +1,106 @@
+import type { StepMount } from '@ts-oci/runtime'
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { BuilderError } from '../../errors.ts'
+import { toByteString } from '../../byte-string.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import type { ExecMount, ExecSpec } from '../specs.ts'
+import type { Result } from '../types.ts'
+
+/** The mounts of a step, ready for the executor, and the secrets among its variables. */
+export interface PreparedMounts extends AsyncDisposable {
+  readonly list: readonly StepMount[]
+  readonly env: readonly string[]
+}
+
+/** Everything but the root: parents before what lies below them. Locks of cache mounts are held until disposal. */
+export async function prepareMounts(environment: OpsEnvironment, spec: ExecSpec, inputs: readonly Result[], temporary: string, signal: AbortSignal): Promise<PreparedMounts> {
+  const held: AsyncDisposable[] = []
+  const list: StepMount[] = []
+  try {
+    const sorted = spec.mounts.filter((mount) => mount.dest !== '/').sort((a, b) => depth(a.dest) - depth(b.dest))
+    for (const mount of sorted) {
+      const prepared = await prepareMount(environment, mount, inputs, temporary, held, signal)
+      if (prepared) list.push(prepared)
+    }
+    const env: string[] = []
+    for (const { id, name, optional } of spec.secretEnv) {
+      const value = await secretOf(environment, id, optional)
+      if (value) env.push(`${name}=${Buffer.from(value).toString('utf8')}`)
+    }
+    return { list, env, [Symbol.asyncDispose]: () => release(held) }
+  } catch (error) {
+    await release(held)
+    throw error
+  }
+}
+
+async function release(held: readonly AsyncDisposable[]): Promise<void> {
+  for (const lock of held) await lock[Symbol.asyncDispose]()
+}
+
+function depth(path: string): number {
+  return path.split('/').filter((part) => part !== '').length
+}
+
+async function prepareMount(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], temporary: string, held: AsyncDisposable[], signal: AbortSignal): Promise<StepMount | undefined> {
+  const base = { target: mount.dest, readonly: mount.readonly }
+  switch (mount.type) {
+    case 'bind':
+      return { ...base, source: await bindSource(environment, mount, inputs, temporary) }
+    case 'tmpfs':
+      return { ...base, source: { kind: 'tmpfs', ...(mount.tmpfsSizeBytes === undefined || mount.tmpfsSizeBytes === 0 ? {} : { sizeBytes: mount.tmpfsSizeBytes }) } }
+    case 'cache':
+      return { ...base, source: { kind: 'bind', hostPath: await cacheDirectory(environment, mount, inputs, held, signal), ...(mount.selector === '' || mount.input >= 0 ? {} : { subPath: toByteString(mount.selector) }) } }
+    case 'secret': {
+      const { secret } = mount
+      if (secret === undefined) throw new Error('a secret mount without a secret')
+      const content = await secretOf(environment, secret.id, secret.optional)
+      return content && { ...base, readonly: true, source: { kind: 'secret', content, uid: secret.uid, gid: secret.gid, mode: secret.mode } }
+    }
+    case 'ssh': {
+      const { ssh } = mount
+      if (ssh === undefined) throw new Error('an ssh mount without an id')
+      const socket = environment.sshSocket(ssh.id)
+      if (socket === undefined && !ssh.optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${ssh.id}`, { hint: `give --ssh ${ssh.id}` })
+      return socket === undefined ? undefined : { ...base, readonly: false, source: { kind: 'bind', hostPath: socket } }
+    }
+  }
+}
+
+async function secretOf(environment: OpsEnvironment, id: string, optional: boolean): Promise<Uint8Array | undefined> {
+  const value = await environment.secret(id)
+  if (value === undefined && !optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `secret ${id}: not found`, { hint: `give --secret id=${id},src=FILE or id=${id},env=NAME` })
+  return value
+}
+
+async function bindSource(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], temporary: string): Promise<StepMount['source']> {
+  const { forms } = environment
+  const scratchDirectory = mkdtempSync(join(temporary, 'mount-'))
+  const subPath = mount.selector === '' || mount.selector === '/' ? {} : { subPath: toByteString(mount.selector) }
+  if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
+  const input = inputs[mount.input]!
+  const chain = input.kind === 'layers' ? input.layers : [await environment.jobs.contextLayer(forms, input, mount.selector)]
+  const lowers: string[] = []
+  for (const layer of chain) lowers.push(await forms.tree(layer))
+  return { kind: 'overlay', lowers, scratchDirectory, ...subPath }
+}
+
+/** `shared` mounts go together, `locked` ones wait, of `private` ones each step gets one that no other holds. */
+async function cacheDirectory(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], held: AsyncDisposable[], signal: AbortSignal): Promise<string> {
+  const { store } = environment
+  const id = mount.cache?.id ?? mount.dest
+  const sharing = mount.cache?.sharing ?? 'shared'
+  let directoryId = id
+  if (sharing === 'locked') held.push(await store.locks.acquire(`cache-mount-${id}`, { signal }))
+  if (sharing === 'shared') held.push(await store.locks.acquire(`cache-mount-${id}`, { shared: true, signal }))
+  for (let copy = 0; sharing === 'private'; copy++) {
+    directoryId = copy === 0 ? id : `${id}#${copy}`
+    const lock = store.locks.tryAcquire(`cache-mount-${directoryId}`)
+    if (lock === undefined) continue
+    held.push(lock)
+    break
+  }
+  const initial = mount.input < 0 ? undefined : inputs[mount.input]
+  return environment.jobs.prepareCacheMount(environment, directoryId, initial, mount.selector)
+}

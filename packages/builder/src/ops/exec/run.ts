@@ -1,0 +1,136 @@
+import { mkdirSync, renameSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { OverlayRoot, StepExit, StepMount } from '@ts-oci/runtime'
+import { BuilderError } from '../../errors.ts'
+import type { LayerHandle } from '../../forms/types.ts'
+import type { Vertex } from '../../graph/types.ts'
+import { formatPlatform } from '../../oci/platform.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import { layersOf } from '../merge/driver.ts'
+import type { ExecSpec } from '../specs.ts'
+import type { LayersResult, Result, RunContext } from '../types.ts'
+import { prepareMounts } from './mounts.ts'
+import { resolveUser } from './user.ts'
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** BuildKit's name for the host that a step sees. */
+const DEFAULT_HOSTNAME = 'buildkitsandbox'
+
+/** Runs one step and makes a layer of what it wrote. */
+export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec: ExecSpec, inputs: readonly Result[], run: RunContext): Promise<LayersResult> {
+  refuseUnsupported(environment, vertex, spec)
+  const rootMount = spec.mounts.find((mount) => mount.dest === '/')
+  const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(inputs[rootMount.input]!)
+  const { store, forms, jobs } = environment
+  const executor = await environment.executor()
+  const lowers: string[] = []
+  for (const layer of chain) lowers.push(await forms.tree(layer))
+  const view = await forms.view(chain)
+  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => forms.readFile(entry, maxBytes)).catch((error: unknown) => {
+    throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
+  })
+  await using temporary = await store.createTemporaryDirectory('step')
+  const upper = join(temporary.path, 'upper')
+  const work = join(temporary.path, 'work')
+  mkdirSync(upper, { mode: 0o755 })
+  mkdirSync(work, { mode: 0o755 })
+  const root: OverlayRoot = { lowers, upper, work }
+  await using mounts = await prepareMounts(environment, spec, inputs, temporary.path, run.signal)
+  const output = createTail()
+  const exit = await executor.runStep(
+    {
+      name: vertex.metadata.name,
+      root,
+      mounts: mounts.list satisfies readonly StepMount[],
+      process: { args: spec.meta.args, env: stepEnvironment(spec, mounts.env, user.home), cwd: spec.meta.cwd || '/', user },
+      network: spec.network === 'none' ? 'none' : 'host',
+      hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
+      extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
+      security: spec.security,
+      ...(spec.meta.ulimits === undefined ? {} : { rlimits: spec.meta.ulimits.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard })) }),
+    },
+    {
+      signal: run.signal,
+      onOutput: (stream, chunk) => {
+        output.add(chunk)
+        run.log(stream, chunk)
+      },
+    },
+  )
+  run.signal.throwIfAborted()
+  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, output.text())
+  const entries = await jobs.diffUpper({ upper, xattrs: executor.overlayXattr, lower: view, forms, owners: executor.idMapping.kind === 'single' ? 'single' : 'kept' })
+  const id = `l-${randomBytes(16).toString('hex')}`
+  renameSync(upper, store.snapshotDirectory(id))
+  const layer: LayerHandle = await forms.fromTree(id, entries, { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })
+  return { kind: 'layers', layers: [...chain, layer] }
+}
+
+function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: ExecSpec): void {
+  const { platform } = vertex
+  if (platform && (platform.os !== environment.hostPlatform.os || platform.architecture !== environment.hostPlatform.architecture)) {
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', `a step for ${formatPlatform(platform)} cannot run on ${formatPlatform(environment.hostPlatform)}: emulation is not supported yet`, location(vertex))
+  }
+  if (spec.network === 'host' && !environment.allowed.has('network.host')) {
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'network.host is not allowed', { ...location(vertex), hint: 'give --allow network.host, or leave the flag out: without it a step has the network of the host too' })
+  }
+  if (spec.security === 'insecure' && !environment.allowed.has('security.insecure')) {
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'security.insecure is not allowed', { ...location(vertex), hint: 'give --allow security.insecure' })
+  }
+  if (spec.cdiDevices !== undefined && spec.cdiDevices.length > 0) {
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'devices for a step (RUN --device) are not supported yet', location(vertex))
+  }
+}
+
+/** PATH and HOME are filled in as BuildKit and runc do; proxies come after the image's own variables. */
+function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: string): readonly string[] {
+  const env = [...spec.meta.env]
+  const add = (name: string, value: string): void => {
+    if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`)
+  }
+  const proxies = spec.meta.proxyEnv
+  if (proxies) {
+    for (const [name, value] of [['HTTP_PROXY', proxies.httpProxy], ['HTTPS_PROXY', proxies.httpsProxy], ['FTP_PROXY', proxies.ftpProxy], ['NO_PROXY', proxies.noProxy], ['ALL_PROXY', proxies.allProxy]] as const) {
+      if (value === '') continue
+      add(name, value)
+      add(name.toLowerCase(), value)
+    }
+  }
+  env.push(...secrets)
+  add('PATH', DEFAULT_PATH)
+  add('HOME', home)
+  return env
+}
+
+function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, tail: string): BuilderError {
+  if (exit.startError !== undefined) {
+    const { operation, errno, message } = exit.startError
+    return stepError(spec, vertex, exit.exitCode === 127 || exit.exitCode === 126 ? `exit code: ${exit.exitCode}: ${message}` : `${operation}: ${message} (${errno})`, { exitCode: exit.exitCode, operation, errno, output: tail })
+  }
+  const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
+  return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, { exitCode: exit.exitCode, signal: exit.signal, output: tail })
+}
+
+function stepError(spec: ExecSpec, vertex: Vertex, why: string, details: Readonly<Record<string, unknown>> = {}): BuilderError {
+  return new BuilderError('OCI_STEP_FAILED', `process "${spec.meta.args.join(' ')}" did not complete successfully: ${why}`, { ...location(vertex), details: { vertex: vertex.metadata.name, ...details } })
+}
+
+function location(vertex: Vertex): { readonly location?: NonNullable<Vertex['metadata']['location']> } {
+  return vertex.metadata.location === undefined ? {} : { location: vertex.metadata.location }
+}
+
+/** Keeps the last output for the error, as much as a person reads. */
+function createTail(): { add(chunk: Uint8Array): void; text(): string } {
+  const limit = 8 * 1024
+  let kept = Buffer.alloc(0)
+  return {
+    add: (chunk) => {
+      kept = Buffer.concat([kept, chunk])
+      if (kept.length > 2 * limit) kept = kept.subarray(kept.length - limit)
+    },
+    text: () => kept.subarray(-limit).toString('utf8'),
+  }
+}
+

@@ -1,0 +1,70 @@
+import type { ViewEntry, View } from '../../layer/types.ts'
+import { BuilderError } from '../../errors.ts'
+
+/** Numeric ids of a step, and its home directory. */
+export interface ResolvedUser {
+  readonly uid: number
+  readonly gid: number
+  readonly additionalGids: readonly number[]
+  readonly home: string
+}
+
+interface Account {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly home: string
+}
+
+/** Enough for every real `/etc/passwd`; a larger one is an attack on memory. */
+const MAX_DATABASE_BYTES = 8 * 1024 * 1024
+
+/**
+ * Resolves USER (`name`, `uid`, with or without `:group`) against the image, as containerd does for BuildKit:
+ * an unknown name is an error, an unknown number stands for itself with group 0.
+ */
+export async function resolveUser(user: string, root: View, readFile: (entry: ViewEntry, maxBytes: number) => Promise<Uint8Array>): Promise<ResolvedUser> {
+  const read = async (path: string): Promise<string[]> => {
+    const entry = root.lookup(path, { followLast: true })
+    if (entry?.type !== 'file') return []
+    return Buffer.from(await readFile(entry, MAX_DATABASE_BYTES)).latin1Slice().split('\n')
+  }
+  const [name = '', group] = splitOnce(user === '' ? '0' : user)
+  const accounts = (await read('etc/passwd')).flatMap(parseAccount)
+  const account = accounts.find((candidate) => candidate.name === name) ?? (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
+  if (account === undefined && !isNumber(name)) throw userError(`unable to find user ${name}: no matching entries in passwd file`)
+  const uid = account?.uid ?? Number(name)
+  const groups = (await read('etc/group')).flatMap(parseGroup)
+  let gid = account?.gid ?? 0
+  if (group !== undefined && group !== '') {
+    const found = groups.find((candidate) => candidate.name === group)
+    if (found === undefined && !isNumber(group)) throw userError(`unable to find group ${group}: no matching entries in group file`)
+    gid = found?.gid ?? Number(group)
+  }
+  // Supplementary groups are those that list the account; with an explicit group there are none but it.
+  const memberOf = group === undefined && account ? groups.filter((candidate) => candidate.members.includes(account.name)).map((candidate) => candidate.gid) : []
+  return { uid, gid, additionalGids: [...new Set([gid, ...memberOf])], home: account?.home || '/' }
+}
+
+function splitOnce(text: string): readonly [string, string | undefined] {
+  const at = text.indexOf(':')
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+function isNumber(text: string): boolean {
+  return /^\d{1,10}$/.test(text)
+}
+
+function parseAccount(line: string): Account[] {
+  const [name = '', , uid = '', gid = '', , home = ''] = line.trim().split(':')
+  return name === '' || !isNumber(uid) || !isNumber(gid) ? [] : [{ name, uid: Number(uid), gid: Number(gid), home }]
+}
+
+function parseGroup(line: string): { name: string; gid: number; members: string[] }[] {
+  const [name = '', , gid = '', members = ''] = line.trim().split(':')
+  return name === '' || !isNumber(gid) ? [] : [{ name, gid: Number(gid), members: members.split(',') }]
+}
+
+function userError(message: string): BuilderError {
+  return new BuilderError('OCI_STEP_FAILED', message)
+}

@@ -1,0 +1,76 @@
+import { basename } from 'node:path/posix'
+import type { View } from '../../layer/types.ts'
+import type { Vertex } from '../../graph/types.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import { layersOf } from '../merge/driver.ts'
+import type { FileAction, FileSpec } from '../specs.ts'
+import type { ContentSelector, InputUse, OpDriver, Result } from '../types.ts'
+import { applyFileSpec } from './apply.ts'
+
+/** COPY, ADD, WORKDIR's directory, heredoc files: computed on views, the same for every isolation; no byte is copied yet. */
+export function createFileDriver(environment: OpsEnvironment): OpDriver {
+  return {
+    recordType: 'regular',
+    handles: (vertex) => vertex.op.kind === 'file',
+    cacheMap: (vertex) => ({ payload: { kind: 'file', actions: fileSpecOf(vertex).actions.map(keyedAction), epochMs: environment.epochMs }, selectors: selectorsOf(vertex) }),
+    inputUse: (vertex) => inputUses(vertex),
+    run: async (vertex, inputs, run) => {
+      const spec = fileSpecOf(vertex)
+      const { forms } = environment
+      const views: View[] = await Promise.all(inputs.map((input) => viewOf(environment, input)))
+      const createdMs = environment.epochMs ?? Date.now()
+      await using temporary = await environment.store.createTemporaryDirectory('file-op')
+      const entries = await applyFileSpec(spec, views, {
+        nowMs: createdMs,
+        readFile: (entry, maxBytes) => forms.readFile(entry, maxBytes),
+        temporaryDirectory: temporary.path,
+        resolveContents: (list) => forms.resolveContents(list),
+        signal: run.signal,
+      })
+      const layer = forms.fromSelection(entries, { createdMs, description: vertex.metadata.name })
+      // Bytes of an unpacked archive lie in the temporary directory: they must be written before it goes.
+      if (entries.some((entry) => entry.content?.kind === 'range' && entry.content.file.startsWith(temporary.path))) await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
+      const base = baseInput(spec, vertex.inputs.length)
+      return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(inputs[base]!)), layer] }]
+    },
+  }
+}
+
+function fileSpecOf(vertex: Vertex): FileSpec {
+  if (vertex.op.kind !== 'file') throw new Error('not a file op')
+  return vertex.op
+}
+
+async function viewOf(environment: OpsEnvironment, result: Result): Promise<View> {
+  return result.kind === 'local' ? result.view : environment.forms.view(result.layers)
+}
+
+/** The input whose layers the result is built on, −1 for scratch. */
+function baseInput(spec: FileSpec, inputCount: number): number {
+  const first = spec.actions.find((action) => action.input < inputCount)
+  return first?.input ?? -1
+}
+
+function inputUses(vertex: Vertex): readonly InputUse[] {
+  const base = baseInput(fileSpecOf(vertex), vertex.inputs.length)
+  return vertex.inputs.map((_, index) => (index === base ? 'through' : 'view'))
+}
+
+/** Of a copy's source only the last name counts: moving a directory of the context is no change (BuildKit, file op's cache map). */
+function keyedAction(action: FileAction): unknown {
+  if (action.action.kind !== 'copy') return action
+  return { ...action, action: { ...action.action, src: basename(action.action.src) } }
+}
+
+function selectorsOf(vertex: Vertex): readonly (readonly ContentSelector[] | undefined)[] {
+  const spec = fileSpecOf(vertex)
+  const base = baseInput(spec, vertex.inputs.length)
+  const selectors = new Map<number, ContentSelector[]>()
+  for (const { action, secondaryInput } of spec.actions) {
+    if (action.kind !== 'copy' || secondaryInput < 0 || secondaryInput >= vertex.inputs.length) continue
+    const list = selectors.get(secondaryInput) ?? []
+    list.push({ path: action.src, followLast: action.followSymlink, allowWildcard: action.allowWildcard, includePatterns: action.includePatterns, excludePatterns: action.excludePatterns })
+    selectors.set(secondaryInput, list)
+  }
+  return vertex.inputs.map((_, index) => (index === base ? undefined : selectors.get(index)))
+}

@@ -1,0 +1,33 @@
+import { chainIdOf } from '../../oci/digest.ts'
+import type { Vertex } from '../../graph/types.ts'
+import type { OpsEnvironment, ResolvedImage } from '../environment.ts'
+import type { OpDriver } from '../types.ts'
+
+const SCHEME = 'docker-image://'
+
+/** Images of registries and of the store. Keyed by chainID: an image that was tagged or packed anew is the same base. */
+export function createImageDriver(environment: OpsEnvironment): OpDriver {
+  const resolve = (vertex: Vertex): Promise<ResolvedImage> => environment.images.resolve(identifierOf(vertex), vertex.platform ?? environment.hostPlatform)
+  return {
+    recordType: 'internal',
+    handles: (vertex) => vertex.op.kind === 'source' && vertex.op.identifier.startsWith(SCHEME),
+    cacheMap: async (vertex) => {
+      const image = await resolve(vertex)
+      const chain = chainIdOf(image.config.rootfs.diff_ids) ?? 'empty'
+      return { payload: undefined, selectors: [], identity: `image:${chain}`, isUnrecorded: true, isPresent: image.wasInStore }
+    },
+    inputUse: () => [],
+    run: async (vertex, _inputs, run) => {
+      const image = await resolve(vertex)
+      run.status('resolve', `resolve ${image.reference}`, { completedMs: Date.now() })
+      const diffIds = image.config.rootfs.diff_ids
+      const layers = image.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! }))
+      return [{ kind: 'layers', layers: environment.forms.fromImage(layers, image.reference, vertex.digest) }]
+    },
+  }
+}
+
+function identifierOf(vertex: Vertex): string {
+  if (vertex.op.kind !== 'source') throw new Error('not a source')
+  return vertex.op.identifier.slice(SCHEME.length)
+}
