@@ -64,6 +64,8 @@ export interface RawInstruction {
   readonly comments: readonly string[]
   /** From the keyword to the end of the last line, bodies of heredocs included. */
   readonly location: SourceRange
+  /** Escape character of the file. */
+  readonly escape: EscapeToken
   /** The instruction that ONBUILD defers. */
   readonly child?: RawInstruction
 }
@@ -73,7 +75,7 @@ export interface InstructionRanges {
   readonly keyword: SourceRange
   /** One range a flag, in the order of `flags`. */
   readonly flags: readonly SourceRange[]
-  /** One range a word of the arguments as written (JSON elements, words, the whole of a shell form). */
+  /** One range a word of the arguments, in the order of `args` (a shell form is one); ENV and LABEL: name, value, name, value… */
   readonly args: readonly SourceRange[]
 }
 
