@@ -6,6 +6,8 @@ import { toByteString } from '../../byte-string.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../specs.ts'
 import type { Result } from '../types.ts'
+import { contextLayer } from './context-layer.ts'
+import { prepareCacheMount } from './cache-mount.ts'
 
 /** The mounts of a step, ready for the executor, and the secrets among its variables. */
 export interface PreparedMounts extends AsyncDisposable {
@@ -80,7 +82,7 @@ async function bindSource(environment: OpsEnvironment, mount: ExecMount, inputs:
   const subPath = mount.selector === '' || mount.selector === '/' ? {} : { subPath: toByteString(mount.selector) }
   if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
   const input = inputs[mount.input]!
-  const chain = input.kind === 'layers' ? input.layers : [await environment.jobs.contextLayer(forms, input, mount.selector)]
+  const chain = input.kind === 'layers' ? input.layers : [contextLayer(environment, input, mount.selector)]
   const lowers: string[] = []
   for (const layer of chain) lowers.push(await forms.tree(layer))
   return { kind: 'overlay', lowers, scratchDirectory, ...subPath }
@@ -102,5 +104,5 @@ async function cacheDirectory(environment: OpsEnvironment, mount: ExecMount, inp
     break
   }
   const initial = mount.input < 0 ? undefined : inputs[mount.input]
-  return environment.jobs.prepareCacheMount(environment, directoryId, initial, mount.selector)
+  return prepareCacheMount(environment, directoryId, initial, mount)
 }

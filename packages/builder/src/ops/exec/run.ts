@@ -11,6 +11,7 @@ import { layersOf } from '../merge/driver.ts'
 import type { ExecSpec } from '../specs.ts'
 import type { LayersResult, Result, RunContext } from '../types.ts'
 import { prepareMounts } from './mounts.ts'
+import { collectChanges } from './changes.ts'
 import { resolveUser } from './user.ts'
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -23,7 +24,7 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
   refuseUnsupported(environment, vertex, spec)
   const rootMount = spec.mounts.find((mount) => mount.dest === '/')
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(inputs[rootMount.input]!)
-  const { store, forms, jobs } = environment
+  const { store, forms } = environment
   const executor = await environment.executor()
   const lowers: string[] = []
   for (const layer of chain) lowers.push(await forms.tree(layer))
@@ -61,7 +62,7 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
   )
   run.signal.throwIfAborted()
   if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, output.text())
-  const entries = await jobs.diffUpper({ upper, xattrs: executor.overlayXattr, lower: view, forms, owners: executor.idMapping.kind === 'single' ? 'single' : 'kept' })
+  const entries = await collectChanges(environment, executor, upper, view)
   const id = `l-${randomBytes(16).toString('hex')}`
   renameSync(upper, store.snapshotDirectory(id))
   const layer: LayerHandle = await forms.fromTree(id, entries, { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })

@@ -27,7 +27,7 @@ export async function resolveUser(user: string, root: View, readFile: (entry: Vi
   const read = async (path: string): Promise<string[]> => {
     const entry = root.lookup(path, { followLast: true })
     if (entry?.type !== 'file') return []
-    return Buffer.from(await readFile(entry, MAX_DATABASE_BYTES)).latin1Slice().split('\n')
+    return Buffer.from(await readFile(entry, MAX_DATABASE_BYTES)).toString('latin1').split('\n')
   }
   const [name = '', group] = splitOnce(user === '' ? '0' : user)
   const accounts = (await read('etc/passwd')).flatMap(parseAccount)

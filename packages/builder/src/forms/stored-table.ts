@@ -1,0 +1,27 @@
+import { OWN_TAR } from '../layer/table.ts'
+import type { LayerEntry, LayerTable } from '../layer/types.ts'
+
+/**
+ * What a row's table keeps: offsets in the layer's own tar where they are known, and no directory of this machine.
+ * Where bytes lie otherwise is asked again when they are read.
+ */
+export function toStored(entries: readonly LayerEntry[]): LayerTable {
+  return { entries: entries.map(storedEntry) }
+}
+
+function storedEntry(entry: LayerEntry): LayerEntry {
+  const { content, ...rest } = entry
+  if (content === undefined) return entry
+  return content.kind === 'range' ? { ...rest, content: { kind: 'range', file: OWN_TAR, offset: content.offset } } : rest
+}
+
+/** A table of the store as a build reads it: each file's bytes are those of layer `id`, in whatever form it is. */
+export function fromStored(table: LayerTable, id: string): LayerTable {
+  return {
+    entries: table.entries.map((entry) => {
+      if (entry.type !== 'file' || entry.size === 0) return entry
+      const offset = entry.content?.kind === 'range' ? { offset: entry.content.offset } : {}
+      return { ...entry, content: { kind: 'layer', layer: id, path: entry.path, ...offset } }
+    }),
+  }
+}
