@@ -1,0 +1,185 @@
+import type { ByteString } from '../byte-string.ts'
+import { fromByteString } from '../byte-string.ts'
+import { BuilderError } from '../errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { makeEntry } from './entry.ts'
+import { OPAQUE_NAME, WHITEOUT_PREFIX } from './header.ts'
+import { baseName, cleanPath, comparePaths, isWithin, joinPath, parentPath } from './paths.ts'
+import type { TarEntry } from './tar-reader.ts'
+import type { ContentSource, LayerEntry, LayerTable } from './types.ts'
+
+/** Content of a range whose file is the layer's own tar, wherever that will lie. */
+export const OWN_TAR = ''
+
+/** Sorts entries as a layer is; of one path a whiteout comes before the entry, and that before an opaque marker. */
+export function sortEntries(entries: LayerEntry[]): LayerEntry[] {
+  for (let i = 1; i < entries.length; i++) {
+    // Nearly every producer walks in order: look before sorting.
+    if (compareEntries(entries[i - 1]!, entries[i]!) > 0) return entries.sort(compareEntries)
+  }
+  return entries
+}
+
+export function compareEntries(a: LayerEntry, b: LayerEntry): number {
+  return comparePaths(a.path, b.path) || rank(a) - rank(b)
+}
+
+function rank(entry: LayerEntry): number {
+  return entry.type === 'whiteout' ? 0 : entry.type === 'opaque' ? 2 : 1
+}
+
+/** The entry of each path, markers left out. */
+export function indexEntries(table: LayerTable): ReadonlyMap<ByteString, LayerEntry> {
+  const found = new Map<ByteString, LayerEntry>()
+  for (const entry of table.entries) if (entry.type !== 'whiteout' && entry.type !== 'opaque') found.set(entry.path, entry)
+  return found
+}
+
+/** Collects the entries of a tar in its order, as unpacking would leave them. */
+export interface TableBuilder {
+  /**
+   * Where the entry stands once its name is cleaned and its parents are followed; undefined for what a layer ignores
+   * (the root, metadata of aufs). Throws OCI_LAYER_INVALID.
+   */
+  add(entry: TarEntry, content: ContentSource | undefined): LayerEntry | undefined
+  /** Sets the digest of an entry that `add` answered. */
+  setDigest(entry: LayerEntry, digest: Digest): void
+  finish(): LayerTable
+}
+
+const MAX_LINKS = 255
+
+/**
+ * Names are read as containerd reads them: absolute ones and `..` stay in the root, parents that are symlinks of the
+ * same layer are followed inside the root, a later entry replaces an earlier one (two directories merge).
+ */
+export function createTableBuilder(): TableBuilder {
+  const entries = new Map<ByteString, LayerEntry>()
+  const whiteouts = new Map<ByteString, LayerEntry>()
+  const opaques = new Map<ByteString, LayerEntry>()
+  const implied = new Set<ByteString>()
+  let lastRaw: ByteString | undefined
+  let lastParent: ByteString = ''
+
+  function add(raw: TarEntry, content: ContentSource | undefined): LayerEntry | undefined {
+    const clean = cleanPath(raw.name)
+    if (clean === '' || clean.startsWith('.wh..wh.')) return undefined
+    const name = baseName(clean)
+    const directory = resolveParent(parentPath(clean))
+    if (name.startsWith(WHITEOUT_PREFIX)) return addMarker(directory, name)
+    const path = joinPath(directory, name)
+    const link = raw.type === 'hardlink' ? resolveLink(raw.link, path) : raw.type === 'symlink' ? raw.link : undefined
+    const isDevice = raw.type === 'character' || raw.type === 'block'
+    const entry = makeEntry({
+      path,
+      type: raw.type,
+      mode: raw.type === 'symlink' ? 0o777 : raw.mode,
+      uid: raw.uid,
+      gid: raw.gid,
+      size: raw.size,
+      mtimeSec: raw.mtimeSec,
+      mtimeNsec: raw.mtimeNsec,
+      link,
+      devMajor: isDevice ? raw.devMajor : undefined,
+      devMinor: isDevice ? raw.devMinor : undefined,
+      xattrs: raw.xattrs,
+      content: raw.size > 0 ? content : undefined,
+    })
+    replace(path, entry)
+    return entry
+  }
+
+  function addMarker(directory: ByteString, name: ByteString): LayerEntry {
+    if (name === OPAQUE_NAME) {
+      const entry = makeEntry({ path: directory, type: 'opaque' })
+      opaques.set(directory, entry)
+      return entry
+    }
+    const target = name.slice(WHITEOUT_PREFIX.length)
+    // `.wh...` would delete the directory's parent.
+    if (target === '' || target === '.' || target === '..') throw invalid(name, 'deletes no name of its directory')
+    const entry = makeEntry({ path: joinPath(directory, target), type: 'whiteout' })
+    whiteouts.set(entry.path, entry)
+    return entry
+  }
+
+  function replace(path: ByteString, entry: LayerEntry): void {
+    const before = entries.get(path)
+    // A directory that no entry names exists all the same.
+    const wasDirectory = implied.delete(path) || before?.type === 'directory'
+    entries.set(path, entry)
+    if (wasDirectory && entry.type !== 'directory') dropBelow(path)
+    if (before?.type === 'file' || before?.type === 'symlink') keepLinksOf(before)
+    if (before !== undefined || wasDirectory) lastRaw = undefined
+  }
+
+  function dropBelow(path: ByteString): void {
+    for (const known of entries.keys()) if (known !== path && isWithin(path, known)) entries.delete(known)
+  }
+
+  /** A file that is overwritten lives on under its other names. */
+  function keepLinksOf(file: LayerEntry): void {
+    let heir: ByteString | undefined
+    for (const [path, entry] of entries) {
+      if (entry.type !== 'hardlink' || entry.link !== file.path || path === file.path) continue
+      entries.set(path, heir === undefined ? { ...file, path } : { ...entry, link: heir })
+      heir ??= path
+    }
+  }
+
+  function resolveParent(directory: ByteString): ByteString {
+    if (directory === lastRaw) return lastParent
+    let resolved = directory
+    if (entries.get(directory)?.type !== 'directory' && directory !== '') resolved = walkParents(directory)
+    lastRaw = directory
+    lastParent = resolved
+    return resolved
+  }
+
+  function walkParents(directory: ByteString): ByteString {
+    let at: ByteString = ''
+    let links = 0
+    const rest = directory.split('/')
+    while (rest.length > 0) {
+      const part = rest.shift()!
+      if (part === '' || part === '.') continue
+      if (part === '..') {
+        at = parentPath(at)
+        continue
+      }
+      const path = joinPath(at, part)
+      const entry = entries.get(path)
+      if (entry === undefined) implied.add(path)
+      else if (entry.type === 'symlink') {
+        if (++links > MAX_LINKS) throw invalid(directory, 'follows too many symbolic links')
+        if (entry.link!.startsWith('/')) at = ''
+        rest.unshift(...entry.link!.split('/'))
+        continue
+      } else if (entry.type !== 'directory') throw invalid(directory, 'is not a directory')
+      at = path
+    }
+    return at
+  }
+
+  function resolveLink(target: ByteString, path: ByteString): ByteString {
+    const clean = cleanPath(target)
+    if (clean === '') throw invalid(path, 'is a hard link to the root')
+    const resolved = joinPath(resolveParent(parentPath(clean)), baseName(clean))
+    if (resolved === path) throw invalid(path, 'is a hard link to itself')
+    return resolved
+  }
+
+  function setDigest(entry: LayerEntry, digest: Digest): void {
+    if (entries.get(entry.path) === entry) entries.set(entry.path, { ...entry, contentDigest: digest })
+  }
+
+  return {
+    add,
+    setDigest,
+    finish: () => ({ entries: sortEntries([...entries.values(), ...whiteouts.values(), ...opaques.values()]) }),
+  }
+}
+
+function invalid(path: ByteString, why: string): BuilderError {
+  return new BuilderError('OCI_LAYER_INVALID', `the layer's entry "${fromByteString(path)}" ${why}`)
+}

@@ -1,0 +1,257 @@
+import type { ByteString } from '../byte-string.ts'
+import { fromByteString } from '../byte-string.ts'
+import { BuilderError } from '../errors.ts'
+import { makeEntry } from './entry.ts'
+import { baseName, parentPath } from './paths.ts'
+import type { LayerEntry, ViewEntry } from './types.ts'
+
+/**
+ * A node of a merged file system. Trees are persistent: an edit copies the directories that it touches and shares the
+ * rest, so a view of one layer more costs what that layer holds, and two trees are compared by identity first.
+ */
+export interface TreeNode {
+  entry: ViewEntry
+  /** By name; only directories have it. */
+  children: Map<ByteString, TreeNode> | undefined
+  /** The edit that may change this node in place; all others copy it. */
+  owner: object | undefined
+  /** Children in order, made when somebody asks. */
+  sorted: readonly TreeNode[] | undefined
+}
+
+export const ROOT_ENTRY: ViewEntry = makeEntry({ path: '', type: 'directory', mode: 0o755 })
+
+/** A tree that holds nothing but its root directory. */
+export function emptyTree(): TreeNode {
+  return makeNode(ROOT_ENTRY, undefined)
+}
+
+function makeNode(entry: ViewEntry, owner: object | undefined): TreeNode {
+  return { entry, children: entry.type === 'directory' ? new Map() : undefined, owner, sorted: undefined }
+}
+
+/** The node at exactly this path: nothing is followed. */
+export function nodeAt(root: TreeNode, path: ByteString): TreeNode | undefined {
+  if (path === '') return root
+  let node: TreeNode | undefined = root
+  let start = 0
+  while (node !== undefined) {
+    const slash = path.indexOf('/', start)
+    if (slash < 0) return node.children?.get(path.slice(start))
+    node = node.children?.get(path.slice(start, slash))
+    start = slash + 1
+  }
+  return undefined
+}
+
+/** Children of a directory by their names' bytes. */
+export function sortedChildren(node: TreeNode): readonly TreeNode[] {
+  if (node.children === undefined) return []
+  return (node.sorted ??= sortNames(node.children))
+}
+
+function sortNames(children: ReadonlyMap<ByteString, TreeNode>): TreeNode[] {
+  let previous = ''
+  let isSorted = true
+  for (const name of children.keys()) {
+    if (name < previous) isSorted = false
+    previous = name
+  }
+  if (isSorted) return [...children.values()]
+  return [...children.keys()].sort().map((name) => children.get(name)!)
+}
+
+/** Everything below a node, depth-first, a directory before its content. */
+export function* walkNodes(node: TreeNode): Generator<TreeNode, void, undefined> {
+  for (const child of sortedChildren(node)) {
+    yield child
+    if (child.children !== undefined) yield* walkNodes(child)
+  }
+}
+
+/** Changes to a tree; the tree that it started from stays as it is. */
+export interface TreeEditor {
+  /** The tree as it stands now. Later edits do not change it. */
+  snapshot(): TreeNode
+  node(path: ByteString): TreeNode | undefined
+  /**
+   * Puts an entry at its path, in place of whatever stands there; a directory keeps the content of a directory.
+   * Its parent must be a directory.
+   */
+  put(entry: ViewEntry): TreeNode
+  remove(path: ByteString): void
+  /** Removes everything below a directory. */
+  clear(path: ByteString): void
+}
+
+export function editTree(start: TreeNode): TreeEditor {
+  let root = start
+  let owner = {}
+  // Directories of this edit by path: the walk from the root is paid once a directory.
+  let owned = new Map<ByteString, TreeNode>()
+  let lastPath: ByteString = ''
+  let lastNode: TreeNode | undefined
+
+  function own(path: ByteString): TreeNode {
+    const known = owned.get(path)
+    if (known !== undefined) return known
+    const node = path === '' ? root : own(parentPath(path)).children!.get(baseName(path))
+    if (node?.children === undefined) throw notDirectory(path)
+    let mine = node
+    if (node.owner !== owner) {
+      mine = { entry: node.entry, children: new Map(node.children), owner, sorted: undefined }
+      if (path === '') root = mine
+      else setChild(own(parentPath(path)), baseName(path), mine)
+    }
+    owned.set(path, mine)
+    return mine
+  }
+
+  function put(entry: ViewEntry): TreeNode {
+    if (entry.path === '') {
+      const mine = own('')
+      mine.entry = entry
+      return mine
+    }
+    const parent = ownParent(entry.path)
+    const name = baseName(entry.path)
+    const before = parent.children!.get(name)
+    if (before?.children !== undefined && entry.type === 'directory') {
+      const mine = own(entry.path)
+      mine.entry = entry
+      return mine
+    }
+    if (before?.children !== undefined) forget(entry.path)
+    const node = makeNode(entry, owner)
+    setChild(parent, name, node)
+    return node
+  }
+
+  /** Entries come directory by directory: the last one is at hand without hashing its path. */
+  function ownParent(path: ByteString): TreeNode {
+    const parent = parentPath(path)
+    if (lastNode === undefined || parent !== lastPath) {
+      lastNode = own(parent)
+      lastPath = parent
+    }
+    return lastNode
+  }
+
+  function remove(path: ByteString): void {
+    const parent = own(parentPath(path))
+    const before = parent.children!.get(baseName(path))
+    if (before === undefined) return
+    if (before.children !== undefined) forget(path)
+    parent.children!.delete(baseName(path))
+    parent.sorted = undefined
+  }
+
+  function clear(path: ByteString): void {
+    const mine = own(path)
+    forget(path)
+    owned.set(path, mine)
+    mine.children = new Map()
+    mine.sorted = undefined
+  }
+
+  function forget(path: ByteString): void {
+    lastNode = undefined
+    const prefix = path === '' ? '' : `${path}/`
+    for (const known of owned.keys()) if (known === path || known.startsWith(prefix)) owned.delete(known)
+    if (path === '') owned.set('', root)
+  }
+
+  return {
+    snapshot() {
+      // From here on nothing of this tree is ours to change.
+      owner = {}
+      owned = new Map()
+      lastNode = undefined
+      return root
+    },
+    node: (path) => nodeAt(root, path),
+    put,
+    remove,
+    clear,
+  }
+}
+
+function setChild(parent: TreeNode, name: ByteString, child: TreeNode): void {
+  parent.children!.set(name, child)
+  parent.sorted = undefined
+}
+
+function notDirectory(path: ByteString): BuilderError {
+  return new BuilderError('OCI_LAYER_INVALID', `"/${fromByteString(path)}" is not a directory`)
+}
+
+let linkKeys = 0
+
+/** A key that no other set of hard links in this process has. */
+export function newLinkKey(): string {
+  return `link-${++linkKeys}`
+}
+
+/** Lays the entries of a layer over a tree. Throws OCI_LAYER_INVALID for a hard link to nothing. */
+export function applyLayer(lower: TreeNode, entries: readonly LayerEntry[]): TreeNode {
+  const edit = editTree(lower)
+  const links: LayerEntry[] = []
+  for (const entry of entries) {
+    if (entry.type === 'hardlink') links.push(entry)
+    else if (entry.type === 'whiteout') removeIfThere(edit, entry.path)
+    else if (entry.type === 'opaque') hideBelow(edit, entry.path)
+    else {
+      makeParents(edit, entry.path)
+      edit.put(entry)
+    }
+  }
+  applyLinks(edit, links)
+  return edit.snapshot()
+}
+
+function removeIfThere(edit: TreeEditor, path: ByteString): void {
+  if (path !== '' && edit.node(path) !== undefined) edit.remove(path)
+}
+
+/** An opaque marker stands before its directory's new content: all that is there comes from below. */
+function hideBelow(edit: TreeEditor, path: ByteString): void {
+  if (path === '') return
+  const node = edit.node(path)
+  if (node?.children !== undefined && node.children.size > 0) edit.clear(path)
+}
+
+/** Directories that the layer does not list; one that exists below keeps its mode and owner. */
+function makeParents(edit: TreeEditor, path: ByteString): void {
+  const parent = parentPath(path)
+  if (parent === '' || edit.node(parent)?.children !== undefined) return
+  makeParents(edit, parent)
+  edit.put(makeEntry({ path: parent, type: 'directory', mode: 0o755 }))
+}
+
+/** Hard links may name a file that comes later in the order of names, or another link: that one first. */
+function applyLinks(edit: TreeEditor, links: readonly LayerEntry[]): void {
+  const waiting = new Map(links.map((link) => [link.path, link]))
+  const started = new Set<ByteString>()
+  const apply = (link: LayerEntry): void => {
+    started.add(link.path)
+    const first = waiting.get(link.link!)
+    if (first !== undefined && started.has(first.path)) throw danglingLink(link)
+    if (first !== undefined) apply(first)
+    waiting.delete(link.path)
+    applyLink(edit, link)
+  }
+  for (const link of links) if (waiting.has(link.path)) apply(link)
+}
+
+function applyLink(edit: TreeEditor, link: LayerEntry): void {
+  const target = edit.node(link.link!)?.entry
+  if (target === undefined || target.type === 'directory') throw danglingLink(link)
+  const linkKey = target.linkKey ?? newLinkKey()
+  if (target.linkKey === undefined) edit.put({ ...target, linkKey })
+  makeParents(edit, link.path)
+  edit.put({ ...target, path: link.path, linkKey })
+}
+
+function danglingLink(link: LayerEntry): BuilderError {
+  return new BuilderError('OCI_LAYER_INVALID', `the hard link "${fromByteString(link.path)}" names "${fromByteString(link.link ?? '')}", which is no file`)
+}
