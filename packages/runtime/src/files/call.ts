@@ -16,6 +16,13 @@ export function addon(): NativeFiles {
   return ready
 }
 
+/**
+ * What the last call of this thread that asks for a status left, undecoded: index 0. The next such call overwrites it.
+ */
+export function lastStatRecord(): PackedEntries {
+  return statRecord
+}
+
 /** The status that the last call left. */
 export function lastStat(): FileStat {
   return statRecord.stat(0)

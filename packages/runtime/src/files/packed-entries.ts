@@ -27,6 +27,12 @@ const WORD_OF = {
 
 const HAS_XATTRS = 1
 
+/**
+ * Words of a fingerprint: size, mtime, ctime (with nanoseconds), device and inode, as they lie in a record. A file
+ * whose fingerprint is the same was not changed, unless that happened within one tick of its file system's clock.
+ */
+export const FINGERPRINT_WORDS = 12
+
 const TYPES: readonly (FileType | undefined)[] = [
   undefined, 'fifo', 'character', undefined, 'directory', undefined, 'block', undefined,
   'file', undefined, 'symlink', undefined, 'socket', undefined, undefined, undefined,
@@ -168,6 +174,17 @@ export class PackedEntries {
       rdevMajor: this.rdevMajor(index),
       rdevMinor: this.rdevMinor(index),
     }
+  }
+
+  copyFingerprint(index: number, target: Uint32Array, offset: number): void {
+    const start = index * RECORD_WORDS + WORD_OF.size
+    target.set(this.words.subarray(start, start + FINGERPRINT_WORDS), offset)
+  }
+
+  hasFingerprint(index: number, words: Uint32Array, offset: number): boolean {
+    const start = index * RECORD_WORDS + WORD_OF.size
+    for (let i = 0; i < FINGERPRINT_WORDS; i++) if (this.words[start + i] !== words[offset + i]) return false
+    return true
   }
 
   private word(index: number, word: number): number {
