@@ -1,0 +1,167 @@
+import { BuilderError } from '../errors.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { isLoopback, type Repository, repositoryName } from './host.ts'
+import { toRegistryError } from './network-errors.ts'
+import { pause, pauseAfter } from './retry.ts'
+import { type RegistryRequest, type RegistryResponse, send } from './request.ts'
+import type { Session } from './session.ts'
+import { discard, headerOf } from './transport.ts'
+
+/** However much comes each time, a connection that is cut more often than this is given up. */
+const MAX_RESUMES = 50
+
+export interface FetchBlobOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Begins here, bytes. */
+  readonly offset?: number
+}
+
+/** What one blob's transfer keeps between its connections. */
+interface Transfer {
+  readonly descriptor: Descriptor
+  readonly what: string
+  received: number
+}
+
+/** True when the repository holds the blob. */
+export async function hasBlob(session: Session, repository: Repository, digest: string, options: { readonly signal?: AbortSignal | undefined; readonly actions?: string } = {}): Promise<boolean> {
+  const key = `${repositoryName(repository)}@${digest}`
+  if (session.present.has(key)) return true
+  const response = await send(session, {
+    method: 'HEAD',
+    repository,
+    target: `blobs/${digest}`,
+    actions: options.actions ?? 'pull',
+    signal: options.signal,
+    what: `blob ${digest} of ${repositoryName(repository)}`,
+    expect: [200, 404],
+  })
+  await discard(response)
+  if (response.status === 200) session.present.add(key)
+  return response.status === 200
+}
+
+/**
+ * The bytes of a blob, as they come. A cut connection is taken up where it ended (Range). Never more than the
+ * descriptor's size comes out, and not less without an error; the digest is the reader's to check.
+ * @throws OCI_REGISTRY_NOT_FOUND, OCI_DIGEST_MISMATCH (wrong length), OCI_REGISTRY_UNREACHABLE, OCI_CANCELED
+ */
+export async function* fetchBlob(session: Session, repository: Repository, descriptor: Descriptor, options: FetchBlobOptions = {}): AsyncGenerator<Uint8Array, void, void> {
+  const { signal } = options
+  const transfer: Transfer = { descriptor, what: `blob ${descriptor.digest} of ${repositoryName(repository)}`, received: options.offset ?? 0 }
+  let failures = 0
+  for (let connection = 0; transfer.received < descriptor.size || connection === 0; connection++) {
+    const before = transfer.received
+    try {
+      const response = await open(session, repository, transfer, signal)
+      yield* readBody(session, repository, response, transfer, signal)
+      if (transfer.received === descriptor.size) return
+      throw tooShort(transfer)
+    } catch (error) {
+      // What moves on is no failure: only tries without a byte count, up to a bound.
+      failures = transfer.received > before ? 0 : failures + 1
+      const waitMs = connection >= MAX_RESUMES ? undefined : pauseAfter(error, failures, session.options)
+      if (waitMs === undefined) throw error
+      await pause(waitMs, signal)
+    }
+  }
+}
+
+async function open(session: Session, repository: Repository, transfer: Transfer, signal: AbortSignal | undefined): Promise<RegistryResponse> {
+  const { descriptor, what, received } = transfer
+  const request: RegistryRequest = {
+    method: 'GET',
+    repository,
+    target: `blobs/${descriptor.digest}`,
+    actions: 'pull',
+    headers: received > 0 ? { range: `bytes=${received}-` } : {},
+    signal,
+    what,
+    expect: received > 0 ? [200, 206] : [200],
+    retries: 0,
+  }
+  try {
+    return await send(session, request)
+  } catch (error) {
+    const elsewhere = foreignUrl(descriptor, repository)
+    if (elsewhere === undefined || !(error instanceof BuilderError) || error.code !== 'OCI_REGISTRY_NOT_FOUND') throw error
+    return await send(session, { ...request, target: elsewhere })
+  }
+}
+
+/** Foreign layers name where they lie. HTTPS only, and not this machine; no credential goes there. */
+function foreignUrl(descriptor: Descriptor, repository: Repository): URL | undefined {
+  const urls = (descriptor.urls ?? []).filter((url) => URL.canParse(url)).map((url) => new URL(url))
+  return urls.find((url) => url.protocol === 'https:' || (repository.host.isLoopback && isLoopback(url.hostname)))
+}
+
+async function* readBody(session: Session, repository: Repository, response: RegistryResponse, transfer: Transfer, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
+  const { descriptor } = transfer
+  let skip = startOf(response, transfer)
+  const watch = createWatch(session)
+  try {
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      watch.arrived(chunk.length, transfer.what)
+      const rest = skip === 0 ? chunk : chunk.subarray(skip)
+      skip -= chunk.length - rest.length
+      if (rest.length === 0) continue
+      transfer.received += rest.length
+      if (transfer.received > descriptor.size) throw tooLong(transfer)
+      yield rest
+      watch.waiting()
+    }
+  } catch (error) {
+    throw toRegistryError(error, { registry: repository.host.name, url: response.url, signal })
+  } finally {
+    // Also when the reader stops early: the connection is not drained for nothing.
+    response.body.destroy()
+  }
+}
+
+/** How many bytes of the response come before the place where we stand. */
+function startOf(response: RegistryResponse, transfer: Transfer): number {
+  const { descriptor, received } = transfer
+  if (response.status === 206) {
+    const start = /^bytes (\d+)-/.exec(headerOf(response, 'content-range') ?? '')?.[1]
+    if (Number(start) === received) return 0
+    response.body.destroy()
+    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${transfer.what}: asked from byte ${received}, the answer starts elsewhere`, { hint: 'the registry, or a proxy before it, does not serve ranges as it says' })
+  }
+  const length = Number(headerOf(response, 'content-length') ?? descriptor.size)
+  if (length > descriptor.size) {
+    response.body.destroy()
+    throw tooLong(transfer)
+  }
+  return received
+}
+
+/** Measures only the time spent waiting for the other side: a slow disk of ours is not its fault. */
+function createWatch(session: Session): { arrived(bytes: number, what: string): void; waiting(): void } {
+  const { slowWindowMs, slowBytes } = session.options.timeouts
+  let since = performance.now()
+  let waitedMs = 0
+  let bytes = 0
+  return {
+    waiting() {
+      since = performance.now()
+    },
+    arrived(length, what) {
+      waitedMs += performance.now() - since
+      bytes += length
+      since = performance.now()
+      if (waitedMs < slowWindowMs) return
+      if (bytes < slowBytes) throw new BuilderError('OCI_REGISTRY_UNREACHABLE', `${what}: ${bytes} bytes in ${Math.round(waitedMs / 1000)} s`, { hint: 'the connection is too slow to be of use; try again', details: { isTransient: true } })
+      waitedMs = 0
+      bytes = 0
+    },
+  }
+}
+
+function tooLong({ descriptor, what }: Transfer): BuilderError {
+  return new BuilderError('OCI_DIGEST_MISMATCH', `${what}: longer than the ${descriptor.size} bytes of its descriptor`, { hint: 'the registry, or a proxy before it, sends something else; do not use it' })
+}
+
+/** A body that ends early may be a cut that a proxy made look clean: another try may help. */
+function tooShort({ descriptor, what, received }: Transfer): BuilderError {
+  return new BuilderError('OCI_DIGEST_MISMATCH', `${what}: ends after ${received} of ${descriptor.size} bytes`, { hint: 'the blob is damaged on the registry, or cut off on its way', details: { isTransient: true } })
+}

@@ -1,0 +1,64 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { type ImageReference, parseReference, withDefaultTag } from '../oci/reference.ts'
+import { fetchBlob, type FetchBlobOptions, hasBlob } from './blobs.ts'
+import type { Repository } from './host.ts'
+import type { Limiter } from './limiter.ts'
+import { type FetchedManifest, fetchManifest, type ManifestUpload, putManifest, type ResolvedManifest, resolveManifest } from './manifests.ts'
+import type { RegistryClientOptions } from './options.ts'
+import { createSession, type Session } from './session.ts'
+import { uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
+
+/**
+ * A client of registries (OCI distribution specification 1.1). One client serves a whole build: it keeps connections and
+ * tokens, and bounds how many blobs travel at once. Nothing is loaded and no request is sent before the first call.
+ */
+export interface RegistryClient extends AsyncDisposable {
+  /** A reference's repository; a string is parsed, `debian` is `docker.io/library/debian`. @throws OCI_REFERENCE_INVALID */
+  repository(reference: string | ImageReference): Repository
+  /** HEAD: what a tag points to; undefined when the registry does not say. */
+  resolve(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<ResolvedManifest | undefined>
+  fetchManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<FetchedManifest>
+  putManifest(repository: Repository, tagOrDigest: string, manifest: ManifestUpload, signal?: AbortSignal): Promise<Digest>
+  hasBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean>
+  fetchBlob(repository: Repository, descriptor: Descriptor, options?: FetchBlobOptions): AsyncGenerator<Uint8Array, void, void>
+  uploadBlob(repository: Repository, descriptor: Descriptor, options: UploadOptions): Promise<UploadOutcome>
+  /** Bounds of simultaneous transfers, for whoever moves blobs through this client. */
+  readonly downloads: Limiter
+  readonly uploads: Limiter
+  close(): Promise<void>
+}
+
+/**
+ * See {@link RegistryClient}.
+ * @example
+ * await using client = createRegistryClient({ insecureRegistries: ['registry.lan:5000'] })
+ * const { digest } = await client.fetchManifest(client.repository('debian'), '12')
+ */
+export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
+  const session: Session = createSession(options)
+  const close = (): Promise<void> => session.transport.close()
+  return {
+    repository(reference) {
+      const { domain, path } = typeof reference === 'string' ? parseReference(reference) : reference
+      return session.repository(domain, path)
+    },
+    resolve: (repository, tagOrDigest, signal) => resolveManifest(session, repository, tagOrDigest, signal),
+    fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(session, repository, tagOrDigest, signal),
+    putManifest: (repository, tagOrDigest, manifest, signal) => putManifest(session, repository, tagOrDigest, manifest, signal),
+    hasBlob: (repository, digest, signal) => hasBlob(session, repository, digest, { signal }),
+    fetchBlob: (repository, descriptor, options) => fetchBlob(session, repository, descriptor, options),
+    uploadBlob: (repository, descriptor, options) => uploadBlob(session, repository, descriptor, options),
+    downloads: session.downloads,
+    uploads: session.uploads,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The tag or digest that a reference asks for; a digest goes before a tag, nothing is `latest`. */
+export function tagOrDigestOf(reference: ImageReference): string {
+  const { tag, digest } = withDefaultTag(reference)
+  return digest ?? tag!
+}
+

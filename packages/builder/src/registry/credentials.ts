@@ -1,0 +1,112 @@
+import { isTsOciError } from '../errors.ts'
+import { type AuthFile, authFilePaths, readAuthFile } from './auth-files.ts'
+import { askCredentialHelper } from './credential-helper.ts'
+import type { Repository } from './host.ts'
+import type { Credential, ResolvedOptions } from './options.ts'
+
+/** What the user's files know about a repository. */
+export interface CredentialAnswer {
+  readonly credential: Credential | undefined
+  /** Where it came from, or what went wrong on the way (a missing helper): for hints. Holds no secret. */
+  readonly notes: readonly string[]
+}
+
+export interface CredentialLookup {
+  find(repository: Repository, signal: AbortSignal | undefined): Promise<CredentialAnswer>
+}
+
+/** Names under which Docker Hub is written down, most common first. */
+const HUB_KEYS = ['https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io']
+
+/**
+ * Looks credentials up once a repository: those of the options, then each auth file; in a file the registry's helper,
+ * the general helper, then the entries, the longest prefix of `registry/path` first (containers-auth.json(5)).
+ */
+export function createCredentialLookup(options: ResolvedOptions): CredentialLookup {
+  const answers = new Map<string, Promise<CredentialAnswer>>()
+  let files: Promise<AuthFile[]> | undefined
+  return {
+    find(repository, signal) {
+      const given = options.credentials[repository.host.name]
+      if (given !== undefined) return Promise.resolve({ credential: given, notes: ['given by an option'] })
+      const key = `${repository.host.name}/${repository.path}`
+      let answer = answers.get(key)
+      if (answer === undefined) {
+        files ??= readAll(authFilePaths(options.environment, options.authFile))
+        answer = files.then((all) => findIn(all, repository, options, signal))
+        answers.set(key, answer)
+        // A canceled lookup must not stand for a later one.
+        answer.catch(() => answers.delete(key))
+      }
+      return answer
+    },
+  }
+}
+
+async function readAll(paths: readonly string[]): Promise<AuthFile[]> {
+  const files: AuthFile[] = []
+  for (const path of new Set(paths)) {
+    const file = await readAuthFile(path)
+    if (file !== undefined) files.push(file)
+  }
+  return files
+}
+
+async function findIn(files: readonly AuthFile[], repository: Repository, options: ResolvedOptions, signal: AbortSignal | undefined): Promise<CredentialAnswer> {
+  const notes: string[] = []
+  for (const file of files) {
+    for (const helper of helpersFor(file, repository)) {
+      const credential = await ask(helper, repository, { options, signal, notes })
+      if (credential !== undefined) return { credential, notes: [`docker-credential-${helper}, named by ${file.path}`] }
+    }
+    const credential = entryFor(file, repository)
+    if (credential !== undefined) return { credential, notes: [file.path] }
+  }
+  return { credential: undefined, notes }
+}
+
+function helpersFor(file: AuthFile, repository: Repository): string[] {
+  const own = serverKeys(repository).flatMap((key) => file.credHelpers.get(key) ?? [])
+  return [...new Set([...own.slice(0, 1), ...(file.credsStore === undefined ? [] : [file.credsStore])])]
+}
+
+/** A helper that fails does not forbid to go on without: the registry may let anybody in. The note says so if it does not. */
+async function ask(
+  helper: string,
+  repository: Repository,
+  { options, signal, notes }: { readonly options: ResolvedOptions; readonly signal: AbortSignal | undefined; readonly notes: string[] },
+): Promise<Credential | undefined> {
+  try {
+    return await askCredentialHelper(helper, serverKeys(repository)[0]!, { environment: options.environment, signal })
+  } catch (error) {
+    if (signal?.aborted === true || !isTsOciError(error)) throw error
+    notes.push(error.message)
+    return undefined
+  }
+}
+
+function serverKeys(repository: Repository): string[] {
+  return repository.host.name === 'docker.io' ? HUB_KEYS : [repository.host.name]
+}
+
+function entryFor(file: AuthFile, repository: Repository): Credential | undefined {
+  for (const prefix of pathPrefixes(repository)) {
+    const credential = file.auths.get(prefix)
+    if (credential !== undefined) return credential
+  }
+  for (const key of serverKeys(repository)) {
+    const credential = file.auths.get(key)
+    if (credential !== undefined) return credential
+  }
+  // Docker once wrote whole URLs as keys.
+  for (const [key, credential] of file.auths) {
+    if (/^https?:\/\//.test(key) && URL.canParse(key) && new URL(key).host === repository.host.name) return credential
+  }
+  return undefined
+}
+
+/** `host/a/b/c`, `host/a/b`, `host/a`, `host`. */
+function pathPrefixes(repository: Repository): string[] {
+  const parts = repository.path.split('/')
+  return [...parts.map((_, index) => [repository.host.name, ...parts.slice(0, parts.length - index)].join('/')), repository.host.name]
+}

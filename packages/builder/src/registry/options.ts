@@ -1,0 +1,75 @@
+/** How registries are reached; every member has a default. */
+export interface RegistryClientOptions {
+  /** Hosts (`name` or `name:port`) that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs no entry. */
+  readonly insecureRegistries?: readonly string[] | undefined
+  /** The only auth file to read, instead of Docker's and Podman's. */
+  readonly authFile?: string | undefined
+  /** Credentials by registry name (`docker.io`, `localhost:5000`); they go before every file. */
+  readonly credentials?: Readonly<Record<string, Credential>> | undefined
+  /** Tries after the first one. */
+  readonly retries?: number | undefined
+  /** The first pause between tries, milliseconds; each further one is twice as long. */
+  readonly retryDelayMs?: number | undefined
+  readonly timeouts?: Partial<RegistryTimeouts> | undefined
+  /** Blobs that are fetched at the same time; Docker's number is 3. */
+  readonly maxDownloads?: number | undefined
+  /** Blobs that are sent at the same time; Docker's number is 5. */
+  readonly maxUploads?: number | undefined
+  /** Where proxies, `HOME` and the places of auth files are looked up. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+export interface RegistryTimeouts {
+  readonly connectMs: number
+  /** From the request to the last byte of the response's headers. */
+  readonly headersMs: number
+  /** Between two pieces of a body. */
+  readonly idleMs: number
+  /** For a manifest, a token or an error's text as a whole. */
+  readonly documentMs: number
+  /** A blob that comes slower than `slowBytes` in `slowWindowMs` of waiting counts as cut off. */
+  readonly slowWindowMs: number
+  readonly slowBytes: number
+}
+
+/** What proves who asks. `identityToken` is an OAuth2 refresh token, `registryToken` a bearer token as it is. */
+export type Credential =
+  | { readonly kind: 'password'; readonly username: string; readonly password: string }
+  | { readonly kind: 'identityToken'; readonly username: string; readonly token: string }
+  | { readonly kind: 'registryToken'; readonly token: string }
+
+export interface ResolvedOptions {
+  readonly insecureRegistries: ReadonlySet<string>
+  readonly authFile: string | undefined
+  readonly credentials: Readonly<Record<string, Credential>>
+  readonly retries: number
+  readonly retryDelayMs: number
+  readonly timeouts: RegistryTimeouts
+  readonly maxDownloads: number
+  readonly maxUploads: number
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+const defaultTimeouts: RegistryTimeouts = {
+  connectMs: 10_000,
+  headersMs: 60_000,
+  idleMs: 30_000,
+  documentMs: 60_000,
+  slowWindowMs: 60_000,
+  slowBytes: 60 * 1024,
+}
+
+/** Fills in what was left out. */
+export function resolveOptions(options: RegistryClientOptions = {}): ResolvedOptions {
+  return {
+    insecureRegistries: new Set(options.insecureRegistries),
+    authFile: options.authFile,
+    credentials: options.credentials ?? {},
+    retries: options.retries ?? 5,
+    retryDelayMs: options.retryDelayMs ?? 250,
+    timeouts: { ...defaultTimeouts, ...options.timeouts },
+    maxDownloads: options.maxDownloads ?? 3,
+    maxUploads: options.maxUploads ?? 5,
+    environment: options.environment ?? process.env,
+  }
+}

@@ -1,0 +1,175 @@
+import type { BlobStore } from '../content/types.ts'
+import { BuilderError, isTsOciError } from '../errors.ts'
+import { type Digest, isDigest } from '../oci/digest.ts'
+import { MAX_CONFIG_BYTES, parseImageConfig } from '../oci/image-config.ts'
+import { looksLikeIndex, parseIndex } from '../oci/image-index.ts'
+import { type ParsedManifest, parseManifest } from '../oci/manifest.ts'
+import { selectManifest } from '../oci/platform-match.ts'
+import { formatPlatform } from '../oci/platform.ts'
+import { formatReference, type ImageReference, parseReference } from '../oci/reference.ts'
+import type { Descriptor, ImageConfig, Manifest, Platform } from '../oci/types.ts'
+import { type RegistryClient, tagOrDigestOf } from './client.ts'
+import { type Repository, repositoryName } from './host.ts'
+
+/** An image as a registry has it: manifest and config, both in the store now; no layer. */
+export interface PulledImage {
+  readonly reference: ImageReference
+  /** What the tag points to: an index, or the manifest itself. */
+  readonly digest: Digest
+  readonly manifestDigest: Digest
+  readonly manifestMediaType: string
+  /** The manifest's bytes as they came. */
+  readonly manifestBytes: Uint8Array
+  readonly manifest: Manifest
+  readonly configDigest: Digest
+  readonly configBytes: Uint8Array
+  readonly config: ImageConfig
+}
+
+export interface PullManifestOptions {
+  readonly blobs: BlobStore
+  readonly platform: Platform
+  readonly signal?: AbortSignal | undefined
+  /** What the tag pointed to last time: when the registry says that it still does, nothing is fetched. */
+  readonly knownDigest?: Digest | undefined
+}
+
+/**
+ * Fetches manifest and config of an image into the store; of an index the entry for `platform`.
+ * A reference with a digest whose documents are all in the store makes no request.
+ * @throws OCI_REGISTRY_…, OCI_PLATFORM_NOT_FOUND, OCI_MANIFEST_INVALID, OCI_CONFIG_INVALID, OCI_DIGEST_MISMATCH
+ */
+export async function pullManifest(client: RegistryClient, reference: string | ImageReference, options: PullManifestOptions): Promise<PulledImage> {
+  const parsed = typeof reference === 'string' ? parseReference(reference) : reference
+  const repository = client.repository(parsed)
+  const top = await fetchTop(client, repository, tagOrDigestOf(parsed), options)
+  const manifest = looksLikeIndex(top.bytes, top.contentType) ? await fetchEntry(client, repository, top, { parsed, options }) : parseManifest(top.bytes, top.contentType)
+  options.blobs.put(top.bytes)
+  options.blobs.put(manifest.raw)
+  const { configBytes, config } = await fetchConfig(client, repository, manifest, options)
+  return {
+    reference: parsed,
+    digest: top.digest,
+    manifestDigest: manifest.digest,
+    manifestMediaType: manifest.mediaType,
+    manifestBytes: manifest.raw,
+    manifest: manifest.manifest,
+    configDigest: manifest.manifest.config.digest,
+    configBytes,
+    config,
+  }
+}
+
+interface Document {
+  readonly bytes: Uint8Array
+  readonly digest: Digest
+  readonly contentType: string | undefined
+}
+
+async function fetchTop(client: RegistryClient, repository: Repository, tagOrDigest: string, { blobs, signal, knownDigest }: PullManifestOptions): Promise<Document> {
+  const inStore = (digest: Digest): Document => ({ bytes: blobs.read(digest), digest, contentType: undefined })
+  if (isDigest(tagOrDigest) && blobs.has(tagOrDigest)) return inStore(tagOrDigest)
+  if (knownDigest !== undefined && blobs.has(knownDigest)) {
+    // HEAD costs no pull at registries that count them.
+    const now = await client.resolve(repository, tagOrDigest, signal)
+    if (now !== undefined && blobs.has(now.digest)) return inStore(now.digest)
+  }
+  return await client.fetchManifest(repository, tagOrDigest, signal)
+}
+
+async function fetchEntry(
+  client: RegistryClient,
+  repository: Repository,
+  top: Document,
+  { parsed, options }: { readonly parsed: ImageReference; readonly options: PullManifestOptions },
+): Promise<ParsedManifest> {
+  const { blobs, platform, signal } = options
+  const { index } = parseIndex(top.bytes, top.contentType)
+  const entry = selectManifest(index.manifests, platform)
+  if (entry === undefined) {
+    const offered = [...new Set(index.manifests.flatMap((one) => (one.platform === undefined || one.platform.os === 'unknown' ? [] : formatPlatform(one.platform))))]
+    throw new BuilderError('OCI_PLATFORM_NOT_FOUND', `${formatReference(parsed)} has no image for ${formatPlatform(platform)}`, {
+      hint: offered.length === 0 ? 'the index names no image' : `it has ${offered.join(', ')}; choose one with --platform`,
+      details: { platform: formatPlatform(platform), offered },
+    })
+  }
+  const document = blobs.has(entry.digest) ? { bytes: blobs.read(entry.digest) } : await client.fetchManifest(repository, entry.digest, signal)
+  return parseManifest(document.bytes, entry.mediaType)
+}
+
+async function fetchConfig(client: RegistryClient, repository: Repository, { manifest }: ParsedManifest, { blobs, signal }: PullManifestOptions): Promise<{ configBytes: Uint8Array; config: ImageConfig }> {
+  const { config: descriptor, layers } = manifest
+  if (descriptor.size > MAX_CONFIG_BYTES) throw new BuilderError('OCI_CONFIG_INVALID', `the config of ${repositoryName(repository)} is larger than ${MAX_CONFIG_BYTES} bytes`)
+  if (!blobs.has(descriptor.digest)) await pullBlob(client, repository, descriptor, { blobs, signal })
+  const configBytes = blobs.read(descriptor.digest)
+  const config = parseImageConfig(configBytes)
+  const count = config.rootfs.diff_ids.length
+  if (count !== layers.length) {
+    throw new BuilderError('OCI_MANIFEST_INVALID', `${repositoryName(repository)}: the manifest has ${layers.length} layers, its config ${count}`, { hint: 'the image is damaged: pull it from elsewhere or make it again' })
+  }
+  return { configBytes, config }
+}
+
+export interface PullLayerOptions {
+  readonly blobs: BlobStore
+  readonly signal?: AbortSignal | undefined
+  /** Sees every byte in order, once, before it is known to be right: whatever it makes counts only when the pull ends well. */
+  readonly onChunk?: ((chunk: Uint8Array) => Promise<void> | void) | undefined
+  readonly onProgress?: ((current: number, total: number) => void) | undefined
+}
+
+/** False when the blob was in the store: then `onChunk` saw nothing. */
+export interface PulledLayer {
+  readonly fetched: boolean
+}
+
+/**
+ * Fetches a layer's blob into the store, from the first of `references` that has it; waits for a free place among the
+ * client's downloads. What another reference would give cannot differ: the digest decides.
+ * @throws OCI_REGISTRY_…, OCI_DIGEST_MISMATCH
+ */
+export async function pullLayer(client: RegistryClient, descriptor: Descriptor, references: readonly (string | ImageReference)[], options: PullLayerOptions): Promise<PulledLayer> {
+  if (references.length === 0) throw new BuilderError('OCI_BLOB_NOT_FOUND', `no registry is known that has blob ${descriptor.digest}`, { hint: 'pull the image again' })
+  return await client.downloads(options.signal, async () => {
+    // Looked up only now: a twin of this download may have ended while we waited.
+    if (options.blobs.has(descriptor.digest)) return { fetched: false }
+    for (const [index, reference] of references.entries()) {
+      try {
+        await pullBlob(client, client.repository(reference), descriptor, options)
+        return { fetched: true }
+      } catch (error) {
+        const isGone = isTsOciError(error) && error.code === 'OCI_REGISTRY_NOT_FOUND'
+        if (!isGone || index === references.length - 1) throw error
+      }
+    }
+    return { fetched: false }
+  })
+}
+
+async function pullBlob(client: RegistryClient, repository: Repository, descriptor: Descriptor, { blobs, signal, onChunk, onProgress }: PullLayerOptions): Promise<void> {
+  const writer = blobs.createWriter()
+  let current = 0
+  try {
+    for await (const chunk of client.fetchBlob(repository, descriptor, { signal })) {
+      // Only real promises are waited for: a tick for each 64 KiB would be felt.
+      const written = writer.write(chunk)
+      if (written !== undefined) await written
+      const seen = onChunk?.(chunk)
+      if (seen !== undefined) await seen
+      current += chunk.length
+      onProgress?.(current, descriptor.size)
+    }
+  } catch (error) {
+    await writer.abort()
+    throw error
+  }
+  try {
+    await writer.commit({ digest: descriptor.digest, size: descriptor.size })
+  } catch (error) {
+    if (!isTsOciError(error) || error.code !== 'OCI_DIGEST_MISMATCH') throw error
+    throw new BuilderError('OCI_DIGEST_MISMATCH', `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came have another digest`, {
+      hint: 'the registry, or a proxy before it, altered it; do not use it',
+      cause: error,
+    })
+  }
+}

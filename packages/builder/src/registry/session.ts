@@ -1,0 +1,89 @@
+import { BuilderError } from '../errors.ts'
+import { type Authorizer, createAuthorizer } from './auth.ts'
+import { parseChallenges } from './challenge.ts'
+import { type RegistryHost, registryHost, type Repository } from './host.ts'
+import { createLimiter, type Limiter } from './limiter.ts'
+import { type RegistryClientOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { readDocument } from './response-errors.ts'
+import { createTransport, type Transport } from './transport.ts'
+
+/** What the requests of one client share: connections, tokens, schemes, what is known of targets. */
+export interface Session {
+  readonly options: ResolvedOptions
+  readonly transport: Transport
+  readonly auth: Authorizer
+  readonly downloads: Limiter
+  readonly uploads: Limiter
+  /** `host/path@digest` of blobs that a repository is known to hold. */
+  readonly present: Set<string>
+  repository(domain: string, path: string): Repository
+  /** `https://host` or `http://host`, found out once. */
+  origin(host: RegistryHost, signal: AbortSignal | undefined): Promise<URL>
+}
+
+export function createSession(given: RegistryClientOptions = {}): Session {
+  const options = resolveOptions(given)
+  const transport = createTransport(options)
+  const auth = createAuthorizer(transport, options)
+  const origins = new Map<string, Promise<URL>>()
+  const context = { transport, auth, options }
+  return {
+    options,
+    transport,
+    auth,
+    downloads: createLimiter(options.maxDownloads),
+    uploads: createLimiter(options.maxUploads),
+    present: new Set(),
+    repository: (domain, path) => ({ host: registryHost(domain, options.insecureRegistries), path }),
+    origin(host, signal) {
+      let origin = origins.get(host.address)
+      if (origin === undefined) {
+        origin = findOrigin(host, context, signal)
+        origins.set(host.address, origin)
+        origin.catch(() => origins.delete(host.address))
+      }
+      return origin
+    },
+  }
+}
+
+interface Context {
+  readonly transport: Transport
+  readonly auth: Authorizer
+  readonly options: ResolvedOptions
+}
+
+/**
+ * A registry elsewhere is spoken to over HTTPS, without asking. On loopback plain HTTP is usual and tried first; where
+ * the user allowed an insecure registry HTTPS is, so that a password goes in the clear only if there is no other way.
+ */
+async function findOrigin(host: RegistryHost, context: Context, signal: AbortSignal | undefined): Promise<URL> {
+  const https = new URL(`https://${host.address}`)
+  if (!host.isLoopback && !host.isInsecure) return https
+  const http = new URL(`http://${host.address}`)
+  const order = host.isLoopback ? [http, https] : [https, http]
+  let first: unknown
+  for (const origin of order) {
+    try {
+      if (await ping(origin, host, context, signal)) return origin
+    } catch (error) {
+      if (signal?.aborted === true || !(error instanceof BuilderError)) throw error
+      // Nobody listens: the other scheme would find the same (ports differ only where none is given).
+      const isPortGiven = /:\d+$/.test(host.address)
+      if (error.details['errno'] === 'ENOTFOUND' || (error.details['errno'] === 'ECONNREFUSED' && isPortGiven)) throw error
+      first ??= error
+    }
+  }
+  throw first ?? new BuilderError('OCI_REGISTRY_PROTOCOL', `${host.name} answers neither over HTTP nor over HTTPS as a registry does`, { hint: 'check the name and the port' })
+}
+
+/** Asks for `/v2/` and keeps the challenge. False when a TLS server says that this was plain HTTP. */
+async function ping(origin: URL, host: RegistryHost, { transport, auth, options }: Context, signal: AbortSignal | undefined): Promise<boolean> {
+  const url = new URL('/v2/', origin)
+  const response = await transport.send({ method: 'GET', url, headers: {}, signal, registry: host.name, skipVerify: host.isInsecure })
+  const body = await readDocument(response, { maxBytes: 1024 * 1024, deadlineMs: options.timeouts.documentMs }, `the answer of ${host.name}`)
+  const isPlainHttp = origin.protocol === 'http:'
+  if (isPlainHttp && response.status === 400 && /https/i.test(body.toString('latin1'))) return false
+  if (response.status === 401) auth.learn(host, parseChallenges(response.headers['www-authenticate']), isPlainHttp)
+  return true
+}

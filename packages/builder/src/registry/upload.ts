@@ -1,0 +1,195 @@
+import { Readable } from 'node:stream'
+import { BuilderError } from '../errors.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { hasBlob } from './blobs.ts'
+import { type Repository, repositoryName } from './host.ts'
+import { isTransient, withRetries } from './retry.ts'
+import { type RegistryRequest, type RegistryResponse, resolveLocation, send } from './request.ts'
+import type { Session } from './session.ts'
+import { discard, headerOf } from './transport.ts'
+
+export interface UploadOptions {
+  /** Opens the blob's bytes from an offset; called again for each try. */
+  readonly open: (offset: number) => AsyncIterable<Uint8Array>
+  /** Repositories of the same registry that may hold the blob. */
+  readonly mountFrom?: readonly string[]
+  readonly signal?: AbortSignal | undefined
+  /** Bytes sent so far; falls back when a try starts anew. */
+  readonly onProgress?: (current: number) => void
+}
+
+/** What became of a blob: it was there, it was linked from another repository, or it was sent. */
+export type UploadOutcome = 'exists' | 'mounted' | 'uploaded'
+
+const DEFAULT_CHUNK_BYTES = 16 * 1024 * 1024
+const MAX_CHUNK_BYTES = 128 * 1024 * 1024
+/** Answers of a server, or of a proxy before it, that will not take a blob in one piece. */
+const needsChunks = new Set([400, 404, 405, 411, 413, 416, 501])
+
+/** One upload; the fields stay the same over its tries. */
+interface Upload {
+  readonly session: Session
+  readonly repository: Repository
+  readonly descriptor: Descriptor
+  readonly options: UploadOptions
+  readonly what: string
+}
+
+/**
+ * Brings a blob to a repository: not at all when it is there, by a mount when a sister repository has it, in one PUT, and
+ * when that does not work in pieces that are taken up where they ended (distribution-spec, Pushing Blobs).
+ * @throws OCI_DIGEST_MISMATCH, OCI_REGISTRY_…
+ */
+export async function uploadBlob(session: Session, repository: Repository, descriptor: Descriptor, options: UploadOptions): Promise<UploadOutcome> {
+  const { signal } = options
+  if (await hasBlob(session, repository, descriptor.digest, { signal, actions: 'pull,push' })) return 'exists'
+  const upload: Upload = { session, repository, descriptor, options, what: `push of blob ${descriptor.digest} to ${repositoryName(repository)}` }
+  const key = `${repositoryName(repository)}@${descriptor.digest}`
+  const location = await mountOrStart(upload)
+  if (location === undefined) {
+    session.present.add(key)
+    return 'mounted'
+  }
+  try {
+    await putWhole(upload, location)
+  } catch (error) {
+    if (!mayHelpToChunk(error)) throw error
+    await withRetries(session.options, signal, () => putInChunks(upload))
+  }
+  session.present.add(key)
+  return 'uploaded'
+}
+
+function mayHelpToChunk(error: unknown): boolean {
+  return isTransient(error) || (error instanceof BuilderError && needsChunks.has(error.details['status'] as number))
+}
+
+function request(upload: Upload, more: Pick<RegistryRequest, 'method' | 'target' | 'expect'> & Partial<RegistryRequest>): RegistryRequest {
+  return { repository: upload.repository, actions: 'pull,push', signal: upload.options.signal, what: upload.what, ...more }
+}
+
+/** Undefined when the blob was mounted, else where it is to be sent. */
+async function mountOrStart(upload: Upload): Promise<URL | undefined> {
+  const { session, descriptor, options } = upload
+  for (const from of (options.mountFrom ?? []).slice(0, 3)) {
+    if (from === upload.repository.path) continue
+    const response = await send(session, request(upload, { method: 'POST', target: `blobs/uploads/?mount=${descriptor.digest}&from=${encodeURIComponent(from)}`, alsoPull: [from], expect: [201, 202, 401, 403, 404] }))
+    await discard(response)
+    if (response.status === 201) return undefined
+    // A registry that cannot mount has begun an upload instead.
+    if (response.status === 202) return locationOf(upload, response)
+  }
+  return await start(upload)
+}
+
+async function start(upload: Upload): Promise<URL> {
+  const response = await send(upload.session, request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }))
+  await discard(response)
+  return locationOf(upload, response)
+}
+
+function locationOf(upload: Upload, response: RegistryResponse): URL {
+  const location = headerOf(response, 'location')
+  if (location === undefined) throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry does not say where to send it`, { hint: 'check what proxies are in between: the Location header is missing' })
+  return resolveLocation(location, response.url, upload)
+}
+
+function finalUrl(upload: Upload, location: URL): URL {
+  const url = new URL(location)
+  // Appended as text: registries keep state in the query and compare it as they wrote it.
+  url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${upload.descriptor.digest}`
+  return url
+}
+
+async function putWhole(upload: Upload, location: URL): Promise<void> {
+  const { descriptor, session } = upload
+  const response = await send(session, request(upload, {
+    method: 'PUT',
+    target: finalUrl(upload, location),
+    headers: { 'content-type': 'application/octet-stream', 'content-length': String(descriptor.size) },
+    body: () => bodyOf(upload, 0, descriptor.size),
+    expect: [201],
+    // Once started, an upload cannot be repeated at the same place.
+    retries: 0,
+  }))
+  await finished(upload, response)
+}
+
+async function finished(upload: Upload, response: RegistryResponse): Promise<void> {
+  await discard(response)
+  const told = headerOf(response, 'docker-content-digest')
+  if (told !== undefined && told !== upload.descriptor.digest) {
+    throw new BuilderError('OCI_DIGEST_MISMATCH', `${upload.what}: the registry stored ${told}`, { hint: 'the registry, or a proxy before it, altered it' })
+  }
+}
+
+/** Sends the blob by PATCH, chunk by chunk; a cut connection asks how much arrived and goes on there. */
+async function putInChunks(upload: Upload): Promise<void> {
+  const { descriptor, session } = upload
+  const { signal } = upload.options
+  if (await hasBlob(session, upload.repository, descriptor.digest, { signal, actions: 'pull,push' })) return
+  const started = await send(session, request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }))
+  await discard(started)
+  const wished = Number(headerOf(started, 'oci-chunk-min-length') ?? 0)
+  const chunkBytes = Math.min(Math.max(DEFAULT_CHUNK_BYTES, Number.isSafeInteger(wished) ? wished : 0), MAX_CHUNK_BYTES)
+  let location = locationOf(upload, started)
+  let offset = 0
+  let failures = 0
+  while (offset < descriptor.size) {
+    try {
+      const end = Math.min(offset + chunkBytes, descriptor.size)
+      location = await patch(upload, location, offset, end)
+      offset = end
+      failures = 0
+    } catch (error) {
+      failures++
+      if (!isTransient(error) || failures > session.options.retries) throw error
+      const state = await askProgress(upload, location)
+      location = state.location
+      offset = state.offset
+    }
+  }
+  const response = await send(session, request(upload, { method: 'PUT', target: finalUrl(upload, location), headers: { 'content-length': '0' }, expect: [201], retries: 0 }))
+  await finished(upload, response)
+}
+
+async function patch(upload: Upload, location: URL, start: number, end: number): Promise<URL> {
+  const response = await send(upload.session, request(upload, {
+    method: 'PATCH',
+    target: location,
+    headers: { 'content-type': 'application/octet-stream', 'content-length': String(end - start), 'content-range': `${start}-${end - 1}` },
+    body: () => bodyOf(upload, start, end),
+    expect: [202, 204],
+    retries: 0,
+  }))
+  await discard(response)
+  return locationOf(upload, response)
+}
+
+/** GET of an upload tells in `Range` how far it is: `0-<last byte>`. */
+async function askProgress(upload: Upload, location: URL): Promise<{ location: URL; offset: number }> {
+  const response = await send(upload.session, request(upload, { method: 'GET', target: location, expect: [204] }))
+  await discard(response)
+  const last = /^(?:bytes=)?0-(\d+)$/.exec(headerOf(response, 'range') ?? '')?.[1]
+  // `0-0` says both "nothing" and "one byte"; no chunk of ours is one byte long.
+  const offset = last === undefined || last === '0' ? 0 : Number(last) + 1
+  if (offset > upload.descriptor.size) throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry has more bytes than the blob`, {})
+  return { location: headerOf(response, 'location') === undefined ? location : locationOf(upload, response), offset }
+}
+
+function bodyOf(upload: Upload, start: number, end: number): Readable {
+  return Readable.from(counted(upload, start, end), { objectMode: false, highWaterMark: 256 * 1024 })
+}
+
+async function* counted({ options, what }: Upload, start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
+  let at = start
+  options.onProgress?.(at)
+  for await (const chunk of options.open(start)) {
+    const piece = chunk.length > end - at ? chunk.subarray(0, end - at) : chunk
+    at += piece.length
+    yield piece
+    options.onProgress?.(at)
+    if (at === end) return
+  }
+  throw new BuilderError('OCI_DIGEST_MISMATCH', `${what}: its source ends after ${at} of ${end} bytes`, { hint: 'the blob in the store is damaged: remove the image and make it again' })
+}
