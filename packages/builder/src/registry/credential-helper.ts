@@ -46,7 +46,7 @@ function run(
   return new Promise((resolve, reject) => {
     const limit = AbortSignal.timeout(TIMEOUT_MS)
     const child = spawn(`docker-credential-${name}`, ['get'], {
-      env: environment as NodeJS.ProcessEnv,
+      env: environment,
       // Its standard error may hold a secret or a question: neither belongs into our output.
       stdio: ['pipe', 'pipe', 'ignore'],
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),

@@ -130,8 +130,7 @@ export interface PulledLayer {
  */
 export async function pullLayer(client: RegistryClient, descriptor: Descriptor, references: readonly (string | ImageReference)[], options: PullLayerOptions): Promise<PulledLayer> {
   if (references.length === 0) throw new BuilderError('OCI_BLOB_NOT_FOUND', `no registry is known that has blob ${descriptor.digest}`, { hint: 'pull the image again' })
-  return await client.downloads(options.signal, async () => {
-    // Looked up only now: a twin of this download may have ended while we waited.
+  return await oneAtATime(client, descriptor.digest, options.signal, async () => {
     if (options.blobs.has(descriptor.digest)) return { fetched: false }
     for (const [index, reference] of references.entries()) {
       try {
@@ -144,6 +143,23 @@ export async function pullLayer(client: RegistryClient, descriptor: Descriptor, 
     }
     return { fetched: false }
   })
+}
+
+const running = new WeakMap<RegistryClient, Map<Digest, Promise<unknown>>>()
+
+/** A layer that an image names twice, or that two stages pull at once, travels once: the second waits for the first. */
+async function oneAtATime<T>(client: RegistryClient, digest: Digest, signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
+  const jobs = running.get(client) ?? new Map<Digest, Promise<unknown>>()
+  running.set(client, jobs)
+  // After a failure of the first each of the others tries for itself, one by one.
+  for (let other = jobs.get(digest); other !== undefined; other = jobs.get(digest)) await other.catch(() => undefined)
+  const mine = client.downloads(signal, job)
+  jobs.set(digest, mine)
+  try {
+    return await mine
+  } finally {
+    jobs.delete(digest)
+  }
 }
 
 async function pullBlob(client: RegistryClient, repository: Repository, descriptor: Descriptor, { blobs, signal, onChunk, onProgress }: PullLayerOptions): Promise<void> {

@@ -143,7 +143,7 @@ async function failure(session: Session, request: RegistryRequest, response: Reg
     what: request.what,
     registry: isOwn ? host.name : `${response.url.host} (where ${host.name} redirects to)`,
     deadlineMs: session.options.timeouts.documentMs,
-    redact: session.auth.redact,
+    redact: (text) => session.auth.redact(text),
     notes: response.status === 401 || response.status === 403 ? await session.auth.notes(request.repository, request.signal) : [],
   })
 }

@@ -90,7 +90,7 @@ async function sendOnce(dispatcher: Dispatcher, request: HttpRequest): Promise<H
     headers: request.headers,
     body: request.body ?? null,
     signal: request.signal ?? null,
-  } as Dispatcher.RequestOptions)
+  })
   return { status: response.statusCode, headers: response.headers, body: response.body }
 }
 
@@ -145,7 +145,10 @@ async function loadParts(): Promise<Undici> {
 
 async function loadWhole(): Promise<Undici> {
   const undici = await import('undici')
-  return { Agent: undici.Agent, EnvHttpProxyAgent: async () => undici.EnvHttpProxyAgent, request: undici.Dispatcher.prototype.request as Request }
+  const request: Request = function (options) {
+    return this.request(options)
+  }
+  return { Agent: undici.Agent, EnvHttpProxyAgent: async () => undici.EnvHttpProxyAgent, request }
 }
 
 /** Reads a small rest of a body so that the connection can be used again, or drops the connection. */
