@@ -7,7 +7,7 @@ import type { LayerEntry, LayerTable, View } from '../layer/types.ts'
 import { createChainView } from '../layer/view.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { compressedBlob } from './blobs.ts'
+import { compressedBlob, compressionOf } from './blobs.ts'
 import { fetchLayer, type LayerFetcher } from './fetch.ts'
 import type { JobRunner } from './jobs.ts'
 import { fromStored, toStored } from './stored-table.ts'
@@ -41,9 +41,9 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     return promise
   }
 
-  const handleOf = (record: { readonly id: string; readonly createdMs: number; readonly description: string }, progressVertex?: string): LayerHandle => {
+  const handleOf = (record: { readonly id: string; readonly createdMs: number; readonly description: string }, progressVertex?: string, isBase = false): LayerHandle => {
     let handle = handles.get(record.id)
-    if (handle === undefined) handles.set(record.id, (handle = { id: record.id, createdMs: record.createdMs, description: record.description, progressVertex }))
+    if (handle === undefined) handles.set(record.id, (handle = { id: record.id, createdMs: record.createdMs, description: record.description, progressVertex, isBase }))
     return handle
   }
 
@@ -73,7 +73,9 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       const { descriptor, entries } = await fetchLayer(options.fetcher, store, requireRecord(layer), layer.progressVertex, options.signal)
       store.sync()
       if (entries) store.layers.writeTable(layer.id, toStored(entries))
-      put(layer, { blobs: [{ descriptor, origin: 'pulled' }], hasTable: entries !== undefined })
+      // A layer that is not compressed in the registry is its own plain tar.
+      const isPlain = descriptor.digest === (layer.id as string)
+      put(layer, { blobs: [{ descriptor, origin: 'pulled' }], hasTable: entries !== undefined, ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}) })
       return { path: store.blobs.path(descriptor.digest), descriptor }
     })
 
@@ -95,10 +97,10 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
   /** blob → tar and table. */
   const inflate = (layer: LayerHandle): Promise<void> =>
     single(`inflate ${layer.id}`, async () => {
-      const { path, descriptor } = await ensureBlob(layer)
+      const { path } = await ensureBlob(layer)
       const { inflateLayer } = await import('./inflate.ts')
       const record = requireRecord(layer)
-      const inflated = await inflateLayer({ store, blobPath: path, descriptor, expectedDiffId: record.diffId, signal: options.signal })
+      const inflated = await inflateLayer({ store, blobPath: path, expectedDiffId: record.diffId, signal: options.signal })
       store.layers.writeTable(layer.id, toStored(inflated.entries))
       put(layer, { diffId: inflated.diffId, tarSizeBytes: inflated.sizeBytes, hasTar: true, hasTable: true })
     })
@@ -151,9 +153,8 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
   }
 
   const blobSource = async (layer: LayerHandle): Promise<{ file: string; compression: 'none' | 'gzip' | 'zstd' }> => {
-    const { path, descriptor } = await ensureBlob(layer)
-    const { compressionOf } = await import('./blobs.ts')
-    return { file: path, compression: compressionOf(descriptor.mediaType, path) }
+    const { path } = await ensureBlob(layer)
+    return { file: path, compression: compressionOf(path) }
   }
 
   const tar = (layer: LayerHandle): Promise<{ diffId: DiffID; sizeBytes: number }> =>
@@ -228,7 +229,8 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     if (known) return known
     const record = store.layers.get(id)
     if (record === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${id} is not in the store`)
-    return handleOf(record, progressVertex)
+    // Layers that were pulled have their diffID as id; whatever a build made has one of its own.
+    return handleOf(record, progressVertex, record.id.startsWith('sha256:'))
   }
 
   return {
@@ -247,14 +249,17 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     },
     fromImage: (layers, reference, progressVertex) =>
       layers.map(({ descriptor, diffId }, index) => {
-        const layer = handleOf({ id: diffId, createdMs: 0, description: `${reference} layer ${index + 1}` }, progressVertex)
+        // An image that was built here brings its layers along under the ids that they have.
+        const built = store.layers.findByDiffId(diffId)
+        const layer = handleOf({ id: built?.id ?? diffId, createdMs: built?.createdMs ?? 0, description: built?.description ?? `${reference ?? 'image'} layer ${index + 1}` }, progressVertex, true)
         const known = recordOf(layer)
-        if (known?.remote?.references.includes(reference) || (known && known.blobs.some((blob) => store.blobs.has(blob.descriptor.digest)))) return layer
+        const isKnown = reference === undefined || known?.remote?.references.includes(reference)
+        if (known && isKnown && (known.hasTar || known.blobs.length > 0 || known.remote !== undefined)) return layer
         const isPlain = descriptor.digest === (diffId as string)
         const isHere = store.blobs.has(descriptor.digest)
         put(layer, {
           diffId,
-          remote: { descriptor, references: [reference] },
+          ...(reference === undefined ? {} : { remote: { descriptor, references: [reference] } }),
           blobs: isHere && !isPlain ? [{ descriptor, origin: 'pulled' }] : [],
           ...(isHere && isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
         })

@@ -10,6 +10,8 @@ export interface LayerHandle {
   readonly description: string
   /** Where bytes that are fetched for this layer are reported. */
   readonly progressVertex: string | undefined
+  /** Came with an image, not made by a vertex of this build. */
+  readonly isBase: boolean
 }
 
 /** Layers and their forms: each is converted once, when somebody needs another. */
@@ -20,8 +22,8 @@ export interface LayerForms {
   fromSelection(entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): LayerHandle
   /** A tree that a step wrote, and the entries that it adds. */
   fromTree(id: string, entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): Promise<LayerHandle>
-  /** The layers of an image whose manifest and config are in the store; nothing is fetched. */
-  fromImage(layers: readonly { readonly descriptor: Descriptor; readonly diffId: DiffID }[], reference: string, progressVertex?: string): readonly LayerHandle[]
+  /** The layers of an image whose manifest and config are in the store; nothing is fetched. `reference`: where a registry has them. */
+  fromImage(layers: readonly { readonly descriptor: Descriptor; readonly diffId: DiffID }[], reference: string | undefined, progressVertex?: string): readonly LayerHandle[]
 
   table(layer: LayerHandle): Promise<LayerTable>
   /** The merged file system of a chain. */

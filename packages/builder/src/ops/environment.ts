@@ -36,6 +36,8 @@ export interface ResolvedImage {
   readonly manifestDigest: Digest
   readonly manifest: Manifest
   readonly config: ImageConfig
+  /** A registry has it under `reference`; false for what was built here. */
+  readonly isRemote: boolean
   /** True when nothing was asked of a registry for it. */
   readonly wasInStore: boolean
 }

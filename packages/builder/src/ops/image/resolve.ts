@@ -34,7 +34,7 @@ export function createImageResolver(options: { readonly store: Store; readonly f
     if (local) return local
     const fetched = await options.fetchImage(name, platform)
     store.cache.putFact(factKey, JSON.stringify({ digest: fetched.digest, manifestDigest: fetched.manifestDigest } satisfies Fact))
-    const image = load(store, withDigest(name, fetched.digest), fetched.digest, fetched.manifestDigest, false)
+    const image = load(store, withDigest(name, fetched.digest), fetched.digest, fetched.manifestDigest, { wasInStore: false, isRemote: true })
     if (image === undefined) throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${name}: the store lost what was just fetched`)
     return image
   }
@@ -51,23 +51,23 @@ export function createImageResolver(options: { readonly store: Store; readonly f
 function findLocal(store: Store, name: string, digest: string | undefined, factKey: string, platform: Platform): ResolvedImage | undefined {
   const record = store.images.get(name)
   if (record) {
-    const image = load(store, withDigest(name, record.manifestDigest), record.manifestDigest, record.manifestDigest, true)
+    const image = load(store, withDigest(name, record.manifestDigest), record.manifestDigest, record.manifestDigest, { wasInStore: true, isRemote: record.origin === 'pulled' })
     if (image && matchesPlatform(image.config, platform)) return image
   }
   const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
     const { digest: known, manifestDigest } = JSON.parse(fact) as Fact
-    const image = load(store, withDigest(name, known), known, manifestDigest, true)
+    const image = load(store, withDigest(name, known), known, manifestDigest, { wasInStore: true, isRemote: true })
     if (image) return image
   }
   if (digest !== undefined && isDigest(digest)) {
-    const image = load(store, name, digest, digest, true)
+    const image = load(store, name, digest, digest, { wasInStore: true, isRemote: true })
     if (image && matchesPlatform(image.config, platform)) return image
   }
   return undefined
 }
 
-function load(store: Store, reference: string, digest: Digest, manifestDigest: Digest, wasInStore: boolean): ResolvedImage | undefined {
+function load(store: Store, reference: string, digest: Digest, manifestDigest: Digest, origin: { readonly wasInStore: boolean; readonly isRemote: boolean }): ResolvedImage | undefined {
   if (!store.blobs.has(manifestDigest)) return undefined
   const raw = store.blobs.read(manifestDigest)
   // An index may stand under this digest: then it is not one image.
@@ -78,7 +78,7 @@ function load(store: Store, reference: string, digest: Digest, manifestDigest: D
   if (config.rootfs.diff_ids.length !== (manifest.layers ?? []).length) {
     throw new BuilderError('OCI_MANIFEST_INVALID', `${reference}: the manifest has ${manifest.layers.length} layers and the config ${config.rootfs.diff_ids.length} diffIDs`)
   }
-  return { reference, digest, manifestDigest, manifest, config, wasInStore }
+  return { reference, digest, manifestDigest, manifest, config, ...origin }
 }
 
 function withDigest(name: string, digest: Digest): string {

@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { BuilderError } from '../errors.ts'
+import { createLayerScanner } from '../layer/scan.ts'
+import type { LayerEntry } from '../layer/types.ts'
+import { createDigester, type DiffID } from '../oci/digest.ts'
+
+/** Takes a layer's blob piece by piece, compressed or not, and makes its table and diffID of it. */
+export interface TableSink {
+  write(chunk: Uint8Array): void | Promise<void>
+  /** @throws OCI_LAYER_INVALID, OCI_DIGEST_MISMATCH */
+  finish(expected: DiffID | undefined): Promise<readonly LayerEntry[]>
+  readonly result: () => { readonly diffId: DiffID; readonly sizeBytes: number }
+}
+
+/** @param onPlain sees the uncompressed bytes in order. */
+export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSink {
+  const scanner = createLayerScanner()
+  const digester = createDigester()
+  let sizeBytes = 0
+  let diffId: DiffID | undefined
+  let failure: unknown
+  const plain = (chunk: Uint8Array): void => {
+    digester.update(chunk)
+    sizeBytes += chunk.length
+    scanner.push(chunk)
+    onPlain?.(chunk)
+  }
+  let inflater: ReturnType<typeof createGunzip> | undefined
+  let isFirst = true
+  const start = (chunk: Uint8Array): void => {
+    isFirst = false
+    inflater = createInflater(chunk)
+    inflater?.on('data', (piece: Buffer) => {
+      if (failure !== undefined) return
+      try {
+        plain(piece)
+      } catch (error) {
+        failure = error
+      }
+    })
+    inflater?.on('error', (error) => (failure ??= new BuilderError('OCI_LAYER_INVALID', `a layer's blob cannot be decompressed: ${error.message}`, { cause: error })))
+  }
+  return {
+    write: (chunk) => {
+      if (isFirst) start(chunk)
+      if (failure !== undefined) throw failure
+      if (inflater === undefined) plain(chunk)
+      // The producer's buffer may be used again: a stream keeps what it is given.
+      else if (!inflater.write(Buffer.from(chunk))) return once(inflater, 'drain').then(() => undefined)
+    },
+    finish: async (expected) => {
+      if (inflater !== undefined && failure === undefined) {
+        const ended = once(inflater, 'end').catch(() => undefined)
+        inflater.end()
+        await ended
+      }
+      if (failure !== undefined) throw failure
+      diffId = digester.digest() as string as DiffID
+      if (expected !== undefined && diffId !== expected) {
+        throw new BuilderError('OCI_DIGEST_MISMATCH', `a layer's content has diffID ${diffId}, its image says ${expected}`, { hint: 'the image is damaged, or its config belongs to another one' })
+      }
+      return scanner.finish().entries
+    },
+    result: () => {
+      if (diffId === undefined) throw new Error('finish first')
+      return { diffId, sizeBytes }
+    },
+  }
+}
+
+/** By the first bytes, as every reader of layers does: media types are often wrong. */
+function createInflater(first: Uint8Array): ReturnType<typeof createGunzip> | undefined {
+  const options = { chunkSize: 1 << 18 }
+  if (first[0] === 0x1f && first[1] === 0x8b) return createGunzip(options)
+  if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) return createZstdDecompress(options) as unknown as ReturnType<typeof createGunzip>
+  return undefined
+}

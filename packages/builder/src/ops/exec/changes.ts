@@ -1,0 +1,21 @@
+import type { Executor } from '@ts-oci/runtime'
+import { diffUpper } from '../../layer/upper.ts'
+import type { LayerEntry, View } from '../../layer/types.ts'
+import type { OpsEnvironment } from '../environment.ts'
+
+/** The entries that a step added, changed or removed: its upper directory, compared with what lay below. */
+export async function collectChanges(environment: OpsEnvironment, executor: Executor, upper: string, lower: View): Promise<readonly LayerEntry[]> {
+  const { forms, jobs } = environment
+  const walked = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr }, true)
+  return diffUpper({
+    upper: walked,
+    lower,
+    // With a single id the disk knows no owners: what was only copied up keeps the owner below.
+    keepsOwners: executor.idMapping.kind !== 'single',
+    compare: async (pairs) => {
+      const resolved = await forms.resolveContents(pairs.flatMap((pair) => [pair.lower, pair.upper]))
+      const sized = resolved.map((entry) => ({ source: entry.content!, size: entry.size }))
+      return jobs.run('compareFiles', { pairs: pairs.map((_, index) => ({ a: sized[2 * index]!, b: sized[2 * index + 1]! })) }, true)
+    },
+  })
+}
