@@ -1,1 +1,2 @@
-export {}
+export type * from './progress.ts'
+export type * from './public-types.ts'

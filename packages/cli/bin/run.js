@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// Plain JavaScript that every Node can read: an old one must get a sentence, not a syntax error.
+import module from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+// The floor of undici 8, which speaks to registries.
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(`ERROR: tsbuild needs Node.js 22.19 or newer, this is ${process.version}\n`)
+  process.stderr.write('  hint: npx tsbuild runs the Node 24 that npm installed beside it\n')
+  process.exit(1)
+}
+// Of the user, not in the shared temporary directory: compiled code of others must not get in.
+module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tsbuild', 'compile-cache'))
+const { main } = await import('../dist/main.js')
+await main(process.argv.slice(2))

@@ -1,0 +1,40 @@
+import { writeFile } from 'node:fs/promises'
+import type { BuildResult, BuildWarning } from '@ts-oci/builder'
+import type { build } from '../flags.ts'
+import type { Input } from '../flag-types.ts'
+import { chooseMode } from '../render/renderer.ts'
+import { withProgress } from '../render/with-progress.ts'
+import type { Session } from '../session.ts'
+import { buildOptions } from './options.ts'
+
+/** `tsbuild build`. */
+export async function buildAction(input: Input<typeof build>, session: Session): Promise<number> {
+  const { flags } = input
+  const options = buildOptions(input, session)
+  const mode = chooseMode(flags.progress, flags.quiet, session)
+  const library = await import('@ts-oci/builder')
+  const result = await withProgress(flags, 'Building', session, (onProgress) =>
+    library.build({ ...options, onProgress }),
+  )
+  if (mode === 'plain' || mode === 'tty') session.stderr.write(warningText(result.warnings))
+  if (flags.iidfile !== undefined) await writeFile(flags.iidfile, imageId(result))
+  if (flags['metadata-file'] !== undefined)
+    await writeFile(flags['metadata-file'], `${JSON.stringify(result.metadata, null, 2)}\n`)
+  if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
+  return 0
+}
+
+/** The image id is the digest of the config, as everywhere in Docker's tables. */
+function imageId(result: BuildResult): string {
+  return result.configDigest ?? result.digest ?? ''
+}
+
+function warningText(warnings: readonly BuildWarning[]): string {
+  if (warnings.length === 0) return ''
+  const count = warnings.length === 1 ? '1 warning found' : `${warnings.length} warnings found`
+  const lines = warnings.map(({ rule, message, location }) => {
+    const place = location === undefined ? '' : ` (line ${location.startLine})`
+    return ` - ${rule === '' ? '' : `${rule}: `}${message}${place}`
+  })
+  return `\n ${count}:\n${lines.join('\n')}\n`
+}

@@ -1,0 +1,92 @@
+import { describe, expect, test } from '@jest/globals'
+import { build } from '../flags.ts'
+import { parseArgv } from '../parse-argv.ts'
+import type { Session } from '../session.ts'
+import { csvFields } from './csv.ts'
+import { buildOptions } from './options.ts'
+import { parseOutput } from './outputs.ts'
+import { parseSecret, parseSsh } from './secrets.ts'
+
+function optionsOf(argv: readonly string[], env: Session['env'] = {}) {
+  const { stdin, stdout, stderr } = process
+  return buildOptions(parseArgv(build, argv), { stdin, stdout, stderr, env, signal: new AbortController().signal })
+}
+
+test('fields in quotes hold commas', () => {
+  expect(csvFields('type=oci,"dest=/a,b",x')).toEqual(['type=oci', 'dest=/a,b', 'x'])
+  expect(csvFields('"a""b"')).toEqual(['a"b'])
+})
+
+describe('--output', () => {
+  test('a bare path is a directory, a dash a tar on standard output', () => {
+    expect(parseOutput('out', true)).toEqual({ type: 'local', dest: 'out' })
+    expect(parseOutput('-', false)).toEqual({ type: 'tar', dest: '-' })
+  })
+
+  test('attributes are kept as they are', () => {
+    expect(parseOutput('type=image,name=a:1,push=true', true)).toEqual({ type: 'image', name: 'a:1', push: 'true' })
+  })
+
+  test.each([
+    ['type=zip,dest=x', 'unknown type "zip"'],
+    ['dest=x,y=z', 'the type is missing'],
+    ['type=local', 'dest is missing'],
+    ['type=oci,dest', '"dest" is no NAME=VALUE'],
+  ])('%s is refused', (text, reason) => {
+    expect(() => parseOutput(text, false)).toThrow(reason)
+  })
+
+  test('an archive never goes to a terminal', () => {
+    expect(() => parseOutput('type=oci', true)).toThrow('refusing to write an archive to the terminal')
+    expect(parseOutput('type=oci', false)).toEqual({ type: 'oci', dest: '-' })
+  })
+})
+
+describe('--secret', () => {
+  test('a file, a variable, or whatever has the name of the id', () => {
+    expect(parseSecret('id=a,src=/x', {})).toEqual({ id: 'a', file: '/x' })
+    expect(parseSecret('id=a,env=B', {})).toEqual({ id: 'a', env: 'B' })
+    expect(parseSecret('type=env,id=a', {})).toEqual({ id: 'a', env: 'a' })
+    expect(parseSecret('id=a', { a: 'value' })).toEqual({ id: 'a', env: 'a' })
+    expect(parseSecret('id=a', {})).toEqual({ id: 'a', file: 'a' })
+  })
+
+  test('an error does not repeat the source', () => {
+    expect(() => parseSecret('id=a,src=hunter2,x=y', {})).toThrow('invalid argument "id=a,src=…,x=y"')
+  })
+})
+
+test('--ssh takes the agent or named sockets', () => {
+  expect(parseSsh('default')).toEqual({ id: 'default' })
+  expect(parseSsh('git=/run/a,/run/b')).toEqual({ id: 'git', paths: ['/run/a', '/run/b'] })
+})
+
+describe('the options of a build', () => {
+  test('a build argument without a value comes from the environment, or is not passed', () => {
+    const { buildArgs } = optionsOf(['--build-arg', 'A', '--build-arg', 'B', '--build-arg', 'C=d=e', '.'], { A: '1' })
+    expect(buildArgs).toEqual({ A: '1', C: 'd=e' })
+  })
+
+  test('sizes and numbers are read, and refused when they are none', () => {
+    expect(optionsOf(['--shm-size', '64m', '--jobs', '3', '.'])).toMatchObject({ shmSizeBytes: 67_108_864, jobs: 3 })
+    expect(() => optionsOf(['--jobs', '0', '.'])).toThrow('invalid argument "0" for --jobs')
+  })
+
+  test('annotations of an index are refused by name', () => {
+    expect(optionsOf(['--annotation', 'manifest:a=b', '--annotation', 'c:d=e', '.']).annotations).toEqual({
+      a: 'b',
+      'c:d': 'e',
+    })
+    expect(() => optionsOf(['--annotation', 'index:a=b', '.'])).toThrow('annotations of "index" are not supported')
+  })
+
+  test('standard input is read once', () => {
+    expect(() => optionsOf(['-f', '-', '-'])).toThrow('cannot both come from standard input')
+    expect(optionsOf(['-f', '-', '.']).stdin).toBe(process.stdin)
+  })
+
+  test('SOURCE_DATE_EPOCH is taken from the environment', () => {
+    expect(optionsOf(['.'], { SOURCE_DATE_EPOCH: '17' }).sourceDateEpoch).toBe(17)
+    expect(optionsOf(['--source-date-epoch', '0', '.'], { SOURCE_DATE_EPOCH: '17' }).sourceDateEpoch).toBe(0)
+  })
+})

@@ -1,0 +1,114 @@
+import type { BuildOptions } from '@ts-oci/builder'
+import type { build } from '../flags.ts'
+import type { Input } from '../flag-types.ts'
+import { registryOptions, numberFlag } from '../common-options.ts'
+import { parseBinarySize } from '../render/units.ts'
+import type { Session } from '../session.ts'
+import { UsageError } from '../usage-error.ts'
+import { splitOnce } from './csv.ts'
+import { parseOutput } from './outputs.ts'
+import { parseSecret, parseSsh } from './secrets.ts'
+
+type Flags = Input<typeof build>['flags']
+
+/** The library's options for a command line. @throws UsageError */
+export function buildOptions({ args, flags }: Input<typeof build>, session: Session): BuildOptions {
+  const stdoutIsTerminal = session.stdout.isTTY === true
+  const context = args[0] ?? '.'
+  if (context === '-' && flags.file === '-') {
+    throw new UsageError('context and Dockerfile cannot both come from standard input', {
+      hint: 'give one of them by name',
+    })
+  }
+  const outputs = flags.output.map((text) => parseOutput(text, stdoutIsTerminal))
+  if (outputs.filter((output) => output.dest === '-').length > 1) {
+    throw new UsageError('only one --output can go to standard output', { hint: 'name files with dest=FILE' })
+  }
+  return {
+    context,
+    file: flags.file,
+    stdin: context === '-' || flags.file === '-' ? session.stdin : undefined,
+    tags: flags.tag,
+    target: flags.target,
+    platform: flags.platform,
+    outputs: outputs.length === 0 ? undefined : outputs,
+    push: flags.push,
+    pull: flags.pull,
+    noCache: flags['no-cache'],
+    noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),
+    store: flags.store,
+    signal: session.signal,
+    ...registryOptions(flags),
+    ...values(flags, session),
+    ...stepOptions(flags),
+  }
+}
+
+function values(flags: Flags, session: Session): Partial<BuildOptions> {
+  return {
+    buildArgs: buildArguments(flags['build-arg'], session.env),
+    labels: pairs(flags.label, 'label', ''),
+    annotations: annotations(flags.annotation),
+    buildContexts: pairs(flags['build-context'], 'build-context'),
+    secrets: flags.secret.map((text) => parseSecret(text, session.env)),
+    ssh: flags.ssh.map(parseSsh),
+    sourceDateEpoch: numberFlag(
+      'source-date-epoch',
+      flags['source-date-epoch'] ?? (session.env['SOURCE_DATE_EPOCH'] || undefined),
+      0,
+    ),
+  }
+}
+
+function stepOptions(flags: Flags): Partial<BuildOptions> {
+  const shmSize = flags['shm-size']
+  const shmSizeBytes = shmSize === undefined ? undefined : parseBinarySize(shmSize)
+  if (shmSize !== undefined && shmSizeBytes === undefined)
+    throw new UsageError(`invalid argument "${shmSize}" for --shm-size`, { hint: 'as in 64m' })
+  return {
+    network: flags.network as BuildOptions['network'],
+    isolation: flags.isolation as BuildOptions['isolation'],
+    // Docker takes NAME=ADDRESS as well.
+    addHosts: flags['add-host'].map((text) => (/^[^:]*=/.test(text) ? text.replace('=', ':') : text)),
+    allow: flags.allow.flatMap((text) => text.split(',')),
+    ulimits: flags.ulimit,
+    shmSizeBytes,
+    jobs: numberFlag('jobs', flags.jobs, 1),
+  }
+}
+
+/** `NAME` alone takes the variable of the environment, and is not passed where there is none. */
+export function buildArguments(texts: readonly string[], env: Session['env']): Record<string, string> {
+  const result: Record<string, string> = {}
+  for (const text of texts) {
+    const [name, value] = splitOnce(text, '=')
+    if (name === '')
+      throw new UsageError(`invalid argument "${text}" for --build-arg`, { hint: '--build-arg NAME=VALUE' })
+    const found = value ?? env[name]
+    if (found !== undefined) result[name] = found
+  }
+  return result
+}
+
+function pairs(texts: readonly string[], flag: string, missing?: string): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [key, value = missing] = splitOnce(text, '=')
+      if (key === '' || value === undefined)
+        throw new UsageError(`invalid argument "${text}" for --${flag}`, { hint: `--${flag} NAME=VALUE` })
+      return [key, value]
+    }),
+  )
+}
+
+function annotations(texts: readonly string[]): Record<string, string> {
+  const plain = texts.map((text) => {
+    const match = /^((?:manifest|index)[a-z,-]*)(?:\[[^\]]*\])?:(?=[^=]*=)/.exec(text)
+    if (match === null) return text
+    if (match[1] === 'manifest') return text.slice(match[0].length)
+    throw new UsageError(`--annotation ${text}: annotations of "${match[1]}" are not supported`, {
+      hint: 'an image is one manifest here: use manifest:KEY=VALUE',
+    })
+  })
+  return pairs(plain, 'annotation')
+}

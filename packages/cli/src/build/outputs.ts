@@ -1,0 +1,46 @@
+import type { OutputSpec } from '@ts-oci/builder'
+import { UsageError } from '../usage-error.ts'
+import { keyValues } from './csv.ts'
+
+const types = ['image', 'registry', 'oci', 'docker', 'tar', 'local', 'cacheonly']
+
+/** One `-o`: `type=oci,dest=x.tar`, a directory, or `-` for a tar on standard output. @throws UsageError */
+export function parseOutput(text: string, stdoutIsTerminal: boolean): OutputSpec {
+  const fields = keyValues(text)
+  const [[first, firstValue] = ['', undefined]] = fields
+  if (fields.length === 1 && firstValue === undefined) {
+    return checked(first === '-' ? { type: 'tar', dest: '-' } : { type: 'local', dest: first }, text, stdoutIsTerminal)
+  }
+  const attributes: Record<string, string> = {}
+  for (const [name, value] of fields) {
+    if (value === undefined) throw invalid(text, `"${name}" is no NAME=VALUE`)
+    attributes[name.trim().toLowerCase()] = value
+  }
+  const { type, ...rest } = attributes
+  if (type === undefined) throw invalid(text, 'the type is missing')
+  if (!types.includes(type)) throw invalid(text, `unknown type "${type}"`)
+  return checked({ ...rest, type: type as OutputSpec['type'] }, text, stdoutIsTerminal)
+}
+
+function checked(spec: OutputSpec, text: string, stdoutIsTerminal: boolean): OutputSpec {
+  if (spec.type === 'local' && !spec.dest) throw invalid(text, 'dest is missing: the directory to write to')
+  if (spec.type === 'docker' && spec.dest === undefined) {
+    throw new UsageError('--output type=docker: there is no daemon to load into', {
+      hint: 'name a file: type=docker,dest=image.tar, then docker load -i image.tar',
+    })
+  }
+  const isArchive = spec.type === 'oci' || spec.type === 'docker' || spec.type === 'tar'
+  const isStdout = isArchive && (spec.dest === undefined || spec.dest === '-')
+  if (isStdout && stdoutIsTerminal) {
+    throw new UsageError(`--output type=${spec.type}: refusing to write an archive to the terminal`, {
+      hint: 'name a file with dest=FILE',
+    })
+  }
+  return isStdout ? { ...spec, dest: '-' } : spec
+}
+
+function invalid(text: string, reason: string): UsageError {
+  return new UsageError(`invalid argument "${text}" for --output: ${reason}`, {
+    hint: `type=TYPE,dest=PATH with TYPE one of ${types.join(', ')}; a directory; or - for a tar on standard output`,
+  })
+}

@@ -1,0 +1,28 @@
+import type { ImageInspection } from '@ts-oci/builder'
+import { defineCommand } from '../define-command.ts'
+import { inspect } from '../flags.ts'
+import { renderError } from '../render/errors.ts'
+import { fillTemplate } from '../render/template.ts'
+
+export const InspectCommand = defineCommand(inspect, async ({ args, flags }, session) => {
+  const library = await import('@ts-oci/builder')
+  const found: ImageInspection[] = []
+  const errors: unknown[] = []
+  for (const image of args) {
+    try {
+      found.push(await library.inspect(image, { store: flags.store, signal: session.signal }))
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  // What was found is printed although something else was not: scripts of Docker's users count on it.
+  session.stdout.write(render(found, flags.format))
+  for (const error of errors) session.stderr.write(renderError(error))
+  return errors.length === 0 ? 0 : 1
+})
+
+function render(found: readonly ImageInspection[], format: string | undefined): string {
+  if (format === undefined) return `${JSON.stringify(found, null, 4)}\n`
+  if (format === 'json') return `${JSON.stringify(found)}\n`
+  return found.map((one) => `${fillTemplate(format, one)}\n`).join('')
+}

@@ -1,0 +1,393 @@
+import { type CommandSpec, defineSpec, type FlagSpec } from './flag-types.ts'
+
+const store = {
+  name: 'store',
+  kind: 'text',
+  value: 'DIR',
+  summary: 'the store; default $TSBUILD_HOME, else tsbuild in the XDG data directory',
+} as const satisfies FlagSpec
+const registry = [
+  {
+    name: 'insecure-registry',
+    kind: 'texts',
+    value: 'HOST',
+    summary:
+      'registry that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs none',
+  },
+  { name: 'authfile', kind: 'text', value: 'FILE', summary: "credentials instead of Docker's and Podman's" },
+  { name: 'retry', kind: 'text', value: 'N', summary: 'tries after a transfer failed; default 5' },
+] as const satisfies readonly FlagSpec[]
+const progress = {
+  name: 'progress',
+  kind: 'text',
+  value: 'MODE',
+  options: ['auto', 'plain', 'tty', 'quiet', 'none', 'rawjson'],
+  summary: 'how progress is shown: auto, plain, tty, quiet, rawjson; default $BUILDKIT_PROGRESS, else auto',
+} as const satisfies FlagSpec
+const quiet = { name: 'quiet', char: 'q', kind: 'boolean' } as const
+const format = {
+  name: 'format',
+  kind: 'text',
+  value: 'TEMPLATE',
+  summary: 'Go template, "table TEMPLATE" or json',
+} as const satisfies FlagSpec
+const noTrunc = { name: 'no-trunc', kind: 'boolean', summary: 'do not shorten' } as const satisfies FlagSpec
+const noTable = 'not supported yet'
+
+/** `tsbuild build`: the flags of `docker buildx build`, and those of buildah and kaniko that scripts bring along. */
+export const build = defineSpec({
+  name: 'build',
+  summary: 'build an image from a Dockerfile',
+  description:
+    'CONTEXT is a directory, or - for a Dockerfile or a tar on standard input. Without -o the image goes to the store.',
+  examples: [
+    'tsbuild -t my-app .',
+    'tsbuild build -t my-app -o type=oci,dest=my-app.tar .',
+    'tsbuild -t registry.example.com/my-app --push .',
+  ],
+  args: [{ name: 'CONTEXT', summary: 'directory with the files of the build', required: true }],
+  flags: [
+    { name: 'tag', char: 't', kind: 'texts', value: 'NAME[:TAG]', summary: 'name of the image' },
+    {
+      name: 'file',
+      char: 'f',
+      kind: 'text',
+      value: 'FILE',
+      summary: 'the Dockerfile, - for standard input; default CONTEXT/Dockerfile',
+    },
+    { name: 'target', kind: 'text', value: 'STAGE', summary: 'stage to build; default the last' },
+    {
+      name: 'build-arg',
+      kind: 'texts',
+      value: 'NAME[=VALUE]',
+      summary: 'value of an ARG; without =VALUE from the environment',
+    },
+    { name: 'label', kind: 'texts', value: 'KEY=VALUE', summary: 'label of the image' },
+    { name: 'annotation', kind: 'texts', value: 'KEY=VALUE', summary: 'annotation of the manifest' },
+    {
+      name: 'secret',
+      kind: 'texts',
+      value: 'id=ID[,src=FILE|,env=NAME]',
+      summary: 'secret for RUN --mount=type=secret',
+    },
+    { name: 'ssh', kind: 'texts', value: 'default|ID=SOCKET', summary: 'SSH agent for RUN --mount=type=ssh' },
+    {
+      name: 'build-context',
+      kind: 'texts',
+      value: 'NAME=VALUE',
+      summary: 'further context: a directory, docker-image://…, oci-layout://…',
+    },
+    { name: 'no-cache', kind: 'boolean', summary: 'run everything again' },
+    { name: 'no-cache-filter', kind: 'texts', value: 'STAGE', summary: 'run these stages again' },
+    { name: 'pull', kind: 'boolean', summary: 'ask the registry for the bases, also when the store has them' },
+    { name: 'push', kind: 'boolean', summary: 'push what was built under its tags' },
+    { name: 'platform', kind: 'text', value: 'OS/ARCH', summary: "platform of the image; only the machine's own" },
+    {
+      name: 'output',
+      char: 'o',
+      kind: 'texts',
+      value: 'type=TYPE,dest=PATH',
+      summary: 'what to write: image, registry, oci, docker, tar, local, cacheonly; may be repeated',
+    },
+    { ...quiet, summary: 'print only the image id' },
+    progress,
+    { name: 'iidfile', kind: 'text', value: 'FILE', summary: 'write the image id to a file' },
+    { name: 'metadata-file', kind: 'text', value: 'FILE', summary: 'write digests and names as JSON to a file' },
+    {
+      name: 'network',
+      kind: 'text',
+      value: 'MODE',
+      options: ['default', 'host', 'none'],
+      summary: "network of RUN: default (the host's), host, none",
+    },
+    { name: 'add-host', kind: 'texts', value: 'NAME:ADDRESS', summary: 'line in /etc/hosts of RUN' },
+    {
+      name: 'allow',
+      kind: 'texts',
+      value: 'RIGHT',
+      summary: 'right that the Dockerfile may ask for: network.host, security.insecure',
+    },
+    { name: 'ulimit', kind: 'texts', value: 'NAME=SOFT[:HARD]', summary: 'resource limit of RUN' },
+    { name: 'shm-size', kind: 'text', value: 'BYTES', summary: 'size of /dev/shm of RUN, with k, m or g' },
+    {
+      name: 'isolation',
+      kind: 'text',
+      value: 'MODE',
+      options: ['auto', 'namespace', 'rootless'],
+      summary: 'how RUN is isolated; default the strongest that the machine allows',
+    },
+    { name: 'jobs', kind: 'text', value: 'N', summary: 'steps that run at the same time; default the number of cores' },
+    {
+      name: 'source-date-epoch',
+      kind: 'text',
+      value: 'SECONDS',
+      summary: 'time of everything that is made; default $SOURCE_DATE_EPOCH',
+    },
+    ...registry,
+    store,
+    // Known from elsewhere: what they ask for is refused by name, never dropped in silence.
+    {
+      name: 'provenance',
+      kind: 'optional',
+      value: 'false',
+      summary: 'only false: no attestations are made',
+      refused: {
+        message: 'provenance attestations are not supported',
+        hint: 'leave it out, or --provenance=false',
+        unless: ['false'],
+      },
+    },
+    {
+      name: 'sbom',
+      kind: 'optional',
+      value: 'false',
+      summary: 'only false: no attestations are made',
+      refused: {
+        message: 'SBOM attestations are not supported',
+        hint: 'leave it out, or --sbom=false',
+        unless: ['false'],
+      },
+    },
+    {
+      name: 'attest',
+      kind: 'texts',
+      value: 'TYPE',
+      summary: noTable,
+      refused: { message: 'attestations are not supported', hint: 'leave it out' },
+    },
+    {
+      name: 'load',
+      kind: 'boolean',
+      summary: 'refused: there is no daemon to load into',
+      refused: {
+        message: 'there is no daemon to load into; the image is in the store anyway',
+        hint: 'for Docker: tsbuild -t NAME -o type=docker,dest=image.tar CONTEXT && docker load -i image.tar',
+      },
+    },
+    {
+      name: 'cache-from',
+      kind: 'texts',
+      value: 'SOURCE',
+      summary: noTable,
+      refused: {
+        message: 'external caches are not supported yet',
+        hint: 'the cache of the store is used; keep $TSBUILD_HOME between runs',
+      },
+    },
+    {
+      name: 'cache-to',
+      kind: 'texts',
+      value: 'TARGET',
+      summary: noTable,
+      refused: {
+        message: 'external caches are not supported yet',
+        hint: 'the cache of the store is written; keep $TSBUILD_HOME between runs',
+      },
+    },
+    {
+      name: 'builder',
+      kind: 'text',
+      value: 'NAME',
+      summary: noTable,
+      refused: { message: 'there are no builder instances, the build runs in this process', hint: 'leave it out' },
+    },
+    {
+      name: 'call',
+      kind: 'text',
+      value: 'METHOD',
+      summary: 'only build',
+      refused: { message: 'only the method build is supported', hint: 'leave it out', unless: ['build'] },
+    },
+    {
+      name: 'check',
+      kind: 'boolean',
+      summary: noTable,
+      refused: { message: 'checks alone are not supported yet', hint: 'a build prints the warnings of the checks' },
+    },
+    {
+      name: 'cgroup-parent',
+      kind: 'text',
+      value: 'CGROUP',
+      summary: noTable,
+      refused: { message: 'the cgroup of steps cannot be chosen', hint: 'leave it out' },
+    },
+    {
+      name: 'policy',
+      kind: 'texts',
+      value: 'POLICY',
+      summary: noTable,
+      refused: { message: 'source policies are not supported', hint: 'pin bases by digest instead' },
+    },
+    {
+      name: 'resource',
+      kind: 'texts',
+      value: 'KEY=VALUE',
+      summary: noTable,
+      refused: {
+        message: 'resource limits of steps are not supported yet',
+        hint: 'start tsbuild itself inside a limited cgroup',
+      },
+    },
+  ],
+})
+
+export const images = defineSpec({
+  name: 'images',
+  summary: 'list the images of the store',
+  examples: ['tsbuild images', 'tsbuild images -q', "tsbuild images --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],
+  args: [{ name: 'NAME[:TAG]', summary: 'only these', required: false }],
+  flags: [
+    { ...quiet, summary: 'print only ids' },
+    format,
+    noTrunc,
+    { name: 'digests', kind: 'boolean', summary: 'show digests' },
+    store,
+  ],
+})
+
+export const history = defineSpec({
+  name: 'history',
+  summary: 'show how an image was made, newest step first',
+  args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true }],
+  flags: [
+    { ...quiet, summary: 'print only ids' },
+    format,
+    noTrunc,
+    {
+      name: 'human',
+      char: 'H',
+      kind: 'boolean',
+      default: true,
+      summary: 'sizes and dates for people; the default, --human=false for exact ones',
+    },
+    store,
+  ],
+})
+
+export const inspect = defineSpec({
+  name: 'inspect',
+  summary: 'show all facts about images as JSON',
+  args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true, repeated: true }],
+  flags: [{ ...format, char: 'f' }, store],
+})
+
+export const tag = defineSpec({
+  name: 'tag',
+  summary: 'give an image a further name',
+  args: [
+    { name: 'SOURCE', summary: 'name, id or digest', required: true },
+    { name: 'TARGET', summary: 'new name', required: true },
+  ],
+  flags: [store],
+})
+
+export const rmi = defineSpec({
+  name: 'rmi',
+  summary: 'remove images from the store',
+  args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true, repeated: true }],
+  flags: [
+    { name: 'force', char: 'f', kind: 'boolean', summary: 'remove an id with several names, and what is not there' },
+    store,
+  ],
+})
+
+export const pull = defineSpec({
+  name: 'pull',
+  summary: 'fetch an image from a registry into the store',
+  args: [{ name: 'NAME[:TAG|@DIGEST]', summary: 'image', required: true }],
+  flags: [
+    { ...quiet, summary: 'print only the name' },
+    { name: 'platform', kind: 'text', value: 'OS/ARCH', summary: "platform; default the machine's" },
+    progress,
+    ...registry,
+    store,
+  ],
+})
+
+export const push = defineSpec({
+  name: 'push',
+  summary: 'send an image of the store to a registry',
+  args: [{ name: 'NAME[:TAG]', summary: 'image', required: true }],
+  flags: [{ ...quiet, summary: 'print only the name' }, progress, ...registry, store],
+})
+
+export const prune = defineSpec({
+  name: 'prune',
+  summary: 'remove the build cache; images stay',
+  args: [],
+  flags: [
+    { name: 'all', char: 'a', kind: 'boolean', summary: 'also what the next build could use' },
+    { name: 'force', char: 'f', kind: 'boolean', summary: 'do not ask' },
+    {
+      name: 'filter',
+      kind: 'texts',
+      value: 'until=DURATION',
+      summary: 'only what was not used for this long: until=24h',
+    },
+    store,
+  ],
+})
+
+export const info = defineSpec({
+  name: 'info',
+  summary: 'show what this machine can do, what is missing and how to get it',
+  args: [],
+  flags: [{ ...format, char: 'f' }, store],
+})
+
+export const debugParse = defineSpec({
+  name: 'debug parse',
+  summary: 'print how a Dockerfile is read, as JSON',
+  args: [{ name: 'FILE', summary: 'Dockerfile, - for standard input', required: true }],
+  flags: [],
+})
+
+export const debugExpand = defineSpec({
+  name: 'debug expand',
+  summary: 'print a word of a Dockerfile with its variables replaced',
+  args: [
+    { name: 'WORD', summary: 'word with $NAME, ${NAME:-default}, …', required: true },
+    { name: 'NAME=VALUE', summary: 'variables', required: false, repeated: true },
+  ],
+  flags: [],
+})
+
+export const debugIgnore = defineSpec({
+  name: 'debug ignore',
+  summary: 'list the files of a context that a build sees',
+  args: [{ name: 'CONTEXT', summary: 'directory', required: true }],
+  flags: [
+    { name: 'file', char: 'f', kind: 'text', value: 'FILE', summary: 'Dockerfile whose FILE.dockerignore counts' },
+    { name: 'ignored', kind: 'boolean', summary: 'list what is left out instead' },
+  ],
+})
+
+export const debugLlb = defineSpec({
+  name: 'debug llb',
+  summary: "print the build graph as BuildKit's LLB, as JSON",
+  args: [{ name: 'CONTEXT', summary: 'directory with the files of the build', required: true }],
+  flags: [
+    { name: 'file', char: 'f', kind: 'text', value: 'FILE', summary: 'the Dockerfile; default CONTEXT/Dockerfile' },
+    { name: 'target', kind: 'text', value: 'STAGE', summary: 'stage to build; default the last' },
+    { name: 'build-arg', kind: 'texts', value: 'NAME[=VALUE]', summary: 'value of an ARG' },
+    store,
+  ],
+})
+
+/** Every command; the names that `tsbuild` knows. */
+export const specs: readonly CommandSpec[] = [
+  build,
+  images,
+  history,
+  inspect,
+  tag,
+  rmi,
+  pull,
+  push,
+  prune,
+  info,
+  debugParse,
+  debugExpand,
+  debugIgnore,
+  debugLlb,
+]

@@ -1,0 +1,119 @@
+import { styleText } from 'node:util'
+import type { StatusEvent } from '@ts-oci/builder'
+import { statusAmount, statusName } from './status-text.ts'
+import { cellWidth, fit, safeLine } from './terminal-text.ts'
+import { isCompleted, type Trace, type TracedVertex } from './trace.ts'
+
+export interface FrameOptions {
+  readonly phase: string
+  readonly color: boolean
+  readonly width: number
+  readonly height: number
+  readonly startedMs: number
+  readonly nowMs: number
+  /** The last frame shows everything, higher than the screen or not. */
+  readonly isFinal: boolean
+}
+
+interface Row {
+  readonly text: string
+  readonly amount: string
+  readonly elapsedMs: number
+  readonly isDone: boolean
+  readonly color: 'cyan' | 'red' | 'yellow'
+  /** Lines of output below, of a vertex that runs. */
+  readonly tail: readonly string[]
+}
+
+const tailHeight = 6
+
+/** The lines of one frame, first the headline; never wider than the terminal, nor higher unless it is the last. */
+export function composeFrame(trace: Trace, options: FrameOptions): string[] {
+  const rows = trace.started.flatMap((vertex) => rowsOf(vertex, options))
+  const room = options.height - 2
+  const shown = options.isFinal ? rows : withinHeight(rows, room)
+  let free = room - shown.length
+  const lines = [headline(trace, options)]
+  for (const row of shown) {
+    lines.push(rowLine(row, options))
+    const tail = options.isFinal ? [] : row.tail.slice(-Math.max(0, Math.min(tailHeight, free)))
+    free -= tail.length
+    for (const line of tail) lines.push(paint('dim', fit(` => => # ${safeLine(line)}`, options.width - 1), options))
+  }
+  return lines
+}
+
+function headline(trace: Trace, options: FrameOptions): string {
+  const all = [...trace.vertices.values()]
+  const done = all.filter(isCompleted).length
+  const end = options.isFinal && done === all.length ? ' FINISHED' : ''
+  const elapsed = ((options.nowMs - options.startedMs) / 1000).toFixed(1)
+  return fit(`[+] ${options.phase} ${elapsed}s (${done}/${all.length})${end}`, options.width - 1)
+}
+
+function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
+  const { event } = vertex
+  const endMs = event.completedMs ?? options.nowMs
+  const lines = vertex.partial === '' ? vertex.lines : [...vertex.lines, vertex.partial]
+  const prefix =
+    event.canceled === true
+      ? 'CANCELED '
+      : event.error !== undefined
+        ? 'ERROR '
+        : event.cached === true
+          ? 'CACHED '
+          : ''
+  const own: Row = {
+    text: ` => ${prefix}${safeLine(event.name)}`,
+    amount: '',
+    elapsedMs: endMs - (event.startedMs ?? endMs),
+    isDone: isCompleted(vertex),
+    color: event.canceled === true ? 'yellow' : event.error === undefined ? 'cyan' : 'red',
+    tail: isCompleted(vertex) ? [] : lines,
+  }
+  const warnings = vertex.warnings.map((warning): Row => {
+    return {
+      text: ` => WARN: ${safeLine(warning.message)}`,
+      amount: '',
+      elapsedMs: 0,
+      isDone: true,
+      color: 'yellow',
+      tail: [],
+    }
+  })
+  return [own, ...[...vertex.statuses.values()].map((status) => statusRow(status, options)), ...warnings]
+}
+
+function statusRow(status: StatusEvent, options: FrameOptions): Row {
+  const endMs = status.completedMs ?? options.nowMs
+  return {
+    text: ` => => ${safeLine(statusName(status))}`,
+    amount: statusAmount(status),
+    elapsedMs: endMs - (status.startedMs ?? endMs),
+    isDone: status.completedMs !== undefined,
+    color: 'cyan',
+    tail: [],
+  }
+}
+
+/** What runs stays; what is done gives way, the oldest first. */
+function withinHeight(rows: readonly Row[], height: number): Row[] {
+  const surplus = rows.length - Math.max(1, height)
+  if (surplus <= 0) return [...rows]
+  const dropped = new Set(rows.filter((row) => row.isDone).slice(0, surplus))
+  return rows.filter((row) => !dropped.has(row)).slice(-Math.max(1, height))
+}
+
+function rowLine(row: Row, options: FrameOptions): string {
+  // Less than 50 ms is shown as nothing: digits that only flicker say nothing.
+  const time = `${(row.elapsedMs < 50 ? 0 : row.elapsedMs / 1000).toFixed(1)}s`
+  const left = options.width - 1 - time.length - 1
+  const amount = row.amount === '' || left - row.amount.length < 20 ? '' : ` ${row.amount}`
+  const text = fit(row.text, left - amount.length) + amount
+  const line = `${text}${' '.repeat(Math.max(1, left + 1 - cellWidth(text)))}${time}`
+  return row.isDone ? paint(row.color, line, options) : line
+}
+
+function paint(style: 'cyan' | 'red' | 'yellow' | 'dim', text: string, options: FrameOptions): string {
+  return options.color ? styleText(style, text, { validateStream: false }) : text
+}

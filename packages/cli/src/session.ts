@@ -1,0 +1,34 @@
+import type { Writable } from 'node:stream'
+
+/** What a command may touch of the process that runs it; tests give their own. */
+export interface Session {
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal
+}
+
+/** An action's status is the process's exit status. */
+export type Action<Input> = (input: Input, session: Session) => Promise<number>
+
+// Whatever an interrupted build still holds is taken back by the kernel: waiting longer helps nobody.
+const graceMs = 900
+
+/** The session of this process; SIGINT, SIGTERM and SIGHUP abort it, a second one ends the process at once. */
+export function processSession(): Session {
+  const controller = new AbortController()
+  const interrupt = (name: NodeJS.Signals): void => {
+    const status = name === 'SIGINT' ? 130 : name === 'SIGTERM' ? 143 : 129
+    if (controller.signal.aborted) process.exit(status)
+    process.exitCode = status
+    controller.abort(new Error(`stopped by ${name}`))
+    setTimeout(() => process.exit(status), graceMs).unref()
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt)
+  // `tsbuild images | head -1` closes the pipe early: that is the end of the work, and no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  const { stdin, stdout, stderr, env } = process
+  return { stdin, stdout, stderr, env, signal: controller.signal }
+}
