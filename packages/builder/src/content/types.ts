@@ -55,7 +55,10 @@ export interface BlobWriter {
   readonly path: string
   write(chunk: Uint8Array): Promise<void> | void
   /** @throws OCI_DIGEST_MISMATCH when `expected` differs in digest or size; the file is gone then. */
-  commit(expected?: { readonly digest: Digest; readonly size?: number }): Promise<{ readonly digest: Digest; readonly sizeBytes: number }>
+  commit(expected?: {
+    readonly digest: Digest
+    readonly size?: number
+  }): Promise<{ readonly digest: Digest; readonly sizeBytes: number }>
   abort(): Promise<void>
 }
 
@@ -101,6 +104,8 @@ export interface LayerRecords {
   findByDiffId(diffId: DiffID): LayerRecord | undefined
   /** Inserts, or merges the forms into the row that is there. */
   put(record: LayerRecord): void
+  /** Writes the row exactly so: a form that `record` lacks is forgotten. */
+  replace(record: LayerRecord): void
   delete(id: string): void
   list(): readonly LayerRecord[]
   /** The table of a layer, decoded and kept in an LRU. */
@@ -174,7 +179,10 @@ export interface CacheRecords {
 /** `flock`s on files below `run/`: they die with their process, across containers too. */
 export interface Locks {
   /** Waits without blocking the thread. `shared` locks go together. */
-  acquire(name: string, options?: { readonly shared?: boolean; readonly signal?: AbortSignal }): Promise<AsyncDisposable>
+  acquire(
+    name: string,
+    options?: { readonly shared?: boolean; readonly signal?: AbortSignal },
+  ): Promise<AsyncDisposable>
   tryAcquire(name: string, options?: { readonly shared?: boolean }): AsyncDisposable | undefined
 }
 

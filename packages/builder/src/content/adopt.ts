@@ -1,0 +1,113 @@
+import type { DiffID, Digest } from '../oci/digest.ts'
+import { parseImageConfig } from '../oci/image-config.ts'
+import { parseIndex } from '../oci/image-index.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { isIndexType, isManifestType, layerCompression } from '../oci/media-types.ts'
+import { selectManifest } from '../oci/platform-match.ts'
+import { hostPlatform } from '../oci/platform.ts'
+import { canonicalName } from '../oci/reference.ts'
+import type { Descriptor, ImageConfig } from '../oci/types.ts'
+import type { BlobStore, ImageRecord, LayerRecord } from './types.ts'
+
+/** An image that another tool has put into the layout, as rows. */
+export interface ForeignImage {
+  readonly record: ImageRecord
+  readonly layers: readonly LayerRecord[]
+}
+
+/** Reads an entry of `index.json` as an image; undefined when it is none (an artifact, a foreign platform, damaged). */
+export function readForeignImage(
+  blobs: BlobStore,
+  entry: Descriptor,
+  name: string | undefined,
+): ForeignImage | undefined {
+  try {
+    if (isIndexType(entry.mediaType)) {
+      const chosen = selectManifest(
+        parseIndex(blobs.read(entry.digest), entry.mediaType).index.manifests,
+        hostPlatform(),
+      )
+      return chosen === undefined ? undefined : readImage(blobs, chosen, name)
+    }
+    return isManifestType(entry.mediaType) ? readImage(blobs, entry, name) : undefined
+  } catch {
+    // Not ours to repair, and no reason to refuse the whole store.
+    return undefined
+  }
+}
+
+function readImage(blobs: BlobStore, entry: Descriptor, name: string | undefined): ForeignImage {
+  const { manifest } = parseManifest(blobs.read(entry.digest), entry.mediaType)
+  const config = parseImageConfig(blobs.read(manifest.config.digest))
+  const createdMs = config.created === undefined ? 0 : Date.parse(config.created)
+  if (config.rootfs.diff_ids.length !== manifest.layers.length) throw new Error('layers and diff_ids differ in number')
+  const layers = manifest.layers.map((descriptor, index) => layerRow(blobs, descriptor, config, index, createdMs))
+  return {
+    layers,
+    record: {
+      name: readName(name) ?? `<none>@${manifest.config.digest}`,
+      manifestDigest: entry.digest,
+      configDigest: manifest.config.digest,
+      layerIds: layers.map((layer) => layer.id),
+      sizeBytes: manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
+      createdMs,
+      origin: 'adopted',
+      isComplete: manifest.layers.every((layer) => blobs.has(layer.digest)),
+      repoDigests: [],
+    },
+  }
+}
+
+function readName(name: string | undefined): string | undefined {
+  try {
+    return name === undefined ? undefined : canonicalName(name)
+  } catch {
+    return undefined
+  }
+}
+
+function layerRow(
+  blobs: BlobStore,
+  descriptor: Descriptor,
+  config: ImageConfig,
+  index: number,
+  createdMs: number,
+): LayerRecord {
+  const diffId = config.rootfs.diff_ids[index] as DiffID
+  const entry = config.history?.filter((item) => item.empty_layer !== true)[index]
+  const isTar = layerCompression(descriptor.mediaType) === 'none' && (descriptor.digest as string) === diffId
+  const isHere = blobs.has(descriptor.digest)
+  return {
+    id: diffId,
+    diffId,
+    createdMs: entry?.created === undefined ? createdMs : Date.parse(entry.created),
+    description: entry?.created_by ?? '',
+    blobs: isHere && !isTar ? [{ descriptor, origin: 'adopted' }] : [],
+    hasTar: isHere && isTar,
+    hasTable: false,
+    ...(isTar ? { tarSizeBytes: descriptor.size } : {}),
+  }
+}
+
+/** Every blob that an entry leads to, itself included: what must stay for it. */
+export function reachableBlobs(blobs: BlobStore, entry: Descriptor, seen: Set<Digest> = new Set()): Set<Digest> {
+  if (seen.has(entry.digest)) return seen
+  seen.add(entry.digest)
+  try {
+    if (isIndexType(entry.mediaType)) {
+      for (const child of parseIndex(blobs.read(entry.digest), entry.mediaType).index.manifests)
+        reachableBlobs(blobs, child, seen)
+    } else if (isManifestType(entry.mediaType)) {
+      const { manifest } = parseManifest(blobs.read(entry.digest), entry.mediaType)
+      for (const child of [
+        manifest.config,
+        ...manifest.layers,
+        ...(manifest.subject === undefined ? [] : [manifest.subject]),
+      ])
+        seen.add(child.digest)
+    }
+  } catch {
+    // Missing or damaged: nothing below it can be named.
+  }
+  return seen
+}

@@ -1,0 +1,165 @@
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { BuilderError } from '../errors.ts'
+import { createDigester, digestOf, type Digest } from '../oci/digest.ts'
+import { diskError, onDisk } from './disk-errors.ts'
+import { blobPath, type StorePaths } from './layout.ts'
+import type { TemporaryNames } from './temporary.ts'
+import type { BlobStore, BlobWriter } from './types.ts'
+
+/** Readable by all, writable by nobody: content never changes under its digest. */
+const BLOB_MODE = 0o444
+
+/** Content by digest. Whatever comes in is written below `tmp/` first, verified, then renamed: nobody sees half of it. */
+export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): BlobStore {
+  function size(digest: Digest): number | undefined {
+    const stat = statSync(blobPath(paths, digest), { throwIfNoEntry: false })
+    return stat?.isFile() === true ? stat.size : undefined
+  }
+
+  function put(data: Uint8Array): Digest {
+    const digest = digestOf(data)
+    if (size(digest) === data.length) return digest
+    const path = temporary.next('blob')
+    try {
+      const fd = openSync(path, 'wx', BLOB_MODE)
+      try {
+        writeAll(fd, data)
+      } finally {
+        closeSync(fd)
+      }
+      renameSync(path, blobPath(paths, digest))
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw diskError(paths.root, error)
+    }
+    return digest
+  }
+
+  return {
+    has: (digest) => size(digest) !== undefined,
+    size,
+    path: (digest) => blobPath(paths, digest),
+    read(digest) {
+      try {
+        return readFileSync(blobPath(paths, digest))
+      } catch (cause) {
+        if ((cause as { code?: unknown }).code === 'ENOENT') throw notFound(digest, cause)
+        throw diskError(paths.root, cause)
+      }
+    },
+    put,
+    createWriter: () => createWriter(paths, temporary.next('blob')),
+    adopt(temporaryPath, digest) {
+      // Only what lies below `tmp/` is swept when we die, and can be renamed at all.
+      if (!temporaryPath.startsWith(`${paths.tmp}/`) || temporaryPath.includes('/../'))
+        throw new Error(`not below ${paths.tmp}: ${temporaryPath}`)
+      onDisk(paths.root, () => renameSync(temporaryPath, blobPath(paths, digest)))
+    },
+    delete(digest) {
+      onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true }))
+    },
+  }
+}
+
+/** @throws never; the error for a blob that is missing. */
+export function notFound(digest: Digest, cause?: unknown): BuilderError {
+  return new BuilderError('OCI_BLOB_NOT_FOUND', `blob ${digest} is not in the store`, {
+    cause,
+    hint: 'pull or build the image again',
+  })
+}
+
+/** A failed write removes the file at once, so a full disk is no fuller than before. */
+function createWriter(paths: StorePaths, path: string): BlobWriter {
+  const digester = createDigester()
+  let fd = onDisk(paths.root, () => openSync(path, 'wx', BLOB_MODE))
+  let sizeBytes = 0
+
+  function close(): void {
+    if (fd >= 0) closeSync(fd)
+    fd = -1
+  }
+
+  function drop(): void {
+    close()
+    rmSync(path, { force: true })
+  }
+
+  return {
+    path,
+    write(chunk) {
+      if (fd < 0) throw new Error('the blob writer is closed')
+      try {
+        writeAll(fd, chunk)
+      } catch (error) {
+        drop()
+        throw diskError(paths.root, error)
+      }
+      digester.update(chunk)
+      sizeBytes += chunk.length
+    },
+    async commit(expected) {
+      const digest = digester.digest()
+      if (expected !== undefined && (digest !== expected.digest || (expected.size ?? sizeBytes) !== sizeBytes)) {
+        drop()
+        throw mismatch(expected, { digest, sizeBytes })
+      }
+      try {
+        close()
+        renameSync(path, blobPath(paths, digest))
+      } catch (error) {
+        drop()
+        throw diskError(paths.root, error)
+      }
+      return { digest, sizeBytes }
+    },
+    async abort() {
+      drop()
+    },
+  }
+}
+
+/** The error of content that is not what was announced. */
+export function mismatch(
+  expected: { readonly digest: Digest; readonly size?: number },
+  actual: { readonly digest: Digest; readonly sizeBytes: number },
+): BuilderError {
+  const isCut = expected.size !== undefined && actual.sizeBytes < expected.size
+  const what = isCut
+    ? `blob ${expected.digest} is cut off: ${actual.sizeBytes} of ${expected.size} bytes`
+    : `blob ${expected.digest} has digest ${actual.digest} and ${actual.sizeBytes} bytes`
+  return new BuilderError('OCI_DIGEST_MISMATCH', what, {
+    hint: 'the content was damaged on its way or at its source; try again, else ask whoever serves it',
+    details: {
+      expected: expected.digest,
+      actual: actual.digest,
+      expectedSize: expected.size,
+      actualSize: actual.sizeBytes,
+    },
+  })
+}
+
+function writeAll(fd: number, data: Uint8Array): void {
+  for (let done = 0; done < data.length;) done += writeSync(fd, data, done, data.length - done)
+}
+
+/** @internal Writes a file whole under a temporary name and renames it: readers see the old or the new one. */
+export function replaceFile(path: string, temporaryPath: string, data: Uint8Array): void {
+  try {
+    const fd = openSync(temporaryPath, 'wx', 0o644)
+    try {
+      writeAll(fd, data)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(temporaryPath, path)
+  } catch (error) {
+    try {
+      unlinkSync(temporaryPath)
+    } catch {
+      // It was never made, or is renamed already.
+    }
+    throw diskError(dirname(path), error)
+  }
+}

@@ -1,0 +1,82 @@
+import { errnoOf } from '@ts-oci/runtime'
+import { BuilderError, isTsOciError } from '../errors.ts'
+
+// Result codes of SQLite (sqlite3.h).
+const SQLITE_BUSY = 5
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
+const SQLITE_CANTOPEN = 14
+const SQLITE_NOTADB = 26
+
+/** Runs disk work of the store; what the disk refuses becomes an error that says what to do. */
+export function onDisk<Result>(root: string, work: () => Result): Result {
+  try {
+    return work()
+  } catch (cause) {
+    throw diskError(root, cause)
+  }
+}
+
+/** As {@link onDisk}, for asynchronous work. */
+export async function onDiskAsync<Result>(root: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw diskError(root, cause)
+  }
+}
+
+/**
+ * A failed call on the store's files or database as our error: OCI_STORE_FULL, OCI_STORE_UNUSABLE; anything else is
+ * handed back as it is.
+ */
+export function diskError(root: string, cause: unknown): unknown {
+  if (isTsOciError(cause) && cause.code !== 'OCI_RUNTIME_FILES') return cause
+  const errno = errnoOf(cause)
+  const sqlite = sqliteCode(cause)
+  if (errno === 'ENOSPC' || errno === 'EDQUOT' || sqlite === SQLITE_FULL) return fullError(root, cause)
+  if (
+    errno === 'EACCES' ||
+    errno === 'EPERM' ||
+    errno === 'EROFS' ||
+    sqlite === SQLITE_READONLY ||
+    sqlite === SQLITE_CANTOPEN
+  ) {
+    return unusable(root, 'it cannot be written', cause, 'set TSBUILD_HOME to a directory that belongs to you')
+  }
+  if (sqlite === SQLITE_CORRUPT || sqlite === SQLITE_NOTADB) {
+    return unusable(
+      root,
+      'meta.sqlite is damaged',
+      cause,
+      `remove ${root}/meta.sqlite: images named in index.json are adopted again, the build cache is lost`,
+    )
+  }
+  if (sqlite === SQLITE_BUSY)
+    return unusable(root, 'another process holds its database', cause, 'try again when it has finished')
+  if (errno === 'EIO' || sqlite === SQLITE_IOERR)
+    return unusable(root, 'input/output error', cause, 'look at the disk (dmesg) and at its free space')
+  return cause
+}
+
+/** @throws never; the error of a store that has no room. */
+export function fullError(root: string, cause?: unknown): BuilderError {
+  return new BuilderError('OCI_STORE_FULL', `no space left for the store at ${root}`, {
+    cause,
+    hint: 'free some space (`tsbuild prune -a` empties the build cache), or set TSBUILD_HOME to a larger disk',
+  })
+}
+
+/** The error of a store that cannot be used at all. */
+export function unusable(root: string, why: string, cause: unknown, hint: string): BuilderError {
+  return new BuilderError('OCI_STORE_UNUSABLE', `the store at ${root} cannot be used: ${why}`, { cause, hint })
+}
+
+function sqliteCode(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown }
+  // The low byte is the primary code; the rest says where it happened.
+  return code === 'ERR_SQLITE_ERROR' && typeof errcode === 'number' ? errcode & 0xff : undefined
+}

@@ -1,0 +1,144 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { LRUCache } from 'lru-cache'
+import type { LayerTable } from '../layer/types.ts'
+import type { DiffID } from '../oci/digest.ts'
+import { replaceFile } from './blobs.ts'
+import { onDisk } from './disk-errors.ts'
+import { layerFileName, type StorePaths } from './layout.ts'
+import { json, number, text, type Metadata, type Row } from './metadata.ts'
+import { decodeTable, encodeTable } from './table-codec.ts'
+import type { TemporaryNames } from './temporary.ts'
+import type { LayerBlob, LayerRecord, LayerRecords, TreeForm } from './types.ts'
+
+/** Entries of decoded tables that are kept: about 300 bytes each. */
+const MAX_CACHED_ENTRIES = 150_000
+
+export interface LayerRecordsOptions {
+  readonly paths: StorePaths
+  readonly metadata: Metadata
+  readonly temporary: TemporaryNames
+  readonly bootId: () => string
+}
+
+/** Rows of layers, and their tables as files in `tables/`. */
+export function createLayerRecords({ paths, metadata, temporary, bootId }: LayerRecordsOptions): LayerRecords {
+  const tables = new LRUCache<string, LayerTable>({
+    maxSize: MAX_CACHED_ENTRIES,
+    sizeCalculation: (table) => table.entries.length + 1,
+  })
+
+  function get(id: string): LayerRecord | undefined {
+    const row = metadata.get('SELECT * FROM layers WHERE id = ?', id)
+    return row === undefined ? undefined : fromRow(row, bootId)
+  }
+
+  function replace(record: LayerRecord): void {
+    metadata.run(
+      `INSERT INTO layers (id, diff_id, tar_size, created_ms, description, remote, blobs, has_tar, tree, has_table)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET diff_id = excluded.diff_id, tar_size = excluded.tar_size,
+       created_ms = excluded.created_ms, description = excluded.description, remote = excluded.remote, blobs = excluded.blobs,
+       has_tar = excluded.has_tar, tree = excluded.tree, has_table = excluded.has_table`,
+      record.id,
+      record.diffId ?? null,
+      record.tarSizeBytes ?? null,
+      record.createdMs,
+      record.description,
+      record.remote === undefined ? null : JSON.stringify(record.remote),
+      JSON.stringify(record.blobs),
+      Number(record.hasTar),
+      record.tree === undefined ? null : JSON.stringify(record.tree),
+      Number(record.hasTable),
+    )
+  }
+
+  return {
+    get,
+    findByDiffId(diffId) {
+      const row = metadata.get('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_ms, id LIMIT 1', diffId)
+      return row === undefined ? undefined : fromRow(row, bootId)
+    },
+    put(record) {
+      // One transaction: two processes that add a form each must both find theirs in the row.
+      metadata.transaction(() => {
+        const existing = get(record.id)
+        replace(existing === undefined ? record : mergeForms(existing, record))
+      })
+    },
+    replace,
+    delete(id) {
+      metadata.run('DELETE FROM layers WHERE id = ?', id)
+      tables.delete(id)
+      onDisk(paths.root, () => rmSync(`${paths.tables}/${layerFileName(id)}`, { force: true }))
+    },
+    list: () => metadata.all('SELECT * FROM layers ORDER BY created_ms, id').map((row) => fromRow(row, bootId)),
+    readTable(id) {
+      const known = tables.get(id)
+      if (known !== undefined) return known
+      const bytes = readIfPresent(paths.root, `${paths.tables}/${layerFileName(id)}`)
+      if (bytes === undefined) return undefined
+      const table = decodeTable(bytes)
+      tables.set(id, table)
+      return table
+    },
+    writeTable(id, table) {
+      replaceFile(`${paths.tables}/${layerFileName(id)}`, temporary.next('table'), encodeTable(table))
+      tables.set(id, table)
+    },
+  }
+}
+
+function readIfPresent(root: string, path: string): Uint8Array | undefined {
+  return onDisk(root, () => {
+    try {
+      return readFileSync(path)
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ENOENT') return undefined
+      throw error
+    }
+  })
+}
+
+function fromRow(row: Row, bootId: () => string): LayerRecord {
+  const tree = row['tree'] === null ? undefined : json<TreeForm>(row, 'tree')
+  // A tree that was not synced may lack what a crash of the machine kept from the disk.
+  const isTreeValid = tree !== undefined && (tree.synced || tree.bootId === bootId())
+  return {
+    id: text(row, 'id'),
+    createdMs: number(row, 'created_ms'),
+    description: text(row, 'description'),
+    blobs: json<readonly LayerBlob[]>(row, 'blobs'),
+    hasTar: row['has_tar'] === 1,
+    hasTable: row['has_table'] === 1,
+    ...(row['diff_id'] === null ? {} : { diffId: text(row, 'diff_id') as DiffID }),
+    ...(row['tar_size'] === null ? {} : { tarSizeBytes: number(row, 'tar_size') }),
+    ...(row['remote'] === null ? {} : { remote: json<NonNullable<LayerRecord['remote']>>(row, 'remote') }),
+    ...(isTreeValid ? { tree } : {}),
+  }
+}
+
+/** What the two know together. The time of the first stands: it is in histories already. */
+function mergeForms(existing: LayerRecord, added: LayerRecord): LayerRecord {
+  const known = new Set(existing.blobs.map((blob) => blob.descriptor.digest))
+  const diffId = existing.diffId ?? added.diffId
+  const tarSizeBytes = existing.tarSizeBytes ?? added.tarSizeBytes
+  const tree = added.tree ?? existing.tree
+  const remote = mergeRemotes(existing.remote, added.remote)
+  return {
+    id: existing.id,
+    createdMs: existing.createdMs,
+    description: existing.description === '' ? added.description : existing.description,
+    blobs: [...existing.blobs, ...added.blobs.filter((blob) => !known.has(blob.descriptor.digest))],
+    hasTar: existing.hasTar || added.hasTar,
+    hasTable: existing.hasTable || added.hasTable,
+    ...(diffId === undefined ? {} : { diffId }),
+    ...(tarSizeBytes === undefined ? {} : { tarSizeBytes }),
+    ...(remote === undefined ? {} : { remote }),
+    ...(tree === undefined ? {} : { tree }),
+  }
+}
+
+function mergeRemotes(existing: LayerRecord['remote'], added: LayerRecord['remote']): LayerRecord['remote'] {
+  if (existing === undefined || added === undefined) return added ?? existing
+  if (existing.descriptor.digest !== added.descriptor.digest) return added
+  return { descriptor: existing.descriptor, references: [...new Set([...existing.references, ...added.references])] }
+}

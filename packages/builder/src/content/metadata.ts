@@ -1,0 +1,169 @@
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
+import { BuilderError } from '../errors.ts'
+import { onDisk } from './disk-errors.ts'
+
+export type Row = Record<string, SQLOutputValue>
+type Values = readonly SQLInputValue[]
+
+/** The rows of the store: the only file that knows `node:sqlite`. */
+export interface Metadata {
+  get(sql: string, ...values: Values): Row | undefined
+  all(sql: string, ...values: Values): Row[]
+  run(sql: string, ...values: Values): number
+  /**
+   * Runs `work` with the write lock; all or nothing. Calls nest: the outermost commits.
+   * `durable`: on the disk before it returns (an fsync, about 1 ms).
+   */
+  transaction<Result>(work: () => Result, options?: { readonly durable?: boolean }): Result
+  /** Called once, with the write lock, before the transaction that is open commits. */
+  beforeCommit(hook: () => void): void
+  /** Changes whenever another connection commits. */
+  dataVersion(): number
+  close(): void
+}
+
+// One entry a version of the store; PRAGMA user_version counts those that were applied. Entries never change.
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE layers (
+     id TEXT PRIMARY KEY, diff_id TEXT, tar_size INTEGER, created_ms INTEGER NOT NULL, description TEXT NOT NULL,
+     remote TEXT, blobs TEXT NOT NULL, has_tar INTEGER NOT NULL, tree TEXT, has_table INTEGER NOT NULL
+   ) WITHOUT ROWID;
+   CREATE INDEX layers_diff_id ON layers (diff_id) WHERE diff_id IS NOT NULL;
+   CREATE TABLE images (
+     name TEXT PRIMARY KEY, manifest_digest TEXT NOT NULL, config_digest TEXT NOT NULL, layer_ids TEXT NOT NULL,
+     size INTEGER NOT NULL, created_ms INTEGER NOT NULL, origin TEXT NOT NULL, is_complete INTEGER NOT NULL, repo_digests TEXT NOT NULL
+   ) WITHOUT ROWID;
+   CREATE INDEX images_config ON images (config_digest);
+   CREATE TABLE cache (
+     key TEXT PRIMARY KEY, layer_ids TEXT NOT NULL, has_content INTEGER NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL,
+     usage_count INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, preimage TEXT NOT NULL
+   ) WITHOUT ROWID;
+   CREATE INDEX cache_name ON cache (name, created_ms);
+   CREATE TABLE cache_links (alternative TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
+   CREATE INDEX cache_links_key ON cache_links (key);
+   CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE cache_mounts (id TEXT PRIMARY KEY, directory TEXT NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE foreign_entries (id TEXT PRIMARY KEY, name TEXT, descriptor TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+]
+
+/** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */
+const BUSY_TIMEOUT_MS = 30_000
+
+/** Opens (and creates, and brings up to date) `meta.sqlite`. @throws OCI_STORE_VERSION, OCI_STORE_UNUSABLE, OCI_STORE_FULL */
+export function openMetadata(root: string, path: string): Metadata {
+  return onDisk(root, () => connect(root, path))
+}
+
+function connect(root: string, path: string): Metadata {
+  // At first need: the import costs milliseconds that parsing and --print do not owe.
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    // NORMAL loses the last commits when the power fails, never more; names are committed with FULL (`durable`).
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY')
+    migrate(database, root)
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  return createMetadata(database, root)
+}
+
+function migrate(database: DatabaseSync, root: string): void {
+  if (userVersion(database) === MIGRATIONS.length) return
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const version = userVersion(database)
+    if (version > MIGRATIONS.length) {
+      throw new BuilderError(
+        'OCI_STORE_VERSION',
+        `the store at ${root} has format ${version}; this version of tsbuild knows ${MIGRATIONS.length}`,
+        {
+          hint: 'use a newer tsbuild, or set TSBUILD_HOME to another directory',
+        },
+      )
+    }
+    for (const step of MIGRATIONS.slice(version)) database.exec(step)
+    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`)
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function userVersion(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
+}
+
+function createMetadata(database: DatabaseSync, root: string): Metadata {
+  const statements = new Map<string, StatementSync>()
+  let hooks: (() => void)[] = []
+  let depth = 0
+
+  function prepare(sql: string): StatementSync {
+    let statement = statements.get(sql)
+    if (statement === undefined) statements.set(sql, (statement = database.prepare(sql)))
+    return statement
+  }
+
+  function transaction<Result>(work: () => Result, options: { readonly durable?: boolean } = {}): Result {
+    if (depth > 0) return work()
+    return onDisk(root, () => {
+      if (options.durable === true) database.exec('PRAGMA synchronous = FULL')
+      try {
+        return outermost(work)
+      } finally {
+        if (options.durable === true) database.exec('PRAGMA synchronous = NORMAL')
+      }
+    })
+  }
+
+  function outermost<Result>(work: () => Result): Result {
+    prepare('BEGIN IMMEDIATE').run()
+    depth = 1
+    try {
+      const result = work()
+      const last = hooks
+      hooks = []
+      for (const hook of last) hook()
+      prepare('COMMIT').run()
+      return result
+    } catch (error) {
+      hooks = []
+      // SQLite has rolled back by itself when the disk was full.
+      if (database.isTransaction) prepare('ROLLBACK').run()
+      throw error
+    } finally {
+      depth = 0
+    }
+  }
+
+  return {
+    get: (sql, ...values) => onDisk(root, () => prepare(sql).get(...values)),
+    all: (sql, ...values) => onDisk(root, () => prepare(sql).all(...values)),
+    run: (sql, ...values) => onDisk(root, () => Number(prepare(sql).run(...values).changes)),
+    transaction,
+    beforeCommit(hook) {
+      if (!hooks.includes(hook)) hooks.push(hook)
+    },
+    dataVersion: () => Number(prepare('PRAGMA data_version').get()?.['data_version'] ?? 0),
+    close() {
+      statements.clear()
+      database.close()
+    },
+  }
+}
+
+/** A text column; '' for NULL. */
+export function text(row: Row, column: string): string {
+  return String(row[column] ?? '')
+}
+
+export function number(row: Row, column: string): number {
+  return Number(row[column] ?? 0)
+}
+
+export function json<Value>(row: Row, column: string): Value {
+  return JSON.parse(String(row[column])) as Value
+}

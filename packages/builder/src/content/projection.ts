@@ -1,0 +1,139 @@
+import { readFileSync, statSync } from 'node:fs'
+import { digestOf, type Digest } from '../oci/digest.ts'
+import { formatTime } from '../oci/go-json.ts'
+import { createIndex, parseIndex, serializeIndex } from '../oci/image-index.ts'
+import { MediaType } from '../oci/media-types.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { readForeignImage, type ForeignImage } from './adopt.ts'
+import { replaceFile } from './blobs.ts'
+import { insert, isDangling } from './images.ts'
+import type { StorePaths } from './layout.ts'
+import { json, number, text, type Metadata, type Row } from './metadata.ts'
+import type { TemporaryNames } from './temporary.ts'
+import type { BlobStore, LayerRecords } from './types.ts'
+
+/** Annotations of an entry of `index.json`. */
+export const Annotation = {
+  imageName: 'io.containerd.image.name',
+  created: 'org.opencontainers.image.created',
+  refName: 'org.opencontainers.image.ref.name',
+} as const
+
+export interface ProjectionOptions {
+  readonly paths: StorePaths
+  readonly metadata: Metadata
+  readonly temporary: TemporaryNames
+  readonly blobs: BlobStore
+  readonly layers: LayerRecords
+}
+
+/** `index.json` as a picture of the rows, in both directions. */
+export interface Projection {
+  /** Rewrites `index.json`; called with the write lock held, just before a commit. */
+  write(): void
+  /** Takes in what other tools have added to `index.json` since we wrote it. Costs one `stat` when they have not. */
+  adopt(): void
+}
+
+export function createProjection(options: ProjectionOptions): Projection {
+  const { paths, metadata, temporary } = options
+
+  function write(): void {
+    const bytes = serializeIndex(createIndex(descriptors(options)), 'compact')
+    replaceFile(paths.index, temporary.next('index'), bytes)
+    rememberStamp(metadata, stampOf(paths.index), digestOf(bytes))
+  }
+
+  function adopt(): void {
+    const stamp = stampOf(paths.index)
+    if (stamp !== undefined && stamp === setting(metadata, 'index_stamp')) return
+    metadata.transaction(() => {
+      const bytes = stamp === undefined ? undefined : readFileSync(paths.index)
+      if (bytes !== undefined && digestOf(bytes) !== setting(metadata, 'index_digest')) takeIn(options, bytes)
+      write()
+    })
+  }
+
+  return { write, adopt }
+}
+
+/** What tells a file that we wrote from one that another tool has replaced. */
+function stampOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return stat === undefined ? undefined : `${stat.ino}-${stat.size}-${stat.mtimeNs}`
+}
+
+function setting(metadata: Metadata, key: string): string | undefined {
+  const row = metadata.get('SELECT value FROM settings WHERE key = ?', key)
+  return row === undefined ? undefined : text(row, 'value')
+}
+
+function rememberStamp(metadata: Metadata, stamp: string | undefined, digest: Digest): void {
+  const sql = 'INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'
+  metadata.run(sql, 'index_stamp', stamp ?? '')
+  metadata.run(sql, 'index_digest', digest)
+}
+
+function descriptors(options: ProjectionOptions): Descriptor[] {
+  const foreign = options.metadata.all('SELECT * FROM foreign_entries ORDER BY id')
+  const taken = new Set(foreign.map((row) => text(row, 'name')))
+  const rows = options.metadata.all('SELECT * FROM images ORDER BY name').filter((row) => !taken.has(text(row, 'name')))
+  const own = rows.flatMap((row) => imageDescriptor(options.blobs, row) ?? [])
+  return [...own, ...foreign.map((row) => json<Descriptor>(row, 'descriptor'))]
+}
+
+/** Undefined when the manifest is gone: an index may not name what is not there. */
+function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
+  const digest = text(row, 'manifest_digest') as Digest
+  const size = blobs.size(digest)
+  if (size === undefined) return undefined
+  const name = text(row, 'name')
+  return {
+    mediaType: parseManifest(blobs.read(digest)).mediaType,
+    digest,
+    size,
+    annotations: {
+      // Many images of a store have the tag `latest`: the whole name is what tells them apart for `oci:STORE:NAME`.
+      ...(isDangling(name) ? {} : { [Annotation.imageName]: name, [Annotation.refName]: name }),
+      [Annotation.created]: formatTime(number(row, 'created_ms')),
+    },
+  }
+}
+
+/** Entries that no row accounts for become images; their entries are carried along as they are, until the name is given anew. */
+function takeIn(options: ProjectionOptions, bytes: Uint8Array): void {
+  const { metadata, blobs, layers } = options
+  let entries: readonly Descriptor[]
+  try {
+    entries = parseIndex(bytes, MediaType.ociIndex).index.manifests
+  } catch {
+    // What cannot be read holds nothing that could be kept; the rows write it anew.
+    return
+  }
+  const known = new Set(descriptors(options).map(entryId))
+  for (const entry of entries) {
+    if (known.has(entryId(entry)) || !blobs.has(entry.digest)) continue
+    const image = readForeignImage(blobs, entry, nameOf(entry))
+    if (image !== undefined) insertForeign(metadata, layers, image)
+    metadata.run(
+      'INSERT OR REPLACE INTO foreign_entries (id, name, descriptor) VALUES (?, ?, ?)',
+      entryId(entry),
+      image?.record.name ?? null,
+      JSON.stringify(entry),
+    )
+  }
+}
+
+function entryId(entry: Descriptor): string {
+  return `${entry.digest} ${nameOf(entry) ?? ''}`
+}
+
+function nameOf(entry: Descriptor): string | undefined {
+  return entry.annotations?.[Annotation.imageName] ?? entry.annotations?.[Annotation.refName]
+}
+
+function insertForeign(metadata: Metadata, layers: LayerRecords, image: ForeignImage): void {
+  for (const layer of image.layers) layers.put(layer)
+  insert(metadata, image.record)
+}

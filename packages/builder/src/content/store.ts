@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
+import { createBlobStore } from './blobs.ts'
+import { createCacheRecords } from './cache-records.ts'
+import { onDisk, unusable } from './disk-errors.ts'
+import { createImageRecords } from './images.ts'
+import { createLayerRecords } from './layers.ts'
+import { defaultRoot, layerFileName, prepareLayout, storePaths, type StorePaths } from './layout.ts'
+import { createLocks, type HeldLock } from './locks.ts'
+import { openMetadata, type Metadata } from './metadata.ts'
+import { createProjection } from './projection.ts'
+import { prune } from './prune.ts'
+import { createTemporaryNames, sweepTemporary, tryRemoveTree, type RemoveTree } from './temporary.ts'
+import type { Store } from './types.ts'
+
+export interface OpenStoreOptions {
+  /** Absolute or relative to the working directory; else {@link defaultRoot}. */
+  readonly root?: string | undefined
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Removes trees whose files belong to foreign owners; without it they stay and the error says so. */
+  readonly removeTree?: RemoveTree
+  /** Milliseconds of the Unix epoch. */
+  readonly now?: () => number
+  /** How long `prune` waits for other processes that use the store; 10 s. */
+  readonly pruneWaitMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** Every open store holds it shared; who wants to remove things holds it alone. */
+const USE_LOCK = 'use'
+const PRUNE_WAIT_MS = 10_000
+
+/**
+ * Opens the store, creates what is missing, sweeps what dead processes left and adopts what other tools added to
+ * `index.json`. Waits while another process prunes.
+ * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION, OCI_STORE_FULL
+ */
+export async function openStore(options: OpenStoreOptions = {}): Promise<Store> {
+  const root = resolve(options.root ?? defaultRoot(options.env ?? process.env))
+  const paths = storePaths(root)
+  onDisk(root, () => prepareLayout(paths))
+  const locks = createLocks(root, paths.run)
+  const metadata = openMetadata(root, paths.database)
+  let use: HeldLock | undefined
+  try {
+    onDisk(root, () => sweep(paths, metadata, locks.tryHold))
+    use = await holdShared(locks.tryHold, options.signal)
+    return createStore({ ...options, paths, metadata, locks, use })
+  } catch (error) {
+    use?.release()
+    metadata.close()
+    throw error
+  }
+}
+
+type TryHold = ReturnType<typeof createLocks>['tryHold']
+
+async function holdShared(tryHold: TryHold, signal: AbortSignal | undefined): Promise<HeldLock> {
+  for (let held = tryHold(USE_LOCK, true); ; held = tryHold(USE_LOCK, true)) {
+    if (held !== undefined) return held
+    await delay(20, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+interface StoreParts extends OpenStoreOptions {
+  readonly paths: StorePaths
+  readonly metadata: Metadata
+  readonly locks: ReturnType<typeof createLocks>
+  readonly use: HeldLock
+}
+
+function createStore(parts: StoreParts): Store {
+  const { paths, metadata, locks } = parts
+  const { root } = paths
+  const now = parts.now ?? Date.now
+  const remove = removeWith(root, parts.removeTree)
+  const temporary = createTemporaryNames(paths, remove)
+  const blobs = createBlobStore(paths, temporary)
+  const layers = createLayerRecords({ paths, metadata, temporary, bootId })
+  const projection = createProjection({ paths, metadata, temporary, blobs, layers })
+  const images = createImageRecords(metadata, projection.write)
+  const cache = createCacheRecords(metadata, now)
+  let use: HeldLock | undefined = parts.use
+  let isOpen = true
+
+  onDisk(root, () => projection.adopt())
+
+  async function close(): Promise<void> {
+    if (!isOpen) return
+    isOpen = false
+    try {
+      cache.flush()
+    } finally {
+      temporary.close()
+      metadata.close()
+      use?.release()
+    }
+  }
+
+  return {
+    root,
+    blobs,
+    layers,
+    images,
+    cache,
+    locks,
+    createTemporaryDirectory: async (prefix) => temporary.createDirectory(prefix),
+    snapshotDirectory: (layerId) => join(paths.snapshots, layerFileName(layerId)),
+    cacheMountDirectory: (id) => cacheMountDirectory(paths, metadata, id, now()),
+    sync() {
+      onDisk(root, () => {
+        const fd = openRoot(root)
+        try {
+          syncFileSystem(fd)
+        } finally {
+          closeFd(fd)
+        }
+      })
+    },
+    transaction: (work) => metadata.transaction(work),
+    async prune(options) {
+      cache.flush()
+      use?.release()
+      let alone: HeldLock | undefined
+      try {
+        alone = await holdAlone(root, locks.tryHold, parts.pruneWaitMs ?? PRUNE_WAIT_MS)
+        return await prune({ paths, metadata, blobs, layers, images, cache, remove, now }, options)
+      } finally {
+        alone?.release()
+        use = await holdShared(locks.tryHold, undefined)
+      }
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function holdAlone(root: string, tryHold: TryHold, waitMs: number): Promise<HeldLock> {
+  const endMs = Date.now() + waitMs
+  for (;;) {
+    const held = tryHold(USE_LOCK, false)
+    if (held !== undefined) return held
+    if (Date.now() >= endMs)
+      throw unusable(root, 'another process is using it', undefined, 'wait for running builds to end, then try again')
+    await delay(50)
+  }
+}
+
+function removeWith(root: string, foreign: RemoveTree | undefined): RemoveTree {
+  return async (path) => {
+    if (tryRemoveTree(path)) return
+    if (foreign !== undefined) return foreign(path)
+    throw unusable(
+      root,
+      `${path} cannot be removed`,
+      undefined,
+      'its files belong to another user: remove it as that user',
+    )
+  }
+}
+
+/** What dead processes left. Their trees go too, but only when nobody is at work who might be about to add a row. */
+function sweep(paths: StorePaths, metadata: Metadata, tryHold: TryHold): void {
+  const { isCrashed } = sweepTemporary(paths)
+  const alone = isCrashed ? tryHold(USE_LOCK, false) : undefined
+  if (alone === undefined) return
+  try {
+    const known = new Set(metadata.all('SELECT id FROM layers').map((row) => layerFileName(String(row['id']))))
+    for (const name of readdirSync(paths.snapshots)) if (!known.has(name)) tryRemoveTree(join(paths.snapshots, name))
+  } finally {
+    alone.release()
+  }
+}
+
+function cacheMountDirectory(paths: StorePaths, metadata: Metadata, id: string, nowMs: number): string {
+  const name = createHash('sha256').update(id).digest('hex').slice(0, 40)
+  const directory = join(paths.cacheMounts, name)
+  onDisk(paths.root, () => mkdirSync(directory, { recursive: true, mode: 0o755 }))
+  metadata.run(
+    'INSERT INTO cache_mounts (id, directory, created_ms, used_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_ms = excluded.used_ms',
+    id,
+    directory,
+    nowMs,
+    nowMs,
+  )
+  return directory
+}
+
+let boot: string | undefined
+
+/** Changes with every start of the machine. */
+export function bootId(): string {
+  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return boot
+}
