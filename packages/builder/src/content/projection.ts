@@ -31,7 +31,7 @@ export interface ProjectionOptions {
 /** `index.json` as a picture of the rows, in both directions. */
 export interface Projection {
   /** Rewrites `index.json`; called with the write lock held, just before a commit. */
-  write(): void
+  readonly write: () => void
   /** Takes in what other tools have added to `index.json` since we wrote it. Costs one `stat` when they have not. */
   adopt(): void
 }

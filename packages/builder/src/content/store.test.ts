@@ -422,10 +422,10 @@ describe('locks', () => {
     const held = await store.locks.acquire('layer one')
     expect(store.locks.tryAcquire('layer one')).toBeUndefined()
     let order = ''
-    const second = store.locks.acquire('layer one').then(async (lock) => {
+    const second = (async () => {
+      await using _lock = await store.locks.acquire('layer one')
       order += 'second'
-      await lock[Symbol.asyncDispose]()
-    })
+    })()
     order += 'first '
     await held[Symbol.asyncDispose]()
     await second

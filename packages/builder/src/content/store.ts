@@ -9,7 +9,7 @@ import { onDisk, unusable } from './disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
 import { defaultRoot, layerFileName, prepareLayout, storePaths, type StorePaths } from './layout.ts'
-import { createLocks, type HeldLock } from './locks.ts'
+import { createLocks, type HeldLock, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
 import { prune } from './prune.ts'
@@ -55,8 +55,6 @@ export async function openStore(options: OpenStoreOptions = {}): Promise<Store> 
     throw error
   }
 }
-
-type TryHold = ReturnType<typeof createLocks>['tryHold']
 
 async function holdShared(tryHold: TryHold, signal: AbortSignal | undefined): Promise<HeldLock> {
   for (let held = tryHold(USE_LOCK, true); ; held = tryHold(USE_LOCK, true)) {

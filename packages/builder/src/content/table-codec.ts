@@ -90,9 +90,9 @@ function restOf(entry: LayerEntry, isRange: boolean): More | undefined {
   return {
     ...(hasDevice ? { dev: [entry.devMajor ?? 0, entry.devMinor ?? 0] as const } : {}),
     ...(hasXattrs
-      ? { xattrs: [...entry.xattrs!].map(([name, value]) => [name, Buffer.from(value).toString('base64')] as const) }
+      ? { xattrs: [...entry.xattrs].map(([name, value]) => [name, Buffer.from(value).toString('base64')] as const) }
       : {}),
-    ...(hasContent ? { content: contentOut(entry.content!) } : {}),
+    ...(hasContent ? { content: contentOut(entry.content) } : {}),
     ...(entry.contentDigest === undefined ? {} : { digest: entry.contentDigest }),
   }
 }
@@ -153,7 +153,7 @@ export function decodeTable(bytes: Uint8Array): LayerTable {
 }
 
 function contentIn(content: More['content']): ContentSource | undefined {
-  if (content === undefined || content.kind !== 'inline') return content as ContentSource | undefined
+  if (content === undefined || content.kind !== 'inline') return content
   return { kind: 'inline', bytes: 'base64' in content ? Buffer.from(content.base64, 'base64') : content.bytes }
 }
 

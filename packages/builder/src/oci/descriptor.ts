@@ -83,7 +83,7 @@ export function orderDescriptor(descriptor: Descriptor): Descriptor {
     data,
     platform: platform === undefined ? undefined : orderPlatform(platform),
     artifactType: artifactType === '' ? undefined : artifactType,
-  } as Descriptor
+  }
 }
 
 function orderPlatform(platform: Platform): Platform {
@@ -94,5 +94,5 @@ function orderPlatform(platform: Platform): Platform {
     'os.version': platform['os.version'] === '' ? undefined : platform['os.version'],
     'os.features': nonEmpty(platform['os.features']),
     variant: variant === '' ? undefined : variant,
-  } as Platform
+  }
 }

@@ -33,5 +33,5 @@ export function orderHistoryEntry(entry: HistoryEntry): HistoryEntry {
     author: author === '' ? undefined : author,
     comment: comment === '' ? undefined : comment,
     empty_layer: empty_layer === true ? true : undefined,
-  } as HistoryEntry
+  }
 }

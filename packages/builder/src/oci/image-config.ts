@@ -81,7 +81,7 @@ function checkContainerConfig(value: unknown): ContainerConfig {
     if (raw[name] !== undefined && (typeof raw[name] !== 'object' || Array.isArray(raw[name])))
       throw invalid(`config.${name} is not an object`)
   }
-  return raw as ContainerConfig
+  return raw
 }
 
 /** An image config before it is bytes: what BuildKit's Go types hold, and nothing else. */
@@ -138,7 +138,7 @@ function orderContainerConfig(config: ContainerConfig): ContainerConfig {
     Healthcheck: config.Healthcheck === undefined ? undefined : orderHealthcheck(config.Healthcheck),
     OnBuild: nonEmpty(config.OnBuild),
     Shell: nonEmpty(config.Shell),
-  } as unknown as ContainerConfig
+  }
 }
 
 function orderHealthcheck(check: Healthcheck): Healthcheck {
@@ -149,7 +149,7 @@ function orderHealthcheck(check: Healthcheck): Healthcheck {
     StartPeriod: zero(check.StartPeriod),
     StartInterval: zero(check.StartInterval),
     Retries: zero(check.Retries),
-  } as Healthcheck
+  }
 }
 
 function empty(text: string | undefined): string | undefined {

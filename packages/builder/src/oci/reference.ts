@@ -45,9 +45,9 @@ export function parseReference(text: string): ImageReference {
   }
   const [, name, tag, digest] = match
   const [, host, path] = NAME.exec(name!) ?? [undefined, undefined, name!]
-  if (path!.length > MAX_PATH_LENGTH) throw invalid(`repository name must not be more than ${MAX_PATH_LENGTH} characters`)
+  if (path.length > MAX_PATH_LENGTH) throw invalid(`repository name must not be more than ${MAX_PATH_LENGTH} characters`)
   if (digest !== undefined) checkDigest(digest)
-  return { domain: host ?? '', path: path!, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) }
+  return { domain: host ?? '', path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) }
 }
 
 function splitDomain(name: string): [string, string] {
