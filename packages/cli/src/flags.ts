@@ -335,31 +335,31 @@ export const info = defineSpec({
   flags: [{ ...format, char: 'f' }, store],
 })
 
+const jsonLines =
+  'Reads one JSON document a line from standard input and answers each with one line on standard output.'
+
 export const debugParse = defineSpec({
   name: 'debug parse',
-  summary: 'print how a Dockerfile is read, as JSON',
-  args: [{ name: 'FILE', summary: 'Dockerfile, - for standard input', required: true }],
+  summary: 'show how Dockerfiles are read',
+  description: `${jsonLines} {"dockerfile": TEXT} gives {"ok": true, "instructions": [...]}.`,
+  args: [],
   flags: [],
 })
 
 export const debugExpand = defineSpec({
   name: 'debug expand',
-  summary: 'print a word of a Dockerfile with its variables replaced',
-  args: [
-    { name: 'WORD', summary: 'word with $NAME, ${NAME:-default}, …', required: true },
-    { name: 'NAME=VALUE', summary: 'variables', required: false, repeated: true },
-  ],
+  summary: 'show how variables in words are replaced',
+  description: `${jsonLines} {"word": TEXT, "env": ["NAME=VALUE"], "mode": "word"} gives {"ok": true, "result": TEXT}.`,
+  args: [],
   flags: [],
 })
 
 export const debugIgnore = defineSpec({
   name: 'debug ignore',
-  summary: 'list the files of a context that a build sees',
-  args: [{ name: 'CONTEXT', summary: 'directory', required: true }],
-  flags: [
-    { name: 'file', char: 'f', kind: 'text', value: 'FILE', summary: 'Dockerfile whose FILE.dockerignore counts' },
-    { name: 'ignored', kind: 'boolean', summary: 'list what is left out instead' },
-  ],
+  summary: 'show which paths a .dockerignore leaves out',
+  description: `${jsonLines} {"file": TEXT, "paths": [PATH]} gives {"ok": true, "excluded": [BOOLEAN]}.`,
+  args: [],
+  flags: [],
 })
 
 export const debugLlb = defineSpec({

@@ -52,11 +52,7 @@ function values(flags: Flags, session: Session): Partial<BuildOptions> {
     buildContexts: pairs(flags['build-context'], 'build-context'),
     secrets: flags.secret.map((text) => parseSecret(text, session.env)),
     ssh: flags.ssh.map(parseSsh),
-    sourceDateEpoch: numberFlag(
-      'source-date-epoch',
-      flags['source-date-epoch'] ?? (session.env['SOURCE_DATE_EPOCH'] || undefined),
-      0,
-    ),
+    sourceDateEpoch: numberFlag('source-date-epoch', flags['source-date-epoch'], 0),
   }
 }
 
@@ -68,8 +64,7 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
   return {
     network: flags.network as BuildOptions['network'],
     isolation: flags.isolation as BuildOptions['isolation'],
-    // Docker takes NAME=ADDRESS as well.
-    addHosts: flags['add-host'].map((text) => (/^[^:]*=/.test(text) ? text.replace('=', ':') : text)),
+    addHosts: flags['add-host'],
     allow: flags.allow.flatMap((text) => text.split(',')),
     ulimits: flags.ulimit,
     shmSizeBytes,
