@@ -1,0 +1,56 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { BuildSources } from './build-sources.ts'
+import { openLocalContext, type LocalContext } from './context/local.ts'
+import type { Store } from './content/types.ts'
+import { BuilderError } from './errors.ts'
+import { digestHex, digestOf } from './oci/digest.ts'
+import type { OpsEnvironment } from './ops/environment.ts'
+
+/** The directories of this machine that a build reads, by the names that `local://` sources give them. */
+export interface BuildContexts {
+  readonly open: OpsEnvironment['openLocal']
+  /** Adds a directory under a name of its own and answers that name. */
+  add(directory: string, ignorePatterns: readonly string[]): string
+  close(): void
+}
+
+/** Name of the main context, as BuildKit has it. */
+export const MAIN_CONTEXT = 'context'
+
+export function createContexts(store: Store, sources: BuildSources | undefined, signal: AbortSignal): BuildContexts {
+  const directories = new Map<string, { readonly directory: string; readonly ignorePatterns: readonly string[] }>(sources?.namedDirectories)
+  if (sources?.contextDirectory !== undefined) directories.set(MAIN_CONTEXT, { directory: sources.contextDirectory, ignorePatterns: sources.ignorePatterns ?? [] })
+  const opened = new Map<string, LocalContext>()
+  return {
+    add: (directory, ignorePatterns) => {
+      const name = `state-${directories.size}`
+      directories.set(name, { directory, ignorePatterns })
+      return name
+    },
+    open: async (name, attrs) => {
+      const known = opened.get(name)
+      if (known) return known
+      const source = directories.get(name)
+      if (source === undefined) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `there is no build context named ${name}`, { hint: 'with a Dockerfile on standard input nothing can be copied from the context: name a directory' })
+      const memos = join(store.root, 'memos')
+      mkdirSync(memos, { recursive: true, mode: 0o700 })
+      const context = openLocalContext({
+        directory: source.directory,
+        ignorePatterns: source.ignorePatterns,
+        includePatterns: parseList(attrs['local.includepattern']),
+        memoPath: join(memos, digestHex(digestOf(source.directory)).slice(0, 32)),
+        signal,
+      })
+      opened.set(name, context)
+      return context
+    },
+    close: () => {
+      for (const context of opened.values()) context.close()
+    },
+  }
+}
+
+function parseList(json: string | undefined): readonly string[] | undefined {
+  return json === undefined ? undefined : (JSON.parse(json) as string[])
+}

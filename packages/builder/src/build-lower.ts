@@ -1,0 +1,107 @@
+import { basename } from 'node:path'
+import type { CheckedOptions } from './build-options.ts'
+import { MAIN_CONTEXT, type BuildContexts } from './build-contexts.ts'
+import type { BuildSources } from './build-sources.ts'
+import { lowerDockerfile } from './frontends/dockerfile/lower.ts'
+import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
+import { parseDockerfile } from './frontends/dockerfile/parse.ts'
+import { lowerState, type LoweredState, type StateOrigin } from './graph/state.ts'
+import type { Edge } from './graph/types.ts'
+import { createVertex } from './graph/vertex.ts'
+import { internalStep } from './internal-step.ts'
+import { hostPlatform } from './oci/platform.ts'
+import { canonicalName } from './oci/reference.ts'
+import type { ImageResolver } from './ops/environment.ts'
+import type { ProgressSink } from './progress.ts'
+import type { BuildOptions } from './public-types.ts'
+
+const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** A Dockerfile to an image in the making. */
+export async function lowerDockerfileBuild(options: BuildOptions, checked: CheckedOptions, sources: BuildSources, images: ImageResolver, sink: ProgressSink): Promise<LoweredImage> {
+  const { dockerfile } = sources
+  const parsed = await internalStep(sink, `[internal] load build definition from ${dockerfile.name}`, async (report) => {
+    report('transfer', `transferring dockerfile: ${Buffer.byteLength(dockerfile.text)}B`, { isDone: true })
+    return parseDockerfile(dockerfile.text, { name: dockerfile.name })
+  })
+  const image = await lowerDockerfile(
+    parsed,
+    {
+      target: options.target,
+      buildArgs: checked.buildArgs,
+      labels: checked.labels,
+      buildPlatform: hostPlatform(),
+      targetPlatform: checked.platform,
+      namedContexts: sources.namedContexts,
+      noCache: options.noCache ?? false,
+      noCacheFilter: options.noCacheFilter ?? [],
+      pull: options.pull ?? false,
+      networkMode: options.network ?? 'default',
+      extraHosts: checked.extraHosts,
+      ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
+      ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
+      contextName: MAIN_CONTEXT,
+      ...(checked.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: checked.sourceDateEpoch }),
+    },
+    {
+      ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
+      resolveImageConfig: (reference, platform) =>
+        internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
+          const resolved = await images.resolve(reference, platform)
+          return { reference: resolved.reference, digest: resolved.digest, config: resolved.config }
+        }),
+    },
+  )
+  for (const warning of image.warnings) sink({ type: 'warning', warning })
+  return image
+}
+
+/** A fluent state to an image in the making. */
+export async function lowerStateBuild(options: BuildOptions, checked: CheckedOptions, images: ImageResolver, contexts: BuildContexts, sink: ProgressSink): Promise<LoweredImage> {
+  const locals = new Map<string, Edge>()
+  let baseHistoryLength = 0
+  const base = async (origin: StateOrigin): Promise<LoweredState> => {
+    switch (origin.kind) {
+      case 'scratch':
+        return { edge: undefined, config: { Env: [DEFAULT_PATH], WorkingDir: '/' }, history: [] }
+      case 'local': {
+        const key = JSON.stringify([origin.directory, origin.ignore])
+        let edge = locals.get(key)
+        if (edge === undefined) {
+          const identifier = `local://${contexts.add(origin.directory, origin.ignore)}`
+          edge = { vertex: createVertex({ kind: 'source', identifier, attrs: {} }, [], { metadata: { name: `[internal] load ${basename(origin.directory) || origin.directory}` } }), output: 0 }
+          locals.set(key, edge)
+        }
+        return { edge, config: {}, history: [] }
+      }
+      case 'image': {
+        const name = canonicalName(origin.reference)
+        const resolved = await internalStep(sink, `[internal] load metadata for ${name}`, () => images.resolve(name, checked.platform))
+        const vertex = createVertex({ kind: 'source', identifier: `docker-image://${resolved.reference}`, attrs: {} }, [], { platform: checked.platform, metadata: { name: `FROM ${resolved.reference}` } })
+        return { edge: { vertex, output: 0 }, config: withPath({ ...resolved.config.config, OnBuild: [] }), history: resolved.config.history ?? [] }
+      }
+    }
+  }
+  const state = options.state!
+  baseHistoryLength = (await base(state.origin)).history.length
+  const lowered = await lowerState(state, checked.platform, base)
+  const labels = { ...lowered.config.Labels, ...Object.fromEntries(checked.labels) }
+  return {
+    edge: lowered.edge,
+    platform: checked.platform,
+    config: {
+      architecture: checked.platform.architecture,
+      os: checked.platform.os,
+      ...(checked.platform.variant === undefined ? {} : { variant: checked.platform.variant }),
+      config: { ...lowered.config, ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }) },
+    },
+    history: lowered.history,
+    baseHistoryLength,
+    warnings: [],
+  }
+}
+
+function withPath<Config extends { readonly Env?: readonly string[] }>(config: Config): Config {
+  const env = config.Env ?? []
+  return env.some((entry) => entry.startsWith('PATH=')) ? config : { ...config, Env: [...env, DEFAULT_PATH] }
+}

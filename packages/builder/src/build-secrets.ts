@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs'
+import { BuilderError } from './errors.ts'
+import type { SecretSource, SshSource } from './public-types.ts'
+
+/** BuildKit's bound for one secret. */
+const MAX_SECRET_BYTES = 500 * 1024
+
+/** Looks secrets up by id; each is read when a step asks for it, and never written anywhere. */
+export function createSecrets(sources: readonly SecretSource[]): (id: string) => Promise<Uint8Array | undefined> {
+  for (const source of sources) {
+    if (source.id === '') throw new BuilderError('OCI_OPTION_INVALID', 'a secret needs an id')
+    if (source.file !== undefined) readSecretFile(source)
+  }
+  return async (id) => {
+    const source = sources.find((candidate) => candidate.id === id)
+    if (source === undefined) return undefined
+    if (source.value !== undefined) return typeof source.value === 'string' ? Buffer.from(source.value) : source.value
+    if (source.file !== undefined) return readSecretFile(source)
+    // Without src or env, the environment variable of that name counts, then a file of that name (buildx).
+    const variable = process.env[source.env ?? id]
+    if (variable !== undefined) return Buffer.from(variable)
+    if (source.env !== undefined) return undefined
+    return readSecretFile({ ...source, file: id })
+  }
+}
+
+function readSecretFile(source: SecretSource): Uint8Array {
+  const file = source.file!
+  let content: Uint8Array
+  try {
+    content = readFileSync(file)
+  } catch (error) {
+    throw new BuilderError('OCI_SECRET_NOT_FOUND', `the file of secret ${source.id} cannot be read: ${file}`, { cause: error, hint: 'name an existing file: --secret id=NAME,src=FILE' })
+  }
+  if (content.length > MAX_SECRET_BYTES) throw new BuilderError('OCI_OPTION_INVALID', `secret ${source.id} is larger than ${MAX_SECRET_BYTES} bytes`)
+  return content
+}
+
+/** The agent socket behind an ssh id. */
+export function sshSocketOf(sources: readonly SshSource[], id: string): string | undefined {
+  const source = sources.find((candidate) => candidate.id === id)
+  if (source === undefined) return undefined
+  const [path, ...more] = source.paths ?? []
+  if (more.length > 0) throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'ssh key files are not supported yet', { hint: 'run an agent, add the keys to it and give --ssh default' })
+  const socket = path ?? process.env['SSH_AUTH_SOCK']
+  if (socket === undefined) throw new BuilderError('OCI_OPTION_INVALID', `invalid empty ssh agent socket for ${id}: make sure SSH_AUTH_SOCK is set`)
+  return socket
+}

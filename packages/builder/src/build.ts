@@ -1,0 +1,194 @@
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { checkOptions, type CheckedOptions } from './build-options.ts'
+import { findSources, type BuildSources } from './build-sources.ts'
+import { explainMiss } from './cache/explain.ts'
+import { BuilderError } from './errors.ts'
+import { prepareOutputs } from './exporters/index.ts'
+import type { ExportResult, ExportSource, PreparedExport } from './exporters/types.ts'
+import { createJobRunner, type JobRunner } from './forms/jobs.ts'
+import { createLayerForms } from './forms/layer-forms.ts'
+import { createLayerProvider } from './forms/layer-provider.ts'
+import type { LayerForms, LayerHandle } from './forms/types.ts'
+import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
+import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
+import { createContexts } from './build-contexts.ts'
+import { createSecrets, sshSocketOf } from './build-secrets.ts'
+import { internalStep } from './internal-step.ts'
+import type { Digest } from './oci/digest.ts'
+import { hostPlatform } from './oci/platform.ts'
+import type { OpsEnvironment } from './ops/environment.ts'
+import { createImageResolver } from './ops/image/resolve.ts'
+import { digestLayerPaths } from './ops/digest-layers.ts'
+import { createDrivers } from './ops/list.ts'
+import type { ProgressSink } from './progress.ts'
+import type { BuildOptions, BuildResult, OutputSpec } from './public-types.ts'
+import { openSession, type Session } from './session.ts'
+import { createScheduler } from './solver/scheduler.ts'
+import { createSolver } from './solver/solver.ts'
+import type { VertexState } from './solver/reporter.ts'
+import { createLayerFetcher, fetchImageWith, pushWith } from './transfers.ts'
+
+/** Steps mostly wait (for sleep, network, a compiler of another step): more of them than cores keep the cores busy. */
+const STEPS_PER_CORE = 8
+
+/**
+ * Builds an image from a Dockerfile or a fluent state.
+ * @throws errors of every part, each with a stable code; nothing half-written stays behind.
+ * @example
+ * const result = await build({ context: '.', tags: ['my-app'] })
+ * console.log(result.configDigest)
+ */
+export async function build(options: BuildOptions): Promise<BuildResult> {
+  const checked = checkOptions(options)
+  const outputs = prepareOutputs(outputsOf(options), {
+    names: checked.names,
+    sourceDateEpoch: checked.sourceDateEpoch,
+    annotations: options.annotations ?? {},
+    workingDirectory: process.cwd(),
+    isTerminal: process.stdout.isTTY ?? false,
+  })
+  const sink: ProgressSink = options.onProgress ?? (() => undefined)
+  await using session = await openSession(options)
+  try {
+    return await buildIn(session, options, checked, outputs, sink)
+  } catch (error) {
+    if (!session.signal.aborted) throw error
+    const { reason } = session.signal
+    throw reason instanceof BuilderError ? reason : new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: error })
+  }
+}
+
+function outputsOf(options: BuildOptions): readonly OutputSpec[] {
+  const outputs = options.outputs ?? []
+  if (options.push && outputs.length === 0) return [{ type: 'image', push: true }]
+  if (options.push) return outputs.map((output) => (output.type === 'image' ? { ...output, push: true } : output))
+  return outputs.length === 0 ? [{ type: 'image' }] : outputs
+}
+
+async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, outputs: readonly PreparedExport[], sink: ProgressSink): Promise<BuildResult> {
+  const { store, signal } = session
+  const jobs = createJobRunner({ executor: session.executor, signal })
+  const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
+  const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
+  const sources = options.state === undefined ? await findSources(options) : undefined
+  const contexts = createContexts(store, sources, signal)
+  const epochMs = checked.sourceDateEpoch === undefined ? undefined : checked.sourceDateEpoch * 1000
+  const environment: OpsEnvironment = {
+    store,
+    forms,
+    jobs,
+    executor: session.executor,
+    images,
+    openLocal: contexts.open,
+    secret: createSecrets(options.secrets ?? []),
+    sshSocket: (id) => sshSocketOf(options.ssh ?? [], id),
+    allowed: checked.allowed,
+    hostPlatform: hostPlatform(),
+    epochMs,
+  }
+  const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink)
+  const solver = createSolver({
+    drivers: createDrivers(environment),
+    store,
+    forms,
+    scheduler: createScheduler(options.jobs ?? Math.max(availableParallelism() * STEPS_PER_CORE, 8)),
+    onProgress: sink,
+    signal,
+    digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
+    explain: (vertex, key) => explainMiss(store, vertex.metadata.name, key),
+  })
+  let layers: readonly LayerHandle[] = []
+  let exported: readonly ExportResult[] = []
+  try {
+    if (image.edge !== undefined) {
+      const needsTar = outputs.some((output) => output.reads !== 'files')
+      const outcome = await solver.solve(image.edge, { tree: false, tar: needsTar })
+      const result = (await outcome.load())[image.edge.output]
+      if (result?.kind === 'local') throw new BuilderError('OCI_OPTION_INVALID', 'the target is a build context, not an image')
+      layers = result?.layers ?? []
+    }
+    exported = await runExports(session, outputs, exportSource(session, forms, jobs, image, layers), sink)
+  } finally {
+    contexts.close()
+  }
+  return report(checked, image, layers, forms, outputs, exported, solver.reporter.states(), sources)
+}
+
+function exportSource(session: Session, forms: LayerForms, jobs: JobRunner, image: LoweredImage, layers: readonly LayerHandle[]): ExportSource {
+  const { store } = session
+  return {
+    image,
+    layers: createLayerProvider({ store, forms, jobs, layers }),
+    view: () => forms.view(layers),
+    async *readFile(entry, signal) {
+      const { readEntry } = await import('./forms/read-entry.ts')
+      yield* readEntry(forms, jobs, entry, signal)
+    },
+  }
+}
+
+async function runExports(session: Session, outputs: readonly PreparedExport[], source: ExportSource, sink: ProgressSink): Promise<readonly ExportResult[]> {
+  return Promise.all(
+    outputs.map((output) =>
+      internalStep(sink, output.name, (reportStatus) =>
+        output.run(source, {
+          store: session.store,
+          signal: session.signal,
+          stdout: process.stdout,
+          now: () => Date.now(),
+          report: (part) => reportStatus(part.id, part.id, part),
+          pushImage: pushWith(session, reportStatus),
+        }),
+      ),
+    ),
+  )
+}
+
+function report(
+  checked: CheckedOptions,
+  image: LoweredImage,
+  layers: readonly LayerHandle[],
+  forms: LayerForms,
+  outputs: readonly PreparedExport[],
+  exported: readonly ExportResult[],
+  states: readonly VertexState[],
+  sources: BuildSources | undefined,
+): BuildResult {
+  const first = exported.find((result) => result.digest !== undefined)
+  const createdBy = image.history.filter((entry) => !entry.empty_layer).map((entry) => entry.created_by ?? '')
+  return {
+    digest: first?.digest,
+    configDigest: exported.find((result) => result.configDigest !== undefined)?.configDigest,
+    layers: layers.flatMap((layer, index) => {
+      const record = forms.record(layer)
+      return record?.diffId === undefined ? [] : [{ diffId: record.diffId, sizeBytes: record.tarSizeBytes ?? record.remote?.descriptor.size ?? 0, createdBy: createdBy[index] ?? layer.description }]
+    }),
+    outputs: exported.map((result, index) => ({
+      type: outputs[index]!.type,
+      ...(result.dest === undefined ? {} : { dest: resolve(result.dest) }),
+      ...(result.names.length === 0 ? {} : { names: result.names }),
+      ...(result.digest === undefined ? {} : { digest: result.digest }),
+    })),
+    vertices: states.map((state) => ({
+      digest: state.vertex.digest,
+      name: state.vertex.metadata.name,
+      status: state.canceled ? 'canceled' : state.error !== undefined ? 'failed' : state.cached ? 'cached' : 'ran',
+      durationMs: (state.completedMs ?? 0) - (state.startedMs ?? 0),
+      ...(state.missReason === undefined ? {} : { missReason: state.missReason }),
+    })),
+    warnings: image.warnings,
+    metadata: metadataOf(checked, exported, sources),
+  }
+}
+
+/** The keys of `docker buildx build --metadata-file`. */
+function metadataOf(checked: CheckedOptions, exported: readonly ExportResult[], _sources: BuildSources | undefined): Readonly<Record<string, unknown>> {
+  const withImage = exported.find((result) => result.descriptor !== undefined)
+  const configDigest: Digest | undefined = exported.find((result) => result.configDigest !== undefined)?.configDigest
+  return {
+    ...(configDigest === undefined ? {} : { 'containerimage.config.digest': configDigest }),
+    ...(withImage?.descriptor === undefined ? {} : { 'containerimage.descriptor': withImage.descriptor, 'containerimage.digest': withImage.digest }),
+    ...(checked.names.length === 0 ? {} : { 'image.name': checked.names.join(',') }),
+  }
+}

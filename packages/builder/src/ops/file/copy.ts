@@ -1,0 +1,196 @@
+import { fromByteString, type ByteString } from '../../byte-string.ts'
+import { createIgnoreMatcher, type DirectoryMatches, type IgnoreMatcher } from '../../context/ignore.ts'
+import { BuilderError } from '../../errors.ts'
+import { baseName, cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
+import { newLinkKey } from '../../layer/tree.ts'
+import type { View, ViewEntry } from '../../layer/types.ts'
+import type { FileActionCopy } from '../specs.ts'
+import { parseModeChange, type ModeChange } from './file-mode.ts'
+import type { Ids } from './owner.ts'
+import { failed, type FileTarget, type Time } from './target.ts'
+
+export interface CopyOptions {
+  readonly owner: Ids | undefined
+  readonly time: Time | undefined
+  readonly mode: ModeChange | undefined
+  /** Of directories that the copy has to make above its destination. */
+  readonly parentMode: number
+  readonly include: IgnoreMatcher | undefined
+  readonly exclude: IgnoreMatcher | undefined
+  readonly followLast: boolean
+  readonly copyContents: boolean
+  readonly alwaysReplace: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** What an action's fields mean for each of its sources. Throws OCI_COPY_INVALID and OCI_IGNORE_PATTERN. */
+export function copyOptions(action: FileActionCopy, owner: Ids | undefined, time: Time | undefined, signal: AbortSignal | undefined): CopyOptions {
+  const octal = action.mode
+  const hasOctal = action.modeStr === '' && octal !== -1
+  return {
+    owner,
+    time,
+    mode: action.modeStr !== '' ? parseModeChange(action.modeStr) : hasOctal ? () => octal & 0o7777 : undefined,
+    parentMode: action.mode !== -1 && action.modeStr === '' ? octal : 0o755,
+    include: action.includePatterns.length > 0 ? createIgnoreMatcher(action.includePatterns) : undefined,
+    exclude: action.excludePatterns.length > 0 ? createIgnoreMatcher(action.excludePatterns) : undefined,
+    followLast: action.followSymlink,
+    copyContents: action.dirCopyContents,
+    alwaysReplace: action.alwaysReplaceExistingDestPaths,
+    signal,
+  }
+}
+
+interface Parent {
+  readonly source: ViewEntry
+  readonly target: ByteString
+  isCopied: boolean
+}
+
+/**
+ * Copies one source (no wildcards in it) to a destination, with `cp -a`'s idea of both. Paths are inside their roots;
+ * a destination that ends in `/` or `/.` is a directory. Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_FILE_OP_FAILED.
+ */
+export function copySource(view: View, source: ByteString, target: FileTarget, destination: ByteString, options: CopyOptions): void {
+  const directoryOptions = { mode: options.parentMode, owner: options.owner, time: options.time }
+  const isDirectoryName = /(?:^|\/)\.?$/.test(destination)
+  const named = cleanPath(destination)
+  const made: ByteString[] = [...target.makeDirectories(target.resolve(isDirectoryName ? named : parentPath(named)), directoryOptions)]
+
+  const resolved = target.resolve(named)
+  const sourcePath = view.resolve(source, { followLast: options.followLast })
+  const entry = view.entry(sourcePath)
+  if (entry === undefined) throw sourceNotFound(source)
+
+  const standing = target.entry(resolved)
+  const goesInside = entry.type === 'directory' ? !options.copyContents && standing !== undefined : standing?.type === 'directory'
+  const finalPath = goesInside ? joinPath(resolved, baseName(cleanPath(source))) : resolved
+  const isNewDirectory = options.copyContents && entry.type === 'directory' && standing === undefined
+  made.push(...target.makeDirectories(isNewDirectory ? finalPath : parentPath(finalPath), directoryOptions))
+
+  createCopier(view, target, options).copy(entry, '', finalPath, false, undefined, undefined)
+  // Making what is below them has touched the new directories again.
+  if (options.time !== undefined) for (const path of made) setTime(target, path, options.time)
+}
+
+interface Copier {
+  copy(source: ViewEntry, components: ByteString, path: ByteString, isBelow: boolean, include: DirectoryMatches | undefined, exclude: DirectoryMatches | undefined): void
+}
+
+function createCopier(view: View, target: FileTarget, options: CopyOptions): Copier {
+  const parents: Parent[] = []
+  const linkKeys = new Map<string, string>()
+
+  /** `isBelow`: an existing directory takes the source's mode and owner too; the destination itself keeps them. */
+  function copy(source: ViewEntry, components: ByteString, path: ByteString, isBelow: boolean, includeAbove: DirectoryMatches | undefined, excludeAbove: DirectoryMatches | undefined): void {
+    const name = fromByteString(components)
+    const included = match(options.include, name, includeAbove, true)
+    const excluded = match(options.exclude, name, excludeAbove, false)
+    const isIncluded = included.isMatch && !excluded.isMatch
+    if (!isIncluded && (source.type !== 'directory' || (options.include === undefined && options.exclude?.hasExceptions !== true))) return
+    if (isIncluded) {
+      removeIfReplaced(source, path)
+      copyParents(isBelow)
+    }
+    if (source.type === 'directory') copyDirectory(source, components, path, isBelow, isIncluded, excluded.isMatch, included.matches, excluded.matches)
+    else copyFile(source, path)
+  }
+
+  function copyDirectory(source: ViewEntry, components: ByteString, path: ByteString, isBelow: boolean, isIncluded: boolean, isExcluded: boolean, include: DirectoryMatches | undefined, exclude: DirectoryMatches | undefined): void {
+    options.signal?.throwIfAborted()
+    const standing = target.entry(path)
+    const wasMade = isIncluded && makeDirectory(source, path)
+    if (!isExcluded || options.exclude?.hasExceptions === true) {
+      parents.push({ source, target: path, isCopied: isIncluded })
+      for (const child of view.children(source.path)) {
+        const name = baseName(child.path)
+        copy(child, joinPath(components, name), joinPath(path, name), true, include, exclude)
+      }
+      parents.pop()
+    }
+    // Last, since every name that was made inside has set the directory's time.
+    if (isBelow ? isIncluded : wasMade) target.update(copiedEntry(source, path))
+    else if (!isBelow && standing !== undefined) setTime(target, path, options.time ?? { sec: source.mtimeSec, nsec: source.mtimeNsec })
+  }
+
+  function makeDirectory(source: ViewEntry, path: ByteString): boolean {
+    const standing = target.entry(path)
+    if (standing === undefined) {
+      target.put(copiedEntry(source, path))
+      return true
+    }
+    if (standing.type !== 'directory') throw new BuilderError('OCI_FILE_OP_FAILED', `cannot copy to non-directory: /${fromByteString(path)}`, { details: { path } })
+    return false
+  }
+
+  /** Directories that were not included themselves come along with the first thing below them that is. */
+  function copyParents(isBelow: boolean): void {
+    for (const parent of parents) {
+      if (parent.isCopied) continue
+      parent.isCopied = true
+      const wasMade = makeDirectory(parent.source, parent.target)
+      // An existing one takes the mode but not the rest.
+      if (!wasMade && isBelow) target.update({ ...target.entry(parent.target)!, mode: parent.source.mode })
+    }
+  }
+
+  function removeIfReplaced(source: ViewEntry, path: ByteString): void {
+    const standing = options.alwaysReplace ? target.entry(path) : undefined
+    if (standing === undefined || (source.type === 'directory' && standing.type === 'directory')) return
+    target.remove(path)
+  }
+
+  function copyFile(source: ViewEntry, path: ByteString): void {
+    if (target.entry(path)?.type === 'directory') throw new BuilderError('OCI_FILE_OP_FAILED', `cannot replace to directory /${fromByteString(path)} with file`, { details: { path } })
+    target.put(copiedEntry(source, path))
+  }
+
+  function copiedEntry(source: ViewEntry, path: ByteString): ViewEntry {
+    const mode = source.type === 'symlink' || options.mode === undefined ? source.mode : options.mode(source.mode, source.type === 'directory')
+    return {
+      ...source,
+      path,
+      mode,
+      uid: options.owner?.uid ?? source.uid,
+      gid: options.owner?.gid ?? source.gid,
+      mtimeSec: options.time?.sec ?? source.mtimeSec,
+      mtimeNsec: options.time?.nsec ?? source.mtimeNsec,
+      ...(source.linkKey === undefined ? {} : { linkKey: keyOfCopy(source.linkKey) }),
+    }
+  }
+
+  /** Names of one file stay together within one copied source, and only there. */
+  function keyOfCopy(key: string): string {
+    let copied = linkKeys.get(key)
+    if (copied === undefined) {
+      copied = newLinkKey()
+      linkKeys.set(key, copied)
+    }
+    return copied
+  }
+
+  return { copy }
+}
+
+/** The source itself (no components) is always in. */
+function match(matcher: IgnoreMatcher | undefined, name: string, above: DirectoryMatches | undefined, otherwise: boolean): { readonly isMatch: boolean; readonly matches: DirectoryMatches | undefined } {
+  if (name === '') return { isMatch: otherwise || matcher === undefined ? otherwise : false, matches: undefined }
+  if (matcher === undefined) return { isMatch: otherwise, matches: undefined }
+  const { excluded, matches } = matcher.matchesWithParent(name, above)
+  return { isMatch: excluded, matches }
+}
+
+function setTime(target: FileTarget, path: ByteString, time: Time): void {
+  const entry = target.entry(path)
+  if (entry !== undefined) target.update({ ...entry, mtimeSec: time.sec, mtimeNsec: time.nsec })
+}
+
+/** In BuildKit's words, which end so. */
+export function sourceNotFound(source: ByteString): BuilderError {
+  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `"/${fromByteString(cleanPath(source))}": not found`, {
+    hint: 'is it in the build context, and not excluded by .dockerignore?',
+    details: { path: source },
+  })
+}
+
+export { failed }

@@ -1,0 +1,102 @@
+import { fromByteString, type ByteString } from '../../byte-string.ts'
+import { BuilderError } from '../../errors.ts'
+import { makeEntry } from '../../layer/entry.ts'
+import { parentPath } from '../../layer/paths.ts'
+import { resolvePath } from '../../layer/resolve.ts'
+import { editTree, type TreeEditor, type TreeNode } from '../../layer/tree.ts'
+import type { ViewEntry } from '../../layer/types.ts'
+import type { Ids } from './owner.ts'
+
+export interface Time {
+  readonly sec: number
+  readonly nsec: number
+}
+
+export interface DirectoryOptions {
+  /** Permission bits, 0777. */
+  readonly mode: number
+  readonly owner: Ids | undefined
+  readonly time: Time | undefined
+}
+
+/**
+ * A file system that an action writes to, in memory. It behaves as the real one where that shows in a layer: making,
+ * replacing or removing a name sets its directory's mtime to now.
+ */
+export interface FileTarget {
+  readonly now: Time
+  /** Where a path leads inside the root, all symlinks followed. Throws OCI_FILE_OP_FAILED on a circle of links. */
+  resolve(path: ByteString): ByteString
+  /** The entry at exactly this path. */
+  entry(path: ByteString): ViewEntry | undefined
+  /** Makes a directory and its missing parents; answers those that it made, top first. */
+  makeDirectories(path: ByteString, options: DirectoryOptions): readonly ByteString[]
+  /** Makes or replaces a name. */
+  put(entry: ViewEntry): void
+  /** Changes what an entry says; its name stays, so its directory does too. */
+  update(entry: ViewEntry): void
+  remove(path: ByteString): void
+  snapshot(): TreeNode
+}
+
+export function createFileTarget(root: TreeNode, now: Time): FileTarget {
+  const edit: TreeEditor = editTree(root)
+  // The tree only changes through this target: what is asked most often is remembered.
+  let touched: ByteString | undefined
+
+  function touch(directory: ByteString): void {
+    if (directory === touched) return
+    touched = directory
+    const node = edit.node(directory)
+    if (node !== undefined) edit.put({ ...node.entry, mtimeSec: now.sec, mtimeNsec: now.nsec })
+  }
+
+  function put(entry: ViewEntry): void {
+    const parent = parentPath(entry.path)
+    const node = edit.node(parent)
+    if (node === undefined) throw failed('open', entry.path, 'no such file or directory')
+    if (node.children === undefined) throw failed('open', entry.path, 'not a directory')
+    edit.put(entry)
+    touch(parent)
+  }
+
+  function update(entry: ViewEntry): void {
+    if (entry.path === touched) touched = undefined
+    edit.put(entry)
+  }
+
+  function makeDirectories(path: ByteString, options: DirectoryOptions): readonly ByteString[] {
+    const made: ByteString[] = []
+    const make = (directory: ByteString): void => {
+      const node = edit.node(directory)
+      if (node?.children !== undefined) return
+      if (node !== undefined) throw failed('mkdir', directory, 'not a directory')
+      make(parentPath(directory))
+      const { sec, nsec } = options.time ?? now
+      put(makeEntry({ path: directory, type: 'directory', mode: options.mode & 0o777, uid: options.owner?.uid ?? 0, gid: options.owner?.gid ?? 0, mtimeSec: sec, mtimeNsec: nsec }))
+      made.push(directory)
+    }
+    make(path)
+    return made
+  }
+
+  return {
+    now,
+    resolve: (path) => resolvePath(edit.peek(), path, true).path,
+    entry: (path) => edit.node(path)?.entry,
+    makeDirectories,
+    put,
+    update,
+    remove(path) {
+      if (edit.node(path) === undefined) return
+      edit.remove(path)
+      touch(parentPath(path))
+    },
+    snapshot: () => edit.snapshot(),
+  }
+}
+
+/** A failure in the words of Go's `os` package, which BuildKit prints. */
+export function failed(operation: string, path: ByteString, reason: string): BuilderError {
+  return new BuilderError('OCI_FILE_OP_FAILED', `${operation} /${fromByteString(path)}: ${reason}`, { details: { path } })
+}

@@ -1,0 +1,61 @@
+import type { Executor } from '@ts-oci/runtime'
+import { startExecutor } from '@ts-oci/runtime'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore } from './content/store.ts'
+import type { Store } from './content/types.ts'
+import type { CommonOptions, RegistryOptions } from './public-types.ts'
+import type { RegistryClient } from './registry/index.ts'
+
+/** What every call of the public face holds open while it works. */
+export interface Session extends AsyncDisposable {
+  readonly store: Store
+  /** Made when a registry is first asked: a build that is all cached loads no HTTP client. */
+  readonly registry: () => Promise<RegistryClient>
+  /** Started when something first needs mounts or foreign owners. */
+  readonly executor: () => Promise<Executor>
+  readonly signal: AbortSignal
+}
+
+/** @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION */
+export async function openSession(options: CommonOptions & RegistryOptions & { readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined }): Promise<Session> {
+  const stop = new AbortController()
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  let registry: Promise<RegistryClient> | undefined
+  let executor: Promise<Executor> | undefined
+  const getExecutor = (): Promise<Executor> => {
+    executor ??= (async () => {
+      const stateDirectory = join(store.root, 'run', 'executor')
+      mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
+      return startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, signal })
+    })()
+    executor.catch(() => (executor = undefined))
+    return executor
+  }
+  const store: Store = await openStore({
+    root: options.store,
+    removeTree: async (path) => {
+      if (process.getuid?.() === 0) {
+        const { handlers } = await import('./layer/jobs.ts')
+        return handlers.removeTree({ path })
+      }
+      const { createJobRunner } = await import('./forms/jobs.ts')
+      return createJobRunner({ executor: getExecutor, signal }).run('removeTree', { path }, true)
+    },
+  })
+  return {
+    store,
+    signal,
+    executor: getExecutor,
+    registry: () =>
+      (registry ??= import('./registry/index.ts').then(({ createRegistryClient }) =>
+        createRegistryClient({ insecureRegistries: options.insecureRegistries, authFile: options.authFile, retries: options.retries }),
+      )),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await (await executor?.catch(() => undefined))?.close()
+      await (await registry?.catch(() => undefined))?.[Symbol.asyncDispose]()
+      await store.close()
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import type { PushImage } from './exporters/types.ts'
+import type { LayerFetcher } from './forms/fetch.ts'
+import { parseReference, formatReference, type ImageReference } from './oci/reference.ts'
+import type { FetchImage } from './ops/image/resolve.ts'
+import type { ProgressSink } from './progress.ts'
+import type { Session } from './session.ts'
+
+/** Progress of a transfer is told at most this often, milliseconds. */
+const REPORT_MS = 100
+
+/** Manifest and config of a base, from its registry into the store. */
+export function fetchImageWith(session: Session): FetchImage {
+  return async (reference, platform) => {
+    const client = await session.registry()
+    const { pullManifest } = await import('./registry/index.ts')
+    const image = await pullManifest(client, reference, { blobs: session.store.blobs, platform, signal: session.signal })
+    return { digest: image.digest, manifestDigest: image.manifestDigest, configDigest: image.configDigest }
+  }
+}
+
+/** Blobs of layers, from their registry into the store; told to the vertex of their image. */
+export function createLayerFetcher(session: Session, sink: ProgressSink): LayerFetcher {
+  return async ({ descriptor, references, progressVertex, signal, onChunk }) => {
+    const client = await session.registry()
+    const { pullLayer } = await import('./registry/index.ts')
+    const startedMs = Date.now()
+    let lastMs = 0
+    const tell = (current: number, isDone: boolean): void => {
+      if (progressVertex === undefined || (!isDone && Date.now() - lastMs < REPORT_MS)) return
+      lastMs = Date.now()
+      sink({ type: 'status', vertex: progressVertex, id: descriptor.digest, text: descriptor.digest, current, total: descriptor.size, startedMs, ...(isDone ? { completedMs: lastMs } : {}) })
+    }
+    const { fetched } = await pullLayer(client, descriptor, references.map(pullReference), {
+      blobs: session.store.blobs,
+      signal,
+      ...(onChunk === undefined ? {} : { onChunk }),
+      onProgress: (current) => tell(current, false),
+    })
+    tell(descriptor.size, true)
+    return fetched
+  }
+}
+
+/** Of `name:tag@digest` the digest is that of the manifest: for blobs only the repository counts. */
+function pullReference(reference: string): ImageReference {
+  return parseReference(reference)
+}
+
+/** Sends an image for an exporter. */
+export function pushWith(session: Session, report: (id: string, text: string, progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean }) => void): PushImage {
+  return async (request) => {
+    const client = await session.registry()
+    const { pushImage } = await import('./registry/push.ts')
+    report(`pushing ${formatReference(parseReference(request.reference))}`, `pushing ${request.reference}`)
+    await pushImage(client, request, {
+      signal: request.signal ?? session.signal,
+      onProgress: (progress) => report(progress.digest, `pushing ${progress.digest}`, { current: progress.current, total: progress.total, isDone: progress.isDone }),
+    })
+    report(`pushing ${formatReference(parseReference(request.reference))}`, `pushing ${request.reference}`, { isDone: true })
+  }
+}
