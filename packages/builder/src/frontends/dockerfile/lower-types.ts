@@ -1,6 +1,7 @@
 import type { BuildWarning } from '../../progress.ts'
 import type { Edge } from '../../graph/types.ts'
 import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../../oci/types.ts'
+import type { SourceSpec } from '../../ops/specs.ts'
 
 /** What lowering may ask of the world while it works: nothing else reaches outside. */
 export interface LowerEnvironment {
@@ -11,6 +12,12 @@ export interface LowerEnvironment {
   resolveImageConfig(reference: string, platform: Platform): Promise<{ readonly reference: string; readonly digest: string; readonly config: ImageConfig }>
   /** Path → exists, for checks such as CopyIgnoredFile: patterns of the context's ignore file, undefined without one. */
   readonly ignorePatterns?: readonly string[]
+  /** Patterns of the ignore file of a named local context, by its key. */
+  ignorePatternsOf?(key: string): Promise<readonly string[] | undefined>
+  /** As `resolveImageConfig`, of an image in an OCI layout: `reference` is `name@sha256:…` as the named context has it. */
+  resolveLayoutConfig?(reference: string, platform: Platform): Promise<{ readonly digest: string; readonly config: ImageConfig }>
+  /** When the content of a source was made, in seconds (commit time, Last-Modified): for a SOURCE_DATE_EPOCH that names a context or a stage. */
+  resolveSourceEpoch?(source: SourceSpec): Promise<number | undefined>
 }
 
 export interface LowerOptions {
@@ -37,6 +44,14 @@ export interface LowerOptions {
   readonly contextEdge?: Edge
   readonly cacheMountNamespace?: string
   readonly sourceDateEpoch?: number
+  /** The user asked for `targetPlatform`: the image says it, whatever the base says. */
+  readonly isPlatformRequested?: boolean
+  /** Several platforms are built: names of vertices tell which. */
+  readonly multiPlatform?: boolean
+  /** Lower every stage, reachable or not, to find what is wrong with it; no vertices come out. */
+  readonly allStages?: boolean
+  /** Value of the build argument BUILDKIT_DOCKERFILE_CHECK, if it is not among `buildArgs`. */
+  readonly checks?: string
 }
 
 /** A whole image before its layers are known. */
@@ -50,6 +65,8 @@ export interface LoweredImage {
   /** How many entries of `history` came with the base. */
   readonly baseHistoryLength: number
   readonly warnings: readonly BuildWarning[]
-  /** Paths of the context that anything reachable reads; undefined: nothing reads it. */
+  /** Paths of the context that anything reachable reads, relative and sorted, `['.']` for all of it; undefined: nothing reads it. */
   readonly contextPaths?: readonly string[]
+  /** SOURCE_DATE_EPOCH in seconds, where the build has one. */
+  readonly sourceDateEpoch?: number
 }

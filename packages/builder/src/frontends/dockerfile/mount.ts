@@ -211,9 +211,7 @@ function requireType(draft: MountDraft, { key }: Field, ...types: MountType[]): 
 }
 
 function unsupported(what: string, value: string, known: readonly string[]): Complaint {
-  return new Complaint(
-    withSuggestion(`unsupported ${what} ${quote(value)}`, value, known, { caseSensitive: true }),
-  )
+  return new Complaint(withSuggestion(`unsupported ${what} ${quote(value)}`, value, known, { caseSensitive: true }))
 }
 
 function invalidValue({ key, value }: Field): Complaint {
@@ -221,9 +219,7 @@ function invalidValue({ key, value }: Field): Complaint {
 }
 
 function unexpectedKey({ key, text }: Field, known: readonly string[]): Complaint {
-  return new Complaint(
-    withSuggestion(`unexpected key '${key}' in '${text}'`, key, known, { caseSensitive: true }),
-  )
+  return new Complaint(withSuggestion(`unexpected key '${key}' in '${text}'`, key, known, { caseSensitive: true }))
 }
 
 /**

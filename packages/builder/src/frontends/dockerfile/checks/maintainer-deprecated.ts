@@ -1,0 +1,12 @@
+import type { MaintainerInstruction } from '../ast.ts'
+import { type CheckRule, documentationOf, type Linter } from './rule.ts'
+
+export const maintainerDeprecated: CheckRule = {
+  name: 'MaintainerDeprecated',
+  description: 'The MAINTAINER instruction is deprecated, use a label instead to define an image author',
+  url: documentationOf('maintainer-deprecated'),
+}
+
+export function checkMaintainerDeprecated(instruction: MaintainerInstruction, linter: Linter): void {
+  linter.report(maintainerDeprecated, instruction.location, 'Maintainer instruction is deprecated in favor of using label')
+}

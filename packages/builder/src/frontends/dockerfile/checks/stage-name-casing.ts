@@ -1,0 +1,14 @@
+import type { FromInstruction } from '../ast.ts'
+import { lowerCase } from '../text.ts'
+import { type CheckRule, documentationOf, type Linter } from './rule.ts'
+
+export const stageNameCasing: CheckRule = {
+  name: 'StageNameCasing',
+  description: 'Stage names should be lowercase',
+  url: documentationOf('stage-name-casing'),
+}
+
+export function checkStageNameCasing(from: FromInstruction, linter: Linter): void {
+  const name = from.stageNameAsWritten
+  if (name !== lowerCase(name)) linter.report(stageNameCasing, from.location, `Stage name '${name}' should be lowercase`)
+}

@@ -1,0 +1,71 @@
+/** What the instructions of a file share while they are lowered. */
+import type { ExecMeta } from '../../../ops/specs.ts'
+import type { SourceRange } from '../../../source.ts'
+import type { EscapeToken, StageInstruction } from '../ast.ts'
+import type { IgnoredPaths } from '../checks/copy-ignored-file.ts'
+import type { Linter } from '../checks/rule.ts'
+import { checkUndefinedVar } from '../checks/undefined-var.ts'
+import { expandWord } from '../expand.ts'
+import type { LowerOptions } from '../lower-types.ts'
+import { environmentOf } from './build-state.ts'
+import type { Output, PendingGraph } from './pending.ts'
+import type { StageCommand, StageState } from './stage-state.ts'
+
+export interface FileContext {
+  readonly options: LowerOptions
+  readonly graph: PendingGraph
+  readonly escape: EscapeToken
+  readonly linter: Linter
+  /** Platform arguments and the ARGs above the first FROM. */
+  readonly globalArgs: ReadonlyMap<string, string>
+  readonly buildArgs: ReadonlyMap<string, string>
+  /** SOURCE_DATE_EPOCH in seconds. */
+  readonly epoch: number | undefined
+  readonly proxyEnv: ExecMeta['proxyEnv']
+  /** The main build context. */
+  readonly contextOutput: Output
+  readonly ignored: IgnoredPaths | undefined
+}
+
+/** One instruction in its stage. */
+export interface InstructionContext extends FileContext {
+  readonly stage: StageState
+  readonly command: StageCommand
+  readonly location: SourceRange
+  /** Expands a word with the variables of the stage; unknown ones are reported. */
+  expand(word: string): string
+  /** As `expand`, for the body of a heredoc: quotes are characters. */
+  expandBody(text: string): string
+}
+
+/** An instruction's effect on its stage. */
+export type Lowering<I extends StageInstruction = StageInstruction> = (context: InstructionContext, instruction: I) => void
+
+/** Arguments that say something to the builder and are no variables of steps. */
+export const NON_VARIABLE_ARGS: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'])
+
+export function createInstructionContext(file: FileContext, stage: StageState, command: StageCommand): InstructionContext {
+  const { location, comments } = command.instruction
+  const linter = file.linter.forComments(comments)
+  const expandWith = (word: string, isBody: boolean): string => {
+    const options = isBody ? ({ escape: '\\', ignoreQuotes: true } as const) : { escape: file.escape }
+    const expansion = expandWord(word, environmentOf(stage.state), options)
+    if (expansion.unmatched.size > 0) reportUnmatched(expansion.unmatched, stage, location, linter)
+    return expansion.text
+  }
+  return {
+    ...file,
+    linter,
+    stage,
+    command,
+    location,
+    expand: (word) => expandWith(word, false),
+    expandBody: (text) => expandWith(text, true),
+  }
+}
+
+function reportUnmatched(unmatched: ReadonlySet<string>, stage: StageState, location: SourceRange, linter: Linter): void {
+  const isDeclared = (name: string): boolean => NON_VARIABLE_ARGS.has(name) || stage.arguments.some((argument) => argument.key === name)
+  checkUndefinedVar(unmatched, isDeclared, () => [...stage.state.env.keys()], location, linter)
+}
+

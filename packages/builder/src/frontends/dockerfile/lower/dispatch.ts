@@ -1,0 +1,40 @@
+import { DEFAULT_PATH } from '../image-config.ts'
+import { inherit } from '../resolve.ts'
+import { setVariable } from './build-state.ts'
+import { createInstructionContext, type FileContext } from './context.ts'
+import { lowerInstruction } from './index.ts'
+import { withLocation } from './locate.ts'
+import type { StageState } from './stage-state.ts'
+import type { StageTable } from './stage-table.ts'
+import { setUser } from './user.ts'
+import { setDirectory } from './workdir.ts'
+
+/**
+ * Applies the instructions of all stages that are needed, in the order of the file, and collects what they read of the
+ * build context.
+ */
+export function dispatchStages(table: StageTable, reachable: ReadonlySet<StageState>, contextPaths: Set<string>, context: FileContext): void {
+  const { options } = context
+  for (const stage of table.list) {
+    if (options.allStages !== true && (!reachable.has(stage) || stage.isDispatched)) continue
+    beginStage(stage, context)
+    for (const command of stage.commands) {
+      stage.isInTrigger = command.isTrigger
+      withLocation(command.instruction.location, () => lowerInstruction(createInstructionContext(context, stage, command)))
+    }
+    for (const path of stage.contextPaths) contextPaths.add(path)
+  }
+}
+
+function beginStage(stage: StageState, { options }: FileContext): void {
+  inherit(stage)
+  stage.isDispatched = true
+  stage.platform ??= options.targetPlatform
+  const { config } = stage.image
+  if (!config.env.has('PATH')) config.env.set('PATH', DEFAULT_PATH)
+  for (const [name, value] of config.env) setVariable(stage.state, name, value ?? '')
+  if (options.hostname !== undefined && options.hostname !== '') stage.state.hostname = options.hostname
+  if (config.workingDir !== '') setDirectory(stage, config.workingDir)
+  if (config.user !== '') setUser(stage, config.user)
+  stage.state.network = options.networkMode
+}

@@ -1,0 +1,19 @@
+import { BuilderError } from '../../../errors.ts'
+import type { SourceRange } from '../../../source.ts'
+import { dockerfileError, isComplaint } from '../errors.ts'
+
+/** The error with the place in the file that it is about, unless it has one; anything unknown stays as it is. */
+export function located(error: unknown, location: SourceRange): unknown {
+  if (isComplaint(error)) return dockerfileError(error.message, location, { code: 'OCI_DOCKERFILE_INVALID', cause: error })
+  if (!(error instanceof BuilderError) || error.location !== undefined) return error
+  return dockerfileError(error.message, location, { code: error.code, hint: error.hint, cause: error, details: error.details })
+}
+
+/** Runs `work`; what it throws gets the place. */
+export function withLocation<T>(location: SourceRange, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw located(error, location)
+  }
+}
