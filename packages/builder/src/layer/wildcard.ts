@@ -39,8 +39,9 @@ function collect(view: View, directory: ByteString, matchers: readonly RegExp[],
   }
 }
 
-// One character of Go's matcher is a rune: an UTF-8 sequence, or a byte that belongs to none.
-const RUNE = '(?:[\\x00-\\x7f]|[\\xc2-\\xf4][\\x80-\\xbf]{1,3}|[\\x80-\\xff])'
+// One character of Go's matcher is a rune: an UTF-8 sequence, or a byte that begins none.
+const SEQUENCE = '[\\xc2-\\xdf][\\x80-\\xbf]|[\\xe0-\\xef][\\x80-\\xbf]{2}|[\\xf0-\\xf4][\\x80-\\xbf]{3}'
+const RUNE = `(?:[\\x00-\\x7f]|${SEQUENCE}|(?!${SEQUENCE})[\\x80-\\xff])`
 
 /** One component of a filepath.Match pattern as a regular expression over bytes. */
 function compile(part: ByteString, pattern: ByteString): RegExp {
