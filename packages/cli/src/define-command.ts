@@ -12,7 +12,8 @@ export function defineCommand<C extends CommandSpec>(spec: C, action: Action<Inp
     static override summary = spec.summary
     static override description = spec.description ?? ''
     static override examples = [...(spec.examples ?? [])]
-    static override strict = false
+    static override usage = usageOf(spec)
+    static override strict = !spec.args.some((arg) => arg.repeated)
     static override args = Object.fromEntries(spec.args.map((arg) => [arg.name, argumentOf(arg)]))
     static override flags = Object.fromEntries(spec.flags.map((flag) => [flag.name, flagOf(flag)]))
 
@@ -20,6 +21,12 @@ export function defineCommand<C extends CommandSpec>(spec: C, action: Action<Inp
       process.exitCode = await runAction(spec, action, this.argv, processSession())
     }
   }
+}
+
+/** `build [OPTIONS] CONTEXT`; the flags follow in the help anyway. */
+function usageOf(spec: CommandSpec): string {
+  const args = spec.args.map((arg) => (arg.required ? arg.name : `[${arg.name}]`) + (arg.repeated ? '...' : ''))
+  return [spec.name, ...(spec.flags.length > 0 ? ['[OPTIONS]'] : []), ...args].join(' ')
 }
 
 function argumentOf(arg: CommandSpec['args'][number]): ReturnType<typeof Args.string> {

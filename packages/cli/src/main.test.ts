@@ -13,10 +13,17 @@ test('a path alone is a build', () => {
 })
 
 test('commands stay as they are', () => {
-  for (const word of ['build', 'images', 'debug', 'help', '--help', '--version'])
+  for (const word of ['build', 'images', 'images', '--help', '--version'])
     expect(withCommand([word], none)).toEqual([word])
+})
+
+test('help is a flag of the command that it is about', () => {
+  expect(withCommand([], none)).toEqual(['--help'])
+  expect(withCommand(['help', 'push'], none)).toEqual(['push', '--help'])
+  expect(withCommand(['debug'], none)).toEqual(['debug', '--help'])
 })
 
 test('a mistyped command is no build', () => {
   expect(() => withCommand(['imgaes'], none)).toThrow('unknown command: imgaes')
+  expect(() => withCommand(['debug', 'prase'], none)).toThrow('unknown command: debug prase')
 })

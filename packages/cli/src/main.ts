@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Config } from '@oclif/core'
 import { build, specs } from './flags.ts'
 import { renderError } from './render/errors.ts'
 import { runAction } from './run-action.ts'
@@ -29,27 +30,34 @@ export function withCommand(
   argv: readonly string[],
   exists: (path: string) => boolean = existsSync,
 ): readonly string[] {
-  const first = argv[0]
-  if (first === undefined || topLevel.includes(first)) return argv
+  const [first, second] = argv
+  if (first === undefined) return ['--help']
+  if (first === 'help') return [...argv.slice(1), '--help']
+  if (helpWords.includes(first)) return argv
+  const subcommands = specs
+    .filter((spec) => spec.name.startsWith(`${first} `))
+    .map((spec) => spec.name.slice(first.length + 1))
+  if (subcommands.length > 0) {
+    const isKnown = second === undefined || second.startsWith('-') || subcommands.includes(second)
+    if (!isKnown) throw unknownCommand(second, `tsbuild ${first}`, subcommands)
+    return second === undefined ? [first, '--help'] : argv
+  }
+  if (topLevel.includes(first)) return argv
   if (first.startsWith('-') || /[./:]/.test(first) || exists(first)) return ['build', ...argv]
-  const close = nearest(first, topLevel)
-  throw new UsageError(`unknown command: ${first}`, {
-    hint:
-      close === undefined
-        ? 'tsbuild --help lists the commands; to build a directory of this name: ./' + first
-        : `did you mean tsbuild ${close}?`,
-    exitCode: 1,
-  })
+  throw unknownCommand(first, 'tsbuild', topLevel)
 }
 
-const topLevel = [
-  ...new Set(specs.map((spec) => spec.name.split(' ')[0] ?? '')),
-  'help',
-  '--help',
-  '-h',
-  '--version',
-  '-v',
-]
+const topLevel = [...new Set(specs.map((spec) => spec.name.split(' ')[0] ?? ''))]
+const helpWords = ['--help', '-h', '--version', '-v']
+
+function unknownCommand(word: string, parent: string, known: readonly string[]): UsageError {
+  const close = nearest(word, known)
+  const hint = close === undefined ? `${parent} --help lists the commands` : `did you mean ${parent} ${close}?`
+  return new UsageError(
+    `unknown command: ${parent === 'tsbuild' ? word : `${parent.slice('tsbuild '.length)} ${word}`}`,
+    { hint, exitCode: 1 },
+  )
+}
 
 function asksForHelp(words: readonly string[]): boolean {
   const end = words.indexOf('--')
@@ -57,13 +65,21 @@ function asksForHelp(words: readonly string[]): boolean {
 }
 
 async function runOclif(words: readonly string[]): Promise<void> {
-  const { flush, handle, run, settings } = await import('@oclif/core')
+  const { Config, flush, handle, run, settings } = await import('@oclif/core')
   // oclif would look for a TypeScript runner when NODE_ENV says development or test.
   settings.enableAutoTranspile = false
+  const root = fileURLToPath(new URL('..', import.meta.url))
   try {
-    await run([...words], { root: fileURLToPath(new URL('..', import.meta.url)) })
+    if (helpWords.includes(words[0] ?? '') || asksForHelp(words)) await run([...words], { root })
+    else await runCommand(await Config.load({ root }), words)
     await flush()
   } catch (error) {
     await handle(error as Error)
   }
+}
+
+/** The command is known here: oclif's own search would take an argument for the name of a subcommand. */
+async function runCommand(config: Config, words: readonly string[]): Promise<void> {
+  const length = specs.some((spec) => spec.name === words.slice(0, 2).join(' ')) ? 2 : 1
+  await config.runCommand(words.slice(0, length).join(':'), words.slice(length))
 }
