@@ -1,3 +1,5 @@
 export * from './errors.ts'
 export type * from './types.ts'
 export * from './files/index.ts'
+export { startExecutor } from './executor/start.ts'
+export { prepareOverlay, overlayLimit } from './snapshot/overlay/index.ts'

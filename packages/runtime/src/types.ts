@@ -33,6 +33,11 @@ export interface Executor extends AsyncDisposable {
    * in this process as root, else in one Node child inside the executor. Input and output are structured clones.
    */
   runJob<Input, Output>(moduleUrl: string, name: string, input: Input, signal?: AbortSignal): Promise<Output>
+  /**
+   * Removes trees that a step wrote, whatever ids and modes are in them (absolute host paths; missing ones are fine).
+   * Throws OCI_RUNTIME_FILES.
+   */
+  removeTrees(paths: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 

@@ -1,0 +1,238 @@
+// Pid 1 of the executor's namespaces: takes requests from the control socket, starts steps and helpers, passes their
+// output on, reaps. When the socket ends it ends, and the kernel ends everything below it.
+#define _GNU_SOURCE
+#include "executor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helpers.h"
+#include "init.h"
+#include "kernel.h"
+#include "protocol.h"
+
+// No more output is read from steps while this much waits for the parent.
+#define OUTPUT_HIGH_WATER (1u << 20)
+#define OUTPUT_CHUNK 65536u
+
+struct running {
+  uint32_t id;
+  pid_t pid;
+  int pidfd, streams[2], status;
+  int wait_status;
+  bool ended;
+};
+
+static struct executor_config *config;
+static int control, signals;
+static struct buffer input, output;
+static struct running *running;
+static size_t running_count;
+
+static void flush_output(void) {
+  while (output.end > output.start) {
+    ssize_t sent = send(control, output.bytes + output.start, output.end - output.start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) return;
+      end_executor(config); // the parent is gone
+    }
+    output.start += (size_t)sent;
+  }
+}
+
+static void send_start_failure(uint32_t id, int error, const char *operation) {
+  struct buffer payload = {0};
+  int status = 127 << 8;
+  char tag = STATUS_SETUP_FAILED;
+  buffer_append(&payload, &status, 4);
+  buffer_append(&payload, &tag, 1);
+  buffer_append(&payload, &error, 4);
+  buffer_append(&payload, operation, strlen(operation));
+  buffer_append_frame(&output, FRAME_EXIT, id, payload.bytes, payload.end);
+  free(payload.bytes);
+}
+
+static int start_step(const struct step_spec *step, struct running *entry) {
+  int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+  int pidfd = -1, error = 0;
+  pid_t pid = -1;
+  for (int i = 0; i < 3 && !error; i++)
+    // The status pipe keeps messages apart (O_DIRECT).
+    if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
+  if (!error) {
+    struct kernel_clone_args args = {
+        .flags = K_CLONE_PIDFD | K_CLONE_NEWNS | K_CLONE_NEWPID | K_CLONE_NEWIPC | K_CLONE_NEWUTS | K_CLONE_NEWCGROUP |
+                 (step->flags & STEP_NETWORK_NONE ? K_CLONE_NEWNET : 0),
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid = k_clone3(&args);
+    if (pid == 0) run_step(config, step, entry->id, (struct step_descriptors){pipes[0][1], pipes[1][1], pipes[2][1]});
+    if (pid < 0) error = errno;
+  }
+  for (int i = 0; i < 3; i++) {
+    if (pipes[i][1] >= 0) close(pipes[i][1]);
+    if (error && pipes[i][0] >= 0) close(pipes[i][0]);
+  }
+  entry->pid = pid;
+  entry->pidfd = pidfd;
+  entry->streams[0] = pipes[0][0];
+  entry->streams[1] = pipes[1][0];
+  entry->status = pipes[2][0];
+  return error;
+}
+
+static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
+  struct step_spec step;
+  struct running entry = {.id = id};
+  int error = parse_step(payload, length, &step) ? start_step(&step, &entry) : EBADMSG;
+  free_step(&step);
+  if (error) {
+    send_start_failure(id, error, error == EBADMSG ? "read the request" : "clone the step's namespaces");
+    return;
+  }
+  struct running *grown = realloc(running, (running_count + 1) * sizeof *running);
+  if (!grown) _exit(70);
+  running = grown;
+  running[running_count++] = entry;
+}
+
+static void signal_step(uint32_t id, const uint8_t *payload, size_t length) {
+  if (length != 4) return;
+  for (size_t i = 0; i < running_count; i++)
+    if (running[i].id == id && !running[i].ended) k_pidfd_send_signal(running[i].pidfd, (int)read_u32(payload));
+}
+
+static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_t length) {
+  switch (type) {
+  case FRAME_RUN_STEP: take_step(id, payload, length); return;
+  case FRAME_SIGNAL: signal_step(id, payload, length); return;
+  case FRAME_START_JOBS: start_jobs(id, payload, length, &output); return;
+  case FRAME_REMOVE_TREES: start_removal(id, payload, length, &output); return;
+  default: end_executor(config); // not our parent's language
+  }
+}
+
+static void read_control(void) {
+  buffer_reserve(&input, 65536);
+  ssize_t got = recv(control, input.bytes + input.end, input.capacity - input.end, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) end_executor(config);
+  input.end += (size_t)got;
+  while (input.end - input.start >= FRAME_HEADER) {
+    const uint8_t *header = input.bytes + input.start;
+    uint32_t length = read_u32(header);
+    if (length > FRAME_LIMIT) end_executor(config);
+    if (input.end - input.start < FRAME_HEADER + (size_t)length) {
+      buffer_reserve(&input, FRAME_HEADER + (size_t)length);
+      return;
+    }
+    take_frame(read_u32(header + 4), read_u32(header + 8), header + FRAME_HEADER, length);
+    // A secret may have passed: it does not stay in memory that later children copy.
+    explicit_bzero(input.bytes + input.start, FRAME_HEADER + (size_t)length);
+    input.start += FRAME_HEADER + (size_t)length;
+  }
+}
+
+// Passes one chunk on; false when the stream has ended or has nothing now.
+static bool pass_chunk(struct running *step, int stream) {
+  uint8_t chunk[OUTPUT_CHUNK];
+  ssize_t got = read(step->streams[stream], chunk, sizeof chunk);
+  if (got > 0) {
+    buffer_append_frame(&output, stream == 0 ? FRAME_STDOUT : FRAME_STDERR, step->id, chunk, (size_t)got);
+    return true;
+  }
+  if (got < 0 && errno == EINTR) return true;
+  if (got == 0 || errno != EAGAIN) {
+    close(step->streams[stream]);
+    step->streams[stream] = -1;
+  }
+  return false;
+}
+
+// The namespace's last process is gone, so what lies in the pipes is all there will be.
+static void finish_step(struct running *step) {
+  for (int stream = 0; stream < 2; stream++) {
+    while (step->streams[stream] >= 0 && pass_chunk(step, stream)) continue;
+    if (step->streams[stream] >= 0) close(step->streams[stream]);
+  }
+  uint8_t report[1024];
+  ssize_t length = read(step->status, report, sizeof report);
+  struct buffer payload = {0};
+  int status = step->wait_status;
+  // A failure is one message and comes first; the command's own end follows it or stands alone.
+  bool failed = length >= 5 && report[0] != STATUS_ENDED;
+  if (length == 5 && report[0] == STATUS_ENDED) memcpy(&status, report + 1, 4);
+  buffer_append(&payload, &status, 4);
+  if (failed) buffer_append(&payload, report, (size_t)length);
+  buffer_append_frame(&output, FRAME_EXIT, step->id, payload.bytes, payload.end);
+  free(payload.bytes);
+  close(step->status);
+  close(step->pidfd);
+  remove_stubs(config, step->id);
+}
+
+static void reap(void) {
+  struct signalfd_siginfo drained[8];
+  while (read(signals, drained, sizeof drained) > 0) continue;
+  int status;
+  pid_t pid;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    bool known = helper_ended(pid, status, &output);
+    for (size_t i = 0; i < running_count && !known; i++) {
+      if (running[i].pid != pid) continue;
+      running[i].wait_status = status;
+      finish_step(&running[i]);
+      running[i] = running[--running_count];
+      known = true;
+    }
+  }
+}
+
+static void serve_once(struct pollfd *polled) {
+  bool room = output.end - output.start < OUTPUT_HIGH_WATER;
+  polled[0] = (struct pollfd){.fd = control, .events = POLLIN | (output.end > output.start ? POLLOUT : 0)};
+  polled[1] = (struct pollfd){.fd = signals, .events = POLLIN};
+  for (size_t i = 0; i < running_count; i++)
+    for (int stream = 0; stream < 2; stream++)
+      polled[2 + 2 * i + stream] = (struct pollfd){.fd = room ? running[i].streams[stream] : -1, .events = POLLIN};
+  if (poll(polled, 2 + 2 * running_count, -1) < 0) return;
+  for (size_t i = 0; i < running_count; i++)
+    for (int stream = 0; stream < 2; stream++)
+      if (polled[2 + 2 * i + stream].revents) pass_chunk(&running[i], stream);
+  if (polled[1].revents) reap();
+  if (polled[0].revents & (POLLIN | POLLHUP | POLLERR)) read_control();
+  flush_output();
+}
+
+void serve_executor(struct executor_config *shared, int control_socket, int jobs) {
+  config = shared;
+  config->requests = &input;
+  control = control_socket;
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, NULL);
+  signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  prepare_helpers(config, jobs);
+  uint32_t version = PROTOCOL_VERSION;
+  buffer_append_frame(&output, FRAME_READY, 0, &version, sizeof version);
+  flush_output();
+  sweep_leftovers(config);
+  struct pollfd *polled = NULL;
+  for (;;) {
+    struct pollfd *grown = realloc(polled, (2 + 2 * (running_count + 1)) * sizeof *polled);
+    if (!grown) _exit(70);
+    polled = grown;
+    serve_once(polled);
+  }
+}

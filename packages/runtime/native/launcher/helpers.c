@@ -1,0 +1,164 @@
+#define _GNU_SOURCE
+#include "helpers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "remove-tree.h"
+
+struct removal {
+  pid_t pid;
+  uint32_t id;
+  int report;
+};
+
+static const struct executor_config *config;
+static int jobs_socket = -1;
+static pid_t jobs_pid = -1;
+static struct removal *removals;
+static size_t removal_count;
+
+void prepare_helpers(const struct executor_config *shared, int jobs) {
+  config = shared;
+  jobs_socket = jobs;
+}
+
+static void become_child(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void send_jobs_ended(struct buffer *output, uint32_t id, int status) { buffer_append_frame(output, FRAME_JOBS_ENDED, id, &status, sizeof status); }
+
+_Noreturn static void run_jobs(const struct strings *args, const struct strings *env) {
+  become_child();
+  // Node reads /proc/self: it must be this namespace's. Steps have a /proc of their own.
+  if (dup2(jobs_socket, 3) < 0) _exit(126);
+  fcntl(3, F_SETFD, 0);
+  k_close_range(4, ~0u, K_CLOSE_RANGE_CLOEXEC);
+  execve(args->items[0], (char *const *)args->items, (char *const *)env->items);
+  dprintf(2, "exec %s: %s\n", args->items[0], strerror(errno));
+  _exit(127);
+}
+
+void start_jobs(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
+  struct strings args = {0}, env = {0};
+  struct cursor cursor = {payload, payload + length};
+  struct field field;
+  int more;
+  while ((more = next_field(&cursor, &field)) > 0) {
+    const char *text = field_string(&field);
+    if (text && field.tag == FIELD_ARG) add_string(&args, text);
+    else if (text && field.tag == FIELD_ENV) add_string(&env, text);
+    else more = -1;
+    if (more < 0) break;
+  }
+  bool usable = more == 0 && args.count > 0 && jobs_socket >= 0 && jobs_pid < 0;
+  if (usable && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) usable = false;
+  if (usable && (jobs_pid = fork()) == 0) run_jobs(&args, &env);
+  if (!usable || jobs_pid < 0) send_jobs_ended(output, id, 126 << 8);
+  else {
+    close(jobs_socket); // so that the parent sees the end of the child's side
+    jobs_socket = -1;
+  }
+  free(args.items);
+  free(env.items);
+}
+
+_Noreturn static void run_removal(const uint8_t *payload, size_t length, int report) {
+  struct cursor cursor = {payload, payload + length};
+  struct field field;
+  become_child();
+  while (next_field(&cursor, &field) > 0) {
+    const char *path = field.tag == FIELD_PATH ? field_string(&field) : NULL;
+    if (path && path[0] == '/' && remove_tree(path) == 0) continue;
+    int error = path && path[0] == '/' ? errno : EINVAL;
+    (void)!write(report, &error, sizeof error);
+    (void)!write(report, path ? path : "", path ? strlen(path) : 0);
+    _exit(1);
+  }
+  _exit(0);
+}
+
+void start_removal(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
+  int report[2];
+  struct removal *grown = realloc(removals, (removal_count + 1) * sizeof *removals);
+  if (!grown) _exit(70);
+  removals = grown;
+  pid_t pid = pipe2(report, O_CLOEXEC) < 0 ? -1 : fork();
+  if (pid == 0) run_removal(payload, length, report[1]);
+  if (pid < 0) {
+    int error = errno;
+    buffer_append_frame(output, FRAME_REMOVED, id, &error, sizeof error);
+    return;
+  }
+  close(report[1]);
+  removals[removal_count++] = (struct removal){pid, id, report[0]};
+}
+
+bool helper_ended(pid_t pid, int status, struct buffer *output) {
+  if (pid == jobs_pid) {
+    send_jobs_ended(output, 0, status);
+    jobs_pid = -1;
+    return true;
+  }
+  for (size_t i = 0; i < removal_count; i++) {
+    if (removals[i].pid != pid) continue;
+    uint8_t report[4 + PATH_MAX] = {0};
+    ssize_t length = read(removals[i].report, report, sizeof report);
+    buffer_append_frame(output, FRAME_REMOVED, removals[i].id, report, length > 4 ? (size_t)length : 4);
+    close(removals[i].report);
+    removals[i] = removals[--removal_count];
+    return true;
+  }
+  return false;
+}
+
+void sweep_leftovers(const struct executor_config *shared) {
+  if (fork() != 0) return; // reaped like any orphan
+  become_child();
+  char parent[PATH_MAX];
+  strcpy(parent, shared->state);
+  char *own = strrchr(parent, '/');
+  *own++ = 0;
+  DIR *entries = opendir(parent);
+  struct dirent *entry;
+  while (entries && (entry = readdir(entries))) {
+    if (strncmp(entry->d_name, "executor-", 9) || !strcmp(entry->d_name, own)) continue;
+    int fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char path[PATH_MAX * 2];
+    snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) remove_tree(path);
+    if (fd >= 0) close(fd);
+  }
+  _exit(0);
+}
+
+void remove_stubs(const struct executor_config *shared, uint32_t id) {
+  char path[PATH_MAX + 32];
+  snprintf(path, sizeof path, "%s/low-%u", shared->state, id);
+  remove_tree(path);
+  snprintf(path, sizeof path, "%s/top-%u", shared->state, id);
+  remove_tree(path);
+}
+
+void end_executor(const struct executor_config *shared) {
+  // Everything in this pid namespace but ourselves; the steps' namespaces lie below and go with their pid 1.
+  kill(-1, SIGKILL);
+  while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) continue;
+  remove_tree(shared->state);
+  _exit(0);
+}

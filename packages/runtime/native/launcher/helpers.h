@@ -1,0 +1,21 @@
+// Children of the executor that are no steps: the process for file jobs, removals, the sweep of what others left.
+#ifndef TS_OCI_HELPERS_H
+#define TS_OCI_HELPERS_H
+
+#include "protocol.h"
+#include "step.h"
+
+void prepare_helpers(const struct executor_config *config, int jobs_socket);
+// Starts the one process for file jobs (fields ARG and ENV), which finds its socket as descriptor 3.
+void start_jobs(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output);
+// Removes trees (fields PATH) in a child; answers with a REMOVED frame: errno, then the path.
+void start_removal(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output);
+// True when `pid` was one of these; sends what has to be said about its end.
+bool helper_ended(pid_t pid, int status, struct buffer *output);
+// Removes directories of executors that did not end in order; they hold their directory locked while they live.
+void sweep_leftovers(const struct executor_config *config);
+void remove_stubs(const struct executor_config *config, uint32_t id);
+// Ends every process below, removes this executor's directory, ends.
+_Noreturn void end_executor(const struct executor_config *config);
+
+#endif

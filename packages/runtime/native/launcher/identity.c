@@ -1,0 +1,55 @@
+// Capabilities, groups and ids of a step, in the one order that works: the bounding set while CAP_SETPCAP is there,
+// groups before the user, the sets last.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "protocol.h"
+#include "step.h"
+
+// Docker's default: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT
+// MKNOD AUDIT_WRITE SETFCAP.
+#define DEFAULT_CAPABILITIES 0xa80425fbull
+
+static void set_capabilities(uint64_t set) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {
+      {.effective = (uint32_t)set, .permitted = (uint32_t)set},
+      {.effective = (uint32_t)(set >> 32), .permitted = (uint32_t)(set >> 32)},
+  };
+  if (syscall(SYS_capset, &header, data) < 0) step_fail(errno, "capset");
+}
+
+static void drop_bounding_set(uint64_t keep) {
+  for (int capability = 0; capability < 64; capability++) {
+    if (keep >> capability & 1) continue;
+    // The first number that this kernel does not know ends the list.
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
+      if (errno == EINVAL) break;
+      step_fail(errno, "drop capability %d", capability);
+    }
+  }
+}
+
+void drop_privileges(const struct executor_config *config, const struct step_spec *step) {
+  bool insecure = step->flags & STEP_INSECURE;
+  // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.
+  if (!insecure && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) < 0) step_fail(errno, "seccomp");
+  if (!insecure) drop_bounding_set(DEFAULT_CAPABILITIES);
+  // With a single id the kernel denies setgroups for ever.
+  if (!config->single_id && setgroups(step->additional_gid_count, step->additional_gids) < 0) step_fail(errno, "setgroups");
+  if (setresgid(step->gid, step->gid, step->gid) < 0) step_fail(errno, "setgid %u", step->gid);
+  if (setresuid(step->uid, step->uid, step->uid) < 0) step_fail(errno, "setuid %u", step->uid);
+  // A user other than root has lost its sets with setresuid, as in Docker.
+  if (!insecure && step->uid == 0) set_capabilities(DEFAULT_CAPABILITIES);
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  // Changing ids cleared the parent-death signal and reset who may look into this process.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_DUMPABLE, 0);
+}

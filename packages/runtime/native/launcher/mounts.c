@@ -1,0 +1,133 @@
+// The step's own mounts. Source and target are held as descriptors from the one look-up to the mount, so nothing that
+// another step swaps meanwhile (a link in a shared cache) is followed.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "step.h"
+
+int write_file(int directory, const char *name, const uint8_t *content, size_t length, mode_t mode, uid_t uid, gid_t gid) {
+  int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) step_fail(errno, "create %s", name);
+  while (length > 0) {
+    ssize_t written = write(fd, content, length);
+    if (written < 0) step_fail(errno, "write %s", name);
+    content += written;
+    length -= (size_t)written;
+  }
+  if (fchown(fd, uid, gid) < 0) step_fail(errno, "set the owner of %s", name);
+  if (fchmod(fd, mode) < 0) step_fail(errno, "set the mode of %s", name);
+  return fd;
+}
+
+// The object below a source that the caller named; links stay inside it.
+static int enter_subpath(int fd, const struct mount_spec *mount) {
+  if (!mount->subpath || !*mount->subpath) return fd;
+  int inside = k_openat2(fd, mount->subpath, O_PATH, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS);
+  if (inside < 0) step_fail(errno, "mount %s: source %s", mount->target, mount->subpath);
+  close(fd);
+  return inside;
+}
+
+static int clone_source(int fd, const struct mount_spec *mount, bool *file) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) step_fail(errno, "mount %s: read the source", mount->target);
+  *file = !S_ISDIR(status.st_mode);
+  // Mounts inherited from a more privileged namespace are locked together: only a recursive clone is allowed.
+  int tree = k_open_tree(fd, "", true);
+  if (tree < 0) step_fail(errno, "mount %s: bind the source", mount->target);
+  return tree;
+}
+
+static int open_bind(const struct mount_spec *mount, bool *file) {
+  int fd = k_openat2(AT_FDCWD, mount->source, O_PATH, 0);
+  if (fd < 0) step_fail(errno, "mount %s: source %s", mount->target, mount->source);
+  fd = enter_subpath(fd, mount);
+  int tree = clone_source(fd, mount, file);
+  close(fd);
+  return tree;
+}
+
+static int open_overlay(const struct executor_config *config, const struct mount_spec *mount, bool *file) {
+  char at[PATH_MAX + 32], empty[PATH_MAX + 32], empty2[PATH_MAX + 32], upper[PATH_MAX], work[PATH_MAX];
+  snprintf(at, sizeof at, "%s/stage", config->state);
+  snprintf(empty, sizeof empty, "%s/empty", config->state);
+  snprintf(empty2, sizeof empty2, "%s/empty2", config->state);
+  if ((size_t)snprintf(upper, sizeof upper, "%s/upper", mount->scratch) >= sizeof upper ||
+      (size_t)snprintf(work, sizeof work, "%s/work", mount->scratch) >= sizeof work)
+    step_fail(ENAMETOOLONG, "mount %s", mount->target);
+  if (!mount->readonly && (mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0)) step_fail(errno, "mount %s: make %s", mount->target, upper);
+  struct strings lowers = {0};
+  for (size_t i = 0; i < mount->lowers.count; i++) add_string(&lowers, mount->lowers.items[i]);
+  // Alone, a lower directory would show its own whiteouts; and overlay wants two when there is no upper one.
+  add_string(&lowers, empty);
+  if (lowers.count < 2) add_string(&lowers, empty2);
+  int fd = mount_overlay(config, &lowers, mount->readonly ? NULL : upper, mount->readonly ? NULL : work, at);
+  free(lowers.items);
+  fd = enter_subpath(fd, mount);
+  int tree = clone_source(fd, mount, file);
+  close(fd);
+  return tree;
+}
+
+static int open_tmpfs(const struct mount_spec *mount) {
+  char size[32], mode[16];
+  const char *options[5] = {"mode", mode, NULL};
+  snprintf(mode, sizeof mode, "%o", mount->mode & 07777);
+  if (mount->size) {
+    snprintf(size, sizeof size, "%llu", (unsigned long long)mount->size);
+    options[2] = "size";
+    options[3] = size;
+  }
+  return make_file_system("tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV, options);
+}
+
+static int open_secret(const struct executor_config *config, const struct mount_spec *mount, int files) {
+  static int number;
+  char name[32];
+  snprintf(name, sizeof name, "secret-%d", number++);
+  close(write_file(files, name, mount->content, mount->content_length, mount->mode & 07777, mount->uid, mount->gid));
+  int tree = k_open_tree(files, name, false);
+  if (tree < 0 || k_mount_setattr(tree, K_ATTR_NOSUID | K_ATTR_NOEXEC, false) < 0) step_fail(errno, "mount %s: bind the secret", mount->target);
+  return tree;
+}
+
+void prepare_mount(const struct executor_config *config, const struct mount_spec *mount, int files, struct plan *plan) {
+  bool file = false;
+  int tree = -1;
+  switch (mount->kind) {
+  case MOUNT_BIND: tree = open_bind(mount, &file); break;
+  case MOUNT_OVERLAY: tree = open_overlay(config, mount, &file); break;
+  case MOUNT_TMPFS: tree = open_tmpfs(mount); break;
+  case MOUNT_SECRET:
+    tree = open_secret(config, mount, files);
+    file = true;
+    break;
+  }
+  // mount_setattr adds flags to the detached tree and need not repeat those that are locked.
+  if (k_mount_setattr(tree, K_ATTR_NODEV | (mount->readonly ? K_ATTR_RDONLY : 0), true) < 0) step_fail(errno, "mount %s: set its flags", mount->target);
+  *plan = (struct plan){.target = {.path = mount->target, .file = file}, .tree = tree};
+}
+
+void attach(int root, const struct plan *plan) {
+  struct resolved resolved;
+  if (resolve_in_root(root, plan->target.path, &resolved) < 0) step_fail(errno, "mount target %s", plan->target.path);
+  int at = resolved.fd;
+  if (resolved.missing) {
+    at = create_missing(&resolved, plan->target.file, 0, 0);
+    close(resolved.fd);
+    if (at < 0) step_fail(errno, "make the mount target %s", plan->target.path);
+  }
+  struct stat status;
+  if (fstat(at, &status) == 0 && S_ISDIR(status.st_mode) == plan->target.file)
+    step_fail(plan->target.file ? EISDIR : ENOTDIR, "mount target %s", plan->target.path);
+  if (k_move_mount(plan->tree, at, "") < 0) step_fail(errno, "mount %s", plan->target.path);
+  close(at);
+  close(plan->tree);
+}

@@ -1,0 +1,170 @@
+// The launcher's own work: state directory, clone3 into new namespaces, id maps, waiting.
+#define _GNU_SOURCE
+#include "namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "executor.h"
+#include "kernel.h"
+#include "probe.h"
+#include "protocol.h"
+#include "remove-tree.h"
+
+enum { CONTROL = 3, JOBS = 4 };
+
+static void fail(const char *operation, int error) {
+  send_failure(CONTROL, operation, error);
+  fprintf(stderr, "ts-oci-launcher: %s: %s\n", operation, strerror(error));
+  _exit(1);
+}
+
+// A directory of this executor's own, locked for as long as it or its launcher lives.
+static void make_state(const char *parent, char *state) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (snprintf(state, PATH_MAX, "%s/executor-%d-%lld%09ld", parent, getpid(), (long long)now.tv_sec, now.tv_nsec) >= PATH_MAX - 64)
+    fail("make the state directory", ENAMETOOLONG);
+  if (mkdir(state, 0700) < 0) fail("make the state directory", errno);
+  int lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0) fail("lock the state directory", errno);
+  static const char *const names[] = {"root", "stage", "empty", "empty2", "base", "base/proc", "base/sys", "base/dev", "base/etc"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (mkdirat(lock, names[i], 0755) < 0 || fchmodat(lock, names[i], 0755, 0) < 0) fail("make the state directory", errno);
+  static const char *const files[] = {"base/etc/hosts", "base/etc/resolv.conf"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (mknodat(lock, files[i], S_IFREG | 0644, 0) < 0) fail("make the state directory", errno);
+}
+
+static void write_text(pid_t pid, const char *name, const char *text) {
+  char path[64], operation[96];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  snprintf(operation, sizeof operation, "write %s", name);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0) fail(operation, errno);
+  close(fd);
+}
+
+static void run_helper(char *const *args) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    execv(args[0], args);
+    _exit(127);
+  }
+  int status;
+  if (pid < 0 || waitpid(pid, &status, 0) < 0) fail(args[0], errno);
+  if (status != 0) fail(args[0], EPERM);
+}
+
+static void map_by_helper(pid_t pid, char **map) {
+  char target[16];
+  snprintf(target, sizeof target, "%d", pid);
+  char *uids[] = {map[1], target, "0", map[3], "1", "1", map[5], map[6], NULL};
+  char *gids[] = {map[2], target, "0", map[4], "1", "1", map[7], map[8], NULL};
+  run_helper(uids);
+  run_helper(gids);
+}
+
+static void write_maps(pid_t pid, char **map) {
+  char text[64];
+  if (!strcmp(map[0], "helper")) map_by_helper(pid, map);
+  else if (!strcmp(map[0], "direct")) {
+    snprintf(text, sizeof text, "0 0 %s", map[1]);
+    write_text(pid, "uid_map", text);
+    write_text(pid, "gid_map", text);
+  } else {
+    // Before a group map of our own the kernel wants this; helpers must not have it, it cannot be taken back.
+    write_text(pid, "setgroups", "deny");
+    snprintf(text, sizeof text, "0 %s 1", map[1]);
+    write_text(pid, "uid_map", text);
+    snprintf(text, sizeof text, "0 %s 1", map[2]);
+    write_text(pid, "gid_map", text);
+  }
+}
+
+static void wait_for_maps(int pipe) {
+  char go;
+  // No byte: the launcher ended before the maps were written.
+  if (read(pipe, &go, 1) != 1) _exit(1);
+  close(pipe);
+}
+
+_Noreturn static void become_executor(struct executor_config *config, int pipe, bool probe) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  wait_for_maps(pipe);
+  if (config->rootless) {
+    if (!config->single_id && setgroups(0, NULL) < 0) fail("setgroups", errno);
+    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("become root of the user namespace", errno);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+  }
+  prctl(PR_SET_DUMPABLE, 0);
+  // Mounts of the host come and go here too; ours never appear there.
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("make the mounts private", errno);
+  config->filter = compile_seccomp();
+  umask(022);
+  if (chdir("/") < 0) fail("enter /", errno);
+  if (probe) run_probe(config);
+  serve_executor(config, CONTROL, JOBS);
+}
+
+static size_t map_arguments(const char *kind) {
+  if (!strcmp(kind, "identity")) return 1;
+  if (!strcmp(kind, "direct")) return 2;
+  if (!strcmp(kind, "single")) return 3;
+  return !strcmp(kind, "helper") ? 9 : 0;
+}
+
+int launch(int argc, char **argv) {
+  bool probe = !strcmp(argv[1], "probe");
+  char **map = argv + 3;
+  if ((!probe && strcmp(argv[1], "executor")) || map_arguments(map[0]) != (size_t)(argc - 3) || argv[2][0] != '/') return 64;
+  static struct executor_config config;
+  config.rootless = strcmp(map[0], "identity") != 0;
+  config.single_id = !strcmp(map[0], "single");
+  config.arguments_start = argv[0];
+  config.arguments_end = argv[argc - 1] + strlen(argv[argc - 1]);
+  if (!probe) {
+    fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
+    fcntl(JOBS, F_SETFD, FD_CLOEXEC);
+  }
+  make_state(argv[2], config.state);
+
+  int go[2];
+  if (pipe2(go, O_CLOEXEC) < 0) fail("pipe", errno);
+  struct kernel_clone_args args = {
+      .flags = K_CLONE_NEWNS | K_CLONE_NEWPID | (config.rootless ? K_CLONE_NEWUSER : 0),
+      .exit_signal = SIGCHLD,
+  };
+  pid_t pid = k_clone3(&args);
+  if (pid < 0) {
+    int error = errno;
+    remove_tree(config.state);
+    fail("clone3", error);
+  }
+  if (pid == 0) {
+    close(go[1]);
+    become_executor(&config, go[0], probe);
+  }
+  close(go[0]);
+  if (config.rootless) write_maps(pid, map);
+  (void)!write(go[1], "g", 1);
+  close(go[1]);
+  // The executor alone holds the sockets: their end is its end.
+  close(CONTROL);
+  close(JOBS);
+  int status;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

@@ -1,0 +1,170 @@
+// /proc, /dev and /sys as Docker sets them up, with its masked and read-only paths.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "step.h"
+
+#define CGROUP2_MAGIC 0x63677270
+
+static const char *const masked_proc[] = {
+    "acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats", NULL,
+};
+static const char *const readonly_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger", NULL};
+static const char *const masked_sys[] = {"firmware", "devices/virtual/powercap", NULL};
+
+static int open_below(int directory, const char *name) {
+  return k_openat2(directory, name, O_PATH, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_MAGICLINKS);
+}
+
+// A directory at the top of the root where a link of the image would move what we mount.
+static int open_mount_point(int root, const char *name) {
+  int fd = k_openat2(root, name, O_PATH | O_DIRECTORY, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_SYMLINKS);
+  if (fd < 0) step_fail(errno, "open /%s", name);
+  return fd;
+}
+
+static void attach_file_system(int mount, int directory, const char *name) {
+  int at = open_mount_point(directory, name);
+  if (k_move_mount(mount, at, "") < 0) step_fail(errno, "mount /%s", name);
+  close(at);
+}
+
+static int open_device(const char *path, unsigned major_number, unsigned minor_number) {
+  int fd = open(path, O_PATH | O_CLOEXEC);
+  struct stat status;
+  if (fd < 0) return -1;
+  // What is bound in must be the device itself, whatever lies at its path.
+  if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(major_number, minor_number)) return fd;
+  close(fd);
+  return errno = ENODEV, -1;
+}
+
+static void mask(int file_system, const char *const *names) {
+  int empty = -1, null = -1;
+  for (; *names; names++) {
+    int at = open_below(file_system, *names);
+    struct stat status;
+    if (at < 0) continue; // this kernel has no such file
+    if (fstat(at, &status) < 0) step_fail(errno, "mask %s", *names);
+    int cover;
+    if (S_ISDIR(status.st_mode)) {
+      static const char *const options[] = {"mode", "0555", "size", "4k", NULL};
+      // One tmpfs a masked directory: a clone of a mount that is nowhere attached is refused by older kernels.
+      cover = empty = make_file_system("tmpfs", K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, options);
+    } else {
+      if (null < 0 && (null = open_device("/dev/null", 1, 3)) < 0) step_fail(errno, "open /dev/null");
+      cover = k_open_tree(null, "", false);
+    }
+    if (cover < 0 || k_move_mount(cover, at, "") < 0) step_fail(errno, "mask %s", *names);
+    close(cover);
+    close(at);
+  }
+  if (null >= 0) close(null);
+}
+
+static void make_readonly(int file_system, const char *const *names) {
+  for (; *names; names++) {
+    int at = open_below(file_system, *names);
+    if (at < 0) continue;
+    int tree = k_open_tree(at, "", false);
+    if (tree < 0 || k_mount_setattr(tree, K_ATTR_RDONLY, false) < 0 || k_move_mount(tree, at, "") < 0) step_fail(errno, "make %s read-only", *names);
+    close(tree);
+    close(at);
+  }
+}
+
+void mount_proc(int root, bool insecure) {
+  int proc = make_file_system("proc", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
+  attach_file_system(proc, root, "proc");
+  if (!insecure) {
+    make_readonly(proc, readonly_proc);
+    mask(proc, masked_proc);
+  }
+  close(proc);
+}
+
+static void add_device(const struct executor_config *config, int dev, const char *name, unsigned major_number, unsigned minor_number) {
+  if (!config->rootless && mknodat(dev, name, S_IFCHR | 0666, makedev(major_number, minor_number)) == 0) return;
+  char path[64];
+  snprintf(path, sizeof path, "/dev/%s", name);
+  int device = open_device(path, major_number, minor_number);
+  if (device < 0) step_fail(errno, "open %s", path);
+  if (mknodat(dev, name, S_IFREG | 0644, 0) < 0 && errno != EEXIST) step_fail(errno, "make %s", path);
+  int at = open_below(dev, name), tree = k_open_tree(device, "", false);
+  if (at < 0 || tree < 0 || k_move_mount(tree, at, "") < 0) step_fail(errno, "bind %s", path);
+  close(at);
+  close(tree);
+  close(device);
+}
+
+static void add_below_dev(int dev, const char *name, const char *type, unsigned attributes, const char *const *options) {
+  if (mkdirat(dev, name, 0755) < 0) step_fail(errno, "make /dev/%s", name);
+  int mount = make_file_system(type, attributes, options);
+  attach_file_system(mount, dev, name);
+  close(mount);
+}
+
+void mount_dev(const struct executor_config *config, int root, uint64_t shm_size) {
+  static const char *const options[] = {"mode", "0755", "size", "64m", NULL};
+  // The group of terminals is 5 wherever there is more than one id.
+  static const char *const pts[] = {"newinstance", "", "ptmxmode", "0666", "mode", "0620", "gid", "5", NULL};
+  static const char *const pts_single[] = {"newinstance", "", "ptmxmode", "0666", "mode", "0620", NULL};
+  static const struct {
+    const char *name;
+    unsigned major_number, minor_number;
+  } devices[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+  static const char *const links[][2] = {
+      {"/proc/self/fd", "fd"},         {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
+      {"/proc/self/fd/2", "stderr"},   {"/proc/kcore", "core"},      {"pts/ptmx", "ptmx"},
+  };
+  int dev = make_file_system("tmpfs", K_ATTR_NOSUID, options);
+  attach_file_system(dev, root, "dev");
+  for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) add_device(config, dev, devices[i].name, devices[i].major_number, devices[i].minor_number);
+  for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+    if (symlinkat(links[i][0], dev, links[i][1]) < 0) step_fail(errno, "make /dev/%s", links[i][1]);
+  char size[32];
+  snprintf(size, sizeof size, "%llu", (unsigned long long)(shm_size ? shm_size : 64u << 20));
+  const char *shm[] = {"mode", "1777", "size", size, NULL};
+  add_below_dev(dev, "pts", "devpts", K_ATTR_NOSUID | K_ATTR_NOEXEC, config->single_id ? pts_single : pts);
+  add_below_dev(dev, "shm", "tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, shm);
+  add_below_dev(dev, "mqueue", "mqueue", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
+  close(dev);
+}
+
+static void mount_cgroup(int sys) {
+  struct statfs status;
+  // Only where the host has the unified hierarchy: a v2 tree beside v1 controllers would mislead whoever reads limits.
+  if (statfs("/sys/fs/cgroup", &status) < 0 || status.f_type != CGROUP2_MAGIC) return;
+  int at = open_below(sys, "fs/cgroup");
+  if (at < 0) return;
+  int cgroup = make_file_system("cgroup2", K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
+  if (k_move_mount(cgroup, at, "") < 0) step_fail(errno, "mount /sys/fs/cgroup");
+  close(cgroup);
+  close(at);
+}
+
+void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network) {
+  unsigned attributes = K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC | (insecure ? 0 : K_ATTR_RDONLY);
+  int sys;
+  if (config->rootless && !own_network) {
+    // A new sysfs belongs to the owner of the network namespace, which here is the host: its tree is shown instead.
+    int host = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    sys = host < 0 ? -1 : k_open_tree(host, "", true);
+    if (sys < 0 || k_mount_setattr(sys, attributes, true) < 0) step_fail(errno, "bind /sys");
+    close(host);
+  } else {
+    sys = make_file_system("sysfs", attributes, NULL);
+  }
+  attach_file_system(sys, root, "sys");
+  if (!insecure) mask(sys, masked_sys);
+  if (!config->rootless || own_network) mount_cgroup(sys);
+  close(sys);
+}

@@ -1,0 +1,121 @@
+// The step's root file system: overlay, pseudo file systems, files of /etc, then the step's own mounts.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "protocol.h"
+#include "remove-tree.h"
+#include "step.h"
+
+enum { FIXED_TARGETS = 5 };
+static const struct target fixed_targets[FIXED_TARGETS] = {
+    {"/proc", false, true}, {"/sys", false, true}, {"/dev", false, true}, {"/etc/hosts", true, false}, {"/etc/resolv.conf", true, false},
+};
+
+struct layout {
+  char root[PATH_MAX + 32], stage[PATH_MAX + 32], base[PATH_MAX + 32], empty[PATH_MAX + 32], low[PATH_MAX + 32], top[PATH_MAX + 32];
+};
+
+static void lay_out(const struct executor_config *config, uint32_t id, struct layout *layout) {
+  snprintf(layout->root, sizeof layout->root, "%s/root", config->state);
+  snprintf(layout->stage, sizeof layout->stage, "%s/stage", config->state);
+  snprintf(layout->base, sizeof layout->base, "%s/base", config->state);
+  snprintf(layout->empty, sizeof layout->empty, "%s/empty", config->state);
+  snprintf(layout->low, sizeof layout->low, "%s/low-%u", config->state, id);
+  snprintf(layout->top, sizeof layout->top, "%s/top-%u", config->state, id);
+}
+
+// What shows as `/` is the topmost layer's own directory: the new upper takes over what lay there.
+static void copy_root_attributes(const struct step_spec *step) {
+  struct stat status = {.st_mode = 0755};
+  if (step->lowers.count && stat(step->lowers.items[0], &status) < 0) step_fail(errno, "read %s", step->lowers.items[0]);
+  int upper = open(step->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (upper < 0) step_fail(errno, "open %s", step->upper);
+  if (fchown(upper, status.st_uid, status.st_gid) < 0 && errno != EINVAL && errno != EPERM) step_fail(errno, "set the owner of %s", step->upper);
+  if (fchmod(upper, status.st_mode & 07777) < 0) step_fail(errno, "set the mode of %s", step->upper);
+  struct timespec moments[2] = {status.st_atim, status.st_mtim};
+  if (step->lowers.count) futimens(upper, moments);
+  close(upper);
+}
+
+static int mount_root(const struct executor_config *config, const struct step_spec *step, const struct layout *layout, bool low, bool top) {
+  struct strings lowers = {0};
+  if (top) add_string(&lowers, layout->top);
+  for (size_t i = 0; i < step->lowers.count; i++) add_string(&lowers, step->lowers.items[i]);
+  if (low) add_string(&lowers, layout->low);
+  add_string(&lowers, layout->base);
+  // Without an upper directory overlay wants two lower ones.
+  if (lowers.count < 2) add_string(&lowers, layout->empty);
+  int root = mount_overlay(config, &lowers, step->upper, step->work, layout->root);
+  free(lowers.items);
+  return root;
+}
+
+// A mount with a volatile upper is refused a second time on the same work directory until its mark is removed.
+static void forget_volatile(const char *work) {
+  char path[PATH_MAX + 32];
+  snprintf(path, sizeof path, "%s/work/incompat", work);
+  if (remove_tree(path) < 0) step_fail(errno, "remove %s", path);
+}
+
+static int mount_root_with_stubs(const struct executor_config *config, const struct step_spec *step, const struct layout *layout,
+                                 const struct target *targets, size_t count) {
+  bool low = count > FIXED_TARGETS;
+  if (low) make_low_stubs(layout->low, targets, count);
+  if (step->upper) copy_root_attributes(step);
+  int root = mount_root(config, step, layout, low, false);
+  if (!make_top_stubs(root, layout->top, targets, count)) return root;
+  close(root);
+  if (umount2(layout->root, 0) < 0) step_fail(errno, "unmount the overlay");
+  if (step->work) forget_volatile(step->work);
+  return mount_root(config, step, layout, low, true);
+}
+
+static int bind_file(int files, const char *name) {
+  int tree = k_open_tree(files, name, false);
+  if (tree < 0 || k_mount_setattr(tree, K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, false) < 0)
+    step_fail(errno, "bind /etc/%s", name);
+  return tree;
+}
+
+int build_rootfs(const struct executor_config *config, const struct step_spec *step, uint32_t id) {
+  struct layout *layout = malloc(sizeof *layout);
+  size_t count = FIXED_TARGETS + step->mount_count;
+  struct plan *plans = calloc(count, sizeof *plans);
+  struct target *targets = calloc(count, sizeof *targets);
+  if (!layout || !plans || !targets) step_fail(ENOMEM, "memory");
+  lay_out(config, id, layout);
+
+  // Secrets lie here: kept out of swap where the kernel can (6.4, not in a user namespace).
+  static const char *const file_options[] = {"mode", "0700", "size", "64m", "noswap", "", NULL};
+  int files = make_file_system("tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV, file_options);
+  if (k_move_mount(files, AT_FDCWD, layout->stage) < 0) step_fail(errno, "attach a tmpfs");
+  close(write_file(files, "hosts", step->hosts.at, step->hosts.length, 0644, 0, 0));
+  close(write_file(files, "resolv.conf", step->resolv_conf.at, step->resolv_conf.length, 0644, 0, 0));
+  plans[3].tree = bind_file(files, "hosts");
+  plans[4].tree = bind_file(files, "resolv.conf");
+  memcpy(targets, fixed_targets, sizeof fixed_targets);
+  for (size_t i = 0; i < step->mount_count; i++) {
+    prepare_mount(config, &step->mounts[i], files, &plans[FIXED_TARGETS + i]);
+    targets[FIXED_TARGETS + i] = plans[FIXED_TARGETS + i].target;
+  }
+  for (size_t i = 0; i < FIXED_TARGETS; i++) plans[i].target = targets[i];
+
+  int root = mount_root_with_stubs(config, step, layout, targets, count);
+  bool insecure = step->flags & STEP_INSECURE;
+  mount_proc(root, insecure);
+  mount_dev(config, root, step->shm_size);
+  mount_sys(config, root, insecure, step->flags & STEP_NETWORK_NONE);
+  for (size_t i = 3; i < count; i++) attach(root, &plans[i]);
+  free(targets);
+  free(plans);
+  free(layout);
+  return root;
+}

@@ -1,0 +1,183 @@
+// One step, from the clone to the exec. The order of the calls and the reason for it: ../README.md.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "init.h"
+#include "kernel.h"
+#include "protocol.h"
+#include "step.h"
+
+static int status_pipe = -1;
+static char failure_tag = STATUS_SETUP_FAILED;
+
+void step_fail(int error, const char *format, ...) {
+  // One write below PIPE_BUF arrives in one piece.
+  char message[512] = {failure_tag};
+  memcpy(message + 1, &error, 4);
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(message + 5, sizeof message - 5, format, arguments);
+  va_end(arguments);
+  size_t size = 5 + (length < 0 ? 0 : (size_t)length < sizeof message - 6 ? (size_t)length : sizeof message - 6);
+  while (size > 5 && message[size - 1] == ' ') size--;
+  (void)!write(status_pipe, message, size);
+  _exit(127);
+}
+
+static void bring_loopback_up(void) {
+  struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0) step_fail(errno, "bring up lo");
+  close(fd);
+}
+
+// Made by the step's user where it is missing; a link that leads nowhere is followed inside the root.
+static int open_working_directory(int root, const struct step_spec *step) {
+  struct resolved resolved;
+  if (resolve_in_root(root, step->cwd, &resolved) < 0) step_fail(errno, "working directory %s", step->cwd);
+  int fd = resolved.missing ? create_missing(&resolved, false, step->uid, step->gid) : resolved.fd;
+  struct stat status;
+  if (fd < 0 || fstat(fd, &status) < 0) step_fail(errno, "make the working directory %s", step->cwd);
+  if (!S_ISDIR(status.st_mode)) step_fail(ENOTDIR, "working directory %s", step->cwd);
+  return fd;
+}
+
+static void enter_root(int root) {
+  if (fchdir(root) < 0) step_fail(errno, "enter the root");
+  if (k_pivot_root(".", ".") < 0) step_fail(errno, "pivot_root");
+  if (umount2(".", MNT_DETACH) < 0) step_fail(errno, "detach the old root");
+  if (chdir("/") < 0) step_fail(errno, "enter the root");
+}
+
+static void enter_working_directory(int directory, const char *name) {
+  char path[PATH_MAX];
+  if (fchdir(directory) < 0) step_fail(errno, "enter the working directory %s", name);
+  // A directory outside the root would show here as "(unreachable)".
+  if (syscall(SYS_getcwd, path, sizeof path) < 0 || path[0] != '/') step_fail(EXDEV, "enter the working directory %s", name);
+}
+
+static void set_limits(const struct step_spec *step) {
+  for (size_t i = 0; i < step->rlimit_count; i++) {
+    const struct rlimit_spec *limit = &step->rlimits[i];
+    struct rlimit value = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
+    if (setrlimit((__rlimit_resource_t)limit->resource, &value) < 0) step_fail(errno, "set the resource limit %u", limit->resource);
+  }
+}
+
+static void connect_streams(const struct step_spec *step, struct step_descriptors fds) {
+  // Else `echo > /dev/stdout` fails for a user who is not root.
+  if (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0) step_fail(errno, "set the owner of the output");
+  int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input < 0) step_fail(errno, "open /dev/null");
+  if (dup2(input, 0) < 0 || dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0) step_fail(errno, "connect the streams");
+  int status = dup3(fds.status, 3, O_CLOEXEC);
+  if (status < 0 && fds.status != 3) step_fail(errno, "connect the streams");
+  status_pipe = 3;
+  k_close_range(4, ~0u, 0);
+}
+
+static void reset_signals(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static const char *environment(const struct strings *env, const char *name) {
+  size_t length = strlen(name);
+  for (size_t i = 0; i < env->count; i++)
+    if (!strncmp(env->items[i], name, length) && env->items[i][length] == '=') return env->items[i] + length + 1;
+  return NULL;
+}
+
+// The command's file: as it is when it has a slash, else the first that can be executed along PATH.
+static void execute(const struct step_spec *step) {
+  const char *name = step->args.items[0];
+  char *const *args = (char *const *)step->args.items, *const *env = (char *const *)step->env.items;
+  if (strchr(name, '/')) {
+    execve(name, args, env);
+    step_fail(errno, "exec %s", name);
+  }
+  const char *path = environment(&step->env, "PATH");
+  if (!path) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  int error = ENOENT;
+  for (const char *from = path; *name; from++) {
+    char file[PATH_MAX];
+    size_t length = strcspn(from, ":");
+    if (length + strlen(name) + 2 < sizeof file) {
+      snprintf(file, sizeof file, "%.*s%s%s", (int)length, from, length ? "/" : "", name);
+      execve(file, args, env);
+      // As a shell: a file that may not be executed is told only when no other is found.
+      if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) step_fail(errno, "exec %s", file);
+      struct stat status;
+      if (errno == EACCES && stat(file, &status) == 0 && S_ISREG(status.st_mode)) error = EACCES;
+    }
+    from += length;
+    if (!*from) break;
+  }
+  step_fail(error, "exec %s", name);
+}
+
+_Noreturn static void run_process(const struct step_spec *step) {
+  failure_tag = STATUS_PROCESS_FAILED;
+  setsid();
+  reset_signals();
+  k_close_range(3, ~0u, K_CLOSE_RANGE_CLOEXEC);
+  execute(step);
+  _exit(127);
+}
+
+// Shown in /proc/1/cmdline of the step: it need not tell where the store lies.
+static void hide_arguments(const struct executor_config *config) {
+  memset(config->arguments_start, 0, (size_t)(config->arguments_end - config->arguments_start));
+  strncpy(config->arguments_start, "init", (size_t)(config->arguments_end - config->arguments_start));
+  prctl(PR_SET_NAME, "init");
+}
+
+void run_step(const struct executor_config *config, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
+  status_pipe = fds.status;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  umask(0);
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
+  if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();
+  int root = build_rootfs(config, step, id);
+  failure_tag = STATUS_PROCESS_FAILED;
+  int directory = open_working_directory(root, step);
+  failure_tag = STATUS_SETUP_FAILED;
+  enter_root(root);
+  if (sethostname(step->hostname, strlen(step->hostname)) < 0) step_fail(errno, "set the host name");
+  hide_arguments(config);
+  set_limits(step);
+  umask(022);
+  // The builder's session keyring stays outside.
+  syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+  enter_working_directory(directory, step->cwd);
+  connect_streams(step, fds);
+  struct strings env = step->env;
+  struct step_spec process = *step;
+  if (!environment(&env, "HOME")) add_string(&env, home_of(step->uid));
+  process.env = env;
+  drop_privileges(config, step);
+  pid_t child = fork();
+  if (child < 0) step_fail(errno, "fork");
+  if (child == 0) run_process(&process);
+  // This process lives as long as the step: no secret stays in its memory.
+  explicit_bzero(config->requests->bytes, config->requests->capacity);
+  serve_as_init(child, status_pipe);
+}

@@ -1,0 +1,76 @@
+import { errnoName, errnoText } from '../errno.ts'
+import { RuntimeError } from '../errors.ts'
+import { mapUser } from '../idmap.ts'
+import type { Isolation } from '../isolation/types.ts'
+import type { Executor, IdMapping, StepExit, StepIo, StepSpec } from '../types.ts'
+import type { Connection } from './connection.ts'
+import { createJobRunner } from './jobs.ts'
+import { createFieldWriter, fieldTags, frameTypes } from './protocol.ts'
+import type { Frame } from './protocol.ts'
+import { readExit } from './step-exit.ts'
+import { encodeStep, killPayload } from './step-request.ts'
+
+/** The face of a running executor. */
+export function createExecutor(connection: Connection, isolation: Isolation, idMapping: IdMapping): Executor {
+  const jobs = createJobRunner(connection, isolation.mode)
+  const close = async (): Promise<void> => {
+    jobs.close()
+    await connection.close()
+  }
+  const removeTrees = (paths: readonly string[]): Promise<void> => removeInExecutor(connection, paths)
+  return {
+    isolation: isolation.mode,
+    idMapping,
+    overlayXattr: isolation.overlayXattr,
+    runStep: async (step, io) => {
+      const user = mapUser(idMapping, step.process.user, step.name)
+      return runInExecutor(connection, { ...step, process: { ...step.process, user } }, io, isolation)
+    },
+    runJob: jobs.run,
+    removeTrees,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function runInExecutor(connection: Connection, step: StepSpec, io: StepIo, isolation: Isolation): Promise<StepExit> {
+  const { signal } = io
+  if (signal?.aborted) throw canceled(step, signal)
+  const request = connection.request(frameTypes.runStep, encodeStep(step), ({ type }) => type === frameTypes.exit, (frame) => passOutput(frame, io))
+  const kill = (): void => connection.send(frameTypes.signal, request.id, killPayload())
+  signal?.addEventListener('abort', kill, { once: true })
+  try {
+    const { payload } = await request.answer
+    await removeScratch(connection, step)
+    // The kill may have come too late: then the step ended by itself, and its result is whole.
+    if (signal?.aborted && payload.length === 4 && (payload.readUInt32LE(0) & 0x7f) === 9) throw canceled(step, signal)
+    return readExit(payload, step, isolation)
+  } finally {
+    signal?.removeEventListener('abort', kill)
+  }
+}
+
+function passOutput(frame: Frame, io: StepIo): void {
+  if (frame.type === frameTypes.stdout) io.onOutput('stdout', frame.payload)
+  else if (frame.type === frameTypes.stderr) io.onOutput('stderr', frame.payload)
+}
+
+/** What a step wrote into mounts whose writes are discarded; the files may belong to ids that only exist inside. */
+async function removeScratch(connection: Connection, step: StepSpec): Promise<void> {
+  const scratch = step.mounts.flatMap(({ source, readonly }) => (source.kind === 'overlay' && !readonly ? [`${source.scratchDirectory}/upper`, `${source.scratchDirectory}/work`] : []))
+  if (scratch.length > 0) await removeInExecutor(connection, scratch)
+}
+
+async function removeInExecutor(connection: Connection, paths: readonly string[]): Promise<void> {
+  const fields = createFieldWriter()
+  for (const path of paths) fields.string(fieldTags.path, path)
+  const { payload } = await connection.request(frameTypes.removeTrees, fields.payload(), ({ type }) => type === frameTypes.removed).answer
+  const error = payload.readUInt32LE(0)
+  if (error === 0) return
+  const path = payload.toString('utf8', 4)
+  throw new RuntimeError('OCI_RUNTIME_FILES', `remove ${path}: ${errnoText(error)}`, { details: { path, errno: errnoName(error) } })
+}
+
+function canceled(step: StepSpec, signal: AbortSignal): RuntimeError {
+  return new RuntimeError('OCI_RUNTIME_CANCELED', `${step.name}: canceled`, { cause: signal.reason })
+}

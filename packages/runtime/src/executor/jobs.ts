@@ -1,0 +1,95 @@
+import { RuntimeError } from '../errors.ts'
+import type { IsolationMode } from '../types.ts'
+import type { Connection } from './connection.ts'
+import { createFieldWriter, fieldTags, frameTypes } from './protocol.ts'
+import { readReply, writeMessage } from './job-protocol.ts'
+import type { JobReply } from './job-protocol.ts'
+import { jobChildCommand } from './job-command.ts'
+import { runHandler } from './job-handler.ts'
+
+export interface JobRunner {
+  run<Input, Output>(moduleUrl: string, name: string, input: Input, signal?: AbortSignal): Promise<Output>
+  close(): void
+}
+
+/**
+ * As root jobs run in this process; rootless in one Node child inside the executor, started at the first job, which
+ * sees the host's files with the executor's ids.
+ */
+export function createJobRunner(connection: Connection, mode: IsolationMode): JobRunner {
+  if (mode === 'namespace') {
+    return { run: (moduleUrl, name, input, signal) => runHandler(moduleUrl, name, input, signal) as Promise<never>, close: () => {} }
+  }
+  let child: JobChild | undefined
+  return {
+    run: (moduleUrl, name, input, signal) => (child ??= startJobChild(connection)).run(moduleUrl, name, input, signal) as Promise<never>,
+    close: () => child?.close(),
+  }
+}
+
+interface JobChild {
+  run(moduleUrl: string, name: string, input: unknown, signal?: AbortSignal): Promise<unknown>
+  close(): void
+}
+
+interface Waiting {
+  readonly resolve: (output: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+function startJobChild(connection: Connection): JobChild {
+  const socket = connection.launcher.jobs
+  const waiting = new Map<number, Waiting>()
+  let nextId = 1
+  let ended: RuntimeError | undefined
+  const settle = (id: number): Waiting | undefined => {
+    const found = waiting.get(id)
+    waiting.delete(id)
+    if (waiting.size === 0) socket.unref()
+    return found
+  }
+  const end = (why: string): void => {
+    ended ??= new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', `the process for file jobs ${why}`, { details: { output: connection.launcher.complaint() } })
+    for (const id of waiting.keys()) settle(id)?.reject(ended)
+  }
+  const answer = (reply: JobReply): void => {
+    const found = settle(reply.id)
+    if ('output' in reply) found?.resolve(reply.output)
+    else found?.reject(reply.error)
+  }
+  socket.on('data', readReply(answer))
+  socket.once('close', () => end('ended'))
+  socket.once('end', () => end('ended'))
+  connection.onUnsolicited(({ type }) => {
+    if (type === frameTypes.jobsEnded) end(`could not go on: ${connection.launcher.complaint() || 'it ended'}`)
+  })
+  connection.send(frameTypes.startJobs, 0, startPayload())
+  return {
+    run: (moduleUrl, name, input, signal) => {
+      if (ended) return Promise.reject(ended)
+      if (signal?.aborted) return Promise.reject(canceled(name, signal))
+      const id = nextId++
+      const abort = (): void => {
+        writeMessage(socket, { id, cancel: true })
+        settle(id)?.reject(canceled(name, signal!))
+      }
+      const promise = new Promise<unknown>((resolve, reject) => waiting.set(id, { resolve, reject }))
+      socket.ref()
+      writeMessage(socket, { id, moduleUrl, name, input })
+      signal?.addEventListener('abort', abort, { once: true })
+      return promise.finally(() => signal?.removeEventListener('abort', abort))
+    },
+    close: () => end('was closed'),
+  }
+}
+
+function startPayload(): Buffer {
+  const fields = createFieldWriter()
+  for (const arg of jobChildCommand()) fields.string(fieldTags.arg, arg)
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined && name !== 'NODE_OPTIONS') fields.string(fieldTags.env, `${name}=${value}`)
+  return fields.payload()
+}
+
+function canceled(name: string, signal: AbortSignal): RuntimeError {
+  return new RuntimeError('OCI_RUNTIME_CANCELED', `file job ${name}: canceled`, { cause: signal.reason })
+}

@@ -1,0 +1,58 @@
+import { RuntimeError } from '../errors.ts'
+import { isolationsFor } from '../isolation/index.ts'
+import { isRefusal } from '../isolation/types.ts'
+import type { Isolation, LaunchPlan, Refusal } from '../isolation/types.ts'
+import type { Executor, ExecutorOptions } from '../types.ts'
+import { connect } from './connection.ts'
+import type { Connection, StartFailure } from './connection.ts'
+import { createExecutor } from './executor.ts'
+import { spawnLauncher } from './launcher.ts'
+
+/**
+ * Starts the process that mounts and runs steps, in the strongest isolation that the wish and the machine allow.
+ * Throws OCI_RUNTIME_ISOLATION_UNAVAILABLE with the reason and remedy of each that was tried, OCI_RUNTIME_CANCELED,
+ * OCI_RUNTIME_NATIVE_MISSING, OCI_RUNTIME_UNSUPPORTED.
+ * @example
+ * await using executor = await startExecutor({ isolation: 'auto', stateDirectory: '/run/user/1000/tsbuild' })
+ */
+export async function startExecutor(options: ExecutorOptions): Promise<Executor> {
+  const refusals: (Refusal & { readonly mode: string })[] = []
+  for (const isolation of isolationsFor(options.isolation)) {
+    const started = await startIsolation(isolation, options)
+    if (!('reason' in started)) {
+      if (options.signal?.aborted) {
+        await started.close()
+        throw canceled(options.signal)
+      }
+      return started
+    }
+    refusals.push({ mode: isolation.mode, ...started })
+  }
+  throw new RuntimeError('OCI_RUNTIME_ISOLATION_UNAVAILABLE', `this machine cannot isolate a step: ${refusals.map(({ mode, reason }) => `${mode}: ${reason}`).join('; ')}`, {
+    hint: refusals.at(-1)?.remedy,
+    details: { refusals },
+  })
+}
+
+async function startIsolation(isolation: Isolation, options: ExecutorOptions): Promise<Executor | Refusal> {
+  const plans = isolation.plans()
+  if (isRefusal(plans)) return plans
+  let failure: StartFailure = { operation: 'start', errno: 'ENOSYS' }
+  for (const plan of plans) {
+    if (options.signal?.aborted) throw canceled(options.signal)
+    const result = await startPlan(plan, options)
+    if ('launcher' in result) return createExecutor(result, isolation, plan.idMapping)
+    failure = result
+    // Only a failure to map ids can go better with another map.
+    if (!/newuidmap|newgidmap|uid_map|gid_map/.test(result.operation)) break
+  }
+  return isolation.explain(failure.operation, failure.errno)
+}
+
+async function startPlan(plan: LaunchPlan, options: ExecutorOptions): Promise<Connection | StartFailure> {
+  return connect(await spawnLauncher(options.stateDirectory, plan.map))
+}
+
+function canceled(signal: AbortSignal): RuntimeError {
+  return new RuntimeError('OCI_RUNTIME_CANCELED', 'canceled before the executor had started', { cause: signal.reason })
+}

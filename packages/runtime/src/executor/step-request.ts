@@ -1,0 +1,105 @@
+import { posix } from 'node:path'
+import { constants } from 'node:os'
+import { RuntimeError } from '../errors.ts'
+import { networkOf } from '../network/index.ts'
+import { processFields } from '../process-spec.ts'
+import { overlayLimit } from '../snapshot/overlay/index.ts'
+import type { StepMount, StepSpec } from '../types.ts'
+import { createFieldWriter, fieldTags } from './protocol.ts'
+import type { FieldWriter } from './protocol.ts'
+
+const flagInsecure = 2
+const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
+const tmpfsModeDefault = 0o1777
+
+/** RLIMIT_* numbers, the same on x86-64 and arm64. Source: asm-generic/resource.h. */
+const rlimitNumbers: Readonly<Record<string, number>> = {
+  cpu: 0, fsize: 1, data: 2, stack: 3, core: 4, rss: 5, nproc: 6, nofile: 7, memlock: 8,
+  as: 9, locks: 10, sigpending: 11, msgqueue: 12, nice: 13, rtprio: 14, rttime: 15,
+}
+
+/** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
+export function encodeStep(step: StepSpec): Buffer {
+  const fields = createFieldWriter()
+  const { root } = step
+  if (root.lowers.length > overlayLimit) {
+    throw new RuntimeError('OCI_RUNTIME_MOUNT', `${step.name}: ${root.lowers.length} layers are more than the kernel stacks (${overlayLimit} beside the mount points)`, {
+      hint: 'merge some RUN and COPY instructions below this step into fewer layers',
+    })
+  }
+  // The kernel wants the topmost first.
+  for (const lower of root.lowers.toReversed()) fields.string(fieldTags.lower, lower)
+  if (root.upper !== undefined) {
+    if (root.work === undefined) throw new RuntimeError('OCI_RUNTIME_MOUNT', `${step.name}: an upper directory without a work directory`)
+    fields.string(fieldTags.upper, root.upper)
+    fields.string(fieldTags.work, root.work)
+  }
+  processFields(fields, step.process)
+  const network = networkOf(step.network)
+  fields.string(fieldTags.hostname, step.hostname)
+  fields.bytes(fieldTags.hosts, Buffer.from(network.hosts(step.hostname, step.extraHosts)))
+  fields.bytes(fieldTags.resolvConf, network.resolvConf())
+  fields.u32(fieldTags.flags, network.stepFlags | (step.security === 'insecure' ? flagInsecure : 0))
+  for (const limit of step.rlimits ?? []) rlimitField(fields, limit)
+  if (step.shmSizeBytes !== undefined) fields.u64(fieldTags.shmSize, step.shmSizeBytes)
+  // Parents before what is mounted inside them.
+  for (const mount of step.mounts.toSorted((a, b) => depth(a.target) - depth(b.target))) mountFields(fields, mount)
+  return fields.payload()
+}
+
+function depth(path: string): number {
+  return posix.normalize(path).split('/').filter(Boolean).length
+}
+
+function rlimitField(fields: FieldWriter, limit: { readonly type: string; readonly soft: number; readonly hard: number }): void {
+  const number = rlimitNumbers[limit.type.toLowerCase().replace(/^rlimit_/, '')]
+  if (number === undefined) throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown resource limit ${limit.type}`, { hint: `known: ${Object.keys(rlimitNumbers).join(', ')}` })
+  const content = Buffer.alloc(20)
+  content.writeUInt32LE(number, 0)
+  content.writeBigUInt64LE(limitValue(limit.soft), 4)
+  content.writeBigUInt64LE(limitValue(limit.hard), 12)
+  fields.bytes(fieldTags.rlimit, content)
+}
+
+/** Negative and infinite numbers mean "no limit", which the kernel spells with all ones. */
+function limitValue(value: number): bigint {
+  return value < 0 || !Number.isFinite(value) ? 0xffff_ffff_ffff_ffffn : BigInt(Math.floor(value))
+}
+
+function mountFields(fields: FieldWriter, mount: StepMount): void {
+  const target = posix.normalize(mount.target)
+  if (!posix.isAbsolute(target)) throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} is not absolute`)
+  if (target === '/') throw new RuntimeError('OCI_RUNTIME_MOUNT', 'nothing can be mounted over the root of a step')
+  // A mount inside /proc could cover what the runtime or the kernel's own checks rely on.
+  if (/^\/proc(\/|$)/.test(target)) throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} lies in /proc`)
+  const { source } = mount
+  fields.u32(fieldTags.mount, mountKinds[source.kind], mount.readonly ? 1 : 0)
+  fields.string(fieldTags.mountTarget, target)
+  switch (source.kind) {
+    case 'bind':
+      fields.string(fieldTags.mountSource, source.hostPath)
+      if (source.subPath !== undefined) fields.string(fieldTags.mountSubPath, source.subPath, 'latin1')
+      return
+    case 'overlay':
+      for (const lower of source.lowers.toReversed()) fields.string(fieldTags.mountLower, lower)
+      fields.string(fieldTags.mountScratch, source.scratchDirectory)
+      if (source.subPath !== undefined) fields.string(fieldTags.mountSubPath, source.subPath, 'latin1')
+      return
+    case 'tmpfs':
+      fields.u32(fieldTags.mountMode, source.mode ?? tmpfsModeDefault)
+      if (source.sizeBytes !== undefined) fields.u64(fieldTags.mountSize, source.sizeBytes)
+      return
+    case 'secret':
+      fields.bytes(fieldTags.mountContent, source.content)
+      fields.u32(fieldTags.mountMode, source.mode)
+      fields.u32(fieldTags.mountUid, source.uid)
+      fields.u32(fieldTags.mountGid, source.gid)
+  }
+}
+
+/** SIGKILL as the payload of a SIGNAL frame: the one signal that a namespace's first process cannot ignore. */
+export function killPayload(): Buffer {
+  const payload = Buffer.alloc(4)
+  payload.writeUInt32LE(constants.signals.SIGKILL)
+  return payload
+}
