@@ -11,6 +11,7 @@ const builderLevels: Readonly<Record<string, number>> = {
   'errors.ts': 0,
   'progress.ts': 0,
   'source.ts': 0,
+  'text.ts': 0,
   oci: 1,
   'ops specs': 1.5,
   content: 2,
@@ -43,6 +44,7 @@ interface Import {
   /** Relative to `packages/`. */
   readonly file: string
   readonly specifier: string
+  readonly isTypeOnly: boolean
 }
 
 const imports = sourceFiles(packages).flatMap(importsOf)
@@ -120,20 +122,24 @@ function sourceFiles(folder: string): string[] {
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(packages, file), 'utf8').replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '')
   const patterns = [
-    /^(?:import|export)\b[^'"`;=]*?from\s+['"]([^'"]+)['"]/gm,
-    /^import\s+['"]([^'"]+)['"]/gm,
-    /\bimport\(\s*['"]([^'"]+)['"]/g,
+    /^(?:import|export)(?<type>\s+type)?\b[^'"`;=]*?from\s+['"](?<path>[^'"]+)['"]/gm,
+    /^import\s+['"](?<path>[^'"]+)['"]/gm,
+    /\bimport\(\s*['"](?<path>[^'"]+)['"]/g,
   ]
-  return patterns.flatMap((pattern) =>
-    [...text.matchAll(pattern)].map((match) => ({ file, specifier: match[1] ?? '' })),
-  )
+  return patterns.flatMap((pattern) => {
+    return [...text.matchAll(pattern)].map(({ groups }) => {
+      return { file, specifier: groups?.['path'] ?? '', isTypeOnly: groups?.['type'] !== undefined }
+    })
+  })
 }
 
 function target(file: string, specifier: string): string {
   return resolve(packages, dirname(file), specifier)
 }
 
-function isUpward({ file, specifier }: Import): boolean {
+/** A `types.ts` is a contract: whoever fulfils it from below may name its types, nothing of it exists at run time. */
+function isUpward({ file, specifier, isTypeOnly }: Import): boolean {
+  if (isTypeOnly && /\/([a-z]+-)?types\.ts$/.test(specifier)) return false
   if (!file.startsWith('builder/src/') || !specifier.startsWith('.')) return false
   const from = roomOf(file.slice('builder/src/'.length))
   const to = roomOf(relative(join(packages, 'builder/src'), target(file, specifier)))

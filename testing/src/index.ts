@@ -1,6 +1,7 @@
 export * from './bases.ts'
 export * from './command.ts'
 export * from './file-lock.ts'
+export * from './http-stand-ins.ts'
 export * from './image-layout.ts'
 export * from './registry.ts'
 export * from './requirements.ts'

@@ -1,2 +1,14 @@
-export type * from './progress.ts'
+/**
+ * The public face: build images, and what belongs to them, from a program.
+ * @packageDocumentation
+ */
+export { build } from './build.ts'
+export { history, images, inspect, prune, remove, tag } from './images.ts'
+export { pull, push } from './images-transfer.ts'
+export { bind, cache, image, local, scratch, secret, tmpfs, type State } from './graph/state.ts'
+export { BuilderError, isTsOciError, TsOciError, type BuilderErrorCode } from './errors.ts'
 export type * from './public-types.ts'
+export type * from './progress.ts'
+export { debugExpand, debugIgnore, debugParse } from './frontends/dockerfile/debug.ts'
+export { createIgnoreMatcher, parseIgnoreFile } from './context/ignore.ts'
+export { expandWord, parseDockerfile } from './frontends/dockerfile/index.ts'
