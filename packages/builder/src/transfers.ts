@@ -1,6 +1,6 @@
 import type { PushImage } from './exporters/types.ts'
 import type { LayerFetcher } from './forms/fetch.ts'
-import { parseReference, formatReference, type ImageReference } from './oci/reference.ts'
+import { formatReference, parseReference, repositoryOf, type ImageReference } from './oci/reference.ts'
 import type { FetchImage } from './ops/image/resolve.ts'
 import type { ProgressSink } from './progress.ts'
 import type { Session } from './session.ts'
@@ -46,16 +46,27 @@ function pullReference(reference: string): ImageReference {
   return parseReference(reference)
 }
 
-/** Sends an image for an exporter. */
+/** Sends an image for an exporter. Blobs are read from the store; a base that was not fetched is mounted or carried over. */
 export function pushWith(session: Session, report: (id: string, text: string, progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean }) => void): PushImage {
   return async (request) => {
-    const client = await session.registry()
+    const { store } = session
+    const { createRegistryClient } = await import('./registry/index.ts')
     const { pushImage } = await import('./registry/push.ts')
-    report(`pushing ${formatReference(parseReference(request.reference))}`, `pushing ${request.reference}`)
-    await pushImage(client, request, {
+    const reference = parseReference(request.reference)
+    const client = request.isInsecure ? createRegistryClient({ insecureRegistries: [reference.domain] }) : await session.registry()
+    const repositories = new Map(request.layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
+    store.blobs.put(request.config.bytes)
+    const { descriptor, bytes } = request.manifest
+    const target: ImageReference = request.byDigest ? parseReference(`${repositoryOf(reference)}@${descriptor.digest}`) : reference
+    const name = formatReference(target)
+    report(name, `pushing manifest for ${name}`)
+    await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
+      blobs: store.blobs,
+      referencesOf: (digest) => repositories.get(digest) ?? [],
       signal: request.signal ?? session.signal,
-      onProgress: (progress) => report(progress.digest, `pushing ${progress.digest}`, { current: progress.current, total: progress.total, isDone: progress.isDone }),
+      onProgress: ({ digest, current, total, outcome }) => report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
     })
-    report(`pushing ${formatReference(parseReference(request.reference))}`, `pushing ${request.reference}`, { isDone: true })
+    report(name, `pushing manifest for ${name}`, { isDone: true })
+    if (request.isInsecure) await client[Symbol.asyncDispose]()
   }
 }

@@ -45,9 +45,12 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
     write: (chunk) => {
       if (isFirst) start(chunk)
       if (failure !== undefined) throw failure
-      if (inflater === undefined) plain(chunk)
+      if (inflater === undefined) {
+        plain(chunk)
+        return undefined
+      }
       // The producer's buffer may be used again: a stream keeps what it is given.
-      else if (!inflater.write(Buffer.from(chunk))) return once(inflater, 'drain').then(() => undefined)
+      return inflater.write(Buffer.from(chunk)) ? undefined : once(inflater, 'drain').then(() => undefined)
     },
     finish: async (expected) => {
       if (inflater !== undefined && failure === undefined) {

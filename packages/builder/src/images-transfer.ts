@@ -1,0 +1,94 @@
+import { createJobRunner } from './forms/jobs.ts'
+import { createLayerForms } from './forms/layer-forms.ts'
+import { findImage, readImage } from './images.ts'
+import { internalStep } from './internal-step.ts'
+import { digestOf, type Digest } from './oci/digest.ts'
+import { serializeManifest } from './oci/manifest.ts'
+import { MediaType } from './oci/media-types.ts'
+import { hostPlatform, parsePlatform } from './oci/platform.ts'
+import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaultTag } from './oci/reference.ts'
+import type { Descriptor } from './oci/types.ts'
+import type { ProgressSink } from './progress.ts'
+import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from './public-types.ts'
+import { openSession } from './session.ts'
+import { createLayerFetcher, pushWith } from './transfers.ts'
+
+/** Fetches an image with all its layers, and names it in the store. */
+export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
+  const sink: ProgressSink = options.onProgress ?? (() => undefined)
+  await using session = await openSession(options)
+  const { store, signal } = session
+  const reference = withDefaultTag(parseReference(image))
+  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
+  return internalStep(sink, `pulling ${formatFamiliar(reference)}`, async (_report, vertexId) => {
+    const { pullManifest } = await import('./registry/index.ts')
+    const client = await session.registry()
+    const before = reference.digest === undefined ? store.images.get(canonicalName(image)) : undefined
+    const pulled = await pullManifest(client, reference, { blobs: store.blobs, platform, signal, ...(before === undefined ? {} : { knownDigest: before.manifestDigest }) })
+    const jobs = createJobRunner({ executor: session.executor, signal })
+    const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
+    const diffIds = pulled.config.rootfs.diff_ids
+    const name = canonicalName(image)
+    const layers = forms.fromImage(pulled.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })), name, vertexId)
+    const descriptors = await Promise.all(layers.map((layer) => forms.blob(layer, { compression: 'none', force: false })))
+    store.sync()
+    const isNew = before?.manifestDigest !== pulled.manifestDigest
+    store.images.put({
+      name,
+      manifestDigest: pulled.manifestDigest,
+      configDigest: pulled.configDigest,
+      layerIds: layers.map((layer) => layer.id),
+      sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
+      createdMs: createdMs(pulled.config.created),
+      origin: 'pulled',
+      isComplete: true,
+      repoDigests: [`${repositoryOf(reference)}@${pulled.digest}`],
+    })
+    return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew }
+  })
+}
+
+function createdMs(created: string | undefined): number {
+  const time = created === undefined ? Number.NaN : Date.parse(created)
+  return Number.isNaN(time) ? Date.now() : time
+}
+
+/** Sends an image of the store to its registry. Layers that were made here are compressed once, then kept. */
+export async function push(image: string, options: CommonOptions & RegistryOptions = {}): Promise<PushOutcome> {
+  const sink: ProgressSink = options.onProgress ?? (() => undefined)
+  await using session = await openSession(options)
+  const { store, signal } = session
+  const record = findImage(store, image)
+  const { manifest } = readImage(store, record)
+  return internalStep(sink, `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`, async (reportStatus) => {
+    const jobs = createJobRunner({ executor: session.executor, signal })
+    const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
+    const layers: Descriptor[] = []
+    const repositories = new Map<Digest, readonly string[]>()
+    for (const [index, id] of record.layerIds.entries()) {
+      const stored = manifest.layers[index]!
+      const descriptor = stored.mediaType === MediaType.ociLayer ? await forms.blob(forms.load(id), { compression: 'gzip', force: false }) : stored
+      layers.push(descriptor)
+      repositories.set(descriptor.digest, store.layers.get(id)?.remote?.references ?? [])
+    }
+    const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
+    const bytes = isAsStored ? store.blobs.read(record.manifestDigest) : serializeManifest({ ...manifest, layers })
+    const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
+    const name = canonicalName(image)
+    await pushWith(session, reportStatus)({
+      reference: name,
+      byDigest: false,
+      isInsecure: false,
+      manifest: { bytes, descriptor },
+      config: { bytes: store.blobs.read(record.configDigest), descriptor: manifest.config },
+      layers: layers.map((layer) => ({ descriptor: layer, repositories: repositories.get(layer.digest) ?? [], open: () => emptyStream() })),
+      signal,
+    })
+    const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
+    if (!record.repoDigests.includes(repoDigest) && store.images.get(record.name)) store.images.put({ ...record, repoDigests: [...record.repoDigests, repoDigest] })
+    return { name, digest: descriptor.digest, sizeBytes: bytes.length }
+  })
+}
+
+/** Blobs are read from the store by their digest: nobody asks for a stream. */
+async function* emptyStream(): AsyncIterable<Uint8Array> {}
