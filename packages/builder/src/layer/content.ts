@@ -101,6 +101,68 @@ export function createContentReader(): ContentReader {
   return { read, readStart, close, [Symbol.dispose]: close }
 }
 
+const CHUNK_BYTES = 1 << 18
+
+/**
+ * The content of a file in pieces, each valid until the next is asked for. Throws as `ContentReader.read`.
+ */
+export function* contentChunks(entry: LayerEntry): Generator<Buffer, void, undefined> {
+  const { content, size } = entry
+  if (size === 0) return
+  if (content === undefined || content.kind === 'layer') throw missing(entry, 'has no content at hand')
+  if (content.kind === 'inline') {
+    yield Buffer.from(content.bytes)
+    return
+  }
+  const fd = content.kind === 'range' ? openPath(content.file, OpenFlags.read) : openNamed(content, entry)
+  try {
+    const start = content.kind === 'range' ? content.offset : 0
+    if (content.kind !== 'range') checkStat(content, entry, statFd(fd))
+    const buffer = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES))
+    for (let done = 0; done < size; done += CHUNK_BYTES) {
+      const length = Math.min(CHUNK_BYTES, size - done)
+      if (readFully(fd, buffer, 0, length, start + done) < length) throw missing(entry, 'is shorter than it should be')
+      yield buffer.subarray(0, length)
+    }
+  } finally {
+    closeFd(fd)
+  }
+}
+
+function openNamed(content: NamedContent, entry: LayerEntry): number {
+  const root = openRoot(content.root)
+  try {
+    return guardNamed(content, entry, () => openResolved(root, content.path, OpenFlags.read | OpenFlags.nonBlocking, 'beneath'))
+  } finally {
+    closeFd(root)
+  }
+}
+
+/** Whether two files hold the same bytes; reads no further than the first difference. */
+export function isSameContent(a: LayerEntry, b: LayerEntry): boolean {
+  if (a.size !== b.size) return false
+  const others = contentChunks(b)
+  try {
+    for (const chunk of contentChunks(a)) {
+      const other = others.next()
+      if (other.done === true || !chunk.equals(other.value)) return sameInline(a, b)
+    }
+    return true
+  } finally {
+    others.return()
+  }
+}
+
+/** Inline bytes come as one piece, whatever the other side does: compare them as a whole. */
+function sameInline(a: LayerEntry, b: LayerEntry): boolean {
+  if (a.content?.kind !== 'inline' && b.content?.kind !== 'inline') return false
+  return Buffer.concat([...copies(a)]).equals(Buffer.concat([...copies(b)]))
+}
+
+function* copies(entry: LayerEntry): Generator<Buffer> {
+  for (const chunk of contentChunks(entry)) yield Buffer.from(chunk)
+}
+
 type NamedContent = Extract<ContentSource, { readonly root: string }>
 
 function copyInline(bytes: Uint8Array, entry: LayerEntry, sink: ContentSink): void {

@@ -73,6 +73,8 @@ export function* walkNodes(node: TreeNode): Generator<TreeNode, void, undefined>
 export interface TreeEditor {
   /** The tree as it stands now. Later edits do not change it. */
   snapshot(): TreeNode
+  /** The tree as it stands now, to be read at once: later edits change it. */
+  peek(): TreeNode
   node(path: ByteString): TreeNode | undefined
   /**
    * Puts an entry at its path, in place of whatever stands there; a directory keeps the content of a directory.
@@ -169,6 +171,7 @@ export function editTree(start: TreeNode): TreeEditor {
       lastNode = undefined
       return root
     },
+    peek: () => root,
     node: (path) => nodeAt(root, path),
     put,
     remove,

@@ -7,7 +7,7 @@ import type { View, ViewEntry } from '../../layer/types.ts'
 import type { FileActionCopy } from '../specs.ts'
 import { parseModeChange, type ModeChange } from './file-mode.ts'
 import type { Ids } from './owner.ts'
-import { failed, type FileTarget, type Time } from './target.ts'
+import type { FileTarget, Time } from './target.ts'
 
 export interface CopyOptions {
   readonly owner: Ids | undefined
@@ -174,8 +174,7 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
 
 /** The source itself (no components) is always in. */
 function match(matcher: IgnoreMatcher | undefined, name: string, above: DirectoryMatches | undefined, otherwise: boolean): { readonly isMatch: boolean; readonly matches: DirectoryMatches | undefined } {
-  if (name === '') return { isMatch: otherwise || matcher === undefined ? otherwise : false, matches: undefined }
-  if (matcher === undefined) return { isMatch: otherwise, matches: undefined }
+  if (name === '' || matcher === undefined) return { isMatch: otherwise, matches: undefined }
   const { excluded, matches } = matcher.matchesWithParent(name, above)
   return { isMatch: excluded, matches }
 }
@@ -192,5 +191,3 @@ export function sourceNotFound(source: ByteString): BuilderError {
     details: { path: source },
   })
 }
-
-export { failed }

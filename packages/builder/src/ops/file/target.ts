@@ -1,10 +1,11 @@
 import { fromByteString, type ByteString } from '../../byte-string.ts'
 import { BuilderError } from '../../errors.ts'
 import { makeEntry } from '../../layer/entry.ts'
-import { parentPath } from '../../layer/paths.ts'
+import { joinPath, parentPath } from '../../layer/paths.ts'
 import { resolvePath } from '../../layer/resolve.ts'
 import { editTree, type TreeEditor, type TreeNode } from '../../layer/tree.ts'
-import type { ViewEntry } from '../../layer/types.ts'
+import type { View, ViewEntry } from '../../layer/types.ts'
+import { viewOfTree } from '../../layer/view.ts'
 import type { Ids } from './owner.ts'
 
 export interface Time {
@@ -27,6 +28,8 @@ export interface FileTarget {
   readonly now: Time
   /** Where a path leads inside the root, all symlinks followed. Throws OCI_FILE_OP_FAILED on a circle of links. */
   resolve(path: ByteString): ByteString
+  /** The same with a directory in the place of the root. */
+  resolveBelow(directory: ByteString, path: ByteString): ByteString
   /** The entry at exactly this path. */
   entry(path: ByteString): ViewEntry | undefined
   /** Makes a directory and its missing parents; answers those that it made, top first. */
@@ -36,6 +39,8 @@ export interface FileTarget {
   /** Changes what an entry says; its name stays, so its directory does too. */
   update(entry: ViewEntry): void
   remove(path: ByteString): void
+  /** What stands now, to be read at once. */
+  view(): View
   snapshot(): TreeNode
 }
 
@@ -56,6 +61,7 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
     const node = edit.node(parent)
     if (node === undefined) throw failed('open', entry.path, 'no such file or directory')
     if (node.children === undefined) throw failed('open', entry.path, 'not a directory')
+    if (entry.path === touched) touched = undefined
     edit.put(entry)
     touch(parent)
   }
@@ -83,6 +89,10 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
   return {
     now,
     resolve: (path) => resolvePath(edit.peek(), path, true).path,
+    resolveBelow(directory, path) {
+      const node = edit.node(directory)
+      return node === undefined ? joinPath(directory, path) : joinPath(directory, resolvePath(node, path, true).path)
+    },
     entry: (path) => edit.node(path)?.entry,
     makeDirectories,
     put,
@@ -90,8 +100,10 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
     remove(path) {
       if (edit.node(path) === undefined) return
       edit.remove(path)
+      touched = undefined
       touch(parentPath(path))
     },
+    view: () => viewOfTree(edit.peek()),
     snapshot: () => edit.snapshot(),
   }
 }

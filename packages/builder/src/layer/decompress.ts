@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { Readable } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { BuilderError } from '../errors.ts'
+
+export type ArchiveCompression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz'
+
+const MAGIC: readonly (readonly [ArchiveCompression, readonly number[]])[] = [
+  ['gzip', [0x1f, 0x8b, 0x08]],
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+  ['bzip2', [0x42, 0x5a, 0x68]],
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+]
+
+/** How many first bytes `detectCompression` wants. */
+export const MAGIC_BYTES = 6
+
+/** What the first bytes of a file say; names are never asked. A skippable zstd frame counts as zstd. */
+export function detectCompression(start: Uint8Array): ArchiveCompression {
+  for (const [compression, magic] of MAGIC) if (magic.every((byte, index) => start[index] === byte)) return compression
+  const isSkippable = start.length >= 4 && (start[0]! & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18
+  return isSkippable ? 'zstd' : 'none'
+}
+
+/**
+ * Decompresses a stream. gzip of several members and zstd of several frames are read to their end; bzip2 and xz by the
+ * programs of that name. Fails with OCI_COMPRESSION_UNSUPPORTED when the program is missing, OCI_ARCHIVE_INVALID when
+ * the data is damaged.
+ */
+export function decompress(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, compression: ArchiveCompression): AsyncIterable<Buffer> {
+  if (compression === 'none') return Readable.from(source, { objectMode: false })
+  if (compression === 'gzip') return throughStream(source, createGunzip({ chunkSize: 1 << 18 }), compression)
+  if (compression === 'zstd') return throughStream(source, createZstdDecompress({ chunkSize: 1 << 18 }), compression)
+  return throughProgram(source, compression)
+}
+
+async function* throughStream(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, stream: NodeJS.ReadWriteStream & { destroy(error?: Error): unknown }, compression: ArchiveCompression): AsyncGenerator<Buffer> {
+  const input = Readable.from(source, { objectMode: false })
+  let sourceError: Error | undefined
+  input.on('error', (error) => {
+    sourceError = error
+    stream.destroy(error)
+  })
+  input.pipe(stream)
+  try {
+    for await (const chunk of stream) yield chunk as Buffer
+  } catch (cause) {
+    if (sourceError !== undefined) throw sourceError
+    throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${compression} data is damaged or cut off`, { cause })
+  } finally {
+    input.destroy()
+    stream.destroy()
+  }
+}
+
+async function* throughProgram(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, program: 'bzip2' | 'xz'): AsyncGenerator<Buffer> {
+  const child = spawn(program, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const ended = new Promise<{ readonly status: number | null; readonly error?: Error }>((resolve) => {
+    child.on('error', (error) => resolve({ status: null, error }))
+    child.on('close', (status) => resolve({ status }))
+  })
+  let message = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (message = (message + text).slice(0, 500)))
+  const input = Readable.from(source, { objectMode: false })
+  let sourceError: Error | undefined
+  input.on('error', (error) => {
+    sourceError = error
+    child.kill('SIGKILL')
+  })
+  // A program that stops reading early (damaged data) says why by its status.
+  child.stdin.on('error', () => undefined)
+  input.pipe(child.stdin)
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer
+    const { status, error } = await ended
+    if (sourceError !== undefined) throw sourceError
+    if (error !== undefined) throw programMissing(program, error)
+    if (status !== 0) throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${program} data is damaged or cut off: ${message.trim()}`)
+  } finally {
+    input.destroy()
+    child.kill('SIGKILL')
+    await ended
+  }
+}
+
+function programMissing(program: string, cause: Error): BuilderError {
+  return new BuilderError('OCI_COMPRESSION_UNSUPPORTED', `${program} archives need the program "${program}", which cannot be started`, {
+    hint: `install ${program === 'xz' ? 'xz-utils' : 'bzip2'}, or compress the archive with gzip or zstd`,
+    cause,
+    details: { program },
+  })
+}

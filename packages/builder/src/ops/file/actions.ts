@@ -1,0 +1,124 @@
+import { fromByteString, toByteString, type ByteString } from '../../byte-string.ts'
+import { BuilderError } from '../../errors.ts'
+import { makeEntry } from '../../layer/entry.ts'
+import { baseName, cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
+import type { View, ViewEntry } from '../../layer/types.ts'
+import type { FileAction, FileActionCopy, FileActionMkdir, FileActionMkfile, FileActionRm, FileActionSymlink } from '../specs.ts'
+import type { FileOpContext } from './apply.ts'
+import { copyOptions, copySource, sourceNotFound } from './copy.ts'
+import { resolveOwner, type Ids } from './owner.ts'
+import { failed, type FileTarget, type Time } from './target.ts'
+import { unpackArchive } from './unpack.ts'
+import { expandWildcards, hasWildcards } from './wildcard.ts'
+
+/** Runs one action on its target. */
+export async function runAction(action: FileAction, target: FileTarget, viewOf: (input: number) => View, context: FileOpContext): Promise<void> {
+  const owner = 'owner' in action.action ? await resolveOwner(action.action.owner, viewOf, context.readFile) : undefined
+  switch (action.action.kind) {
+    case 'copy':
+      return copy(action.action, target, viewOf(action.secondaryInput), owner, context)
+    case 'mkfile':
+      return makeFile(action.action, target, owner)
+    case 'mkdir':
+      return makeDirectory(action.action, target, owner)
+    case 'symlink':
+      return makeSymlink(action.action, target, owner)
+    case 'rm':
+      return remove(action.action, target)
+  }
+}
+
+async function copy(action: FileActionCopy, target: FileTarget, view: View, owner: Ids | undefined, context: FileOpContext): Promise<void> {
+  const destination = toByteString(action.dest)
+  const time = toTime(action.timestamp)
+  if (!action.createDestPath) requireParent(target, action.dest)
+  requirePaths(action, view)
+  const source = toByteString(action.src)
+  const sources = action.allowWildcard ? expandWildcards(view, source, action.followSymlink) : [source]
+  if (sources.length === 0 && !action.allowEmptyWildcard) throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `${action.src} not found`)
+  const options = copyOptions(action, owner, time, context.signal)
+  for (const path of sources) {
+    if (action.attemptUnpackDockerCompatibility) {
+      const entry = view.lookup(path)
+      if (entry === undefined) throw sourceNotFound(path)
+      const [readable] = entry.type === 'file' ? ((await context.resolveContents?.([entry])) ?? [entry]) : [entry]
+      const unpackOptions = { owner, time, temporaryDirectory: context.temporaryDirectory, signal: context.signal }
+      if (await unpackArchive(readable as ViewEntry, target, target.resolve(cleanPath(destination)), unpackOptions)) continue
+    }
+    copySource(view, path, target, destination, options)
+  }
+}
+
+function requireParent(target: FileTarget, destination: string): void {
+  const parent = parentPath(target.resolve(cleanPath(toByteString(destination))))
+  if (target.entry(parent) === undefined) throw new BuilderError('OCI_FILE_OP_FAILED', `failed to stat ${destination}: no such file or directory`)
+}
+
+/** Sources of `--parents` are patterns: a literal one must exist all the same. */
+function requirePaths(action: FileActionCopy, view: View): void {
+  for (const path of action.requiredPaths ?? []) {
+    if (view.lookup(toByteString(path)) === undefined) throw sourceNotFound(toByteString(path))
+  }
+}
+
+/** Opens as a shell's `>` does: an existing file keeps mode and owner unless the action names one. */
+function makeFile(action: FileActionMkfile, target: FileTarget, owner: Ids | undefined): void {
+  const path = target.resolve(toByteString(action.path))
+  const standing = target.entry(path)
+  if (path === '' || standing?.type === 'directory') throw failed('open', path, 'is a directory')
+  const time = toTime(action.timestamp) ?? target.now
+  const entry = makeEntry({
+    path,
+    type: 'file',
+    mode: standing?.mode ?? action.mode & 0o777,
+    uid: owner?.uid ?? standing?.uid ?? 0,
+    gid: owner?.gid ?? standing?.gid ?? 0,
+    size: action.data.length,
+    mtimeSec: time.sec,
+    mtimeNsec: time.nsec,
+    content: action.data.length > 0 ? { kind: 'inline', bytes: action.data } : undefined,
+  })
+  if (standing === undefined) target.put(entry)
+  else target.update(entry)
+}
+
+function makeDirectory(action: FileActionMkdir, target: FileTarget, owner: Ids | undefined): void {
+  const path = target.resolve(toByteString(action.path))
+  const options = { mode: action.mode, owner, time: toTime(action.timestamp) }
+  if (action.makeParents) {
+    target.makeDirectories(path, options)
+    return
+  }
+  if (target.entry(path) !== undefined) return
+  if (target.entry(parentPath(path)) === undefined) throw failed('mkdir', path, 'no such file or directory')
+  target.makeDirectories(path, options)
+}
+
+function makeSymlink(action: FileActionSymlink, target: FileTarget, owner: Ids | undefined): void {
+  const path = target.resolve(toByteString(action.newpath))
+  if (target.entry(path) !== undefined) throw new BuilderError('OCI_FILE_OP_FAILED', `symlink ${action.oldpath} /${fromByteString(path)}: file exists`)
+  const time = toTime(action.timestamp) ?? target.now
+  target.put(makeEntry({ path, type: 'symlink', mode: 0o777, uid: owner?.uid ?? 0, gid: owner?.gid ?? 0, link: toByteString(action.oldpath), mtimeSec: time.sec, mtimeNsec: time.nsec }))
+}
+
+function remove(action: FileActionRm, target: FileTarget): void {
+  const path = toByteString(action.path)
+  if (action.allowWildcard && hasWildcards(action.path)) {
+    for (const match of expandWildcards(target.view(), path, false)) removePath(match, target, action.allowNotFound)
+  } else removePath(path, target, action.allowNotFound)
+}
+
+function removePath(path: ByteString, target: FileTarget, allowNotFound: boolean): void {
+  const clean = cleanPath(path)
+  if (clean === '') throw new BuilderError('OCI_FILE_OP_FAILED', 'rmPath: invalid empty path')
+  const found = joinPath(target.resolve(parentPath(clean)), baseName(clean))
+  if (target.entry(found) === undefined && !allowNotFound) throw failed('stat', found, 'no such file or directory')
+  target.remove(found)
+}
+
+/** Nanoseconds of an LLB timestamp; −1 is none. */
+function toTime(timestamp: number): Time | undefined {
+  if (timestamp === -1) return undefined
+  const sec = Math.floor(timestamp / 1e9)
+  return { sec, nsec: Math.round(timestamp - sec * 1e9) }
+}
