@@ -180,6 +180,30 @@ export interface PruneOutcome {
   readonly reclaimedBytes: number
 }
 
+/** One way to isolate steps, tried on this machine. */
+export interface IsolationReport {
+  readonly mode: 'namespace' | 'rootless'
+  readonly isUsable: boolean
+  /** Which user ids a step can have: all, the subordinate ones of the user, or a single one. */
+  readonly ids: 'all' | 'subordinate' | 'single' | undefined
+  /** Why it does not work, or what does not work in it. */
+  readonly reason: string | undefined
+  readonly hint: string | undefined
+}
+
+/** What `tsbuild info` prints. */
+export interface MachineReport {
+  readonly platform: string
+  readonly kernel: string
+  readonly node: string
+  readonly user: string
+  readonly store: string
+  readonly storeFreeBytes: number | undefined
+  readonly isolations: readonly IsolationReport[]
+  /** The one that `auto` takes; undefined when no step can run. */
+  readonly isolation: IsolationReport['mode'] | undefined
+}
+
 /** Signatures of the functions that index.ts exports; the CLI uses nothing else. */
 export interface PublicFace {
   build(options: BuildOptions): Promise<BuildResult>
@@ -191,6 +215,7 @@ export interface PublicFace {
   remove(image: string, options?: CommonOptions & { readonly force?: boolean }): Promise<RemoveOutcome>
   pull(image: string, options?: PullOptions): Promise<PullOutcome>
   push(image: string, options?: CommonOptions & RegistryOptions): Promise<PushOutcome>
+  info(options?: CommonOptions): Promise<MachineReport>
   prune(options?: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number }): Promise<PruneOutcome>
 }
 

@@ -4,7 +4,7 @@ const store = {
   name: 'store',
   kind: 'text',
   value: 'DIR',
-  summary: 'the store; default $TSBUILD_HOME, else tsbuild in the XDG data directory',
+  summary: 'the store; default $TSBUILD_HOME, else ts-oci in the XDG data directory',
 } as const satisfies FlagSpec
 const registry = [
   {

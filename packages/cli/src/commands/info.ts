@@ -1,0 +1,34 @@
+import type { IsolationReport, MachineReport } from '@ts-oci/builder'
+import { defineCommand } from '../define-command.ts'
+import { info } from '../flags.ts'
+import { fillTemplate } from '../render/template.ts'
+import { humanSize } from '../render/units.ts'
+
+export const InfoCommand = defineCommand(info, async ({ flags }, session) => {
+  const library = await import('@ts-oci/builder')
+  const report = await library.info({ store: flags.store, signal: session.signal })
+  if (flags.format === undefined) session.stdout.write(describe(report))
+  else session.stdout.write(`${fillTemplate(flags.format === 'json' ? '{{json .}}' : flags.format, report)}\n`)
+  return 0
+})
+
+function describe(report: MachineReport): string {
+  const free = report.storeFreeBytes === undefined ? '' : ` (${humanSize(report.storeFreeBytes)} free)`
+  const lines = [
+    `Platform:   ${report.platform}, Linux ${report.kernel}`,
+    `Node.js:    ${report.node}`,
+    `User:       ${report.user}`,
+    `Store:      ${report.store}${free}`,
+    `Isolation:  ${report.isolation ?? 'none: only Dockerfiles without RUN can be built'}`,
+    ...report.isolations.flatMap(isolationLines),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function isolationLines({ mode, isUsable, ids, reason, hint }: IsolationReport): string[] {
+  const words = { all: 'every user id', subordinate: 'subordinate user ids', single: 'one user id' }
+  const lines = [`  ${mode}: ${isUsable ? `works, with ${words[ids ?? 'all']}` : `does not work: ${reason}`}`]
+  if (isUsable && reason !== undefined) lines.push(`    missing: ${reason}`)
+  if (hint !== undefined) lines.push(`    hint: ${hint}`)
+  return lines
+}
