@@ -24,14 +24,16 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function authFilePaths(environment: Environment, authFile: string | undefined): string[] {
   if (authFile !== undefined) return [authFile]
   const home = environment['HOME'] || homedir()
-  const runtime = environment['XDG_RUNTIME_DIR'] || `/run/user/${process.getuid?.() ?? 0}`
+  const uid = process.getuid?.() ?? 0
+  const session = environment['XDG_RUNTIME_DIR']
   const config = environment['XDG_CONFIG_HOME'] || join(home, '.config')
   return [
     ...(environment['REGISTRY_AUTH_FILE'] ? [environment['REGISTRY_AUTH_FILE']] : []),
     join(environment['DOCKER_CONFIG'] || join(home, '.docker'), 'config.json'),
-    join(runtime, 'containers/auth.json'),
-    // Where Podman writes when there is no session directory.
-    `/run/containers/${process.getuid?.() ?? 0}/auth.json`,
+    // The other two are where Podman writes when no session directory is set.
+    ...(session
+      ? [join(session, 'containers/auth.json')]
+      : [`/run/user/${uid}/containers/auth.json`, `/run/containers/${uid}/auth.json`]),
     join(config, 'containers/auth.json'),
   ]
 }
@@ -47,7 +49,9 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw new BuilderError('OCI_CREDENTIALS', `cannot read the auth file ${path} (${code})`, { hint: 'make it readable for this user, or name another one' })
+    throw new BuilderError('OCI_CREDENTIALS', `cannot read the auth file ${path} (${code})`, {
+      hint: 'make it readable for this user, or name another one',
+    })
   }
   return parseAuthFile(path, text)
 }
@@ -56,7 +60,9 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
 export function parseAuthFile(path: string, text: string): AuthFile {
   const root = parseObject(text)
   if (root === undefined) {
-    throw new BuilderError('OCI_CREDENTIALS', `the auth file ${path} is no JSON object`, { hint: 'repair it, or log in again to have it written anew' })
+    throw new BuilderError('OCI_CREDENTIALS', `the auth file ${path} is no JSON object`, {
+      hint: 'repair it, or log in again to have it written anew',
+    })
   }
   const auths = new Map<string, Credential>()
   for (const [key, entry] of Object.entries(objectOf(root['auths']))) {
@@ -74,7 +80,9 @@ export function parseAuthFile(path: string, text: string): AuthFile {
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
   } catch {
     // The parser's own message quotes the text, and so a password.
     return undefined

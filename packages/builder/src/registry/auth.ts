@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../errors.ts'
 import type { Challenge } from './challenge.ts'
 import { createCredentialLookup } from './credentials.ts'
 import type { RegistryHost, Repository } from './host.ts'
@@ -27,7 +27,9 @@ export interface AuthorizedRequest {
   readonly signal: AbortSignal | undefined
 }
 
-type Way = { readonly kind: 'basic' } | { readonly kind: 'bearer'; readonly realm: TokenRealm; readonly scope: string | undefined }
+type Way =
+  | { readonly kind: 'basic' }
+  | { readonly kind: 'bearer'; readonly realm: TokenRealm; readonly scope: string | undefined }
 
 interface CachedToken {
   readonly value: string
@@ -51,12 +53,24 @@ export function createAuthorizer(transport: Transport, options: ResolvedOptions)
 
   const bearer = async (request: AuthorizedRequest, way: Way & { kind: 'bearer' }): Promise<string> => {
     const key = tokenKey(request, way)
-    const known = await tokens.get(key)?.catch(() => undefined)
-    if (known !== undefined && known.goodUntilMs > Date.now()) return `Bearer ${known.value}`
+    for (let pending = tokens.get(key); pending !== undefined; pending = tokens.get(key)) {
+      const known = await settled(pending, request.signal)
+      if (known !== undefined && known.goodUntilMs > Date.now()) return `Bearer ${known.value}`
+      if (tokens.get(key) === pending) tokens.delete(key)
+    }
     const token = credentialFor(request).then(async (credential): Promise<CachedToken> => {
-      if (credential?.kind === 'registryToken') return { value: credential.token, goodUntilMs: Number.POSITIVE_INFINITY }
+      if (credential?.kind === 'registryToken')
+        return { value: credential.token, goodUntilMs: Number.POSITIVE_INFINITY }
       const { registry, scopes } = { registry: request.repository.host.name, scopes: scopesFor(request, way) }
-      const answer = await fetchToken(transport, { realm: way.realm, scopes, credential, registry, signal: request.signal, options, redact })
+      const answer = await fetchToken(transport, {
+        realm: way.realm,
+        scopes,
+        credential,
+        registry,
+        signal: request.signal,
+        options,
+        redact,
+      })
       secrets.add(answer.token)
       // A tenth of its life is kept back for clocks and long uploads.
       return { value: answer.token, goodUntilMs: Date.now() + (answer.lifeSeconds ?? DEFAULT_LIFE_S) * 900 }
@@ -95,6 +109,19 @@ export function createAuthorizer(transport: Transport, options: ResolvedOptions)
   }
 }
 
+/** A token that somebody else asked for; undefined when only their work was canceled, not ours. */
+async function settled(
+  pending: Promise<CachedToken>,
+  signal: AbortSignal | undefined,
+): Promise<CachedToken | undefined> {
+  try {
+    return await pending
+  } catch (error) {
+    if (signal?.aborted !== true && isTsOciError(error) && error.code === 'OCI_CANCELED') return undefined
+    throw error
+  }
+}
+
 function tokenKey(request: AuthorizedRequest, way: Way & { kind: 'bearer' }): string {
   return [request.repository.host.address, way.realm.url.href, way.realm.service, ...scopesFor(request, way)].join(' ')
 }
@@ -104,7 +131,9 @@ function scopesFor(request: AuthorizedRequest, way: Way & { kind: 'bearer' }): r
   const asked = way.scope?.split(' ').filter((scope) => scope !== '') ?? []
   const ownNames = new Set(request.scopes.map(scopeName))
   // A registry may know the repository by another name (a proxy's prefix); its scope is only taken for that.
-  const others = asked.filter((scope) => !ownNames.has(scopeName(scope)) && scopeName(scope).endsWith(`/${request.repository.path}`))
+  const others = asked.filter(
+    (scope) => !ownNames.has(scopeName(scope)) && scopeName(scope).endsWith(`/${request.repository.path}`),
+  )
   return [...request.scopes, ...others]
 }
 
@@ -113,16 +142,28 @@ function scopeName(scope: string): string {
 }
 
 /** Bearer where it is offered, else Basic. @throws OCI_REGISTRY_PROTOCOL for a realm that must not be trusted. */
-function chooseWay(host: RegistryHost, challenges: readonly Challenge[], isPlainHttp: boolean, options: ResolvedOptions): Way | undefined {
-  const token = challenges.find((challenge) => challenge.scheme === 'bearer' && challenge.parameters['realm'] !== undefined)
-  if (token !== undefined) return { kind: 'bearer', realm: tokenRealm(host, token, isPlainHttp, options), scope: token.parameters['scope'] }
+function chooseWay(
+  host: RegistryHost,
+  challenges: readonly Challenge[],
+  isPlainHttp: boolean,
+  options: ResolvedOptions,
+): Way | undefined {
+  const token = challenges.find(
+    (challenge) => challenge.scheme === 'bearer' && challenge.parameters['realm'] !== undefined,
+  )
+  if (token !== undefined)
+    return { kind: 'bearer', realm: tokenRealm(host, token, isPlainHttp, options), scope: token.parameters['scope'] }
   return challenges.some((challenge) => challenge.scheme === 'basic') ? { kind: 'basic' } : undefined
 }
 
 function basicValue(credential: Credential): string {
   if (credential.kind === 'registryToken') return `Bearer ${credential.token}`
   if (credential.kind === 'identityToken') {
-    throw new BuilderError('OCI_CREDENTIALS', 'the registry asks for a password, but an identity token is stored for it', { hint: 'log in again with user and password' })
+    throw new BuilderError(
+      'OCI_CREDENTIALS',
+      'the registry asks for a password, but an identity token is stored for it',
+      { hint: 'log in again with user and password' },
+    )
   }
   return `Basic ${Buffer.from(`${credential.username}:${credential.password}`, 'utf8').toString('base64')}`
 }

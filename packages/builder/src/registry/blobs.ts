@@ -24,7 +24,12 @@ interface Transfer {
 }
 
 /** True when the repository holds the blob. */
-export async function hasBlob(session: Session, repository: Repository, digest: string, options: { readonly signal?: AbortSignal | undefined; readonly actions?: string } = {}): Promise<boolean> {
+export async function hasBlob(
+  session: Session,
+  repository: Repository,
+  digest: string,
+  options: { readonly signal?: AbortSignal | undefined; readonly actions?: string } = {},
+): Promise<boolean> {
   const key = `${repositoryName(repository)}@${digest}`
   if (session.present.has(key)) return true
   const response = await send(session, {
@@ -46,9 +51,18 @@ export async function hasBlob(session: Session, repository: Repository, digest: 
  * descriptor's size comes out, and not less without an error; the digest is the reader's to check.
  * @throws OCI_REGISTRY_NOT_FOUND, OCI_DIGEST_MISMATCH (wrong length), OCI_REGISTRY_UNREACHABLE, OCI_CANCELED
  */
-export async function* fetchBlob(session: Session, repository: Repository, descriptor: Descriptor, options: FetchBlobOptions = {}): AsyncGenerator<Uint8Array, void, void> {
+export async function* fetchBlob(
+  session: Session,
+  repository: Repository,
+  descriptor: Descriptor,
+  options: FetchBlobOptions = {},
+): AsyncGenerator<Uint8Array, void, void> {
   const { signal } = options
-  const transfer: Transfer = { descriptor, what: `blob ${descriptor.digest} of ${repositoryName(repository)}`, received: options.offset ?? 0 }
+  const transfer: Transfer = {
+    descriptor,
+    what: `blob ${descriptor.digest} of ${repositoryName(repository)}`,
+    received: options.offset ?? 0,
+  }
   let failures = 0
   for (let connection = 0; transfer.received < descriptor.size || connection === 0; connection++) {
     const before = transfer.received
@@ -67,7 +81,12 @@ export async function* fetchBlob(session: Session, repository: Repository, descr
   }
 }
 
-async function open(session: Session, repository: Repository, transfer: Transfer, signal: AbortSignal | undefined): Promise<RegistryResponse> {
+async function open(
+  session: Session,
+  repository: Repository,
+  transfer: Transfer,
+  signal: AbortSignal | undefined,
+): Promise<RegistryResponse> {
   const { descriptor, what, received } = transfer
   const request: RegistryRequest = {
     method: 'GET',
@@ -84,7 +103,8 @@ async function open(session: Session, repository: Repository, transfer: Transfer
     return await send(session, request)
   } catch (error) {
     const elsewhere = foreignUrl(descriptor, repository)
-    if (elsewhere === undefined || !(error instanceof BuilderError) || error.code !== 'OCI_REGISTRY_NOT_FOUND') throw error
+    if (elsewhere === undefined || !(error instanceof BuilderError) || error.code !== 'OCI_REGISTRY_NOT_FOUND')
+      throw error
     return await send(session, { ...request, target: elsewhere })
   }
 }
@@ -95,7 +115,13 @@ function foreignUrl(descriptor: Descriptor, repository: Repository): URL | undef
   return urls.find((url) => url.protocol === 'https:' || (repository.host.isLoopback && isLoopback(url.hostname)))
 }
 
-async function* readBody(session: Session, repository: Repository, response: RegistryResponse, transfer: Transfer, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
+async function* readBody(
+  session: Session,
+  repository: Repository,
+  response: RegistryResponse,
+  transfer: Transfer,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
   const { descriptor } = transfer
   let skip = startOf(response, transfer)
   const watch = createWatch(session)
@@ -125,7 +151,11 @@ function startOf(response: RegistryResponse, transfer: Transfer): number {
     const start = /^bytes (\d+)-/.exec(headerOf(response, 'content-range') ?? '')?.[1]
     if (Number(start) === received) return 0
     response.body.destroy()
-    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${transfer.what}: asked from byte ${received}, the answer starts elsewhere`, { hint: 'the registry, or a proxy before it, does not serve ranges as it says' })
+    throw new BuilderError(
+      'OCI_REGISTRY_PROTOCOL',
+      `${transfer.what}: asked from byte ${received}, the answer starts elsewhere`,
+      { hint: 'the registry, or a proxy before it, does not serve ranges as it says' },
+    )
   }
   const length = Number(headerOf(response, 'content-length') ?? descriptor.size)
   if (length > descriptor.size) {
@@ -150,7 +180,12 @@ function createWatch(session: Session): { arrived(bytes: number, what: string): 
       bytes += length
       since = performance.now()
       if (waitedMs < slowWindowMs) return
-      if (bytes < slowBytes) throw new BuilderError('OCI_REGISTRY_UNREACHABLE', `${what}: ${bytes} bytes in ${Math.round(waitedMs / 1000)} s`, { hint: 'the connection is too slow to be of use; try again', details: { isTransient: true } })
+      if (bytes < slowBytes)
+        throw new BuilderError(
+          'OCI_REGISTRY_UNREACHABLE',
+          `${what}: ${bytes} bytes in ${Math.round(waitedMs / 1000)} s`,
+          { hint: 'the connection is too slow to be of use; try again', details: { isTransient: true } },
+        )
       waitedMs = 0
       bytes = 0
     },
@@ -158,10 +193,17 @@ function createWatch(session: Session): { arrived(bytes: number, what: string): 
 }
 
 function tooLong({ descriptor, what }: Transfer): BuilderError {
-  return new BuilderError('OCI_DIGEST_MISMATCH', `${what}: longer than the ${descriptor.size} bytes of its descriptor`, { hint: 'the registry, or a proxy before it, sends something else; do not use it' })
+  return new BuilderError(
+    'OCI_DIGEST_MISMATCH',
+    `${what}: longer than the ${descriptor.size} bytes of its descriptor`,
+    { hint: 'the registry, or a proxy before it, sends something else; do not use it' },
+  )
 }
 
 /** A body that ends early may be a cut that a proxy made look clean: another try may help. */
 function tooShort({ descriptor, what, received }: Transfer): BuilderError {
-  return new BuilderError('OCI_DIGEST_MISMATCH', `${what}: ends after ${received} of ${descriptor.size} bytes`, { hint: 'the blob is damaged on the registry, or cut off on its way', details: { isTransient: true } })
+  return new BuilderError('OCI_DIGEST_MISMATCH', `${what}: ends after ${received} of ${descriptor.size} bytes`, {
+    hint: 'the blob is damaged on the registry, or cut off on its way',
+    details: { isTransient: true },
+  })
 }

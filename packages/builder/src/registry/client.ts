@@ -4,7 +4,14 @@ import { type ImageReference, parseReference, withDefaultTag } from '../oci/refe
 import { fetchBlob, type FetchBlobOptions, hasBlob } from './blobs.ts'
 import type { Repository } from './host.ts'
 import type { Limiter } from './limiter.ts'
-import { type FetchedManifest, fetchManifest, type ManifestUpload, putManifest, type ResolvedManifest, resolveManifest } from './manifests.ts'
+import {
+  type FetchedManifest,
+  fetchManifest,
+  type ManifestUpload,
+  putManifest,
+  type ResolvedManifest,
+  resolveManifest,
+} from './manifests.ts'
 import type { RegistryClientOptions } from './options.ts'
 import { createSession, type Session } from './session.ts'
 import { uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
@@ -19,9 +26,18 @@ export interface RegistryClient extends AsyncDisposable {
   /** HEAD: what a tag points to; undefined when the registry does not say. */
   resolve(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<ResolvedManifest | undefined>
   fetchManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<FetchedManifest>
-  putManifest(repository: Repository, tagOrDigest: string, manifest: ManifestUpload, signal?: AbortSignal): Promise<Digest>
+  putManifest(
+    repository: Repository,
+    tagOrDigest: string,
+    manifest: ManifestUpload,
+    signal?: AbortSignal,
+  ): Promise<Digest>
   hasBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean>
-  fetchBlob(repository: Repository, descriptor: Descriptor, options?: FetchBlobOptions): AsyncGenerator<Uint8Array, void, void>
+  fetchBlob(
+    repository: Repository,
+    descriptor: Descriptor,
+    options?: FetchBlobOptions,
+  ): AsyncGenerator<Uint8Array, void, void>
   uploadBlob(repository: Repository, descriptor: Descriptor, options: UploadOptions): Promise<UploadOutcome>
   /** Bounds of simultaneous transfers, for whoever moves blobs through this client. */
   readonly downloads: Limiter
@@ -45,7 +61,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     },
     resolve: (repository, tagOrDigest, signal) => resolveManifest(session, repository, tagOrDigest, signal),
     fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(session, repository, tagOrDigest, signal),
-    putManifest: (repository, tagOrDigest, manifest, signal) => putManifest(session, repository, tagOrDigest, manifest, signal),
+    putManifest: (repository, tagOrDigest, manifest, signal) =>
+      putManifest(session, repository, tagOrDigest, manifest, signal),
     hasBlob: (repository, digest, signal) => hasBlob(session, repository, digest, { signal }),
     fetchBlob: (repository, descriptor, options) => fetchBlob(session, repository, descriptor, options),
     uploadBlob: (repository, descriptor, options) => uploadBlob(session, repository, descriptor, options),
@@ -61,4 +78,3 @@ export function tagOrDigestOf(reference: ImageReference): string {
   const { tag, digest } = withDefaultTag(reference)
   return digest ?? tag!
 }
-

@@ -15,7 +15,10 @@ const TOKEN_USER = '<token>'
 export async function askCredentialHelper(
   name: string,
   server: string,
-  options: { readonly environment: Readonly<Record<string, string | undefined>>; readonly signal: AbortSignal | undefined },
+  options: {
+    readonly environment: Readonly<Record<string, string | undefined>>
+    readonly signal: AbortSignal | undefined
+  },
 ): Promise<Credential | undefined> {
   if (!NAME.test(name)) throw failure(name, 'has no valid name')
   const { status, output } = await run(name, server, options)
@@ -33,15 +36,21 @@ function parseAnswer(name: string, output: string): Credential | undefined {
     throw failure(name, 'did not answer with JSON')
   }
   const { Username: username, Secret: secret } = answer ?? {}
-  if (typeof username !== 'string' || typeof secret !== 'string') throw failure(name, 'answered without Username and Secret')
+  if (typeof username !== 'string' || typeof secret !== 'string')
+    throw failure(name, 'answered without Username and Secret')
   if (username === '' && secret === '') return undefined
-  return username === TOKEN_USER ? { kind: 'identityToken', username: '', token: secret } : { kind: 'password', username, password: secret }
+  return username === TOKEN_USER
+    ? { kind: 'identityToken', username: '', token: secret }
+    : { kind: 'password', username, password: secret }
 }
 
 function run(
   name: string,
   server: string,
-  { environment, signal }: { readonly environment: Readonly<Record<string, string | undefined>>; readonly signal: AbortSignal | undefined },
+  {
+    environment,
+    signal,
+  }: { readonly environment: Readonly<Record<string, string | undefined>>; readonly signal: AbortSignal | undefined },
 ): Promise<{ status: number; output: string }> {
   return new Promise((resolve, reject) => {
     const limit = AbortSignal.timeout(TIMEOUT_MS)
@@ -57,7 +66,16 @@ function run(
       if (output.length < MAX_OUTPUT) output += text
     })
     child.on('error', (error: NodeJS.ErrnoException) => {
-      reject(failure(name, error.code === 'ENOENT' ? 'is not installed' : limit.aborted ? 'did not answer in time' : `could not be run (${error.code ?? error.name})`))
+      reject(
+        failure(
+          name,
+          error.code === 'ENOENT'
+            ? 'is not installed'
+            : limit.aborted
+              ? 'did not answer in time'
+              : `could not be run (${error.code ?? error.name})`,
+        ),
+      )
     })
     child.on('close', (code) => resolve({ status: code ?? 128, output }))
     child.stdin.on('error', () => undefined)

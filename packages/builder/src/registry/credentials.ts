@@ -52,7 +52,12 @@ async function readAll(paths: readonly string[]): Promise<AuthFile[]> {
   return files
 }
 
-async function findIn(files: readonly AuthFile[], repository: Repository, options: ResolvedOptions, signal: AbortSignal | undefined): Promise<CredentialAnswer> {
+async function findIn(
+  files: readonly AuthFile[],
+  repository: Repository,
+  options: ResolvedOptions,
+  signal: AbortSignal | undefined,
+): Promise<CredentialAnswer> {
   const notes: string[] = []
   for (const file of files) {
     for (const helper of helpersFor(file, repository)) {
@@ -74,7 +79,11 @@ function helpersFor(file: AuthFile, repository: Repository): string[] {
 async function ask(
   helper: string,
   repository: Repository,
-  { options, signal, notes }: { readonly options: ResolvedOptions; readonly signal: AbortSignal | undefined; readonly notes: string[] },
+  {
+    options,
+    signal,
+    notes,
+  }: { readonly options: ResolvedOptions; readonly signal: AbortSignal | undefined; readonly notes: string[] },
 ): Promise<Credential | undefined> {
   try {
     return await askCredentialHelper(helper, serverKeys(repository)[0]!, { environment: options.environment, signal })
@@ -108,5 +117,8 @@ function entryFor(file: AuthFile, repository: Repository): Credential | undefine
 /** `host/a/b/c`, `host/a/b`, `host/a`, `host`. */
 function pathPrefixes(repository: Repository): string[] {
   const parts = repository.path.split('/')
-  return [...parts.map((_, index) => [repository.host.name, ...parts.slice(0, parts.length - index)].join('/')), repository.host.name]
+  return [
+    ...parts.map((_, index) => [repository.host.name, ...parts.slice(0, parts.length - index)].join('/')),
+    repository.host.name,
+  ]
 }

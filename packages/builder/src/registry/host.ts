@@ -23,7 +23,12 @@ export function registryHost(domain: string, insecure: ReadonlySet<string>): Reg
 
 /** `localhost`, 127.0.0.0/8 and ::1: what never leaves the machine. Names that only resolve there do not count: DNS is not ours. */
 export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
+  return (
+    hostname === 'localhost' ||
+    hostname === '[::1]' ||
+    hostname === '::1' ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
+  )
 }
 
 /** `name:port` without its port. */

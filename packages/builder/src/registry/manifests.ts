@@ -23,27 +23,49 @@ export interface ResolvedManifest {
 }
 
 /** Asks what a tag points to, without fetching it; undefined when the registry does not say. @throws OCI_REGISTRY_NOT_FOUND */
-export async function resolveManifest(session: Session, repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<ResolvedManifest | undefined> {
+export async function resolveManifest(
+  session: Session,
+  repository: Repository,
+  tagOrDigest: string,
+  signal?: AbortSignal,
+): Promise<ResolvedManifest | undefined> {
   const response = await send(session, { ...manifestRequest(repository, tagOrDigest, signal), method: 'HEAD' })
   await discard(response)
   const digest = headerOf(response, 'docker-content-digest')
   if (digest === undefined || !isDigest(digest)) return undefined
   if (isDigest(tagOrDigest) && digest !== tagOrDigest) throw wrongDigest(repository, tagOrDigest, digest)
   const length = Number(headerOf(response, 'content-length') ?? Number.NaN)
-  return { digest, contentType: headerOf(response, 'content-type') ?? '', sizeBytes: Number.isSafeInteger(length) ? length : undefined }
+  return {
+    digest,
+    contentType: headerOf(response, 'content-type') ?? '',
+    sizeBytes: Number.isSafeInteger(length) ? length : undefined,
+  }
 }
 
 /**
  * Fetches a manifest or index by tag or digest; verified against the digest, and against what the registry itself says.
  * @throws OCI_REGISTRY_NOT_FOUND, OCI_DIGEST_MISMATCH, OCI_REGISTRY_PROTOCOL (larger than 4 MiB)
  */
-export async function fetchManifest(session: Session, repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<FetchedManifest> {
+export async function fetchManifest(
+  session: Session,
+  repository: Repository,
+  tagOrDigest: string,
+  signal?: AbortSignal,
+): Promise<FetchedManifest> {
   const request = manifestRequest(repository, tagOrDigest, signal)
   const response = await send(session, request)
-  const bytes = await readDocument(response, { maxBytes: MAX_MANIFEST_BYTES, deadlineMs: session.options.timeouts.documentMs }, request.what)
+  const bytes = await readDocument(
+    response,
+    { maxBytes: MAX_MANIFEST_BYTES, deadlineMs: session.options.timeouts.documentMs },
+    request.what,
+  )
   const digest = digestOf(bytes)
   const told = headerOf(response, 'docker-content-digest')
-  const expected = tagOrDigest.includes(':') ? parseDigest(tagOrDigest) : told !== undefined && isDigest(told) ? told : digest
+  const expected = tagOrDigest.includes(':')
+    ? parseDigest(tagOrDigest)
+    : told !== undefined && isDigest(told)
+      ? told
+      : digest
   if (digest !== expected) throw wrongDigest(repository, expected, digest)
   return { bytes, digest, contentType: headerOf(response, 'content-type') ?? '' }
 }
@@ -66,10 +88,14 @@ function manifestName(repository: Repository, tagOrDigest: string): string {
 }
 
 function wrongDigest(repository: Repository, expected: string, found: string): BuilderError {
-  return new BuilderError('OCI_DIGEST_MISMATCH', `manifest of ${repositoryName(repository)}: expected ${expected}, got ${found}`, {
-    hint: 'the registry, or a proxy before it, altered it; do not use it',
-    details: { expected, found },
-  })
+  return new BuilderError(
+    'OCI_DIGEST_MISMATCH',
+    `manifest of ${repositoryName(repository)}: expected ${expected}, got ${found}`,
+    {
+      hint: 'the registry, or a proxy before it, altered it; do not use it',
+      details: { expected, found },
+    },
+  )
 }
 
 export interface ManifestUpload {
@@ -81,7 +107,13 @@ export interface ManifestUpload {
  * Stores a manifest under a tag or its digest.
  * @throws OCI_DIGEST_MISMATCH when the registry stored something else than it was sent
  */
-export async function putManifest(session: Session, repository: Repository, tagOrDigest: string, manifest: ManifestUpload, signal?: AbortSignal): Promise<Digest> {
+export async function putManifest(
+  session: Session,
+  repository: Repository,
+  tagOrDigest: string,
+  manifest: ManifestUpload,
+  signal?: AbortSignal,
+): Promise<Digest> {
   const digest = digestOf(manifest.bytes)
   const response: RegistryResponse = await send(session, {
     method: 'PUT',

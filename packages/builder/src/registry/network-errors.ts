@@ -7,10 +7,29 @@ interface FailedRequest {
   readonly signal: AbortSignal | undefined
 }
 
-const unknownIssuer = new Set(['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_GET_ISSUER_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'])
-const badCertificate = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_UNTRUSTED', 'CERT_REVOKED', 'CERT_SIGNATURE_FAILURE'])
+const unknownIssuer = new Set([
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+])
+const badCertificate = new Set([
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'CERT_UNTRUSTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+])
 /** How OpenSSL says that the other side answered a TLS hello with plain text. */
-const notTls = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST', 'ERR_SSL_UNKNOWN_PROTOCOL', 'ERR_SSL_RECORD_LAYER_FAILURE'])
+const notTls = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_HTTP_REQUEST',
+  'ERR_SSL_UNKNOWN_PROTOCOL',
+  'ERR_SSL_RECORD_LAYER_FAILURE',
+])
 /** Lasting: another try a second later finds the same. */
 const unreachable: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -49,7 +68,7 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
   if (unknownIssuer.has(code) || badCertificate.has(code)) {
     return new BuilderError('OCI_REGISTRY_INSECURE', `the certificate of ${where} does not verify (${code})`, {
       hint: `add its authority to the system's, or name it in NODE_EXTRA_CA_CERTS; to go without, allow it: --insecure-registry=${url.host}`,
-      details,
+      details: { ...details, isCertificate: true },
     })
   }
   if (notTls.has(code)) {
@@ -60,17 +79,29 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
   }
   const lasting = unreachable[code]
   if (lasting !== undefined) {
-    const hint = code === 'ENOTFOUND' ? 'check the name, and the name server of this machine' : 'check that it runs and listens there, and what firewalls and proxies are in between'
+    const hint =
+      code === 'ENOTFOUND'
+        ? 'check the name, and the name server of this machine'
+        : 'check that it runs and listens there, and what firewalls and proxies are in between'
     return new BuilderError('OCI_REGISTRY_UNREACHABLE', `cannot reach ${where}: ${lasting}`, { hint, details })
   }
   const short = passing[code]
   if (short !== undefined) {
-    return new BuilderError('OCI_REGISTRY_UNREACHABLE', `cannot reach ${where}: ${short}`, { hint: 'try again; it may be overloaded or the network unsteady', details: { ...details, isTransient: true } })
+    return new BuilderError('OCI_REGISTRY_UNREACHABLE', `cannot reach ${where}: ${short}`, {
+      hint: 'try again; it may be overloaded or the network unsteady',
+      details: { ...details, isTransient: true },
+    })
   }
   if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES')) {
-    return new BuilderError('OCI_REGISTRY_PROTOCOL', `${where} does not answer in HTTP (${code})`, { hint: 'check the name and the port', details })
+    return new BuilderError('OCI_REGISTRY_PROTOCOL', `${where} does not answer in HTTP (${code})`, {
+      hint: 'check the name and the port',
+      details,
+    })
   }
-  return new BuilderError('OCI_REGISTRY_UNREACHABLE', `the request to ${where} failed (${code || 'unknown'})`, { cause: error, details })
+  return new BuilderError('OCI_REGISTRY_UNREACHABLE', `the request to ${where} failed (${code || 'unknown'})`, {
+    cause: error,
+    details,
+  })
 }
 
 function codeOf(error: unknown): string {

@@ -39,11 +39,17 @@ export interface PullManifestOptions {
  * A reference with a digest whose documents are all in the store makes no request.
  * @throws OCI_REGISTRY_…, OCI_PLATFORM_NOT_FOUND, OCI_MANIFEST_INVALID, OCI_CONFIG_INVALID, OCI_DIGEST_MISMATCH
  */
-export async function pullManifest(client: RegistryClient, reference: string | ImageReference, options: PullManifestOptions): Promise<PulledImage> {
+export async function pullManifest(
+  client: RegistryClient,
+  reference: string | ImageReference,
+  options: PullManifestOptions,
+): Promise<PulledImage> {
   const parsed = typeof reference === 'string' ? parseReference(reference) : reference
   const repository = client.repository(parsed)
   const top = await fetchTop(client, repository, tagOrDigestOf(parsed), options)
-  const manifest = looksLikeIndex(top.bytes, top.contentType) ? await fetchEntry(client, repository, top, { parsed, options }) : parseManifest(top.bytes, top.contentType)
+  const manifest = looksLikeIndex(top.bytes, top.contentType)
+    ? await fetchEntry(client, repository, top, { parsed, options })
+    : parseManifest(top.bytes, top.contentType)
   options.blobs.put(top.bytes)
   options.blobs.put(manifest.raw)
   const { configBytes, config } = await fetchConfig(client, repository, manifest, options)
@@ -66,7 +72,12 @@ interface Document {
   readonly contentType: string | undefined
 }
 
-async function fetchTop(client: RegistryClient, repository: Repository, tagOrDigest: string, { blobs, signal, knownDigest }: PullManifestOptions): Promise<Document> {
+async function fetchTop(
+  client: RegistryClient,
+  repository: Repository,
+  tagOrDigest: string,
+  { blobs, signal, knownDigest }: PullManifestOptions,
+): Promise<Document> {
   const inStore = (digest: Digest): Document => ({ bytes: blobs.read(digest), digest, contentType: undefined })
   if (isDigest(tagOrDigest) && blobs.has(tagOrDigest)) return inStore(tagOrDigest)
   if (knownDigest !== undefined && blobs.has(knownDigest)) {
@@ -87,25 +98,53 @@ async function fetchEntry(
   const { index } = parseIndex(top.bytes, top.contentType)
   const entry = selectManifest(index.manifests, platform)
   if (entry === undefined) {
-    const offered = [...new Set(index.manifests.flatMap((one) => (one.platform === undefined || one.platform.os === 'unknown' ? [] : formatPlatform(one.platform))))]
-    throw new BuilderError('OCI_PLATFORM_NOT_FOUND', `${formatReference(parsed)} has no image for ${formatPlatform(platform)}`, {
-      hint: offered.length === 0 ? 'the index names no image' : `it has ${offered.join(', ')}; choose one with --platform`,
-      details: { platform: formatPlatform(platform), offered },
-    })
+    const offered = [
+      ...new Set(
+        index.manifests.flatMap((one) =>
+          one.platform === undefined || one.platform.os === 'unknown' ? [] : formatPlatform(one.platform),
+        ),
+      ),
+    ]
+    throw new BuilderError(
+      'OCI_PLATFORM_NOT_FOUND',
+      `${formatReference(parsed)} has no image for ${formatPlatform(platform)}`,
+      {
+        hint:
+          offered.length === 0
+            ? 'the index names no image'
+            : `it has ${offered.join(', ')}; choose one with --platform`,
+        details: { platform: formatPlatform(platform), offered },
+      },
+    )
   }
-  const document = blobs.has(entry.digest) ? { bytes: blobs.read(entry.digest) } : await client.fetchManifest(repository, entry.digest, signal)
+  const document = blobs.has(entry.digest)
+    ? { bytes: blobs.read(entry.digest) }
+    : await client.fetchManifest(repository, entry.digest, signal)
   return parseManifest(document.bytes, entry.mediaType)
 }
 
-async function fetchConfig(client: RegistryClient, repository: Repository, { manifest }: ParsedManifest, { blobs, signal }: PullManifestOptions): Promise<{ configBytes: Uint8Array; config: ImageConfig }> {
+async function fetchConfig(
+  client: RegistryClient,
+  repository: Repository,
+  { manifest }: ParsedManifest,
+  { blobs, signal }: PullManifestOptions,
+): Promise<{ configBytes: Uint8Array; config: ImageConfig }> {
   const { config: descriptor, layers } = manifest
-  if (descriptor.size > MAX_CONFIG_BYTES) throw new BuilderError('OCI_CONFIG_INVALID', `the config of ${repositoryName(repository)} is larger than ${MAX_CONFIG_BYTES} bytes`)
+  if (descriptor.size > MAX_CONFIG_BYTES)
+    throw new BuilderError(
+      'OCI_CONFIG_INVALID',
+      `the config of ${repositoryName(repository)} is larger than ${MAX_CONFIG_BYTES} bytes`,
+    )
   if (!blobs.has(descriptor.digest)) await pullBlob(client, repository, descriptor, { blobs, signal })
   const configBytes = blobs.read(descriptor.digest)
   const config = parseImageConfig(configBytes)
   const count = config.rootfs.diff_ids.length
   if (count !== layers.length) {
-    throw new BuilderError('OCI_MANIFEST_INVALID', `${repositoryName(repository)}: the manifest has ${layers.length} layers, its config ${count}`, { hint: 'the image is damaged: pull it from elsewhere or make it again' })
+    throw new BuilderError(
+      'OCI_MANIFEST_INVALID',
+      `${repositoryName(repository)}: the manifest has ${layers.length} layers, its config ${count}`,
+      { hint: 'the image is damaged: pull it from elsewhere or make it again' },
+    )
   }
   return { configBytes, config }
 }
@@ -128,8 +167,16 @@ export interface PulledLayer {
  * client's downloads. What another reference would give cannot differ: the digest decides.
  * @throws OCI_REGISTRY_…, OCI_DIGEST_MISMATCH
  */
-export async function pullLayer(client: RegistryClient, descriptor: Descriptor, references: readonly (string | ImageReference)[], options: PullLayerOptions): Promise<PulledLayer> {
-  if (references.length === 0) throw new BuilderError('OCI_BLOB_NOT_FOUND', `no registry is known that has blob ${descriptor.digest}`, { hint: 'pull the image again' })
+export async function pullLayer(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  references: readonly (string | ImageReference)[],
+  options: PullLayerOptions,
+): Promise<PulledLayer> {
+  if (references.length === 0)
+    throw new BuilderError('OCI_BLOB_NOT_FOUND', `no registry is known that has blob ${descriptor.digest}`, {
+      hint: 'pull the image again',
+    })
   return await oneAtATime(client, descriptor.digest, options.signal, async () => {
     if (options.blobs.has(descriptor.digest)) return { fetched: false }
     for (const [index, reference] of references.entries()) {
@@ -148,7 +195,12 @@ export async function pullLayer(client: RegistryClient, descriptor: Descriptor, 
 const running = new WeakMap<RegistryClient, Map<Digest, Promise<unknown>>>()
 
 /** A layer that an image names twice, or that two stages pull at once, travels once: the second waits for the first. */
-async function oneAtATime<T>(client: RegistryClient, digest: Digest, signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
+async function oneAtATime<T>(
+  client: RegistryClient,
+  digest: Digest,
+  signal: AbortSignal | undefined,
+  job: () => Promise<T>,
+): Promise<T> {
   const jobs = running.get(client) ?? new Map<Digest, Promise<unknown>>()
   running.set(client, jobs)
   // After a failure of the first each of the others tries for itself, one by one.
@@ -162,7 +214,12 @@ async function oneAtATime<T>(client: RegistryClient, digest: Digest, signal: Abo
   }
 }
 
-async function pullBlob(client: RegistryClient, repository: Repository, descriptor: Descriptor, { blobs, signal, onChunk, onProgress }: PullLayerOptions): Promise<void> {
+async function pullBlob(
+  client: RegistryClient,
+  repository: Repository,
+  descriptor: Descriptor,
+  { blobs, signal, onChunk, onProgress }: PullLayerOptions,
+): Promise<void> {
   const writer = blobs.createWriter()
   let current = 0
   try {
@@ -183,9 +240,13 @@ async function pullBlob(client: RegistryClient, repository: Repository, descript
     await writer.commit({ digest: descriptor.digest, size: descriptor.size })
   } catch (error) {
     if (!isTsOciError(error) || error.code !== 'OCI_DIGEST_MISMATCH') throw error
-    throw new BuilderError('OCI_DIGEST_MISMATCH', `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came have another digest`, {
-      hint: 'the registry, or a proxy before it, altered it; do not use it',
-      cause: error,
-    })
+    throw new BuilderError(
+      'OCI_DIGEST_MISMATCH',
+      `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came have another digest`,
+      {
+        hint: 'the registry, or a proxy before it, altered it; do not use it',
+        cause: error,
+      },
+    )
   }
 }

@@ -47,7 +47,12 @@ export interface PushedImage {
  * then the manifests, the one with the tag last, so that nobody ever sees half of it.
  * @throws OCI_REGISTRY_…, OCI_BLOB_NOT_FOUND, OCI_DIGEST_MISMATCH
  */
-export async function pushImage(client: RegistryClient, source: PushSource, reference: string | ImageReference, options: PushOptions): Promise<PushedImage> {
+export async function pushImage(
+  client: RegistryClient,
+  source: PushSource,
+  reference: string | ImageReference,
+  options: PushOptions,
+): Promise<PushedImage> {
   const parsed = withDefaultTag(typeof reference === 'string' ? parseReference(reference) : reference)
   const repository = client.repository(parsed)
   // The first failure ends the transfers beside it.
@@ -78,11 +83,13 @@ function planPush(source: PushSource, store: BlobStore): Plan {
   const blobs = new Map<Digest, Descriptor>()
   const children = new Map<Digest, PushSource & { readonly digest: Digest }>()
   const visit = (bytes: Uint8Array, mediaType: string, depth: number): void => {
-    if (depth > MAX_DEPTH) throw new BuilderError('OCI_MANIFEST_INVALID', 'the image index is nested too deeply to be pushed')
+    if (depth > MAX_DEPTH)
+      throw new BuilderError('OCI_MANIFEST_INVALID', 'the image index is nested too deeply to be pushed')
     if (!looksLikeIndex(bytes, mediaType)) {
       const { manifest } = parseManifest(bytes, mediaType)
       // Foreign layers stay where their urls say.
-      for (const one of [...manifest.layers, manifest.config]) if (!isForeignLayer(one.mediaType)) blobs.set(one.digest, one)
+      for (const one of [...manifest.layers, manifest.config])
+        if (!isForeignLayer(one.mediaType)) blobs.set(one.digest, one)
       return
     }
     for (const entry of parseIndex(bytes, mediaType).index.manifests) {
@@ -100,11 +107,18 @@ function planPush(source: PushSource, store: BlobStore): Plan {
   return { blobs: [...blobs.values()], children: [...children.values()] }
 }
 
-async function pushBlob(client: RegistryClient, repository: Repository, descriptor: Descriptor, options: PushOptions): Promise<void> {
+async function pushBlob(
+  client: RegistryClient,
+  repository: Repository,
+  descriptor: Descriptor,
+  options: PushOptions,
+): Promise<void> {
   const { blobs, signal, onProgress } = options
   const { digest, size: total } = descriptor
   const sources = (options.referencesOf?.(digest) ?? []).map((reference) => client.repository(reference))
-  const mountFrom = [...new Set(sources.filter((one) => one.host.address === repository.host.address).map((one) => one.path))]
+  const mountFrom = [
+    ...new Set(sources.filter((one) => one.host.address === repository.host.address).map((one) => one.path)),
+  ]
   const outcome = await client.uploads(signal, async () => {
     onProgress?.({ digest, current: 0, total })
     return await client.uploadBlob(repository, descriptor, {
@@ -121,22 +135,44 @@ async function pushBlob(client: RegistryClient, repository: Repository, descript
 function openBlob(
   client: RegistryClient,
   descriptor: Descriptor,
-  { blobs, sources, offset, signal }: { readonly blobs: BlobStore; readonly sources: readonly Repository[]; readonly offset: number; readonly signal: AbortSignal | undefined },
+  {
+    blobs,
+    sources,
+    offset,
+    signal,
+  }: {
+    readonly blobs: BlobStore
+    readonly sources: readonly Repository[]
+    readonly offset: number
+    readonly signal: AbortSignal | undefined
+  },
 ): AsyncIterable<Uint8Array> {
-  if (blobs.has(descriptor.digest)) return createReadStream(blobs.path(descriptor.digest), { start: offset, highWaterMark: 256 * 1024 })
+  if (blobs.has(descriptor.digest))
+    return createReadStream(blobs.path(descriptor.digest), { start: offset, highWaterMark: 256 * 1024 })
   if (sources.length > 0) return fromRegistries(client, descriptor, { sources, offset, signal })
-  throw new BuilderError('OCI_BLOB_NOT_FOUND', `blob ${descriptor.digest} is neither in the store nor known in a registry`, { hint: 'complete the image first: tsbuild store complete, or pull its base' })
+  throw new BuilderError(
+    'OCI_BLOB_NOT_FOUND',
+    `blob ${descriptor.digest} is neither in the store nor known in a registry`,
+    { hint: 'complete the image first: tsbuild store complete, or pull its base' },
+  )
 }
 
 async function* fromRegistries(
   client: RegistryClient,
   descriptor: Descriptor,
-  { sources, offset, signal }: { readonly sources: readonly Repository[]; readonly offset: number; readonly signal: AbortSignal | undefined },
+  {
+    sources,
+    offset,
+    signal,
+  }: { readonly sources: readonly Repository[]; readonly offset: number; readonly signal: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array, void, void> {
   const [last] = sources.slice(-1)
   for (const source of sources) {
     if (source !== last && !(await client.hasBlob(source, descriptor.digest, signal))) continue
     return yield* client.fetchBlob(source, descriptor, { signal, offset })
   }
-  throw new BuilderError('OCI_BLOB_NOT_FOUND', `blob ${descriptor.digest} is in none of ${sources.map(repositoryName).join(', ')}`)
+  throw new BuilderError(
+    'OCI_BLOB_NOT_FOUND',
+    `blob ${descriptor.digest} is in none of ${sources.map(repositoryName).join(', ')}`,
+  )
 }

@@ -54,7 +54,8 @@ export async function send(session: Session, request: RegistryRequest): Promise<
 async function sendAuthorized(session: Session, request: RegistryRequest): Promise<RegistryResponse> {
   const { repository, signal } = request
   const origin = await session.origin(repository.host, signal)
-  const url = typeof request.target === 'string' ? new URL(`/v2/${repository.path}/${request.target}`, origin) : request.target
+  const url =
+    typeof request.target === 'string' ? new URL(`/v2/${repository.path}/${request.target}`, origin) : request.target
   const asked: AuthorizedRequest = { repository, scopes: scopesOf(request), signal }
   const value = await session.auth.authorization(asked)
   const first = await follow(session, request, { origin, url, value })
@@ -70,7 +71,10 @@ async function sendAuthorized(session: Session, request: RegistryRequest): Promi
 
 function scopesOf(request: RegistryRequest): string[] {
   const others = (request.alsoPull ?? []).filter((path) => path !== request.repository.path)
-  return [`repository:${request.repository.path}:${request.actions}`, ...others.map((path) => `repository:${path}:pull`)].sort()
+  return [
+    `repository:${request.repository.path}:${request.actions}`,
+    ...others.map((path) => `repository:${path}:pull`),
+  ].sort()
 }
 
 interface Hop {
@@ -90,26 +94,46 @@ async function follow(session: Session, request: RegistryRequest, start: Hop): P
     const response = await session.transport.send({
       method,
       url,
-      headers: { 'user-agent': 'tsbuild', ...request.headers, ...(value === undefined ? {} : { authorization: value }) },
+      headers: {
+        'user-agent': 'tsbuild',
+        ...request.headers,
+        ...(value === undefined ? {} : { authorization: value }),
+      },
       body: method === request.method ? request.body?.() : undefined,
       signal: request.signal,
       registry: repository.host.name,
-      skipVerify: url.origin === start.origin.origin ? repository.host.isInsecure : session.options.insecureRegistries.has(url.host),
+      skipVerify:
+        url.origin === start.origin.origin
+          ? repository.host.isInsecure
+          : session.options.insecureRegistries.has(url.host),
     })
     const location = headerOf(response, 'location')
-    if (!redirects.has(response.status) || location === undefined || request.expect.includes(response.status)) return { ...response, url }
+    if (!redirects.has(response.status) || location === undefined || request.expect.includes(response.status))
+      return { ...response, url }
     await discard(response)
     url = resolveLocation(location, url, request)
     // A redirected body is sent again only where the status says so (RFC 9110 section 15.4).
     if (response.status < 307 && method !== 'HEAD') method = 'GET'
   }
-  throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${request.what}: ${repository.host.name} redirects more than ${MAX_REDIRECTS} times`, { hint: 'the registry, or a proxy before it, redirects in a circle' })
+  throw new BuilderError(
+    'OCI_REGISTRY_PROTOCOL',
+    `${request.what}: ${repository.host.name} redirects more than ${MAX_REDIRECTS} times`,
+    { hint: 'the registry, or a proxy before it, redirects in a circle' },
+  )
 }
 
 /** A `Location` against the URL that gave it. @throws OCI_REGISTRY_PROTOCOL */
-export function resolveLocation(location: string, base: URL, request: Pick<RegistryRequest, 'what' | 'repository'>): URL {
+export function resolveLocation(
+  location: string,
+  base: URL,
+  request: Pick<RegistryRequest, 'what' | 'repository'>,
+): URL {
   if (!URL.canParse(location, base.href)) {
-    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${request.what}: ${request.repository.host.name} gave an address that is none`, { hint: 'check that this is a registry' })
+    throw new BuilderError(
+      'OCI_REGISTRY_PROTOCOL',
+      `${request.what}: ${request.repository.host.name} gave an address that is none`,
+      { hint: 'check that this is a registry' },
+    )
   }
   const url = new URL(location, base.href)
   url.username = ''
@@ -123,16 +147,26 @@ function checkTarget(session: Session, request: RegistryRequest, origin: URL, ur
   const { host } = request.repository
   const allowed = session.options.insecureRegistries
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${request.what}: ${host.name} redirects to ${url.protocol}//…`, { hint: 'check that this is a registry' })
+    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${request.what}: ${host.name} redirects to ${url.protocol}//…`, {
+      hint: 'check that this is a registry',
+    })
   }
   if (allowed.has(url.host) || allowed.has(url.hostname)) return
   if (isLoopback(url.hostname) && !host.isLoopback) {
-    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${request.what}: ${host.name} redirects to this machine (${url.host})`, { hint: 'a registry elsewhere has no business there' })
+    throw new BuilderError(
+      'OCI_REGISTRY_PROTOCOL',
+      `${request.what}: ${host.name} redirects to this machine (${url.host})`,
+      { hint: 'a registry elsewhere has no business there' },
+    )
   }
   if (url.protocol === 'http:' && !(host.isLoopback && isLoopback(url.hostname))) {
-    throw new BuilderError('OCI_REGISTRY_INSECURE', `${request.what}: ${host.name} leads to plain HTTP on ${url.host}`, {
-      hint: `a registry behind a TLS proxy must know its outer address; if this network can be trusted, allow it: --insecure-registry=${url.host}`,
-    })
+    throw new BuilderError(
+      'OCI_REGISTRY_INSECURE',
+      `${request.what}: ${host.name} leads to plain HTTP on ${url.host}`,
+      {
+        hint: `a registry behind a TLS proxy must know its outer address; if this network can be trusted, allow it: --insecure-registry=${url.host}`,
+      },
+    )
   }
 }
 
@@ -144,6 +178,9 @@ async function failure(session: Session, request: RegistryRequest, response: Reg
     registry: isOwn ? host.name : `${response.url.host} (where ${host.name} redirects to)`,
     deadlineMs: session.options.timeouts.documentMs,
     redact: (text) => session.auth.redact(text),
-    notes: response.status === 401 || response.status === 403 ? await session.auth.notes(request.repository, request.signal) : [],
+    notes:
+      response.status === 401 || response.status === 403
+        ? await session.auth.notes(request.repository, request.signal)
+        : [],
   })
 }

@@ -17,12 +17,18 @@ export interface DocumentLimits {
 export async function readDocument(response: HttpResponse, limits: DocumentLimits, what: string): Promise<Buffer> {
   const declared = Number(headerOf(response, 'content-length') ?? 0)
   const tooLarge = (): BuilderError =>
-    new BuilderError('OCI_REGISTRY_PROTOCOL', `${what} is larger than ${limits.maxBytes} bytes`, { hint: 'no ordinary registry sends such a document; check what this name points to' })
+    new BuilderError('OCI_REGISTRY_PROTOCOL', `${what} is larger than ${limits.maxBytes} bytes`, {
+      hint: 'no ordinary registry sends such a document; check what this name points to',
+    })
   if (declared > limits.maxBytes) {
     response.body.destroy()
     throw tooLarge()
   }
-  const late = new BuilderError('OCI_REGISTRY_UNREACHABLE', `${what} did not come within ${limits.deadlineMs / 1000} s`, { hint: 'try again; the registry may be overloaded', details: { isTransient: true } })
+  const late = new BuilderError(
+    'OCI_REGISTRY_UNREACHABLE',
+    `${what} did not come within ${limits.deadlineMs / 1000} s`,
+    { hint: 'try again; the registry may be overloaded', details: { isTransient: true } },
+  )
   const timer = setTimeout(() => response.body.destroy(late), limits.deadlineMs)
   const chunks: Uint8Array[] = []
   let size = 0
@@ -59,18 +65,48 @@ export async function failureOf(response: HttpResponse, context: FailureContext)
   const [code, meaning, hint] = meaningOf(status, context)
   return new BuilderError(code, `${context.what}: ${meaning}${said === '' ? '' : ` (${said})`}`, {
     hint,
-    details: { registry: context.registry, status, ...(isTransient ? { isTransient } : {}), ...(wait === undefined ? {} : { retryAfterMs: wait }) },
+    details: {
+      registry: context.registry,
+      status,
+      ...(isTransient ? { isTransient } : {}),
+      ...(wait === undefined ? {} : { retryAfterMs: wait }),
+    },
   })
 }
 
 function meaningOf(status: number, { registry, notes }: FailureContext): readonly [BuilderErrorCode, string, string] {
   const tried = notes.length === 0 ? '' : ` (${notes.join('; ')})`
-  if (status === 401) return ['OCI_REGISTRY_UNAUTHORIZED', `${registry} wants other credentials, or it does not exist`, `log in: docker login ${registry}, podman login ${registry}${tried}`]
-  if (status === 403) return ['OCI_REGISTRY_DENIED', `${registry} denies access`, `check the rights of this login${tried}`]
-  if (status === 404) return ['OCI_REGISTRY_NOT_FOUND', `not found on ${registry}`, 'check the name, the tag and the spelling of the registry']
-  if (status === 429) return ['OCI_REGISTRY_DENIED', `${registry} says that there were too many requests`, 'wait, or log in: known users have a higher limit']
-  if (status >= 500) return ['OCI_REGISTRY_PROTOCOL', `${registry} failed with status ${status}`, 'try again later; the fault is on its side']
-  return ['OCI_REGISTRY_PROTOCOL', `${registry} answered with status ${status}`, 'check that this is a registry, and what proxies are in between']
+  if (status === 401)
+    return [
+      'OCI_REGISTRY_UNAUTHORIZED',
+      `${registry} wants other credentials, or it does not exist`,
+      `log in: docker login ${registry}, podman login ${registry}${tried}`,
+    ]
+  if (status === 403)
+    return ['OCI_REGISTRY_DENIED', `${registry} denies access`, `check the rights of this login${tried}`]
+  if (status === 404)
+    return [
+      'OCI_REGISTRY_NOT_FOUND',
+      `not found on ${registry}`,
+      'check the name, the tag and the spelling of the registry',
+    ]
+  if (status === 429)
+    return [
+      'OCI_REGISTRY_DENIED',
+      `${registry} says that there were too many requests`,
+      'wait, or log in: known users have a higher limit',
+    ]
+  if (status >= 500)
+    return [
+      'OCI_REGISTRY_PROTOCOL',
+      `${registry} failed with status ${status}`,
+      'try again later; the fault is on its side',
+    ]
+  return [
+    'OCI_REGISTRY_PROTOCOL',
+    `${registry} answered with status ${status}`,
+    'check that this is a registry, and what proxies are in between',
+  ]
 }
 
 async function errorText(response: HttpResponse, deadlineMs: number): Promise<string> {
@@ -96,10 +132,15 @@ function messageIn(text: string): string {
   if (Array.isArray(value.errors)) {
     return value.errors
       .slice(0, 3)
-      .map((one: { code?: unknown; message?: unknown } | null) => [one?.code, one?.message].filter((part) => typeof part === 'string' && part !== '').join(': '))
+      .map((one: { code?: unknown; message?: unknown } | null) =>
+        [one?.code, one?.message].filter((part) => typeof part === 'string' && part !== '').join(': '),
+      )
       .join('; ')
   }
-  return [value.details, value.error_description, value.message].find((part): part is string => typeof part === 'string') ?? ''
+  return (
+    [value.details, value.error_description, value.message].find((part): part is string => typeof part === 'string') ??
+    ''
+  )
 }
 
 /** A stranger's text for a terminal: no control characters, and not endless. */

@@ -11,7 +11,11 @@ export interface RetryPolicy {
 }
 
 /** Runs `work` until it ends, fails for good, or the tries are used up. Pauses double, with chance so that clients do not march in step. */
-export async function withRetries<T>(policy: RetryPolicy, signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
+export async function withRetries<T>(
+  policy: RetryPolicy,
+  signal: AbortSignal | undefined,
+  work: (attempt: number) => Promise<T>,
+): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await work(attempt)

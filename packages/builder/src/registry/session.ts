@@ -68,20 +68,47 @@ async function findOrigin(host: RegistryHost, context: Context, signal: AbortSig
       if (await ping(origin, host, context, signal)) return origin
     } catch (error) {
       if (signal?.aborted === true || !(error instanceof BuilderError)) throw error
+      // It did answer, but not to our liking.
+      if (error.details['errno'] === undefined) throw error
       // Nobody listens: the other scheme would find the same (ports differ only where none is given).
       const isPortGiven = /:\d+$/.test(host.address)
-      if (error.details['errno'] === 'ENOTFOUND' || (error.details['errno'] === 'ECONNREFUSED' && isPortGiven)) throw error
-      first ??= error
+      if (error.details['errno'] === 'ENOTFOUND' || (error.details['errno'] === 'ECONNREFUSED' && isPortGiven))
+        throw error
+      // That a certificate does not verify says more than that plain HTTP found no ear.
+      if (first === undefined || error.details['isCertificate'] === true) first = error
     }
   }
-  throw first ?? new BuilderError('OCI_REGISTRY_PROTOCOL', `${host.name} answers neither over HTTP nor over HTTPS as a registry does`, { hint: 'check the name and the port' })
+  throw (
+    first ??
+    new BuilderError(
+      'OCI_REGISTRY_PROTOCOL',
+      `${host.name} answers neither over HTTP nor over HTTPS as a registry does`,
+      { hint: 'check the name and the port' },
+    )
+  )
 }
 
 /** Asks for `/v2/` and keeps the challenge. False when a TLS server says that this was plain HTTP. */
-async function ping(origin: URL, host: RegistryHost, { transport, auth, options }: Context, signal: AbortSignal | undefined): Promise<boolean> {
+async function ping(
+  origin: URL,
+  host: RegistryHost,
+  { transport, auth, options }: Context,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const url = new URL('/v2/', origin)
-  const response = await transport.send({ method: 'GET', url, headers: {}, signal, registry: host.name, skipVerify: host.isInsecure })
-  const body = await readDocument(response, { maxBytes: 1024 * 1024, deadlineMs: options.timeouts.documentMs }, `the answer of ${host.name}`)
+  const response = await transport.send({
+    method: 'GET',
+    url,
+    headers: {},
+    signal,
+    registry: host.name,
+    skipVerify: host.isInsecure,
+  })
+  const body = await readDocument(
+    response,
+    { maxBytes: 1024 * 1024, deadlineMs: options.timeouts.documentMs },
+    `the answer of ${host.name}`,
+  )
   const isPlainHttp = origin.protocol === 'http:'
   if (isPlainHttp && response.status === 400 && /https/i.test(body.toString('latin1'))) return false
   if (response.status === 401) auth.learn(host, parseChallenges(response.headers['www-authenticate']), isPlainHttp)

@@ -37,10 +37,17 @@ const CLIENT_ID = 'tsbuild'
  * registry's own, loopback beside loopback, or allowed by name: else a registry could have a password sent in the clear.
  * @throws OCI_REGISTRY_PROTOCOL, OCI_REGISTRY_INSECURE
  */
-export function tokenRealm(host: RegistryHost, challenge: Challenge, isPlainHttp: boolean, options: ResolvedOptions): TokenRealm {
+export function tokenRealm(
+  host: RegistryHost,
+  challenge: Challenge,
+  isPlainHttp: boolean,
+  options: ResolvedOptions,
+): TokenRealm {
   const realm = challenge.parameters['realm'] ?? ''
   if (!URL.canParse(realm) || !/^https?:/.test(realm)) {
-    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${host.name} names no usable address of its token service`, { hint: 'check that this is a registry' })
+    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${host.name} names no usable address of its token service`, {
+      hint: 'check that this is a registry',
+    })
   }
   const url = new URL(realm)
   url.username = ''
@@ -49,9 +56,13 @@ export function tokenRealm(host: RegistryHost, challenge: Challenge, isPlainHttp
   const isOwn = url.hostname === host.address.replace(/:\d+$/, '')
   const mayBePlain = isAllowed || (isPlainHttp && (isOwn || (host.isLoopback && isLoopback(url.hostname))))
   if (url.protocol === 'http:' && !mayBePlain) {
-    throw new BuilderError('OCI_REGISTRY_INSECURE', `${host.name} wants its tokens fetched from ${url.host} over plain HTTP`, {
-      hint: `if this network can be trusted, allow it: --insecure-registry=${url.host}`,
-    })
+    throw new BuilderError(
+      'OCI_REGISTRY_INSECURE',
+      `${host.name} wants its tokens fetched from ${url.host} over plain HTTP`,
+      {
+        hint: `if this network can be trusted, allow it: --insecure-registry=${url.host}`,
+      },
+    )
   }
   return { url, service: challenge.parameters['service'] ?? '', skipVerify: isAllowed || (isOwn && host.isInsecure) }
 }
@@ -76,8 +87,20 @@ function httpRequest(request: TokenRequest): HttpRequest {
   const common = { signal: request.signal, registry: request.registry, skipVerify: realm.skipVerify }
   const url = new URL(realm.url)
   if (credential?.kind === 'identityToken') {
-    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: credential.token, service: realm.service, client_id: CLIENT_ID, scope: scopes.join(' ') })
-    return { ...common, method: 'POST', url, headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' }, body: Buffer.from(form.toString()) }
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: credential.token,
+      service: realm.service,
+      client_id: CLIENT_ID,
+      scope: scopes.join(' '),
+    })
+    return {
+      ...common,
+      method: 'POST',
+      url,
+      headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+      body: Buffer.from(form.toString()),
+    }
   }
   if (realm.service !== '') url.searchParams.set('service', realm.service)
   for (const scope of scopes) url.searchParams.append('scope', scope)
@@ -89,14 +112,24 @@ function httpRequest(request: TokenRequest): HttpRequest {
 
 async function refusal(response: HttpResponse, request: TokenRequest): Promise<BuilderError> {
   const { registry, credential, redact } = request
-  const error = await failureOf(response, { what: `the token service of ${registry} (${request.realm.url.host})`, registry, deadlineMs: request.options.timeouts.documentMs, redact, notes: [] })
+  const error = await failureOf(response, {
+    what: `the token service of ${registry} (${request.realm.url.host})`,
+    registry,
+    deadlineMs: request.options.timeouts.documentMs,
+    redact,
+    notes: [],
+  })
   if (response.status !== 401 && response.status !== 403 && response.status !== 400) return error
   const who = credential === undefined ? 'wants a login' : 'refuses the stored credentials'
-  return new BuilderError('OCI_REGISTRY_UNAUTHORIZED', `the token service of ${registry} (${request.realm.url.host}) ${who}`, {
-    hint: `log in: docker login ${registry}, podman login ${registry}`,
-    details: { registry, status: response.status },
-    cause: error,
-  })
+  return new BuilderError(
+    'OCI_REGISTRY_UNAUTHORIZED',
+    `the token service of ${registry} (${request.realm.url.host}) ${who}`,
+    {
+      hint: `log in: docker login ${registry}, podman login ${registry}`,
+      details: { registry, status: response.status },
+      cause: error,
+    },
+  )
 }
 
 function parseToken(body: Buffer, what: string): Token {
@@ -106,10 +139,14 @@ function parseToken(body: Buffer, what: string): Token {
   } catch {
     answer = null
   }
-  const token = [answer?.token, answer?.access_token].find((value): value is string => typeof value === 'string' && value !== '')
+  const token = [answer?.token, answer?.access_token].find(
+    (value): value is string => typeof value === 'string' && value !== '',
+  )
   // What goes into a header must not be able to end it.
   if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
-    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${what}: the answer holds no token`, { hint: 'check that this is a registry' })
+    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${what}: the answer holds no token`, {
+      hint: 'check that this is a registry',
+    })
   }
   const life = answer?.expires_in
   return { token, lifeSeconds: typeof life === 'number' && life > 0 ? life : undefined }

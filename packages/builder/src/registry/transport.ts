@@ -122,7 +122,11 @@ async function makeDispatcher(direct: boolean, trust: Trust, options: ResolvedOp
 function tlsOptions(trust: Trust): { rejectUnauthorized?: false; secureContext?: SecureContext } {
   if (trust === 'none') return { rejectUnauthorized: false }
   if (trust === 'bundled') return {}
-  return { secureContext: createSecureContext({ ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])] }) }
+  return {
+    secureContext: createSecureContext({
+      ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
+    }),
+  }
 }
 
 let loaded: Promise<Undici> | undefined
@@ -136,10 +140,12 @@ function loadUndici(): Promise<Undici> {
  * version is pinned, and where they are missing the whole is loaded.
  */
 async function loadParts(): Promise<Undici> {
-  const part = async (path: string): Promise<unknown> => ((await import(`undici/${path}`)) as { default: unknown }).default
+  const part = async (path: string): Promise<unknown> =>
+    ((await import(`undici/${path}`)) as { default: unknown }).default
   const Agent = (await part('lib/dispatcher/agent.js')) as typeof AgentType
   const { request } = (await part('lib/api/index.js')) as { request: Request }
-  const EnvHttpProxyAgent = (): Promise<typeof ProxyAgentType> => part('lib/dispatcher/env-http-proxy-agent.js') as Promise<typeof ProxyAgentType>
+  const EnvHttpProxyAgent = (): Promise<typeof ProxyAgentType> =>
+    part('lib/dispatcher/env-http-proxy-agent.js') as Promise<typeof ProxyAgentType>
   return { Agent, EnvHttpProxyAgent, request }
 }
 

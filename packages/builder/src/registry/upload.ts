@@ -40,10 +40,21 @@ interface Upload {
  * when that does not work in pieces that are taken up where they ended (distribution-spec, Pushing Blobs).
  * @throws OCI_DIGEST_MISMATCH, OCI_REGISTRY_…
  */
-export async function uploadBlob(session: Session, repository: Repository, descriptor: Descriptor, options: UploadOptions): Promise<UploadOutcome> {
+export async function uploadBlob(
+  session: Session,
+  repository: Repository,
+  descriptor: Descriptor,
+  options: UploadOptions,
+): Promise<UploadOutcome> {
   const { signal } = options
   if (await hasBlob(session, repository, descriptor.digest, { signal, actions: 'pull,push' })) return 'exists'
-  const upload: Upload = { session, repository, descriptor, options, what: `push of blob ${descriptor.digest} to ${repositoryName(repository)}` }
+  const upload: Upload = {
+    session,
+    repository,
+    descriptor,
+    options,
+    what: `push of blob ${descriptor.digest} to ${repositoryName(repository)}`,
+  }
   const key = `${repositoryName(repository)}@${descriptor.digest}`
   const location = await mountOrStart(upload)
   if (location === undefined) {
@@ -64,8 +75,17 @@ function mayHelpToChunk(error: unknown): boolean {
   return isTransient(error) || (error instanceof BuilderError && needsChunks.has(error.details['status'] as number))
 }
 
-function request(upload: Upload, more: Pick<RegistryRequest, 'method' | 'target' | 'expect'> & Partial<RegistryRequest>): RegistryRequest {
-  return { repository: upload.repository, actions: 'pull,push', signal: upload.options.signal, what: upload.what, ...more }
+function request(
+  upload: Upload,
+  more: Pick<RegistryRequest, 'method' | 'target' | 'expect'> & Partial<RegistryRequest>,
+): RegistryRequest {
+  return {
+    repository: upload.repository,
+    actions: 'pull,push',
+    signal: upload.options.signal,
+    what: upload.what,
+    ...more,
+  }
 }
 
 /** Undefined when the blob was mounted, else where it is to be sent. */
@@ -73,7 +93,15 @@ async function mountOrStart(upload: Upload): Promise<URL | undefined> {
   const { session, descriptor, options } = upload
   for (const from of (options.mountFrom ?? []).slice(0, 3)) {
     if (from === upload.repository.path) continue
-    const response = await send(session, request(upload, { method: 'POST', target: `blobs/uploads/?mount=${descriptor.digest}&from=${encodeURIComponent(from)}`, alsoPull: [from], expect: [201, 202, 401, 403, 404] }))
+    const response = await send(
+      session,
+      request(upload, {
+        method: 'POST',
+        target: `blobs/uploads/?mount=${descriptor.digest}&from=${encodeURIComponent(from)}`,
+        alsoPull: [from],
+        expect: [201, 202, 401, 403, 404],
+      }),
+    )
     await discard(response)
     if (response.status === 201) return undefined
     // A registry that cannot mount has begun an upload instead.
@@ -83,14 +111,20 @@ async function mountOrStart(upload: Upload): Promise<URL | undefined> {
 }
 
 async function start(upload: Upload): Promise<URL> {
-  const response = await send(upload.session, request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }))
+  const response = await send(
+    upload.session,
+    request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }),
+  )
   await discard(response)
   return locationOf(upload, response)
 }
 
 function locationOf(upload: Upload, response: RegistryResponse): URL {
   const location = headerOf(response, 'location')
-  if (location === undefined) throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry does not say where to send it`, { hint: 'check what proxies are in between: the Location header is missing' })
+  if (location === undefined)
+    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry does not say where to send it`, {
+      hint: 'check what proxies are in between: the Location header is missing',
+    })
   return resolveLocation(location, response.url, upload)
 }
 
@@ -103,15 +137,18 @@ function finalUrl(upload: Upload, location: URL): URL {
 
 async function putWhole(upload: Upload, location: URL): Promise<void> {
   const { descriptor, session } = upload
-  const response = await send(session, request(upload, {
-    method: 'PUT',
-    target: finalUrl(upload, location),
-    headers: { 'content-type': 'application/octet-stream', 'content-length': String(descriptor.size) },
-    body: () => bodyOf(upload, 0, descriptor.size),
-    expect: [201],
-    // Once started, an upload cannot be repeated at the same place.
-    retries: 0,
-  }))
+  const response = await send(
+    session,
+    request(upload, {
+      method: 'PUT',
+      target: finalUrl(upload, location),
+      headers: { 'content-type': 'application/octet-stream', 'content-length': String(descriptor.size) },
+      body: () => bodyOf(upload, 0, descriptor.size),
+      expect: [201],
+      // Once started, an upload cannot be repeated at the same place.
+      retries: 0,
+    }),
+  )
   await finished(upload, response)
 }
 
@@ -119,7 +156,9 @@ async function finished(upload: Upload, response: RegistryResponse): Promise<voi
   await discard(response)
   const told = headerOf(response, 'docker-content-digest')
   if (told !== undefined && told !== upload.descriptor.digest) {
-    throw new BuilderError('OCI_DIGEST_MISMATCH', `${upload.what}: the registry stored ${told}`, { hint: 'the registry, or a proxy before it, altered it' })
+    throw new BuilderError('OCI_DIGEST_MISMATCH', `${upload.what}: the registry stored ${told}`, {
+      hint: 'the registry, or a proxy before it, altered it',
+    })
   }
 }
 
@@ -128,7 +167,10 @@ async function putInChunks(upload: Upload): Promise<void> {
   const { descriptor, session } = upload
   const { signal } = upload.options
   if (await hasBlob(session, upload.repository, descriptor.digest, { signal, actions: 'pull,push' })) return
-  const started = await send(session, request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }))
+  const started = await send(
+    session,
+    request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }),
+  )
   await discard(started)
   const wished = Number(headerOf(started, 'oci-chunk-min-length') ?? 0)
   const chunkBytes = Math.min(Math.max(DEFAULT_CHUNK_BYTES, Number.isSafeInteger(wished) ? wished : 0), MAX_CHUNK_BYTES)
@@ -145,35 +187,58 @@ async function putInChunks(upload: Upload): Promise<void> {
       failures++
       if (!isTransient(error) || failures > session.options.retries) throw error
       const state = await askProgress(upload, location)
+      // Distribution forgets an upload whose last piece came in half: then the error stands, and all of it is sent anew.
+      if (state === undefined) throw error
       location = state.location
       offset = state.offset
     }
   }
-  const response = await send(session, request(upload, { method: 'PUT', target: finalUrl(upload, location), headers: { 'content-length': '0' }, expect: [201], retries: 0 }))
+  const response = await send(
+    session,
+    request(upload, {
+      method: 'PUT',
+      target: finalUrl(upload, location),
+      headers: { 'content-length': '0' },
+      expect: [201],
+      retries: 0,
+    }),
+  )
   await finished(upload, response)
 }
 
 async function patch(upload: Upload, location: URL, start: number, end: number): Promise<URL> {
-  const response = await send(upload.session, request(upload, {
-    method: 'PATCH',
-    target: location,
-    headers: { 'content-type': 'application/octet-stream', 'content-length': String(end - start), 'content-range': `${start}-${end - 1}` },
-    body: () => bodyOf(upload, start, end),
-    expect: [202, 204],
-    retries: 0,
-  }))
+  const response = await send(
+    upload.session,
+    request(upload, {
+      method: 'PATCH',
+      target: location,
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(end - start),
+        'content-range': `${start}-${end - 1}`,
+      },
+      body: () => bodyOf(upload, start, end),
+      expect: [202, 204],
+      retries: 0,
+    }),
+  )
   await discard(response)
   return locationOf(upload, response)
 }
 
-/** GET of an upload tells in `Range` how far it is: `0-<last byte>`. */
-async function askProgress(upload: Upload, location: URL): Promise<{ location: URL; offset: number }> {
-  const response = await send(upload.session, request(upload, { method: 'GET', target: location, expect: [204] }))
+/** GET of an upload tells in `Range` how far it is: `0-<last byte>`; undefined when the registry does not know it any more. */
+async function askProgress(upload: Upload, location: URL): Promise<{ location: URL; offset: number } | undefined> {
+  const response = await send(
+    upload.session,
+    request(upload, { method: 'GET', target: location, expect: [204, 400, 404, 405, 416] }),
+  )
   await discard(response)
+  if (response.status !== 204) return undefined
   const last = /^(?:bytes=)?0-(\d+)$/.exec(headerOf(response, 'range') ?? '')?.[1]
   // `0-0` says both "nothing" and "one byte"; no chunk of ours is one byte long.
   const offset = last === undefined || last === '0' ? 0 : Number(last) + 1
-  if (offset > upload.descriptor.size) throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry has more bytes than the blob`, {})
+  if (offset > upload.descriptor.size)
+    throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry has more bytes than the blob`, {})
   return { location: headerOf(response, 'location') === undefined ? location : locationOf(upload, response), offset }
 }
 
@@ -191,5 +256,7 @@ async function* counted({ options, what }: Upload, start: number, end: number): 
     options.onProgress?.(at)
     if (at === end) return
   }
-  throw new BuilderError('OCI_DIGEST_MISMATCH', `${what}: its source ends after ${at} of ${end} bytes`, { hint: 'the blob in the store is damaged: remove the image and make it again' })
+  throw new BuilderError('OCI_DIGEST_MISMATCH', `${what}: its source ends after ${at} of ${end} bytes`, {
+    hint: 'the blob in the store is damaged: remove the image and make it again',
+  })
 }
