@@ -124,7 +124,7 @@ function mapCharacters(text: string, map: (character: string) => string): string
   let result = ''
   for (const character of text) {
     const mapped = character === '\u0130' ? 'i' : map(character)
-    result += [...mapped].length === 1 ? mapped : character
+    result += Array.from(mapped).length === 1 ? mapped : character
   }
   return result
 }

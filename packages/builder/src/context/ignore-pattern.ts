@@ -11,7 +11,7 @@ export interface CompiledPattern {
 
 /** The whole pattern follows the grammar of `filepath.Match`. */
 export function isValidPattern(pattern: string): boolean {
-  const characters = [...pattern]
+  const characters = Array.from(pattern)
   for (let at = 0; at < characters.length; at++) {
     if (characters[at] === '\\') {
       at++
@@ -77,7 +77,7 @@ const QUOTED = new Set('.+()|{}$')
 // The expression is built as the reference implementation builds it, oddities included (a `*` within brackets), and
 // translated from Go's syntax afterwards.
 function toExpression(pattern: string): { form: Form; expression: string } {
-  const characters = [...pattern]
+  const characters = Array.from(pattern)
   let expression = ''
   let form: Form = 'exact'
   for (let at = 0, step = 0; at < characters.length; at++, step++) {
@@ -129,7 +129,7 @@ const CHARACTER_ESCAPES: Readonly<Record<string, string>> = {
 const ASSERTIONS: Readonly<Record<string, string>> = { b: '\\b', B: '\\B', A: '^', z: '$' }
 
 function translateExpression(expression: string): string | undefined {
-  const characters = [...expression]
+  const characters = Array.from(expression)
   let source = ''
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at]!
@@ -206,6 +206,8 @@ function classCharacter(
   if (escaped === undefined) return undefined
   const source = CHARACTER_ESCAPES[escaped] ?? quoteCharacter(escaped)
   if (source === undefined) return undefined
-  const code = Object.hasOwn(CHARACTER_ESCAPES, escaped) ? '\x07\f\n\r\t\v'.charCodeAt('afnrtv'.indexOf(escaped)) : escaped.codePointAt(0)!
+  const code = Object.hasOwn(CHARACTER_ESCAPES, escaped)
+    ? '\x07\f\n\r\t\v'.charCodeAt('afnrtv'.indexOf(escaped))
+    : escaped.codePointAt(0)!
   return { source, code, end: at + 2 }
 }

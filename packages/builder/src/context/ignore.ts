@@ -110,7 +110,7 @@ function matchWithParent(
   parent: DirectoryMatches | undefined,
 ): { excluded: boolean; matches: DirectoryMatches } {
   const paths = parent === undefined ? withParents(path) : [path]
-  const matches = new Array<boolean>(patterns.length).fill(false)
+  const matches = patterns.map(() => false)
   let excluded = false
   for (const [index, pattern] of patterns.entries()) {
     const matched = parent?.[index] === true || (pattern.isException === excluded && matchesAny(pattern, paths))

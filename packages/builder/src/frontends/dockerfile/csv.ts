@@ -30,7 +30,7 @@ function readBare(text: string, start: number): [field: string, end: number] {
 
 function readQuoted(text: string, start: number): [field: string, end: number] {
   let field = ''
-  for (let at = start + 1; ; ) {
+  for (let at = start + 1; ;) {
     const mark = text.indexOf('"', at)
     if (mark === -1) throw csvError(text, at, WRONG_QUOTE)
     field += text.slice(at, mark)

@@ -23,7 +23,11 @@ export interface DockerfileErrorOptions {
 }
 
 /** An error about a place in a Dockerfile. */
-export function dockerfileError(message: string, range: SourceRange, options: DockerfileErrorOptions = {}): BuilderError {
+export function dockerfileError(
+  message: string,
+  range: SourceRange,
+  options: DockerfileErrorOptions = {},
+): BuilderError {
   return new BuilderError(options.code ?? 'OCI_DOCKERFILE_PARSE', message, {
     hint: options.hint,
     cause: options.cause,

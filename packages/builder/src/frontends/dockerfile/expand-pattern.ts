@@ -35,7 +35,7 @@ export function replacePattern(pattern: string, value: string, replacement: stri
 }
 
 function toRegExp(pattern: string, { greedy, anchored }: PatternOptions): RegExp {
-  const characters = [...pattern]
+  const characters = Array.from(pattern)
   let source = anchored ? '^' : ''
   for (let at = 0; at < characters.length; at++) {
     let character = characters[at]!
@@ -85,7 +85,7 @@ function fillTemplate(template: string, match: string): string {
 
 function reversePattern(pattern: string): string {
   const reversed: string[] = []
-  const characters = [...pattern]
+  const characters = Array.from(pattern)
   for (let at = 0; at < characters.length; at++) {
     if (characters[at] === '\\' && at + 1 < characters.length) {
       at++
@@ -96,5 +96,5 @@ function reversePattern(pattern: string): string {
 }
 
 function reverse(text: string): string {
-  return [...text].reverse().join('')
+  return Array.from(text).reverse().join('')
 }

@@ -92,7 +92,7 @@ export function readFlags<T extends FlagTable>(flags: readonly string[], table: 
     else if (type === 'string') strings[name] = value
     else (lists[name] ??= []).push(value)
   }
-  return { strings, booleans, lists, used } as FlagValues<T>
+  return { strings, booleans, lists, used }
 }
 
 function cutValue(flag: string): { name: string; option: string; value: string | undefined } {

@@ -111,7 +111,12 @@ function readDockerfile(text: string | Uint8Array, options: SplitOptions): Check
   return { dockerfile: { ...fileOf(split), metaArgs, stages }, errors }
 }
 
-function fileOf({ source, directives, escapeToken, warnings }: SplitDockerfile): Omit<ParsedDockerfile, 'metaArgs' | 'stages'> {
+function fileOf({
+  source,
+  directives,
+  escapeToken,
+  warnings,
+}: SplitDockerfile): Omit<ParsedDockerfile, 'metaArgs' | 'stages'> {
   return { source, directives, escapeToken, warnings }
 }
 

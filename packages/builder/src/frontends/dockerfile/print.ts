@@ -72,12 +72,16 @@ function printPairs(args: readonly string[]): string {
   return words.join(' ')
 }
 
-// A flag's characters are bytes (see `cutFlags`), so what is no ASCII is put together again.
+// Quoted so that two readers see the same: that of flags, and that of heredocs, which reads the whole line as a shell
+// and with `\` whatever the file's escape is. A flag's characters are bytes (see `cutFlags`), so what is no ASCII is put
+// together again.
 function printFlag(flag: string, escape: EscapeToken): string {
   let result = ''
   for (const character of flag) {
-    const isSpecial = character === '"' || character === "'" || character === escape
-    result += isSpecial || isSpaceCode(character.charCodeAt(0)) ? escape + character : character
+    if (character === escape) result += escape + escape
+    else if (character === "'") result += `"'"`
+    else if (/["\\`$]/.test(character) || isSpaceCode(character.charCodeAt(0))) result += `'${character}'`
+    else result += character
   }
   return isAscii(result) ? result : decodeText(Buffer.from(result, 'latin1'))
 }

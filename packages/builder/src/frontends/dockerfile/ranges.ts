@@ -4,7 +4,7 @@
  * flags, spaces in JSON strings, several kinds of heredocs) is found by searching the joined line instead.
  */
 import { createRequire } from 'node:module'
-import type { Instruction as AstInstruction, JSONInstruction } from 'dockerfile-ast'
+import type { DockerfileParser, Instruction as AstInstruction, JSONInstruction } from 'dockerfile-ast'
 import { offsetAt, rangeBetween, type SourceRange } from '../../source.ts'
 import type { InstructionRanges, RawInstruction } from './ast.ts'
 import { cutFlags } from './flags.ts'
@@ -59,8 +59,8 @@ const require = createRequire(import.meta.url)
 
 // Loaded on first use: most builds never ask for a column.
 function parseNode(text: string, raw: RawInstruction): AstInstruction | undefined {
-  const { DockerfileParser } = require('dockerfile-ast') as typeof import('dockerfile-ast')
-  return DockerfileParser.parse(directiveFor(raw) + text).getInstructions()[0]
+  const library = require('dockerfile-ast') as { DockerfileParser: typeof DockerfileParser }
+  return library.DockerfileParser.parse(directiveFor(raw) + text).getInstructions()[0]
 }
 
 type Shift = (range: AstRange | null) => Span | undefined
@@ -99,7 +99,12 @@ function joinWithOffsets(text: string, start: number, raw: RawInstruction): Join
   return { text: parts.join(''), offsets, source: raw.location.file.text }
 }
 
-function flagSpans(raw: RawInstruction, node: AstInstruction | undefined, joined: Joined, shift: Shift): (Span | undefined)[] {
+function flagSpans(
+  raw: RawInstruction,
+  node: AstInstruction | undefined,
+  joined: Joined,
+  shift: Shift,
+): (Span | undefined)[] {
   const nodes = (node as JSONInstruction | undefined)?.getFlags?.() ?? []
   const spans = nodes.map((flag) => shift(flag.getRange()))
   const isRight =
@@ -108,11 +113,19 @@ function flagSpans(raw: RawInstruction, node: AstInstruction | undefined, joined
   return isRight ? spans : search(joined, raw.flags, raw.keyword.length)
 }
 
-function argumentSpans(raw: RawInstruction, node: AstInstruction | undefined, joined: Joined, shift: Shift): (Span | undefined)[] {
+function argumentSpans(
+  raw: RawInstruction,
+  node: AstInstruction | undefined,
+  joined: Joined,
+  shift: Shift,
+): (Span | undefined)[] {
   const words = writtenWords(raw)
   const spans = argumentNodes(raw, node).map(shift)
-  const isRight = spans.length === words.length && spans.every((span, index) => reads(raw, textAt(joined, span), words[index]!))
-  return isRight ? spans : search(joined, raw.json ? raw.args.map((word) => JSON.stringify(word)) : words, raw.keyword.length)
+  const isRight =
+    spans.length === words.length && spans.every((span, index) => reads(raw, textAt(joined, span), words[index]!))
+  return isRight
+    ? spans
+    : search(joined, raw.json ? raw.args.map((word) => JSON.stringify(word)) : words, raw.keyword.length)
 }
 
 // Separators of ENV and LABEL are no words of their own.

@@ -54,7 +54,10 @@ interface Splitter {
  * Cuts a Dockerfile into instructions. Errors are returned and not thrown, because their order is BuildKit's: what is
  * wrong with any line comes before what is wrong with any instruction.
  */
-export function splitDockerfile(text: string, { name = 'Dockerfile', collect = false }: SplitOptions = {}): SplitDockerfile {
+export function splitDockerfile(
+  text: string,
+  { name = 'Dockerfile', collect = false }: SplitOptions = {},
+): SplitDockerfile {
   const source = createSourceFile(name, text)
   const splitter: Splitter = {
     source,

@@ -51,8 +51,8 @@ function matchCase(option: string, word: string): string {
 
 /** Levenshtein distance in characters; insertion, deletion and substitution cost 1 each. */
 function editDistance(a: string, b: string): number {
-  const from = [...a]
-  const to = [...b]
+  const from = Array.from(a)
+  const to = Array.from(b)
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 0; i < from.length; i++) {
     const next = [i + 1]

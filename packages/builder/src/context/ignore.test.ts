@@ -1,0 +1,160 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { createIgnoreMatcher, parseIgnoreFile, type DirectoryMatches } from './ignore.ts'
+
+function excludes(patterns: string | string[], path: string): boolean {
+  return createIgnoreMatcher([patterns].flat()).matches(path)
+}
+
+function walkExcludes(patterns: string[], path: string): boolean {
+  const matcher = createIgnoreMatcher(patterns)
+  let parent: DirectoryMatches | undefined
+  let excluded = false
+  for (let at = path.indexOf('/'); ; at = path.indexOf('/', at + 1)) {
+    const result = matcher.matchesWithParent(at === -1 ? path : path.slice(0, at), parent)
+    parent = result.matches
+    excluded = result.excluded
+    if (at === -1) return excluded
+  }
+}
+
+describe('createIgnoreMatcher', () => {
+  // From the documentation of .dockerignore and of Go's filepath.Match.
+  test.each([
+    ['*/temp*', 'somedir/temporary.txt', true],
+    ['*/temp*', 'somedir/temp', true],
+    ['*/temp*', 'a/b/temp', false],
+    ['*/*/temp*', 'somedir/subdir/temporary.txt', true],
+    ['temp?', 'tempa', true],
+    ['temp?', 'temp', false],
+    ['temp?', 'temp/', false],
+    ['**/*.go', 'a.go', true],
+    ['**/*.go', 'a/b/c.go', true],
+    ['foo', 'foo/bar', true],
+    ['foo', 'bar/foo', false],
+    ['/foo/bar', 'foo/bar', false],
+    ['foo/', 'foo', true],
+    ['./foo', 'foo', true],
+    ['a/../b', 'b', true],
+    ['a/**', 'a', false],
+    ['a/**', 'a/b/c', true],
+    ['**/a', 'a', true],
+    ['**/a', 'b/a/c', true],
+    ['**/.env', 'x.env', false],
+    ['**a', 'b/ca', true],
+    ['a**b', 'a/x/b', true],
+    ['[a-c]x', 'bx', true],
+    ['[^a-c]x', 'bx', false],
+    ['a\\*b', 'a*b', true],
+    ['a\\*b', 'axb', false],
+    ['a.b', 'axb', false],
+    ['a+(b)|{c}$', 'a+(b)|{c}$', true],
+    ['a+(b)?', 'a+(b)c', true],
+    ['?', 'é', true],
+    ['?', '🚀', true],
+    ['A', 'a', false],
+    ['.', '.', false],
+    ['*', '.hidden', true],
+  ])('%s excludes %s: %s', (pattern, path, excluded) => {
+    expect(excludes(pattern, path)).toBe(excluded)
+  })
+
+  test('the last pattern that matches decides', () => {
+    const patterns = ['*.md', '!README*.md', 'README-secret.md']
+    expect(['a.md', 'README.md', 'README-secret.md'].map((path) => excludes(patterns, path))).toEqual([
+      true,
+      false,
+      true,
+    ])
+    expect(excludes(['*.md', 'README-secret.md', '!README*.md'], 'README-secret.md')).toBe(false)
+  })
+
+  test('an exception brings a part of an excluded directory back', () => {
+    expect(excludes(['docs', '!docs/README.md'], 'docs/README.md')).toBe(false)
+    expect(excludes(['**', '!util/web'], 'util/web/x')).toBe(false)
+  })
+
+  test('an exception is cleaned with its exclamation mark, which a following .. takes away', () => {
+    expect(excludes(['!a/../b'], 'b')).toBe(true)
+  })
+
+  test.each(['[', '[]a]', '[-]', '[x-]', '[a', 'a\\', '[a-]', '[^]', '[\\'])('%s is refused', (pattern) => {
+    expect(() => createIgnoreMatcher([pattern])).toThrow(
+      expect.objectContaining({
+        code: 'OCI_IGNORE_PATTERN',
+        message: expect.stringContaining('syntax error in pattern'),
+      }),
+    )
+  })
+
+  test('an escape that means nothing is told when the pattern is used', () => {
+    const matcher = createIgnoreMatcher(['a\\path'])
+    expect(() => matcher.matches('a')).toThrow(expect.objectContaining({ code: 'OCI_IGNORE_PATTERN' }))
+  })
+
+  test('a lone exclamation mark is refused', () => {
+    expect(() => createIgnoreMatcher(['!'])).toThrow('illegal exclusion pattern: "!"')
+  })
+
+  const name = fc.constantFrom('a', 'b', 'ab')
+  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'))
+  const exclusion = fc
+    .array(fc.oneof(name, fc.constantFrom('*', '**', 'a*', '?', '[ab]')), { minLength: 1, maxLength: 4 })
+    .map((parts) => parts.join('/'))
+  const pattern = fc.tuple(fc.constantFrom('', '!'), exclusion).map((parts) => parts.join(''))
+  const patterns = fc.array(pattern, { minLength: 1, maxLength: 5 })
+
+  test('a walk with the results of parents finds what a single question finds, as long as nothing is excepted', () => {
+    fc.assert(
+      fc.property(fc.array(exclusion, { minLength: 1, maxLength: 5 }), path, (list, one) => {
+        expect(walkExcludes(list, one)).toBe(excludes(list, one))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  // BuildKit skips a pattern where it cannot change the result, and a walk takes that for "does not match" further down.
+  test('in a walk a pattern that did not matter to a directory does not matter below it', () => {
+    const patterns = ['*', '!*/*', 'ab']
+    expect(excludes(patterns, 'ab/a')).toBe(true)
+    expect(walkExcludes(patterns, 'ab/a')).toBe(false)
+  })
+
+  test('nothing below a directory that can be pruned is included', () => {
+    fc.assert(
+      fc.property(patterns, path, path, (list, directory, below) => {
+        fc.pre(walkExcludes(list, directory) && createIgnoreMatcher(list).canPrune(directory))
+        expect(walkExcludes(list, `${directory}/${below}`)).toBe(true)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('a directory is entered only for an exception that can lie in it', () => {
+    const matcher = createIgnoreMatcher(['*', '!src/*.ts', '!docs/guide'])
+    expect(['src', 'docs', 'node_modules', 'src/deep', 'docs/old'].map((path) => matcher.canPrune(path))).toEqual([
+      false,
+      false,
+      true,
+      false,
+      true,
+    ])
+  })
+})
+
+describe('parseIgnoreFile', () => {
+  test('comments, blanks, slashes and byte order marks are no part of patterns', () => {
+    expect(parseIgnoreFile('\ufeff# c\r\n\r\n  a/  \r\n/b//c/../d\n#x\n #y\n! /e\n!\n/\n')).toEqual([
+      'a',
+      'b/d',
+      '#y',
+      '!e',
+      '!',
+      '/',
+    ])
+  })
+
+  test('a line over 64 KiB is refused', () => {
+    expect(() => parseIgnoreFile('x'.repeat(65_536))).toThrow(expect.objectContaining({ code: 'OCI_IGNORE_PATTERN' }))
+  })
+})
