@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { LayerRecord, Store } from '../content/types.ts'
-import { compressFile, compressorId } from '../layer/compression.ts'
+
 import type { Compression } from '../layer/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
@@ -32,6 +32,7 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
     return { mediaType: MediaType.ociLayer, digest: diffId as string as Digest, size: sizeBytes }
   }
   const mediaType = want.compression === 'gzip' ? MediaType.ociLayerGzip : MediaType.ociLayerZstd
+  const { compressFile, compressorId } = await import('../layer/compression.ts')
   const origin = compressorId(want.compression, want.level)
   const find = (): Descriptor | undefined => options.record()?.blobs.find((blob) => blob.descriptor.mediaType === mediaType && (blob.origin === origin || want.level === undefined) && store.blobs.has(blob.descriptor.digest))?.descriptor
   const early = find()

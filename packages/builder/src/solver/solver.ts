@@ -19,7 +19,7 @@ export interface SolverOptions {
   readonly signal: AbortSignal
   /** Digest of the content that `selectors` choose from a chain of layers. */
   readonly digestLayers: (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>
-  readonly explain?: (vertex: Vertex, key: CacheKey, store: Store) => string | undefined
+  readonly explain?: (vertex: Vertex, key: CacheKey) => string | undefined
 }
 
 /** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
@@ -108,7 +108,7 @@ export function createSolver(options: SolverOptions): Solver {
     await using lock = await options.store.locks.acquire(`exec-${own.key}`, { signal })
     const late = lock && found()
     if (late) return hit(vertex, driver, late, inputs)
-    const reason = ignoreCache ? 'the cache was not asked (--no-cache)' : options.explain?.(vertex, own, options.store)
+    const reason = ignoreCache ? 'the cache was not asked (--no-cache)' : options.explain?.(vertex, own)
     const results = await execute(vertex, driver, inputs, reason)
     record(vertex, driver, own, [fast, slow], results)
     return { key: own.key, cached: false, load: async () => results }
@@ -118,7 +118,8 @@ export function createSolver(options: SolverOptions): Solver {
     reporter.completed(vertex, true)
     const load = once(async (): Promise<readonly Result[]> => {
       // Records without content are those whose layers were cheap to make again, or were pruned.
-      if (!found.hasContent) return execute(vertex, driver, inputs, undefined)
+      const hasContent = found.hasContent && found.layerIds.every((id) => options.store.layers.get(id) !== undefined)
+      if (!hasContent) return execute(vertex, driver, inputs, undefined)
       return [{ kind: 'layers', layers: found.layerIds.map((id) => options.forms.load(id, vertex.digest)) }]
     })
     return { key: found.key, cached: true, load }

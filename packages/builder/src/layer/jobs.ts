@@ -1,0 +1,59 @@
+import { closeFd, errnoOf, chownAt, mkdirAt, openRoot, removeTree as removeTreeAt } from '@ts-oci/runtime'
+import { basename, dirname } from 'node:path'
+import { toByteString } from '../byte-string.ts'
+import { BuilderError } from '../errors.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
+import { contentChunks } from './content.ts'
+import { makeEntry } from './entry.ts'
+import type { LayerJobs, SizedSource } from './job-types.ts'
+import { packLayer } from './pack.ts'
+import type { LayerEntry } from './types.ts'
+
+function asEntry(file: SizedSource): LayerEntry {
+  const path = 'path' in file.source ? file.source.path : ''
+  return makeEntry({ path, type: 'file', size: file.size, content: file.source })
+}
+
+function hashFile(file: SizedSource): Digest {
+  const digester = createDigester()
+  for (const chunk of contentChunks(asEntry(file))) digester.update(chunk)
+  return digester.digest()
+}
+
+/** The jobs by name, for whoever runs them: this process as root, else a child inside the executor. */
+export const handlers: Pick<LayerJobs, 'pack' | 'hashFiles' | 'compareFiles' | 'readFile' | 'makeDirectory' | 'removeTree'> & Partial<LayerJobs> = {
+  pack: async ({ entries, destination }) => {
+    const { diffId, sizeBytes, table } = packLayer(entries, destination)
+    return { diffId, sizeBytes, entries: table.entries }
+  },
+  hashFiles: async ({ sources }) => sources.map(hashFile),
+  compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => hashFile(a) === hashFile(b)),
+  readFile: async ({ source, size, maxBytes }) => {
+    if (size > maxBytes) throw new BuilderError('OCI_LAYER_INVALID', `a file of ${size} bytes is larger than the ${maxBytes} that are read of it`)
+    return Buffer.concat([...contentChunks(asEntry({ source, size }))].map((chunk) => Buffer.from(chunk)))
+  },
+  makeDirectory: async ({ path, mode, uid, gid }) => {
+    const parent = openRoot(dirname(path))
+    const name = toByteString(basename(path))
+    try {
+      mkdirAt(parent, name, mode)
+      if (uid !== 0 || gid !== 0) chownAt(parent, name, uid, gid)
+      return { created: true }
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return { created: false }
+      throw error
+    } finally {
+      closeFd(parent)
+    }
+  },
+  removeTree: async ({ path }) => {
+    const parent = openRoot(dirname(path))
+    try {
+      removeTreeAt(parent, toByteString(basename(path)))
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    } finally {
+      closeFd(parent)
+    }
+  },
+}

@@ -1,0 +1,51 @@
+import { describe, expect, test } from '@jest/globals'
+import { makeEntry } from '../../layer/entry.ts'
+import { createChainView } from '../../layer/view.ts'
+import type { View, ViewEntry } from '../../layer/types.ts'
+import { resolveUser } from './user.ts'
+
+const PASSWD = 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\nbroken line\nnohome:x:7:8:::\n'
+const GROUP = 'root:x:0:\nstaff:x:50:app,other\nwheel:x:10:app\nbad:x:ten:\n'
+
+function viewWith(files: Readonly<Record<string, string>>): { view: View; read: (entry: ViewEntry) => Promise<Uint8Array> } {
+  const names = Object.keys(files).sort()
+  const entries = [makeEntry({ path: 'etc', type: 'directory', mode: 0o755 }), ...names.map((path) => makeEntry({ path, type: 'file', mode: 0o644, size: files[path]!.length }))]
+  return { view: createChainView([{ entries }]), read: async (entry) => Buffer.from(files[entry.path]!) }
+}
+
+async function resolve(user: string, files: Readonly<Record<string, string>> = { 'etc/passwd': PASSWD, 'etc/group': GROUP }): Promise<unknown> {
+  const { view, read } = viewWith(files)
+  return resolveUser(user, view, read)
+}
+
+describe('the user of a step', () => {
+  test('is root where none is named', async () => {
+    expect(await resolve('')).toEqual({ uid: 0, gid: 0, additionalGids: [0], home: '/root' })
+  })
+
+  test('by name has its own group, and the groups that list it', async () => {
+    expect(await resolve('app')).toEqual({ uid: 1000, gid: 1001, additionalGids: [1001, 50, 10], home: '/home/app' })
+  })
+
+  test('by number takes the account of that number', async () => {
+    expect(await resolve('1000')).toMatchObject({ uid: 1000, gid: 1001, home: '/home/app' })
+  })
+
+  test('by a number that no account has stands for itself with group 0', async () => {
+    expect(await resolve('4321')).toEqual({ uid: 4321, gid: 0, additionalGids: [0], home: '/' })
+  })
+
+  test('with a group has that group alone', async () => {
+    expect(await resolve('app:staff')).toEqual({ uid: 1000, gid: 50, additionalGids: [50], home: '/home/app' })
+    expect(await resolve('7:9')).toMatchObject({ uid: 7, gid: 9, additionalGids: [9] })
+  })
+
+  test('may be a number in an image without any database', async () => {
+    expect(await resolve('5:6', {})).toEqual({ uid: 5, gid: 6, additionalGids: [6], home: '/' })
+  })
+
+  test('of an unknown name is refused in containerd’s words', async () => {
+    await expect(resolve('nosuch')).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', message: 'unable to find user nosuch: no matching entries in passwd file' })
+    await expect(resolve('app:nosuch')).rejects.toMatchObject({ message: 'unable to find group nosuch: no matching entries in group file' })
+  })
+})

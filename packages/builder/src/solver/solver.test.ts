@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openStore } from '../content/store.ts'
+import type { Store } from '../content/types.ts'
+import { BuilderError } from '../errors.ts'
+import { createJobRunner } from '../forms/jobs.ts'
+import { createLayerForms } from '../forms/layer-forms.ts'
+import type { LayerForms } from '../forms/types.ts'
+import type { Edge, Vertex } from '../graph/types.ts'
+import { createVertex } from '../graph/vertex.ts'
+import { makeEntry } from '../layer/entry.ts'
+import { digestOf } from '../oci/digest.ts'
+import { layersOf } from '../ops/merge/driver.ts'
+import type { OpDriver } from '../ops/types.ts'
+import type { ProgressEvent } from '../progress.ts'
+import { createScheduler } from './scheduler.ts'
+import { createSolver } from './solver.ts'
+
+let directory: string
+let store: Store
+let forms: LayerForms
+const signal = new AbortController().signal
+const noExecutor = (): never => {
+  throw new Error('no step runs in these tests')
+}
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'solver-'))
+  store = await openStore({ root: directory })
+  forms = createLayerForms({ store, jobs: createJobRunner({ executor: noExecutor, signal }), executor: noExecutor, fetcher: noExecutor, signal })
+})
+afterEach(async () => {
+  await store.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+/** A vertex that writes one file; its name is all that it does. */
+function step(name: string, inputs: readonly Vertex[] = [], ignoreCache = false): Vertex {
+  return createVertex(
+    { kind: 'source', identifier: `test://${name}`, attrs: {} },
+    inputs.map((vertex): Edge => ({ vertex, output: 0 })),
+    { metadata: { name, ignoreCache } },
+  )
+}
+
+/** Runs such vertices and counts. `content`: what each file holds, by the vertex' name; equal content has equal digests. */
+function harness(options: { readonly fail?: string; readonly content?: Readonly<Record<string, string>>; readonly byContent?: boolean; readonly delayMs?: number } = {}) {
+  const ran: string[] = []
+  let running = 0
+  let most = 0
+  const events: ProgressEvent[] = []
+  const driver: OpDriver = {
+    recordType: 'regular',
+    handles: () => true,
+    cacheMap: (vertex) => ({ payload: vertex.metadata.name, selectors: vertex.inputs.map(() => (options.byContent ? [] : undefined)) }),
+    inputUse: (vertex) => vertex.inputs.map(() => 'through'),
+    run: async (vertex, inputs) => {
+      const { name } = vertex.metadata
+      most = Math.max(most, ++running)
+      await new Promise((done) => setTimeout(done, options.delayMs ?? 1))
+      running--
+      if (options.fail === name) throw new BuilderError('OCI_STEP_FAILED', `${name} failed`)
+      ran.push(name)
+      const bytes = Buffer.from(options.content?.[name] ?? name)
+      const layer = forms.fromSelection([makeEntry({ path: name, type: 'file', size: bytes.length, mode: 0o644, content: { kind: 'inline', bytes } })], { createdMs: 1000, description: options.content?.[name] ?? name })
+      return [{ kind: 'layers', layers: [...inputs.flatMap(layersOf), layer] }]
+    },
+  }
+  const solver = createSolver({
+    drivers: [driver],
+    store,
+    forms,
+    scheduler: createScheduler(4),
+    onProgress: (event) => events.push(event),
+    signal,
+    digestLayers: async (layers) => digestOf(layers.map((layer) => layer.description).join()),
+  })
+  const solve = async (vertex: Vertex): Promise<readonly string[]> => {
+    const outcome = await solver.solve({ vertex, output: 0 }, { tree: false, tar: true })
+    return layersOf((await outcome.load())[0]!).map((layer) => layer.description)
+  }
+  const cached = (): string[] => solver.reporter.states().flatMap((state) => (state.cached ? [state.vertex.metadata.name] : []))
+  return { solve, ran, cached, most: () => most, events }
+}
+
+describe('the solver', () => {
+  test('runs inputs before their users and gives the chain of their layers', async () => {
+    const { solve, ran } = harness()
+    const a = step('a')
+    expect(await solve(step('c', [a, step('b')]))).toEqual(['a', 'b', 'c'])
+    expect([...ran].sort()).toEqual(['a', 'b', 'c'])
+    expect(ran.at(-1)).toBe('c')
+  })
+
+  test('runs equal vertices once', async () => {
+    const { solve, ran } = harness()
+    await solve(step('end', [step('l', [step('same')]), step('r', [step('same')])]))
+    expect(ran.filter((name) => name === 'same')).toHaveLength(1)
+  })
+
+  test('runs independent vertices side by side', async () => {
+    const { solve, most } = harness({ delayMs: 30 })
+    await solve(step('end', [step('x'), step('y'), step('z')]))
+    expect(most()).toBe(3)
+  })
+
+  test('finds everything the second time, and runs nothing', async () => {
+    const target = step('b', [step('a')])
+    await harness().solve(target)
+    const second = harness()
+    expect(await second.solve(target)).toEqual(['a', 'b'])
+    expect(second.ran).toEqual([])
+    expect(second.cached().sort()).toEqual(['a', 'b'])
+  })
+
+  test('runs only what a change reaches', async () => {
+    await harness().solve(step('c', [step('b', [step('a')])]))
+    const second = harness()
+    await second.solve(step('c', [step('b2', [step('a')])]))
+    expect([...second.ran].sort()).toEqual(['b2', 'c'])
+    expect(second.cached()).toEqual(['a'])
+  })
+
+  test('finds a vertex by the content of its input when the input itself is new', async () => {
+    const content = { old: 'same bytes', new: 'same bytes' }
+    await harness({ content, byContent: true }).solve(step('user', [step('old')]))
+    const second = harness({ content, byContent: true })
+    await second.solve(step('user', [step('new')]))
+    expect(second.ran).toEqual(['new'])
+  })
+
+  test('asks no cache for a vertex that ignores it', async () => {
+    await harness().solve(step('b', [step('a')]))
+    const second = harness()
+    await second.solve(step('b', [step('a')], true))
+    expect(second.ran).toEqual(['b'])
+  })
+
+  test('keeps what was finished when another vertex fails', async () => {
+    const first = harness({ fail: 'bad' })
+    await expect(first.solve(step('end', [step('good'), step('bad', [step('first')])]))).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', message: 'bad failed' })
+    const second = harness()
+    await second.solve(step('end', [step('good'), step('bad', [step('first')])]))
+    expect([...second.ran].sort()).toEqual(['bad', 'end'])
+  })
+
+  test('executes once when two builds need the same vertex at the same time', async () => {
+    const one = harness({ delayMs: 50 })
+    const two = harness({ delayMs: 50 })
+    await Promise.all([one.solve(step('shared')), two.solve(step('shared'))])
+    expect([...one.ran, ...two.ran]).toEqual(['shared'])
+  })
+
+  test('tells of a vertex that it is known, started and done', async () => {
+    const { solve, events } = harness()
+    await solve(step('only'))
+    const shown = events.map((event) => (event.type === 'vertex' ? [event.startedMs !== undefined, event.completedMs !== undefined, event.cached] : []))
+    expect(shown).toEqual([
+      [false, false, undefined],
+      [true, false, undefined],
+      [true, true, false],
+    ])
+  })
+})
