@@ -1,0 +1,223 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { describe, expect, test } from '@jest/globals'
+import {
+  checkTool,
+  makeBusyboxBase,
+  pushBase,
+  runTool,
+  startRegistry,
+  temporaryDirectory,
+  testWith,
+} from '@ts-oci/testing'
+import { environmentOf, tsbuild, tsbuildPath, writeContext } from './test-tsbuild.ts'
+
+const dockerfile = 'FROM scratch\nCOPY hello.txt /data/\nENV A=1\nLABEL who=me\nCMD ["/none"]\n'
+const files = { Dockerfile: dockerfile, 'hello.txt': 'hello\n' }
+
+describe('a build from the command line', () => {
+  test('the image is in the store under its name', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    const built = await tsbuild(directory, ['-t', 'my-app', '--progress=plain', context])
+    expect(built).toMatchObject({ status: 0, stdout: '' })
+    expect(built.stderr).toMatch(/#\d+ \[1\/1\] COPY hello\.txt \/data\/\n#\d+ DONE /)
+    const listed = await tsbuild(directory, ['images', '--format', '{{.Repository}}:{{.Tag}}'])
+    expect(listed.stdout).toBe('my-app:latest\n')
+    const table = await tsbuild(directory, ['images'])
+    expect(table.stdout).toMatch(
+      /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\nmy-app +latest +[0-9a-f]{12} +.* ago +6B\n$/,
+    )
+  })
+
+  test('quiet prints the image id alone, and the files get it too', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    const extra = ['--iidfile', directory.join('iid'), '--metadata-file', directory.join('meta')]
+    const built = await tsbuild(directory, ['-qt', 'my-app', ...extra, context])
+    expect(built).toMatchObject({ status: 0, stderr: '' })
+    expect(built.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/)
+    expect(await readFile(directory.join('iid'), 'utf8')).toBe(built.stdout.trim())
+    const metadata = JSON.parse(await readFile(directory.join('meta'), 'utf8')) as Record<string, unknown>
+    expect(metadata['containerimage.config.digest']).toBe(built.stdout.trim())
+    expect(metadata['image.name']).toBe('docker.io/library/my-app:latest')
+  })
+
+  test('the second build says that everything was cached', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    await tsbuild(directory, ['-t', 'my-app', context])
+    const again = await tsbuild(directory, ['-t', 'my-app', context])
+    expect(again.stderr).toMatch(/\[1\/1\] COPY hello\.txt \/data\/\n#\d+ CACHED/)
+  })
+
+  testWith(['skopeo'], 'an OCI archive on standard output is one that skopeo reads', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    const script = `"${process.execPath}" "${tsbuildPath}" -t my-app:1 -o type=oci "${context}" > app.tar`
+    await checkTool('sh', ['-c', script], { cwd: directory.path, env: environmentOf(directory) })
+    const seen = await checkTool('skopeo', ['inspect', '--config', `oci-archive:${directory.join('app.tar')}`])
+    expect(JSON.parse(seen)).toMatchObject({ config: { Env: expect.arrayContaining(['A=1']), Labels: { who: 'me' } } })
+  })
+
+  test('a Dockerfile on standard input is built', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    const built = await tsbuild(directory, ['-qf', '-', context], { input: 'FROM scratch\nCOPY hello.txt /\n' })
+    expect(built).toMatchObject({ status: 0 })
+  })
+})
+
+describe('commands on images', () => {
+  test('history, inspect, tag and rmi work on what was built', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    await tsbuild(directory, ['-t', 'my-app', context])
+    const history = await tsbuild(directory, ['history', 'my-app'])
+    expect(history.stdout).toMatch(
+      /^IMAGE +CREATED +CREATED BY +SIZE +COMMENT\n[0-9a-f]{12} .*CMD \["\/none"\] +0B +buildkit\.dockerfile\.v0\n/,
+    )
+    expect(history.stdout).toMatch(/\n<missing> .*COPY hello\.txt \/data\/ # buildkit +6B +buildkit\.dockerfile\.v0\n$/)
+    await tsbuild(directory, ['tag', 'my-app', 'other:2'])
+    const inspected = await tsbuild(directory, [
+      'inspect',
+      '-f',
+      '{{json .RepoTags}} {{index .Config.Labels "who"}}',
+      'my-app',
+    ])
+    expect(inspected.stdout).toBe('["my-app:latest","other:2"] me\n')
+    const untagged = await tsbuild(directory, ['rmi', 'my-app'])
+    expect(untagged.stdout).toBe('Untagged: my-app:latest\n')
+    const removed = await tsbuild(directory, ['rmi', 'other:2'])
+    expect(removed.stdout).toMatch(/^Untagged: other:2\nDeleted: sha256:[0-9a-f]{64}\n/)
+    expect((await tsbuild(directory, ['images', '-q'])).stdout).toBe('')
+  })
+
+  test('what is not there is named, with exit status 1', async () => {
+    await using directory = await temporaryDirectory()
+    for (const command of ['history', 'rmi', 'push']) {
+      const result = await tsbuild(directory, [command, 'nope:1'])
+      expect([result.status, result.stderr.split('\n')[0]]).toEqual([1, expect.stringContaining('nope:1')])
+    }
+    const inspected = await tsbuild(directory, ['inspect', 'nope:1'])
+    expect(inspected).toMatchObject({ status: 1, stdout: '[]\n' })
+    expect((await tsbuild(directory, ['rmi', '-f', 'nope:1'])).status).toBe(0)
+  })
+
+  test('prune asks, and takes no for an answer', async () => {
+    await using directory = await temporaryDirectory()
+    const asked = await tsbuild(directory, ['prune'], { input: 'n\n' })
+    expect(asked).toMatchObject({ status: 0, stdout: '' })
+    expect(asked.stderr).toContain('Are you sure you want to continue? [y/N]')
+    expect((await tsbuild(directory, ['prune', '-af'])).stdout).toBe('Total:\t0B\n')
+  })
+
+  testWith(
+    ['docker-registry', 'skopeo', 'busybox', 'tar'],
+    'pull and push speak to a registry and show what they move',
+    async () => {
+      await using directory = await temporaryDirectory()
+      await using registry = await startRegistry()
+      const reference = await pushBase(await makeBusyboxBase(directory.join('layout')), registry, 'busybox:1')
+      const pulled = await tsbuild(directory, ['pull', reference])
+      expect(pulled.stdout).toMatch(
+        /^Digest: sha256:\S+\nStatus: Downloaded newer image for \S+\n127\.0\.0\.1:\d+\/busybox:1\n$/,
+      )
+      expect(pulled.stderr).toMatch(/sha256:[0-9a-f]+.* [\d.]+[kM]?B \/ [\d.]+[kM]?B/)
+      expect((await tsbuild(directory, ['pull', '-q', reference])).stdout).toBe(`${reference}\n`)
+      await tsbuild(directory, ['tag', reference, `${registry.host}/copy:2`])
+      const pushed = await tsbuild(directory, ['push', `${registry.host}/copy:2`])
+      expect(pushed.stdout).toMatch(/^2: digest: sha256:[0-9a-f]{64} size: \d+\n$/)
+      await checkTool('skopeo', ['inspect', '--tls-verify=false', `docker://${registry.host}/copy:2`])
+    },
+  )
+})
+
+describe('what goes wrong', () => {
+  test.each([
+    [['--bogus', '.'], 125, 'ERROR: unknown flag: --bogus'],
+    [['build'], 1, 'ERROR: tsbuild build takes exactly 1 argument, got 0'],
+    [['./nowhere'], 1, expect.stringContaining('nowhere')],
+    [['--target', 'nope', 'context'], 1, expect.stringContaining('nope')],
+    [['-f', 'Nofile', 'context'], 1, expect.stringContaining('Nofile')],
+    [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
+    [['--platform', 'linux/vax', 'context'], 1, expect.stringContaining('vax')],
+  ])('tsbuild %j', async (args, status, line) => {
+    await using directory = await temporaryDirectory()
+    await writeContext(directory, files)
+    const result = await tsbuild(directory, args as string[])
+    expect(result.status).toBe(status)
+    expect(result.stderr.split('\n').find((one) => one.startsWith('ERROR:'))).toEqual(line)
+    expect(result.stderr).toContain('hint: ')
+  })
+
+  test('an error in a Dockerfile shows its line', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, { Dockerfile: 'FROM scratch\nCOPPY a b\n' })
+    const result = await tsbuild(directory, [context])
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/Dockerfile:2\n-+\n.*FROM scratch\n.*>>> COPPY a b\n/s)
+    expect(result.stderr).toContain('ERROR: unknown instruction: COPPY')
+  })
+
+  test('an old Node gets a sentence', async () => {
+    const old = 'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"22.18.0"})'
+    const result = await runTool(process.execPath, ['--import', old, tsbuildPath, '--help'])
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('tsbuild needs Node.js 22.19 or newer')
+  })
+})
+
+describe('steps that run', () => {
+  const needs = ['root', 'docker-registry', 'skopeo', 'busybox', 'tar']
+
+  testWith([...needs, 'script'], 'on a terminal the display shows what runs, and its last lines', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const base = await pushBase(await makeBusyboxBase(directory.join('layout')), registry, 'busybox:1')
+    const context = await writeContext(directory, {
+      Dockerfile: `FROM ${base}\nRUN echo first; sleep 1; echo second\n`,
+    })
+    const command = `"${process.execPath}" "${tsbuildPath}" -t app "${context}"`
+    const { stdout } = await runTool('script', ['-qec', command, '/dev/null'], {
+      env: { ...environmentOf(directory), TERM: 'xterm' },
+    })
+    expect(stdout).toMatch(/\[\+\] Building \d\.\ds \(\d\/\d\)/)
+    expect(stdout).toContain('=> => # first')
+    expect(stdout).toMatch(/\[\+\] Building \d\.\ds \((\d)\/\1\) FINISHED/)
+  })
+
+  testWith(needs, 'a step that fails is shown with its output, its place and its status', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const base = await pushBase(await makeBusyboxBase(directory.join('layout')), registry, 'busybox:1')
+    const context = await writeContext(directory, { Dockerfile: `FROM ${base}\nRUN echo oh no; exit 3\n` })
+    const result = await tsbuild(directory, ['-t', 'app', context])
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/------\n > \[2\/2\] RUN echo oh no; exit 3:\noh no\n------\n/)
+    expect(result.stderr).toMatch(/>>> RUN echo oh no; exit 3/)
+    expect(result.stderr).toContain('did not complete successfully: exit code: 3')
+    expect((await tsbuild(directory, ['images', '-q', 'app'])).stdout).toBe('')
+  })
+
+  testWith(needs, 'Ctrl-C stops everything within a second', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const base = await pushBase(await makeBusyboxBase(directory.join('layout')), registry, 'busybox:1')
+    const context = await writeContext(directory, { Dockerfile: `FROM ${base}\nRUN echo started; sleep 4711\n` })
+    const child = spawn(process.execPath, [tsbuildPath, '--progress=plain', context], {
+      env: environmentOf(directory),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    await new Promise<void>((resolve) => {
+      child.stderr.on('data', (chunk: Buffer) => chunk.toString().match(/^#\d+ [\d.]+ started$/m) && resolve())
+    })
+    const stoppedMs = Date.now()
+    child.kill('SIGINT')
+    const status = await new Promise((resolve) => child.once('exit', resolve))
+    expect(Date.now() - stoppedMs).toBeLessThan(1000)
+    expect(status).toBe(130)
+    const { stdout } = await runTool('ps', ['-eo', 'args'])
+    expect(stdout).not.toContain('sleep 4711')
+  })
+})
