@@ -20,7 +20,7 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
   const { store, signal } = session
   const reference = withDefaultTag(parseReference(image))
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
-  return internalStep(sink, `pulling ${formatFamiliar(reference)}`, async (_report, vertexId) => {
+  return await internalStep(sink, `pulling ${formatFamiliar(reference)}`, async (_report, vertexId) => {
     const { pullManifest } = await import('./registry/index.ts')
     const client = await session.registry()
     const before = reference.digest === undefined ? store.images.get(canonicalName(image)) : undefined
@@ -60,7 +60,7 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
   const { store, signal } = session
   const record = findImage(store, image)
   const { manifest } = readImage(store, record)
-  return internalStep(sink, `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`, async (reportStatus) => {
+  return await internalStep(sink, `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`, async (reportStatus) => {
     const jobs = createJobRunner({ executor: session.executor, signal })
     const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
     const layers: Descriptor[] = []

@@ -132,7 +132,7 @@ function nameMatches(name: string, text: string): boolean {
 /** Drops build cache: what belongs to an image in the store stays. */
 export async function prune(options: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number } = {}): Promise<PruneOutcome> {
   await using session = await openSession(options)
-  return session.store.prune({ all: options.all ?? false, ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }) })
+  return await session.store.prune({ all: options.all ?? false, ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }) })
 }
 
 /** @throws OCI_IMAGE_NOT_FOUND */
