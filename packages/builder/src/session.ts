@@ -1,5 +1,4 @@
 import type { Executor } from '@ts-oci/runtime'
-import { startExecutor } from '@ts-oci/runtime'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from './content/store.ts'
@@ -27,6 +26,7 @@ export async function openSession(options: CommonOptions & RegistryOptions & { r
     executor ??= (async () => {
       const stateDirectory = join(store.root, 'run', 'executor')
       mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
+      const { startExecutor } = await import('@ts-oci/runtime')
       return startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, signal })
     })()
     executor.catch(() => (executor = undefined))

@@ -67,12 +67,13 @@ function makeFile(action: FileActionMkfile, target: FileTarget, owner: Ids | und
   const standing = target.entry(path)
   if (path === '' || standing?.type === 'directory') throw failed('open', path, 'is a directory')
   const time = toTime(action.timestamp) ?? target.now
+  const { uid, gid } = owner ?? standing ?? target.newOwner(path)
   const entry = makeEntry({
     path,
     type: 'file',
     mode: standing?.mode ?? action.mode & 0o777,
-    uid: owner?.uid ?? standing?.uid ?? 0,
-    gid: owner?.gid ?? standing?.gid ?? 0,
+    uid,
+    gid,
     size: action.data.length,
     mtimeSec: time.sec,
     mtimeNsec: time.nsec,
@@ -98,7 +99,8 @@ function makeSymlink(action: FileActionSymlink, target: FileTarget, owner: Ids |
   const path = target.resolve(toByteString(action.newpath))
   if (target.entry(path) !== undefined) throw new BuilderError('OCI_FILE_OP_FAILED', `symlink ${action.oldpath} /${fromByteString(path)}: file exists`)
   const time = toTime(action.timestamp) ?? target.now
-  target.put(makeEntry({ path, type: 'symlink', mode: 0o777, uid: owner?.uid ?? 0, gid: owner?.gid ?? 0, link: toByteString(action.oldpath), mtimeSec: time.sec, mtimeNsec: time.nsec }))
+  const { uid, gid } = owner ?? target.newOwner(path)
+  target.put(makeEntry({ path, type: 'symlink', mode: 0o777, uid, gid, link: toByteString(action.oldpath), mtimeSec: time.sec, mtimeNsec: time.nsec }))
 }
 
 function remove(action: FileActionRm, target: FileTarget): void {

@@ -5,7 +5,6 @@ import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../merge/driver.ts'
 import type { FileAction, FileSpec } from '../specs.ts'
 import type { ContentSelector, InputUse, OpDriver, Result } from '../types.ts'
-import { applyFileSpec } from './apply.ts'
 
 /** COPY, ADD, WORKDIR's directory, heredoc files: computed on views, the same for every isolation; no byte is copied yet. */
 export function createFileDriver(environment: OpsEnvironment): OpDriver {
@@ -19,6 +18,8 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
       const { forms } = environment
       const views: View[] = await Promise.all(inputs.map((input) => viewOf(environment, input)))
       const createdMs = environment.epochMs ?? Date.now()
+      // A build that is all cached never loads it, nor the readers of archives behind it.
+      const { applyFileSpec } = await import('./apply.ts')
       await using temporary = await environment.store.createTemporaryDirectory('file-op')
       const entries = await applyFileSpec(spec, views, {
         nowMs: createdMs,

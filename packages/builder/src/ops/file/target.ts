@@ -32,6 +32,8 @@ export interface FileTarget {
   resolveBelow(directory: ByteString, path: ByteString): ByteString
   /** The entry at exactly this path. */
   entry(path: ByteString): ViewEntry | undefined
+  /** Who owns a new name that nobody gives an owner. */
+  newOwner(path: ByteString): Ids
   /** Makes a directory and its missing parents; answers those that it made, top first. */
   makeDirectories(path: ByteString, options: DirectoryOptions): readonly ByteString[]
   /** Makes or replaces a name. */
@@ -43,6 +45,8 @@ export interface FileTarget {
   view(): View
   snapshot(): TreeNode
 }
+
+const SET_GID = 0o2000
 
 export function createFileTarget(root: TreeNode, now: Time): FileTarget {
   const edit: TreeEditor = editTree(root)
@@ -71,6 +75,12 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
     edit.put(entry)
   }
 
+  /** Root, and the group of a directory that hands its group on. */
+  function newOwner(path: ByteString): Ids {
+    const parent = edit.node(parentPath(path))?.entry
+    return { uid: 0, gid: parent !== undefined && (parent.mode & SET_GID) !== 0 ? parent.gid : 0 }
+  }
+
   function makeDirectories(path: ByteString, options: DirectoryOptions): readonly ByteString[] {
     const made: ByteString[] = []
     const make = (directory: ByteString): void => {
@@ -79,7 +89,8 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
       if (node !== undefined) throw failed('mkdir', directory, 'not a directory')
       make(parentPath(directory))
       const { sec, nsec } = options.time ?? now
-      put(makeEntry({ path: directory, type: 'directory', mode: options.mode & 0o777, uid: options.owner?.uid ?? 0, gid: options.owner?.gid ?? 0, mtimeSec: sec, mtimeNsec: nsec }))
+      const { uid, gid } = options.owner ?? newOwner(directory)
+      put(makeEntry({ path: directory, type: 'directory', mode: options.mode & 0o777, uid, gid, mtimeSec: sec, mtimeNsec: nsec }))
       made.push(directory)
     }
     make(path)
@@ -88,12 +99,17 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
 
   return {
     now,
-    resolve: (path) => resolvePath(edit.peek(), path, true).path,
+    resolve(path) {
+      const resolved = resolvePath(edit.peek(), path, true)
+      if (resolved.node === undefined) refuseBelowFile(edit, resolved.path)
+      return resolved.path
+    },
     resolveBelow(directory, path) {
       const node = edit.node(directory)
       return node === undefined ? joinPath(directory, path) : joinPath(directory, resolvePath(node, path, true).path)
     },
     entry: (path) => edit.node(path)?.entry,
+    newOwner,
     makeDirectories,
     put,
     update,
@@ -105,6 +121,16 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
     },
     view: () => viewOfTree(edit.peek()),
     snapshot: () => edit.snapshot(),
+  }
+}
+
+/** Nothing can be looked up below what is no directory. */
+function refuseBelowFile(edit: TreeEditor, path: ByteString): void {
+  const parts = path.split('/')
+  for (let length = 1; length < parts.length; length++) {
+    const node = edit.node(parts.slice(0, length).join('/'))
+    if (node === undefined) return
+    if (node.children === undefined) throw failed('lstat', parts.slice(0, length + 1).join('/'), 'not a directory')
   }
 }
 

@@ -1,4 +1,5 @@
 import { fromByteString, type ByteString } from '../../byte-string.ts'
+import { BuilderError } from '../../errors.ts'
 import { joinPath } from '../../layer/paths.ts'
 import type { View } from '../../layer/types.ts'
 
@@ -94,7 +95,11 @@ export function expandWildcards(view: View, source: ByteString, followLast: bool
   const parts = source.split('/').filter((part) => part !== '')
   const first = parts.findIndex((part) => hasWildcards(part))
   if (first < 0) return [source]
-  const start = view.resolve(parts.slice(0, first).join('/'), { followLast })
+  const fixed = parts.slice(0, first).join('/')
+  const start = view.resolve(fixed, { followLast })
+  if (start !== '' && view.entry(start) === undefined) {
+    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(fixed)}: no such file or directory`, { details: { path: source } })
+  }
   const found: ByteString[] = []
   const patterns = parts.slice(first).map(fromByteString)
   const visit = (directory: ByteString, depth: number): void => {
