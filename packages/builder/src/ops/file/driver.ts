@@ -1,5 +1,6 @@
 import { basename } from 'node:path/posix'
-import type { View } from '../../layer/types.ts'
+import type { SizedSource } from '../../layer/job-types.ts'
+import type { LayerEntry, View } from '../../layer/types.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../merge/driver.ts'
@@ -26,6 +27,10 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
         readFile: (entry, maxBytes) => forms.readFile(entry, maxBytes),
         temporaryDirectory: temporary.path,
         resolveContents: (list) => forms.resolveContents(list),
+        compareFiles: (pairs) => {
+          const sized = (entry: LayerEntry): SizedSource => ({ source: entry.content!, size: entry.size })
+          return environment.jobs.run('compareFiles', { pairs: pairs.map(([a, b]) => ({ a: sized(a), b: sized(b) })) }, pairs.flat().some((entry) => entry.content?.kind === 'tree'))
+        },
         signal: run.signal,
       })
       const layer = forms.fromSelection(entries, { createdMs, description: vertex.metadata.name })
