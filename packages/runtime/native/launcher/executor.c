@@ -28,7 +28,7 @@ struct running {
   pid_t pid;
   int pidfd, streams[2], status;
   int wait_status;
-  bool ended;
+  char *work; // the overlay's work directory
 };
 
 static struct executor_config *config;
@@ -95,6 +95,7 @@ static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   struct step_spec step;
   struct running entry = {.id = id};
   int error = parse_step(payload, length, &step) ? start_step(&step, &entry) : EBADMSG;
+  entry.work = error || !step.work ? NULL : strdup(step.work);
   free_step(&step);
   if (error) {
     send_start_failure(id, error, error == EBADMSG ? "read the request" : "clone the step's namespaces");
@@ -109,7 +110,7 @@ static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
 static void signal_step(uint32_t id, const uint8_t *payload, size_t length) {
   if (length != 4) return;
   for (size_t i = 0; i < running_count; i++)
-    if (running[i].id == id && !running[i].ended) k_pidfd_send_signal(running[i].pidfd, (int)read_u32(payload));
+    if (running[i].id == id) k_pidfd_send_signal(running[i].pidfd, (int)read_u32(payload));
 }
 
 static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_t length) {
@@ -179,6 +180,8 @@ static void finish_step(struct running *step) {
   close(step->status);
   close(step->pidfd);
   remove_stubs(config, step->id);
+  if (step->work) empty_work_directory(step->work);
+  free(step->work);
 }
 
 static void reap(void) {

@@ -155,6 +155,12 @@ void remove_stubs(const struct executor_config *shared, uint32_t id) {
   remove_tree(path);
 }
 
+void empty_work_directory(const char *work) {
+  char path[PATH_MAX + 8];
+  snprintf(path, sizeof path, "%s/work", work);
+  remove_tree(path);
+}
+
 void end_executor(const struct executor_config *shared) {
   // Everything in this pid namespace but ourselves; the steps' namespaces lie below and go with their pid 1.
   kill(-1, SIGKILL);

@@ -60,16 +60,15 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
     if (pending.size === 0) control.unref()
   }
   control.on('data', read)
-  const died = (): void => {
-    void launcher.ended.then(() => {
-      started({ operation: launcher.complaint() || 'start', errno: 'ECHILD' })
-      for (const [id, { reject }] of pending) {
-        settle(id)
-        reject(executorDied(launcher))
-      }
-    })
+  const fail = async (): Promise<void> => {
+    await launcher.ended
+    started({ operation: launcher.complaint() || 'start', errno: 'ECHILD' })
+    for (const [id, { reject }] of pending) {
+      settle(id)
+      reject(executorDied(launcher))
+    }
   }
-  control.once('close', died)
+  control.once('close', () => void fail())
   let nextId = 1
   const connection: Connection = {
     launcher,

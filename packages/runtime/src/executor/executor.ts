@@ -24,9 +24,12 @@ export function createExecutor(connection: Connection, isolation: Isolation, idM
     overlayXattr: isolation.overlayXattr,
     runStep: async (step, io) => {
       const user = mapUser(idMapping, step.process.user, step.name)
+      for (const { source } of step.mounts) {
+        if (source.kind === 'secret') mapUser(idMapping, { uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
+      }
       return runInExecutor(connection, { ...step, process: { ...step.process, user } }, io, isolation)
     },
-    runJob: jobs.run,
+    runJob: (moduleUrl, name, input, signal) => jobs.run(moduleUrl, name, input, signal),
     removeTrees,
     close,
     [Symbol.asyncDispose]: close,

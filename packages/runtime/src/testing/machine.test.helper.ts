@@ -1,0 +1,156 @@
+/** A process of a given user that starts an executor and runs what a test sends it. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { checkTool, findTool, makeBusyboxRoot, temporaryDirectory } from '@ts-oci/testing'
+import type { TemporaryDirectory } from '@ts-oci/testing'
+import type { IdMapping, StepExit, StepSpec } from '../types.ts'
+
+export interface StepResult {
+  readonly exit?: StepExit
+  readonly stdout: string
+  readonly stderr: string
+  /** Both streams in the order in which they came. */
+  readonly output: string
+  /** Where the step's writes are. */
+  readonly upper: string
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string }
+  readonly durationMs: number
+}
+
+/** A step as a test writes it: what it leaves out is ordinary. */
+export type TestStep = Partial<Omit<StepSpec, 'root' | 'process'>> & {
+  /** A command line for /bin/sh, or arguments. */
+  readonly run: string | readonly string[]
+  readonly env?: readonly string[]
+  readonly cwd?: string
+  readonly uid?: number
+  readonly gid?: number
+  readonly groups?: readonly number[]
+  /** Layers above the busybox root, bottom first; or all of them. */
+  readonly layers?: readonly string[]
+  readonly onlyLayers?: boolean
+  readonly readonlyRoot?: boolean
+  readonly cancelAfterMs?: number
+  /** Abort once this text was written. */
+  readonly cancelAt?: string
+}
+
+export interface Machine extends AsyncDisposable {
+  readonly isolation: string
+  readonly idMapping: IdMapping
+  readonly directory: TemporaryDirectory
+  readonly rootfs: string
+  readonly child: ChildProcess
+  run(step: TestStep): Promise<StepResult>
+  job(moduleUrl: string, name: string, input: unknown, cancelAfterMs?: number): Promise<{ readonly output?: unknown; readonly error?: { readonly code?: string; readonly message: string; readonly hint?: string; readonly details?: unknown } }>
+  removeTrees(paths: readonly string[]): Promise<void>
+  /** A directory that the machine's user owns. */
+  ownDirectory(name: string): Promise<string>
+  /** Files of a directory (name → content) owned by the machine's user. */
+  layer(name: string, files: Readonly<Record<string, string>>): Promise<string>
+}
+
+/** Who runs the executor: root, root in a user namespace, a user with subordinate ids, a user without. */
+export type Who = 'root' | 'root-userns' | 'subordinate' | 'single'
+
+/** What a machine needs besides root (to become somebody else) and busybox. */
+export const requirementsOf: Readonly<Record<Who, readonly string[]>> = {
+  root: ['root', 'busybox'],
+  'root-userns': ['root', 'busybox'],
+  subordinate: ['root', 'busybox', 'newuidmap', 'setpriv', 'unshare'],
+  single: ['root', 'busybox', 'setpriv'],
+}
+
+const server = fileURLToPath(new URL('./machine-server.test.helper.ts', import.meta.url))
+
+/** `nobody` with ranges of subordinate ids that only its own mount namespace sees; or an id that nobody has. */
+const users = { subordinate: { uid: 65_534, gid: 65_534 }, single: { uid: 12_345, gid: 12_345 }, root: { uid: 0, gid: 0 }, 'root-userns': { uid: 0, gid: 0 } }
+
+export async function startMachine(who: Who, options: { readonly isolation?: string } = {}): Promise<Machine> {
+  const directory = await temporaryDirectory('ts-oci-runtime-')
+  chmodSync(directory.path, 0o755)
+  const { uid, gid } = users[who]
+  const rootfs = directory.join('rootfs')
+  mkdirSync(rootfs)
+  await makeBusyboxRoot(rootfs)
+  mkdirSync(directory.join('own'))
+  mkdirSync(directory.join('own', 'state'), { mode: 0o700 })
+  await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
+  const child = spawnAs(who, directory, [process.execPath, '--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning', server, directory.join('own'), rootfs, options.isolation ?? isolationOf(who)])
+  const call = callsTo(child)
+  const started = (await call({ op: 'start' })) as { readonly isolation: string; readonly idMapping: IdMapping; readonly error?: { message: string } }
+  if (started.error) throw new Error(started.error.message)
+  return {
+    ...started,
+    directory,
+    rootfs,
+    child,
+    run: (step) => call({ op: 'run', step }) as Promise<StepResult>,
+    job: (moduleUrl, name, input, cancelAfterMs) => call({ op: 'job', moduleUrl, name, input, cancelAfterMs }) as never,
+    removeTrees: async (paths) => {
+      const { error } = (await call({ op: 'removeTrees', paths })) as { readonly error?: { readonly message: string } }
+      if (error) throw new Error(error.message)
+    },
+    ownDirectory: async (name) => {
+      mkdirSync(directory.join('own', name), { recursive: true })
+      await checkTool('chown', [`${uid}:${gid}`, directory.join('own', name)])
+      return directory.join('own', name)
+    },
+    layer: async (name, files) => {
+      const path = directory.join('own', name)
+      mkdirSync(path)
+      for (const [file, content] of Object.entries(files)) {
+        mkdirSync(`${path}/${file}`.replace(/\/[^/]*$/, ''), { recursive: true })
+        if (!file.endsWith('/')) writeFileSync(`${path}/${file}`, content)
+      }
+      await checkTool('chown', ['-R', `${uid}:${gid}`, path])
+      return path
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        const ended = new Promise((resolve) => child.once('exit', resolve))
+        child.stdin!.end()
+        await ended
+      }
+      await directory[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function isolationOf(who: Who): string {
+  return who === 'root-userns' ? 'rootless' : 'auto'
+}
+
+function spawnAs(who: Who, directory: TemporaryDirectory, command: readonly string[]): ChildProcess {
+  const { uid, gid } = users[who]
+  const become = [findTool('setpriv') ?? 'setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...command]
+  const stdio = ['pipe', 'pipe', 'inherit'] as const
+  if (uid === 0) return spawn(command[0]!, command.slice(1), { stdio: [...stdio] })
+  if (who === 'single') return spawn(become[0]!, become.slice(1), { stdio: [...stdio] })
+  writeFileSync(directory.join('subid'), 'nobody:300000:65536\n')
+  const script = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"'
+  return spawn(findTool('unshare')!, ['-m', 'sh', '-c', script, directory.join('subid'), ...become], { stdio: [...stdio] })
+}
+
+function callsTo(child: ChildProcess): (request: object) => Promise<unknown> {
+  const waiting = new Map<number, { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }>()
+  let nextId = 1
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    const { id, result } = JSON.parse(line) as { readonly id: number; readonly result: unknown }
+    waiting.get(id)?.resolve(result)
+    waiting.delete(id)
+  })
+  child.once('exit', (code, signal) => {
+    for (const { reject } of waiting.values()) reject(new Error(`the machine ended: ${code ?? signal}`))
+  })
+  child.stdin!.on('error', () => {})
+  return (request) =>
+    new Promise((resolve, reject) => {
+      const id = nextId++
+      waiting.set(id, { resolve, reject })
+      child.stdin!.write(`${JSON.stringify({ id, ...request })}\n`)
+    })
+}
