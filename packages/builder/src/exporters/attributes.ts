@@ -1,0 +1,76 @@
+import { BuilderError } from '../errors.ts'
+
+/** Attributes of one output; each is taken once, what nobody took is unknown. */
+export interface Attributes {
+  text(key: string): string | undefined
+  /** As Go reads booleans; present without a value is true. */
+  flag(key: string): boolean | undefined
+  integer(key: string, min: number, max: number): number | undefined
+  /** All keys that match, taken. */
+  matching(pattern: RegExp): readonly (readonly [match: RegExpExecArray, value: string])[]
+  /** Known to BuildKit, and not here: any value but a false one is refused by name. */
+  refuse(keys: readonly string[], hint?: string): void
+  /** @throws OCI_OPTION_INVALID naming the first attribute that nobody took */
+  end(): void
+}
+
+/** Reads the attributes of `type`. @throws OCI_OPTION_INVALID naming the attribute whose value is wrong */
+export function readAttributes(type: string, attrs: Readonly<Record<string, string>>): Attributes {
+  const left = new Map(Object.entries(attrs))
+  const take = (key: string): string | undefined => {
+    const value = left.get(key)
+    left.delete(key)
+    return value
+  }
+  const invalid = (key: string, value: string, wanted: string): BuilderError =>
+    new BuilderError('OCI_OPTION_INVALID', `output type=${type}: ${key}=${value}: ${wanted} expected`)
+
+  const flag = (key: string): boolean | undefined => {
+    const value = take(key)
+    if (value === undefined) return undefined
+    if (value === '' || TRUE.has(value)) return true
+    if (FALSE.has(value)) return false
+    throw invalid(key, value, 'true or false')
+  }
+
+  return {
+    text: take,
+    flag,
+    integer(key, min, max) {
+      const value = take(key)
+      if (value === undefined || value === '') return undefined
+      if (!/^-?\d{1,15}$/.test(value) || Number(value) < min || Number(value) > max)
+        throw invalid(key, value, `a whole number from ${min} to ${max}`)
+      return Number(value)
+    },
+    matching(pattern) {
+      const found = [...left].flatMap(([key, value]) => {
+        const match = pattern.exec(key)
+        return match === null ? [] : [[match, value] as const]
+      })
+      for (const [match] of found) left.delete(match.input)
+      return found
+    },
+    refuse(keys, hint) {
+      for (const key of keys) {
+        const value = take(key)
+        if (value === undefined || FALSE.has(value)) continue
+        throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: attribute ${key} is not supported`, {
+          hint,
+        })
+      }
+    },
+    end() {
+      const [unknown] = left.keys()
+      if (unknown !== undefined)
+        throw new BuilderError(
+          'OCI_OPTION_INVALID',
+          `output type=${type}: unknown attribute ${JSON.stringify(unknown)}`,
+        )
+    },
+  }
+}
+
+// strconv.ParseBool.
+const TRUE = new Set(['1', 't', 'T', 'TRUE', 'true', 'True'])
+const FALSE = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False'])

@@ -1,0 +1,16 @@
+import { readAttributes } from '../attributes.ts'
+import type { Exporter } from '../types.ts'
+
+/** `type=cacheonly`: the build runs and nothing leaves the cache. */
+export const cacheonlyExporter: Exporter = {
+  type: 'cacheonly',
+  prepare(output) {
+    readAttributes(output.type, output.attrs).end()
+    return {
+      type: output.type,
+      name: 'keeping the result in the cache',
+      reads: 'stored',
+      run: async () => ({ type: output.type, names: [] }),
+    }
+  },
+}

@@ -1,0 +1,113 @@
+import { BuilderError } from '../errors.ts'
+import type { Compression } from '../layer/types.ts'
+import { canonicalName } from '../oci/reference.ts'
+import type { Attributes } from './attributes.ts'
+import type { ExportDefaults, OutputSpec } from './types.ts'
+
+/** What the outputs that write an image have in common (BuildKit's image exporter options). */
+export interface ImageSettings {
+  /** Canonical. */
+  readonly names: readonly string[]
+  /** Undefined: nobody asked; each output has its own default. */
+  readonly compression: Compression | undefined
+  readonly level: number | undefined
+  readonly force: boolean
+  readonly mediaTypes: 'oci' | 'docker'
+  /** Of the manifest, and of its entry in an index. */
+  readonly annotations: Readonly<Record<string, string>>
+  readonly descriptorAnnotations: Readonly<Record<string, string>>
+  /** Platforms that annotations were written for: checked when the image is known. */
+  readonly annotatedPlatforms: readonly string[]
+  /** Seconds. */
+  readonly sourceDateEpoch: number | undefined
+  readonly rewriteTimestamp: boolean
+}
+
+const COMPRESSIONS: Readonly<Record<string, Compression>> = { uncompressed: 'none', gzip: 'gzip', zstd: 'zstd' }
+const MAX_LEVELS: Readonly<Record<Compression, number>> = { none: 0, gzip: 9, zstd: 22 }
+const ANNOTATION = /^annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)$/
+const LAST_EPOCH = 253_402_300_799
+
+/** Takes the attributes that every image output knows. @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED */
+export function readImageSettings(output: OutputSpec, attributes: Attributes, defaults: ExportDefaults): ImageSettings {
+  const compression = readCompression(output.type, attributes)
+  const ociMediaTypes = attributes.flag('oci-mediatypes') ?? true
+  const sourceDateEpoch = readEpoch(attributes, defaults)
+  const rewriteTimestamp = attributes.flag('rewrite-timestamp') ?? false
+  if (!ociMediaTypes && compression.kind === 'zstd')
+    throw invalid(output.type, '"compression=zstd" conflicts with "oci-mediatypes=false"')
+  if (rewriteTimestamp && sourceDateEpoch === undefined) {
+    throw invalid(
+      output.type,
+      'rewrite-timestamp needs a time',
+      'set SOURCE_DATE_EPOCH, or the attribute source-date-epoch',
+    )
+  }
+  const annotations = readAnnotations(output.type, attributes, defaults)
+  if (!ociMediaTypes && Object.keys(annotations.descriptorAnnotations).length > 0) {
+    throw invalid(output.type, 'cannot export annotations with "oci-mediatypes=false"')
+  }
+  attributes.refuse(['oci-artifact', 'attestation-inline', 'prefer-nondist-layers'])
+  return {
+    names: readNames(attributes, defaults),
+    compression: compression.kind,
+    level: compression.level,
+    force: attributes.flag('force-compression') ?? false,
+    mediaTypes: ociMediaTypes ? 'oci' : 'docker',
+    ...annotations,
+    sourceDateEpoch,
+    rewriteTimestamp,
+  }
+}
+
+function readCompression(
+  type: string,
+  attributes: Attributes,
+): { readonly kind: Compression | undefined; readonly level: number | undefined } {
+  const text = attributes.text('compression')
+  if (text === 'estargz')
+    throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: compression=estargz is not supported`, {
+      hint: 'use gzip or zstd',
+    })
+  const kind = text === undefined ? undefined : COMPRESSIONS[text]
+  if (text !== undefined && kind === undefined)
+    throw invalid(type, `unsupported compression type ${JSON.stringify(text)}`, 'use uncompressed, gzip or zstd')
+  const level = attributes.integer('compression-level', 0, MAX_LEVELS[kind ?? 'gzip'])
+  return { kind, level }
+}
+
+/** @internal Shared with the outputs of plain files. */
+export function readEpoch(attributes: Attributes, defaults: ExportDefaults): number | undefined {
+  return attributes.integer('source-date-epoch', -62_135_596_800, LAST_EPOCH) ?? defaults.sourceDateEpoch
+}
+
+function readNames(attributes: Attributes, defaults: ExportDefaults): readonly string[] {
+  const own = attributes.text('name')
+  const names =
+    own === undefined || own === '' ? defaults.names : own.split(',').map((name) => canonicalName(name.trim()))
+  return [...new Set(names)]
+}
+
+function readAnnotations(
+  type: string,
+  attributes: Attributes,
+  defaults: ExportDefaults,
+): Pick<ImageSettings, 'annotations' | 'descriptorAnnotations' | 'annotatedPlatforms'> {
+  const annotations: Record<string, string> = { ...defaults.annotations }
+  const descriptorAnnotations: Record<string, string> = {}
+  const annotatedPlatforms: string[] = []
+  for (const [[, target = 'manifest', platform, key = ''], value] of attributes.matching(ANNOTATION)) {
+    if (target === 'index' || target === 'index-descriptor')
+      throw invalid(type, 'index annotations not supported for single platform export')
+    if (target !== 'manifest' && target !== 'manifest-descriptor')
+      throw invalid(type, `unknown annotation type ${JSON.stringify(target)}`)
+    if (platform !== undefined) annotatedPlatforms.push(platform)
+    const into = target === 'manifest' ? annotations : descriptorAnnotations
+    into[key] = value
+  }
+  return { annotations, descriptorAnnotations, annotatedPlatforms }
+}
+
+function invalid(type: string, what: string, hint?: string): BuilderError {
+  return new BuilderError('OCI_OPTION_INVALID', `output type=${type}: ${what}`, { hint })
+}

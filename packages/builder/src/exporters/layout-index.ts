@@ -1,0 +1,37 @@
+import { formatTime } from '../oci/go-json.ts'
+import { parseReference } from '../oci/reference.ts'
+import type { Descriptor } from '../oci/types.ts'
+import type { ComposedImage } from './compose.ts'
+import type { ImageSettings } from './image-settings.ts'
+import type { ExportSource } from './types.ts'
+
+/** Name of the whole image, and the name within a layout. */
+export const IMAGE_NAME = 'io.containerd.image.name'
+export const REF_NAME = 'org.opencontainers.image.ref.name'
+const CREATED = 'org.opencontainers.image.created'
+
+/** The content of `oci-layout`. */
+export const LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}'
+
+/** The entries of `index.json`: one a name, or one without. `nowMs` unless an epoch is set. */
+export function layoutEntries(
+  image: ComposedImage,
+  settings: ImageSettings,
+  source: ExportSource,
+  nowMs: number,
+): readonly Descriptor[] {
+  const createdMs = settings.sourceDateEpoch === undefined ? nowMs : settings.sourceDateEpoch * 1000
+  // Whole seconds, as containerd formats it (RFC 3339 without fraction).
+  const annotations = { ...settings.descriptorAnnotations, [CREATED]: formatTime(Math.floor(createdMs / 1000) * 1000) }
+  const names = settings.names.length === 0 ? [undefined] : settings.names
+  return names.map((name) => ({
+    ...image.manifest,
+    annotations: name === undefined ? annotations : { [IMAGE_NAME]: name, ...annotations, [REF_NAME]: refName(name) },
+    platform: source.image.platform,
+  }))
+}
+
+function refName(name: string): string {
+  const { tag, digest } = parseReference(name)
+  return tag ?? digest ?? name
+}

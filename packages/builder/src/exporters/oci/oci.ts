@@ -1,0 +1,108 @@
+import { createIndex, serializeIndex } from '../../oci/image-index.ts'
+import { digestHex } from '../../oci/digest.ts'
+import { formatFamiliar, parseReference } from '../../oci/reference.ts'
+import { goJson } from '../../oci/go-json.ts'
+import { writeArchive, type ArchiveFile } from '../archive.ts'
+import { readAttributes } from '../attributes.ts'
+import { blobsOf, composeImage, reported, type ComposedImage } from '../compose.ts'
+import { openByteSink, readDirectoryDestination, readFileDestination } from '../destination.ts'
+import { readImageSettings, type ImageSettings } from '../image-settings.ts'
+import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
+import type {
+  ExportContext,
+  ExportDefaults,
+  ExportResult,
+  ExportSource,
+  Exporter,
+  OutputSpec,
+  PreparedExport,
+} from '../types.ts'
+import { writeLayoutDirectory } from './directory.ts'
+
+/** `type=oci`: an OCI image layout, as one tar or (`tar=false`) as a directory. */
+export const ociExporter: Exporter = {
+  type: 'oci',
+  prepare: (output, defaults) => prepareLayout(output, defaults, false),
+}
+
+/** An image layout; with `docker` also the `manifest.json` that `docker load` reads. */
+export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, docker: boolean): PreparedExport {
+  const attributes = readAttributes(output.type, output.attrs)
+  const isTar = attributes.flag('tar') ?? true
+  const dest = attributes.text('dest')
+  const path = isTar
+    ? readFileDestination(output.type, dest, defaults)
+    : readDirectoryDestination(output.type, dest, defaults)
+  const settings = readImageSettings(output, attributes, defaults)
+  attributes.end()
+  return {
+    type: output.type,
+    name: `exporting to ${output.type} image format`,
+    reads: 'blobs',
+    async run(source, context) {
+      const image = await composeImage(source, context, { settings, defaultCompression: 'gzip' })
+      const files = layoutFiles(image, settings, source, context, docker)
+      if (isTar) await writeTar(path, files, context)
+      else
+        await reported(context, `writing ${path}`, () =>
+          writeLayoutDirectory(path, files, layoutEntries(image, settings, source, context.now()), context.signal),
+        )
+      return result(output.type, path, image, settings)
+    },
+  }
+}
+
+async function writeTar(path: string, files: readonly ArchiveFile[], context: ExportContext): Promise<void> {
+  await reported(context, path === '-' ? 'sending tarball' : `writing ${path}`, async () => {
+    const sink = await openByteSink(path, context.stdout)
+    try {
+      await writeArchive(sink, files, context.signal)
+      await sink.commit()
+    } catch (error) {
+      await sink.abort()
+      throw error
+    }
+  })
+}
+
+function layoutFiles(
+  image: ComposedImage,
+  settings: ImageSettings,
+  source: ExportSource,
+  context: ExportContext,
+  docker: boolean,
+): readonly ArchiveFile[] {
+  const entries = layoutEntries(image, settings, source, context.now())
+  return [
+    ...blobsOf(image, source).map((blob) => ({ name: `blobs/sha256/${digestHex(blob.digest)}`, blob })),
+    { name: 'index.json', bytes: serializeIndex(createIndex(entries), 'compact') },
+    { name: 'oci-layout', bytes: Buffer.from(LAYOUT_FILE) },
+    ...(docker ? [{ name: 'manifest.json', bytes: dockerManifest(image, settings) }] : []),
+  ]
+}
+
+/** What `docker load` looks for (docker save's format, version 1.2). */
+function dockerManifest(image: ComposedImage, settings: ImageSettings): Uint8Array {
+  const path = (digest: Parameters<typeof digestHex>[0]): string => `blobs/sha256/${digestHex(digest)}`
+  return Buffer.from(
+    goJson([
+      {
+        Config: path(image.config.digest),
+        RepoTags:
+          settings.names.length === 0 ? null : settings.names.map((name) => formatFamiliar(parseReference(name))),
+        Layers: image.layers.map((layer) => path(layer.descriptor.digest)),
+      },
+    ]),
+  )
+}
+
+function result(type: string, path: string, image: ComposedImage, settings: ImageSettings): ExportResult {
+  return {
+    type,
+    ...(path === '-' ? {} : { dest: path }),
+    digest: image.manifest.digest,
+    configDigest: image.config.digest,
+    descriptor: image.manifest,
+    names: settings.names,
+  }
+}

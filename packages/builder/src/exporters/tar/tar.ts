@@ -1,0 +1,83 @@
+import { BuilderError } from '../../errors.ts'
+import { BLOCK_BYTES, headerRoom, paddedSize, writeHeader } from '../../layer/header.ts'
+import type { LayerEntry, ViewEntry } from '../../layer/types.ts'
+import { readAttributes } from '../attributes.ts'
+import { reported } from '../compose.ts'
+import { openByteSink, readFileDestination, type ByteSink } from '../destination.ts'
+import { flatten } from '../flatten.ts'
+import { readEpoch } from '../image-settings.ts'
+import type { ExportContext, ExportSource, Exporter } from '../types.ts'
+
+/** `type=tar`: the image's file system as one tar. */
+export const tarExporter: Exporter = {
+  type: 'tar',
+  prepare(output, defaults) {
+    const attributes = readAttributes(output.type, output.attrs)
+    const path = readFileDestination(output.type, attributes.text('dest'), defaults)
+    const epochSec = readEpoch(attributes, defaults)
+    attributes.refuse(['platform-split', 'attestation-prefix'])
+    attributes.end()
+    return {
+      type: output.type,
+      name: 'exporting to client tarball',
+      reads: 'files',
+      async run(source, context) {
+        await reported(context, path === '-' ? 'sending tarball' : `writing ${path}`, () =>
+          writeTar(path, epochSec, source, context),
+        )
+        return { type: output.type, names: [], ...(path === '-' ? {} : { dest: path }) }
+      },
+    }
+  },
+}
+
+async function writeTar(
+  path: string,
+  epochSec: number | undefined,
+  source: ExportSource,
+  context: ExportContext,
+): Promise<void> {
+  const sink = await openByteSink(path, context.stdout)
+  try {
+    for (const entry of flatten(await source.view(), epochSec)) {
+      context.signal?.throwIfAborted()
+      await writeEntry(sink, entry, source, context)
+    }
+    await sink.write(Buffer.alloc(2 * BLOCK_BYTES))
+    await sink.commit()
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+}
+
+async function writeEntry(
+  sink: ByteSink,
+  entry: LayerEntry,
+  source: ExportSource,
+  context: ExportContext,
+): Promise<void> {
+  const header = Buffer.alloc(headerRoom(entry))
+  await sink.write(header.subarray(0, writeHeader(header, 0, entry)))
+  if (entry.type !== 'file' || entry.size === 0) return
+  let written = 0
+  for await (const chunk of source.readFile(entry, context.signal)) {
+    written += chunk.length
+    if (written > entry.size) break
+    await sink.write(chunk)
+  }
+  if (written !== entry.size) throw changedSize(entry, written)
+  const padding = paddedSize(written) - written
+  if (padding > 0) await sink.write(Buffer.alloc(padding))
+}
+
+/** @throws never; the error for content that is not as long as its entry says. */
+export function changedSize(entry: LayerEntry | ViewEntry, written: number): BuilderError {
+  return new BuilderError(
+    'OCI_EXPORT_FAILED',
+    `${JSON.stringify(entry.path)} has ${written} bytes where ${entry.size} were expected`,
+    {
+      hint: 'the store may be damaged: `tsbuild prune -a`, then build again',
+    },
+  )
+}
