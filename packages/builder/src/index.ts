@@ -5,6 +5,7 @@
 export { build } from './build.ts'
 export { history, images, inspect, prune, remove, tag } from './images.ts'
 export { info } from './info.ts'
+export { toLlb, type BuildDefinition } from './llb.ts'
 export { pull, push } from './images-transfer.ts'
 export { bind, cache, image, local, scratch, secret, tmpfs, type State } from './graph/state.ts'
 export { BuilderError, isTsOciError, TsOciError, type BuilderErrorCode } from './errors.ts'

@@ -364,12 +364,21 @@ export const debugIgnore = defineSpec({
 
 export const debugLlb = defineSpec({
   name: 'debug llb',
-  summary: "print the build graph as BuildKit's LLB, as JSON",
+  summary: "print the build graph as BuildKit's LLB, as JSON; nothing is run",
   args: [{ name: 'CONTEXT', summary: 'directory with the files of the build', required: true }],
   flags: [
     { name: 'file', char: 'f', kind: 'text', value: 'FILE', summary: 'the Dockerfile; default CONTEXT/Dockerfile' },
     { name: 'target', kind: 'text', value: 'STAGE', summary: 'stage to build; default the last' },
     { name: 'build-arg', kind: 'texts', value: 'NAME[=VALUE]', summary: 'value of an ARG' },
+    { name: 'platform', kind: 'text', value: 'OS/ARCH', summary: 'platform of the image' },
+    {
+      name: 'output',
+      char: 'o',
+      kind: 'text',
+      value: 'FILE',
+      summary: 'write the graph as a pb.Definition, as buildctl reads it, instead',
+    },
+    ...registry,
     store,
   ],
 })
