@@ -55,7 +55,7 @@ function partsOf(path: ByteString): ByteString[] {
 }
 
 function tooManyLinks(path: ByteString): BuilderError {
-  return new BuilderError('OCI_FILE_OP_FAILED', `"/${fromByteString(path)}" leads through too many symbolic links`, {
+  return new BuilderError('OCI_FILE_OP_FAILED', `/${fromByteString(path)}: too many links`, {
     hint: 'two links of the image name each other',
     details: { errno: 'ELOOP', path },
   })

@@ -59,8 +59,10 @@ export function copySource(view: View, source: ByteString, target: FileTarget, d
 
   const resolved = target.resolve(named)
   const sourcePath = view.resolve(source, { followLast: options.followLast })
-  const entry = view.entry(sourcePath)
-  if (entry === undefined) throw sourceNotFound(source)
+  const found = view.entry(sourcePath)
+  if (found === undefined) throw sourceNotFound(source)
+  // A root directory is in no layer and is not sent with a context: BuildKit's was made just now.
+  const entry = found.path === '' ? { ...found, mtimeSec: target.now.sec, mtimeNsec: target.now.nsec } : found
 
   const standing = target.entry(resolved)
   const goesInside = entry.type === 'directory' ? !options.copyContents && standing !== undefined : standing?.type === 'directory'

@@ -8,7 +8,8 @@ import type { FileAction, FileActionCopy, FileSpec, Owner, OwnerId } from '../sp
 import { applyFileSpec } from './apply.ts'
 import { formatListing, NOW_MS, viewOfListing } from './listing.testing.ts'
 
-// Every expectation below is what BuildKit (docker 28.5) wrote for this line on this base and this context.
+// Every expectation below is what BuildKit (docker 28.5) wrote for this line on this base and this context. One differs:
+// a directory that --chmod makes takes all permission bits, as in BuildKit's own daemon, which has no umask.
 
 const BASE = `
 d 755 0:0 0 1046649600 etc
@@ -176,7 +177,7 @@ COPY src/sub /links/abs/../q
   d 755 0:0 0 1012608000 links/q
   f 644 0:0 2 1012608000 links/q/b
 COPY src/. /dotsrc
-  d 755 0:0 0 now dotsrc
+  d 755 0:0 0 1012608000 dotsrc
   f 755 0:0 2 1012608000 dotsrc/a
   d 711 0:0 0 1012608000 dotsrc/sub
   f 644 0:0 2 1012608000 dotsrc/sub/b
@@ -224,7 +225,7 @@ COPY --chmod=4755 file /ch2/f
   d 755 0:0 0 now ch2
   f 4755 0:0 3 1012608000 ch2/f
 COPY --chmod=1777 src /ch3
-  d 755 0:0 0 1012608000 ch3
+  d 777 0:0 0 1012608000 ch3
   f 1777 0:0 2 1012608000 ch3/a
   d 1777 0:0 0 1012608000 ch3/sub
   f 1777 0:0 2 1012608000 ch3/sub/b
@@ -338,6 +339,65 @@ ADD a.tar /links/abs
   f 644 100:200 2 1081036800 links/real/d/e/t
   h 644 100:200 0 1081036800 links/real/d/h -> links/real/d/e/t
   l 777 100:200 0 1795545348 links/real/d/l -> e
+COPY --chmod=u=rwX,go=rX src /zz4/p
+  d 755 0:0 0 now zz4
+  d 755 0:0 0 1012608000 zz4/p
+  f 755 0:0 2 1012608000 zz4/p/a
+  d 755 0:0 0 1012608000 zz4/p/sub
+  f 644 0:0 2 1012608000 zz4/p/sub/b
+COPY --chmod=g+s,o-x,a+w src /zz5
+  d 755 0:0 0 1012608000 zz5
+  f 2776 0:0 2 1012608000 zz5/a
+  d 2732 0:0 0 1012608000 zz5/sub
+  f 2666 0:0 2 1012608000 zz5/sub/b
+COPY file nope* /zz3/
+  d 755 0:0 0 now zz3
+  f 644 0:0 3 1012608000 zz3/file
+COPY file /same/
+  d 755 0:0 0 now same
+  f 644 0:0 3 1012608000 same/file
+COPY src /
+  f 755 0:0 2 1012608000 a
+  d 711 0:0 0 1012608000 sub
+  f 644 0:0 2 1012608000 sub/b
+COPY lnkdir /links/rel/
+  d 755 0:0 0 1046649600 links
+  d 755 0:0 0 1012608000 links/real
+  f 644 0:0 2 1012608000 links/real/b
+COPY withlinks/l /ex/tolink
+  d 1777 0:0 0 now ex
+  f 644 0:0 3 1012608000 ex/old
+ADD src /zz6
+  d 755 0:0 0 1012608000 zz6
+  f 755 0:0 2 1012608000 zz6/a
+  d 711 0:0 0 1012608000 zz6/sub
+  f 644 0:0 2 1012608000 zz6/sub/b
+COPY s* e* /zz7/
+  d 755 0:0 0 1012608000 zz7
+  f 755 0:0 2 1012608000 zz7/a
+  d 711 0:0 0 1012608000 zz7/sub
+  f 644 0:0 2 1012608000 zz7/sub/b
+COPY file/ /zz8
+  f 644 0:0 3 1012608000 zz8
+COPY src/ /zz9
+  d 755 0:0 0 1012608000 zz9
+  f 755 0:0 2 1012608000 zz9/a
+  d 711 0:0 0 1012608000 zz9/sub
+  f 644 0:0 2 1012608000 zz9/sub/b
+COPY --from=base /links /zz12
+  d 755 0:0 0 1046649600 zz12
+  l 777 0:0 0 1046649600 zz12/abs -> /links/real
+  l 777 0:0 0 1046649600 zz12/chain -> abs/../chain2
+  l 777 0:0 0 1046649600 zz12/chain2 -> ../c3/../rel
+  l 777 0:0 0 1046649600 zz12/dang -> /nowhere/deep
+  l 777 0:0 0 1046649600 zz12/dang2 -> ../nowhere2/deep
+  f 644 0:0 4 1046649600 zz12/file
+  l 777 0:0 0 1046649600 zz12/loop1 -> loop2
+  l 777 0:0 0 1046649600 zz12/loop2 -> loop1
+  d 755 0:0 0 1046649600 zz12/real
+  l 777 0:0 0 1046649600 zz12/rel -> real
+  l 777 0:0 0 1046649600 zz12/tofile -> file
+  l 777 0:0 0 1046649600 zz12/up -> ../../up
 COPY src /links/tofile
   ! cannot copy to non-directory: /links/file
 COPY file /ex/old/x
@@ -409,8 +469,8 @@ function copyAction(keyword: string, src: string, dest: string, chown: string | 
     src: src.startsWith('/') ? src : `/${src}`,
     dest,
     ...(chown === undefined ? {} : { owner: parseOwner(chown) }),
-    mode: chmod === undefined ? -1 : Number.parseInt(chmod, 8),
-    modeStr: '',
+    mode: chmod !== undefined && /^[0-7]+$/.test(chmod) ? Number.parseInt(chmod, 8) : -1,
+    modeStr: chmod !== undefined && !/^[0-7]+$/.test(chmod) ? chmod : '',
     followSymlink: true,
     dirCopyContents: true,
     attemptUnpackDockerCompatibility: keyword === 'ADD',

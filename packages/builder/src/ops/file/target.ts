@@ -18,6 +18,8 @@ export interface DirectoryOptions {
   readonly mode: number
   readonly owner: Ids | undefined
   readonly time: Time | undefined
+  /** An archive does not list it: it takes the group of a set-gid parent, but not the bit. */
+  readonly isImplied?: boolean
 }
 
 /**
@@ -90,7 +92,9 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
       make(parentPath(directory))
       const { sec, nsec } = options.time ?? now
       const { uid, gid } = options.owner ?? newOwner(directory)
-      put(makeEntry({ path: directory, type: 'directory', mode: options.mode & 0o777, uid, gid, mtimeSec: sec, mtimeNsec: nsec }))
+      const above = edit.node(parentPath(directory))?.entry.mode ?? 0
+      const mode = (options.mode & 0o777) | (options.isImplied === true ? 0 : above & SET_GID)
+      put(makeEntry({ path: directory, type: 'directory', mode, uid, gid, mtimeSec: sec, mtimeNsec: nsec }))
       made.push(directory)
     }
     make(path)

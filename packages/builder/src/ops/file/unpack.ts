@@ -78,7 +78,7 @@ function placeEntries(entries: readonly ForeignEntry[], target: FileTarget, dest
     const name = cleanMember(raw.name)
     if (name === '') continue
     const parent = target.resolveBelow(destination, parentPath(name))
-    target.makeDirectories(parent, { mode: 0o755, owner: undefined, time: undefined })
+    target.makeDirectories(parent, { mode: 0o755, owner: undefined, time: undefined, isImplied: true })
     const path = joinPath(parent, baseName(name))
     const standing = target.entry(path)
     if (standing !== undefined && !(standing.type === 'directory' && raw.type === 'directory')) target.remove(path)
