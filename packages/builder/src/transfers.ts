@@ -50,10 +50,10 @@ function pullReference(reference: string): ImageReference {
 export function pushWith(session: Session, report: (id: string, text: string, progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean }) => void): PushImage {
   return async (request) => {
     const { store } = session
-    const { createRegistryClient } = await import('./registry/index.ts')
     const { pushImage } = await import('./registry/push.ts')
     const reference = parseReference(request.reference)
-    const client = request.isInsecure ? createRegistryClient({ insecureRegistries: [reference.domain] }) : await session.registry()
+    const client = await session.registry()
+    if (request.isInsecure) client.allowInsecure(reference.domain)
     const repositories = new Map(request.layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
     store.blobs.put(request.config.bytes)
     const { descriptor, bytes } = request.manifest
@@ -67,6 +67,5 @@ export function pushWith(session: Session, report: (id: string, text: string, pr
       onProgress: ({ digest, current, total, outcome }) => report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })
-    if (request.isInsecure) await client[Symbol.asyncDispose]()
   }
 }

@@ -43,6 +43,11 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
     inflater?.on('data', (piece: Buffer) => queueMicrotask(() => take(piece)))
     inflater?.on('error', (error) => (failure ??= new BuilderError('OCI_LAYER_INVALID', `a layer's blob cannot be decompressed: ${error.message}`, { cause: error })))
   }
+  const drained = async (stream: NonNullable<typeof inflater>): Promise<void> => {
+    // Its error was taken down by the listener above, as an error of ours.
+    await once(stream, 'drain').catch(() => undefined)
+    if (failure !== undefined) throw failure
+  }
   return {
     write: (chunk) => {
       if (isFirst) start(chunk)
@@ -52,7 +57,7 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
         return undefined
       }
       // The producer's buffer may be used again: a stream keeps what it is given.
-      return inflater.write(Buffer.from(chunk)) ? undefined : once(inflater, 'drain').then(() => undefined)
+      return inflater.write(Buffer.from(chunk)) ? undefined : drained(inflater)
     },
     finish: async (expected) => {
       if (inflater !== undefined && failure === undefined) {
@@ -78,6 +83,6 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
 function createInflater(first: Uint8Array): ReturnType<typeof createGunzip> | undefined {
   const options = { chunkSize: 1 << 18, highWaterMark: 1 << 20 }
   if (first[0] === 0x1f && first[1] === 0x8b) return createGunzip(options)
-  if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) return createZstdDecompress(options) as unknown as ReturnType<typeof createGunzip>
+  if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) return createZstdDecompress(options)
   return undefined
 }

@@ -23,6 +23,8 @@ import { uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
 export interface RegistryClient extends AsyncDisposable {
   /** A reference's repository; a string is parsed, `debian` is `docker.io/library/debian`. @throws OCI_REFERENCE_INVALID */
   repository(reference: string | ImageReference): Repository
+  /** From now on this registry may be spoken to over plain HTTP or with a certificate that does not verify. */
+  allowInsecure(domain: string): void
   /** HEAD: what a tag points to; undefined when the registry does not say. */
   resolve(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<ResolvedManifest | undefined>
   fetchManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<FetchedManifest>
@@ -59,6 +61,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       const { domain, path } = typeof reference === 'string' ? parseReference(reference) : reference
       return session.repository(domain, path)
     },
+    allowInsecure: (domain) => session.allowInsecure(domain),
     resolve: (repository, tagOrDigest, signal) => resolveManifest(session, repository, tagOrDigest, signal),
     fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(session, repository, tagOrDigest, signal),
     putManifest: (repository, tagOrDigest, manifest, signal) =>

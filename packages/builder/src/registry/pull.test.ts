@@ -189,6 +189,12 @@ describe('a bad line', () => {
       code: 'OCI_DIGEST_MISMATCH',
       message: expect.stringContaining(`${proxy.host}/busybox`),
     })
+    const fail = (): never => {
+      throw new Error('an altered tar')
+    }
+    await expect(pullLayer(client, layer, [reference], { blobs: store.blobs, onChunk: fail })).rejects.toMatchObject({
+      code: 'OCI_DIGEST_MISMATCH',
+    })
     await expect(pullManifest(client, reference, { blobs: store.blobs, platform: amd64 })).rejects.toMatchObject({
       code: 'OCI_DIGEST_MISMATCH',
     })

@@ -221,13 +221,14 @@ async function pullBlob(
   { blobs, signal, onChunk, onProgress }: PullLayerOptions,
 ): Promise<void> {
   const writer = blobs.createWriter()
+  const observer = createObserver(onChunk)
   let current = 0
   try {
     for await (const chunk of client.fetchBlob(repository, descriptor, { signal })) {
       // Only real promises are waited for: a tick for each 64 KiB would be felt.
       const written = writer.write(chunk)
       if (written !== undefined) await written
-      const seen = onChunk?.(chunk)
+      const seen = observer.show(chunk)
       if (seen !== undefined) await seen
       current += chunk.length
       onProgress?.(current, descriptor.size)
@@ -248,5 +249,34 @@ async function pullBlob(
         cause: error,
       },
     )
+  }
+  observer.check()
+}
+
+/**
+ * Bytes that were altered on the way trip whoever reads them before their digest is known. So a reader's failure is kept
+ * until the blob is known to be right: if it is not, that is the error.
+ */
+function createObserver(onChunk: PullLayerOptions['onChunk']): {
+  show(chunk: Uint8Array): Promise<void> | undefined
+  check(): void
+} {
+  let failure: { readonly error: unknown } | undefined
+  const keep = (error: unknown): void => {
+    failure ??= { error }
+  }
+  return {
+    show(chunk) {
+      if (onChunk === undefined || failure !== undefined) return undefined
+      try {
+        return onChunk(chunk)?.catch(keep)
+      } catch (error) {
+        keep(error)
+        return undefined
+      }
+    },
+    check() {
+      if (failure !== undefined) throw failure.error
+    },
   }
 }

@@ -17,12 +17,14 @@ export interface Session {
   /** `host/path@digest` of blobs that a repository is known to hold. */
   readonly present: Set<string>
   repository(domain: string, path: string): Repository
+  allowInsecure(domain: string): void
   /** `https://host` or `http://host`, found out once. */
   origin(host: RegistryHost, signal: AbortSignal | undefined): Promise<URL>
 }
 
 export function createSession(given: RegistryClientOptions = {}): Session {
-  const options = resolveOptions(given)
+  const insecureRegistries = new Set(given.insecureRegistries)
+  const options: ResolvedOptions = { ...resolveOptions(given), insecureRegistries }
   const transport = createTransport(options)
   const auth = createAuthorizer(transport, options)
   const origins = new Map<string, Promise<URL>>()
@@ -35,6 +37,11 @@ export function createSession(given: RegistryClientOptions = {}): Session {
     uploads: createLimiter(options.maxUploads),
     present: new Set(),
     repository: (domain, path) => ({ host: registryHost(domain, options.insecureRegistries), path }),
+    allowInsecure(domain) {
+      insecureRegistries.add(domain)
+      // What was found out before was found out under the stricter rule.
+      origins.delete(registryHost(domain, insecureRegistries).address)
+    },
     origin(host, signal) {
       let origin = origins.get(host.address)
       if (origin === undefined) {
