@@ -1,0 +1,101 @@
+// `npm run differential -- --seed N --count N`: draws Dockerfiles from a grammar, builds each with BuildKit and with
+// tsbuild, and prints what differs: outcome, error line, config, history, files, layers.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { root } from '../setup.mjs'
+import { buildImage, defaultBuildkitCommand } from './build.mjs'
+import { compareOutcomes } from './compare.mjs'
+import { writeContext } from './context.mjs'
+import { drawDockerfile } from './grammar.mjs'
+import { createRandom } from './random.mjs'
+
+const HELP = `npm run differential -- [options]
+  --seed N                 which Dockerfiles are drawn (default 1)
+  --count N                how many (default 50)
+  --only N                 only the one with this number
+  --base IMAGE             an image with a shell, for RUN; none: no RUN
+  --buildkit-command CMD   default: docker buildx build, in the mount namespace PEERS_NS if it is set
+  --tsbuild-command CMD    default: the tsbuild of this checkout
+  --directory DIR          where contexts are made; both builders must see it (default /tmp)
+  --print                  print the Dockerfiles and build nothing
+  --verbose                print each Dockerfile that builds differently, and both logs`
+
+const { values: options } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    count: { type: 'string', default: '50' },
+    only: { type: 'string' },
+    base: { type: 'string' },
+    'buildkit-command': { type: 'string' },
+    'tsbuild-command': { type: 'string' },
+    directory: { type: 'string', default: '/tmp' },
+    print: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (options.help) console.log(HELP)
+else process.exitCode = await main()
+
+async function main() {
+  const first = options.only === undefined ? 0 : Number(options.only)
+  const last = options.only === undefined ? Number(options.count) - 1 : first
+  const work = mkdtempSync(join(options.directory, 'differential-'))
+  const tally = { equal: 0, refused: 0, different: 0 }
+  try {
+    for (let number = first; number <= last; number++) {
+      const result = await tryCase(number, work)
+      tally[result]++
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  if (!options.print)
+    console.log(`equal images: ${tally.equal}, equal refusals: ${tally.refused}, different: ${tally.different}`)
+  return tally.different === 0 ? 0 : 1
+}
+
+async function tryCase(number, work) {
+  const random = createRandom(Number(options.seed) * 1_000_003 + number)
+  const dockerfile = drawDockerfile(random, { base: options.base })
+  if (options.print) {
+    console.log(`--- ${number}\n${dockerfile}`)
+    return 'equal'
+  }
+  // BuildKit keeps its copy of a context by the directory's name.
+  const context = join(work, `context-${options.seed}-${number}-${process.pid}`)
+  mkdirSync(context)
+  writeContext(context, random)
+  writeFileSync(join(context, 'Dockerfile'), dockerfile)
+  const started = Date.now() / 1000
+  const [reference, ours] = await Promise.all([
+    buildImage(
+      split(options['buildkit-command']) ?? defaultBuildkitCommand(),
+      context,
+      join(work, `buildkit-${number}`),
+    ),
+    buildImage(tsbuildCommand(), context, join(work, `tsbuild-${number}`), { TSBUILD_HOME: join(work, 'store') }),
+  ])
+  rmSync(context, { recursive: true })
+  const differences = compareOutcomes(reference, ours, started)
+  report(number, dockerfile, differences, [reference, ours])
+  if (differences.length > 0) return 'different'
+  return reference.ok ? 'equal' : 'refused'
+}
+
+function tsbuildCommand() {
+  return split(options['tsbuild-command']) ?? [process.execPath, join(root, 'packages/cli/bin/run.js'), 'build']
+}
+
+function split(command) {
+  return command?.split(' ').filter((word) => word !== '')
+}
+
+function report(number, dockerfile, differences, outcomes) {
+  if (differences.length === 0) return
+  console.log(`--- ${number}`)
+  if (options.verbose) console.log(dockerfile.replace(/^/gm, '    '))
+  for (const line of differences.slice(0, 12)) console.log(line)
+  if (options.verbose) for (const { log } of outcomes) if (log !== undefined) console.log(log.replace(/^/gm, '  | '))
+}
