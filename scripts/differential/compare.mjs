@@ -53,7 +53,7 @@ const FIELDS = ['type', 'mode', 'uid', 'gid', 'link', 'content']
 
 function compareFiles(reference, ours, started) {
   const lines = []
-  const paths = [...new Set([...reference.tree.keys(), ...ours.tree.keys()])].sort()
+  const paths = [...new Set([...reference.tree.keys(), ...ours.tree.keys()])].sort((a, b) => (a < b ? -1 : 1))
   for (const path of paths) {
     const [expected, got] = [reference.tree.get(path), ours.tree.get(path)]
     if (expected === undefined || got === undefined) {

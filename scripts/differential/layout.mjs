@@ -99,7 +99,7 @@ function readRecords(body) {
 function flatten(layers) {
   const tree = new Map()
   const removeBelow = (path) => {
-    for (const known of [...tree.keys()]) if (known.startsWith(`${path}/`)) tree.delete(known)
+    for (const known of tree.keys()) if (known.startsWith(`${path}/`)) tree.delete(known)
   }
   for (const entries of layers) {
     for (const entry of entries) {

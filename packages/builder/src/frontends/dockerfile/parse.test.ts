@@ -5,6 +5,7 @@ import { checkDockerfile, parseDockerfile, parseInstructions } from './parse.ts'
 
 // Messages as the docker CLI's BuildKit gave them for these files.
 const ERRORS: [text: string, message: string][] = [
+  ['', 'the Dockerfile cannot be empty'],
   ['#only comment\n', 'file with no instructions'],
   ['FROM scratch\nENV PATH\n', 'ENV must have two arguments'],
   ['FROM scratch\nENV a=b c\n', 'Syntax error - can\'t find = in "c". Must be of the form: name=value'],

@@ -1,6 +1,6 @@
 /** The second half of parsing: what each instruction means, and which stage it belongs to. */
 import type { BuilderError } from '../../errors.ts'
-import type { SourceRange } from '../../source.ts'
+import { rangeBetween, type SourceRange } from '../../source.ts'
 import { findDocComment } from './arguments.ts'
 import type {
   ArgInstruction,
@@ -97,7 +97,8 @@ interface OpenStage extends Stage {
 
 function readDockerfile(text: string | Uint8Array, options: SplitOptions): CheckedDockerfile {
   const split = splitDockerfile(toText(text), options)
-  const errors = [...split.errors]
+
+  const errors = split.source.text === '' ? [emptyFile(split)] : [...split.errors]
   const metaArgs: ArgInstruction[] = []
   const stages: OpenStage[] = []
   for (const raw of split.instructions) {
@@ -109,6 +110,10 @@ function readDockerfile(text: string | Uint8Array, options: SplitOptions): Check
     }
   }
   return { dockerfile: { ...fileOf(split), metaArgs, stages }, errors }
+}
+
+function emptyFile({ source }: SplitDockerfile): BuilderError {
+  return dockerfileError('the Dockerfile cannot be empty', rangeBetween(source, 0, 0))
 }
 
 function fileOf({
