@@ -14,6 +14,7 @@ import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
 import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
 import { createContexts } from './build-contexts.ts'
 import { createSecrets, sshSocketOf } from './build-secrets.ts'
+import { withCodeFrame } from './locate-error.ts'
 import { internalStep } from './internal-step.ts'
 import type { Digest } from './oci/digest.ts'
 import { hostPlatform } from './oci/platform.ts'
@@ -50,13 +51,19 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   })
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
   await using session = await openSession(options)
+  const text: BuildText = {}
   try {
-    return await buildIn(session, options, checked, outputs, sink)
+    return await buildIn(session, options, checked, outputs, sink, text)
   } catch (error) {
-    if (!session.signal.aborted) throw error
+    if (!session.signal.aborted) throw withCodeFrame(error, text.dockerfile)
     const { reason } = session.signal
     throw reason instanceof BuilderError ? reason : new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: error })
   }
+}
+
+/** The text that an error may have to show. */
+interface BuildText {
+  dockerfile?: BuildSources['dockerfile'] | undefined
 }
 
 function outputsOf(options: BuildOptions): readonly OutputSpec[] {
@@ -66,12 +73,13 @@ function outputsOf(options: BuildOptions): readonly OutputSpec[] {
   return outputs.length === 0 ? [{ type: 'image' }] : outputs
 }
 
-async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, outputs: readonly PreparedExport[], sink: ProgressSink): Promise<BuildResult> {
+async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, outputs: readonly PreparedExport[], sink: ProgressSink, text: BuildText): Promise<BuildResult> {
   const { store, signal } = session
   const jobs = createJobRunner({ executor: session.executor, signal })
   const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
   const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
   const sources = options.state === undefined ? await findSources(options) : undefined
+  text.dockerfile = sources?.dockerfile
   const contexts = createContexts(store, sources, signal)
   const epochMs = checked.sourceDateEpoch === undefined ? undefined : checked.sourceDateEpoch * 1000
   const environment: OpsEnvironment = {

@@ -1,6 +1,6 @@
 import { TsOciError, type TsOciErrorOptions } from '@ts-oci/runtime'
 
-export { TsOciError, isTsOciError, type ErrorLocation, type TsOciErrorOptions } from '@ts-oci/runtime'
+export { TsOciError, isTsOciError, scrubCredentials, type ErrorLocation, type TsOciErrorOptions } from '@ts-oci/runtime'
 
 /** Every code of this package, declared once. Programs compare these; they do not change. */
 export type BuilderErrorCode =

@@ -1,11 +1,12 @@
 import { cacheKeyOf, type CacheKey, type KeyPart } from '../cache/keys.ts'
 import type { CacheRecord, Store } from '../content/types.ts'
-import { BuilderError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../errors.ts'
 import type { LayerForms, LayerHandle } from '../forms/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CacheMap, ContentSelector, Demand, OpDriver, Result, RunContext } from '../ops/types.ts'
 import { computeDemand, reachableVertices } from './demand.ts'
+import { withLocation } from '../locate-error.ts'
 import { createVertexReporter, type VertexReporter } from './reporter.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { ProgressSink } from '../progress.ts'
@@ -61,7 +62,8 @@ export function createSolver(options: SolverOptions): Solver {
       const map = await driver.cacheMap(vertex)
       if (map.neverByDefinition || map.isUnrecorded) return await runUnrecorded(vertex, driver, map, inputs)
       return await solveRecorded(vertex, driver, map, inputs)
-    } catch (error) {
+    } catch (cause) {
+      const error = withLocation(cause, vertex.metadata.location)
       const aborted = signal.aborted
       reporter.failed(vertex, error, aborted)
       if (!aborted) failure.abort(error)
@@ -175,7 +177,11 @@ export function createSolver(options: SolverOptions): Solver {
         if (selectors === undefined) return { key: outcome.key }
         const result = (await outcome.load())[edge.output]
         if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
-        return { content: result.kind === 'local' ? await result.digestPaths(selectors) : await options.digestLayers(result.layers, selectors), selectors }
+        try {
+          return { content: result.kind === 'local' ? await result.digestPaths(selectors) : await options.digestLayers(result.layers, selectors), selectors }
+        } catch (error) {
+          throw inKeyWords(error, edge.vertex)
+        }
       }),
     )
     return cacheKeyOf(map, parts)
@@ -213,6 +219,14 @@ export function createSolver(options: SolverOptions): Solver {
       }
     },
   }
+}
+
+/** BuildKit's words for a source that is not there: it fails while the key is computed. */
+function inKeyWords(error: unknown, input: Vertex): unknown {
+  if (!isTsOciError(error) || error.code !== 'OCI_COPY_SOURCE_NOT_FOUND') return error
+  const { hint, cause, details } = error
+  const what = error.message.replace(/^failed to calculate checksum: /, '')
+  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to compute cache key: failed to calculate checksum of ref ${input.digest.slice(7, 32)}: ${what}`, { hint, cause, details })
 }
 
 function isNever(outcome: VertexOutcome): boolean {
