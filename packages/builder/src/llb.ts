@@ -2,14 +2,7 @@ import { createContexts } from './build-contexts.ts'
 import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
 import { checkOptions } from './build-options.ts'
 import { findSources } from './build-sources.ts'
-import {
-  createDefinition,
-  definitionToBinary,
-  definitionToJson,
-  marshalGraph,
-  type LlbJson,
-  type LlbOptions,
-} from './graph/llb.ts'
+import type { LlbJson, LlbOptions } from './graph/llb.ts'
 import { createImageResolver } from './ops/image/resolve.ts'
 import type { BuildOptions } from './public-types.ts'
 import { openSession } from './session.ts'
@@ -28,6 +21,8 @@ export interface BuildDefinition {
  * @throws the errors of {@link build} for input that cannot be read or lowered.
  */
 export async function toLlb(options: BuildOptions): Promise<BuildDefinition> {
+  // The wire format's code is large: nobody else loads it.
+  const { createDefinition, definitionToBinary, definitionToJson, marshalGraph } = await import('./graph/llb.ts')
   const checked = checkOptions(options)
   const sink = options.onProgress ?? (() => undefined)
   await using session = await openSession(options)
