@@ -4,7 +4,7 @@ import { normalizePlatform } from '../../oci/platform.ts'
 import type { Platform } from '../../oci/types.ts'
 import type { BuildWarning } from '../../progress.ts'
 import type { ParsedDockerfile } from './ast.ts'
-import { checkFile } from './checks/check-file.ts'
+import { checkParsed, checkStages } from './checks/check-file.ts'
 import { type CheckConfig, parseCheckConfig } from './checks/config.ts'
 import { createLinter, violationOf } from './checks/linter.ts'
 import type { CheckFinding, Linter } from './checks/rule.ts'
@@ -13,6 +13,7 @@ import { containerConfigOf } from './image-config.ts'
 import type { LoweredImage, LowerEnvironment, LowerOptions } from './lower-types.ts'
 import { dispatchStages } from './lower/dispatch.ts'
 import { declareGlobalArgs, predefinedArgs, proxiesOf } from './lower/global-args.ts'
+import type { ErrorSink } from './lower/locate.ts'
 import { createOutline } from './lower/outline.ts'
 import { createPendingGraph, edgeOf } from './lower/pending.ts'
 import { resolveEpoch } from './lower/source-date-epoch.ts'
@@ -69,7 +70,7 @@ export function checkConfigOf(parsed: ParsedDockerfile, options: LowerOptions): 
   const argument = options.checks ?? options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK')
   const { check } = parsed.directives
   try {
-    return parseCheckConfig(argument ?? check?.value ?? '')
+    return parseCheckConfig(argument ?? check?.value.split(' ', 1)[0] ?? '')
   } catch (error) {
     if (!isComplaint(error)) throw error
     const message = argument === undefined ? 'failed to parse check options' : 'failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK'
@@ -80,19 +81,24 @@ export function checkConfigOf(parsed: ParsedDockerfile, options: LowerOptions): 
   }
 }
 
-/** Lowers with a linter of one's own. @throws BuilderError */
-export async function lower(parsed: ParsedDockerfile, options: LowerOptions, environment: LowerEnvironment, linter: Linter): Promise<Lowering> {
+/**
+ * Lowers with a linter of one's own; with `onError` it goes on behind errors of stages and instructions where that makes
+ * sense.
+ * @throws BuilderError
+ */
+export async function lower(parsed: ParsedDockerfile, options: LowerOptions, environment: LowerEnvironment, linter: Linter, onError?: ErrorSink): Promise<Lowering> {
   const { stages, metaArgs, escapeToken: escape } = parsed
   if (stages.length === 0) throw new BuilderError('OCI_DOCKERFILE_INVALID', 'dockerfile contains no stages to build', { hint: 'begin with FROM' })
   const predefined = predefinedArgs(options, options.target || stages.at(-1)!.name)
-  checkFile(parsed, predefined, linter)
+  checkParsed(parsed, linter)
+  checkStages(parsed, predefined, linter)
   const declared = declareGlobalArgs(predefined, metaArgs, options.buildArgs, escape)
   const { epoch, buildArgs, globalArgs } = await resolveEpoch(parsed, declared.values, options, environment)
-  const context = { options: { ...options, buildArgs }, environment, linter, graph: createPendingGraph() }
+  const context = { options: { ...options, buildArgs }, environment, linter, graph: createPendingGraph(), onError }
   const outline = { ...createOutline(), arguments: declared.outline }
   const table = createStages(stages, { ...context, globalArgs, escape, outline })
   const target = findTarget(table, options.target)
-  connectStages(table)
+  connectStages(table, onError)
 
   const contextPaths = new Set<string>()
   const contextOutput = context.graph.add(() => options.contextEdge ?? contextEdge(options, environment, contextPaths))

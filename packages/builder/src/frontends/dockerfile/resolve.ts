@@ -8,7 +8,7 @@ import { Complaint } from './errors.ts'
 import { draftOf, inheritImage, scratchImage } from './image-config.ts'
 import type { LowerEnvironment, LowerOptions } from './lower-types.ts'
 import { copyState, createState } from './lower/build-state.ts'
-import { located, withLocation } from './lower/locate.ts'
+import { type ErrorSink, located, withLocation } from './lower/locate.ts'
 import { findNamedContext, loadNamedContext } from './lower/named-contexts.ts'
 import { metadataFor, nameInStage } from './lower/names.ts'
 import { edgeOf, type PendingGraph } from './lower/pending.ts'
@@ -23,6 +23,8 @@ export interface ResolveContext {
   readonly environment: LowerEnvironment
   readonly graph: PendingGraph
   readonly linter: Linter
+  /** Where errors about bases go; undefined: the first in the file is thrown. */
+  readonly onError?: ErrorSink | undefined
 }
 
 /**
@@ -50,7 +52,11 @@ async function resolveBases(table: StageTable, reachable: ReadonlySet<StageState
     else work.push(resolveBase(table, stage, isNeeded, context))
   }
   // Of several errors the first in the file counts, whichever comes first.
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason
+  for (const result of await Promise.allSettled(work)) {
+    if (result.status === 'fulfilled') continue
+    if (context.onError === undefined || !(result.reason instanceof BuilderError)) throw result.reason
+    context.onError(result.reason)
+  }
 }
 
 function beginWithNothing(stage: StageState, options: LowerOptions): void {

@@ -12,7 +12,7 @@ import { checkUndefinedArgInFrom } from './checks/undefined-arg-in-from.ts'
 import { Complaint } from './errors.ts'
 import { createEnvironment, expandWord } from './expand.ts'
 import { refuseCycles } from './lower/cycles.ts'
-import { withLocation } from './lower/locate.ts'
+import { type ErrorSink, guarded } from './lower/locate.ts'
 import { findNamedContext } from './lower/named-contexts.ts'
 import { copyOutline, createOutline, type Outline } from './lower/outline.ts'
 import { createStageTable, type StageTable } from './lower/stage-table.ts'
@@ -30,6 +30,7 @@ export interface StageContext {
   readonly escape: EscapeToken
   readonly linter: Linter
   readonly outline: Outline
+  readonly onError?: ErrorSink | undefined
 }
 
 /**
@@ -39,11 +40,13 @@ export interface StageContext {
 export function createStages(stages: readonly Stage[], context: StageContext): StageTable {
   const table = createStageTable()
   for (const stage of stages) {
-    const state = withLocation(stage.location, () => createStage(stage, context))
-    table.add(state)
-    if (state.namedContext !== undefined) state.base = undefined
-    else state.commandTotal = countSteps(stage, state.base !== undefined)
-    state.ignoreCache = ignoresCache(context.options, stage.name)
+    guarded(stage.location, context.onError, () => {
+      const state = createStage(stage, context)
+      table.add(state)
+      if (state.namedContext !== undefined) state.base = undefined
+      else state.commandTotal = countSteps(stage, state.base !== undefined)
+      state.ignoreCache = ignoresCache(context.options, stage.name)
+    })
   }
   return table
 }
@@ -119,10 +122,12 @@ export function findTarget(table: StageTable, target: string | undefined): Stage
  * Finds out which stages each instruction reads; images that are no stage are added as stages without instructions.
  * @throws BuilderError for a stage that cannot be named, and for circles.
  */
-export function connectStages(table: StageTable): void {
+export function connectStages(table: StageTable, onError?: ErrorSink): void {
   for (const stage of [...table.list]) {
     const instructions = stage.stage?.instructions ?? []
-    stage.commands = instructions.map((instruction) => withLocation(instruction.location, () => connect(table, stage, instruction, false)))
+    for (const instruction of instructions) {
+      guarded(instruction.location, onError, () => stage.commands.push(connect(table, stage, instruction, false)))
+    }
   }
   refuseCycles(table.list)
   const [only, ...others] = table.list

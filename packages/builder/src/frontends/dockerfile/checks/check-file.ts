@@ -12,14 +12,18 @@ import { checkReservedStageName } from './reserved-stage-name.ts'
 import type { Linter } from './rule.ts'
 import { checkStageNameCasing } from './stage-name-casing.ts'
 
-/** The checks that need no values but those of `predefined` arguments and defaults. */
-export function checkFile(parsed: ParsedDockerfile, predefined: ReadonlyMap<string, string>, linter: Linter): void {
+/** The checks of each instruction by itself. */
+export function checkParsed(parsed: ParsedDockerfile, linter: Linter): void {
   checkNoEmptyContinuation(parsed.warnings, linter)
   for (const instruction of parsed.metaArgs) checkArg(instruction, linter.forComments(instruction.comments))
   for (const stage of parsed.stages) {
     checkFrom(stage, linter.forComments(stage.comments))
     for (const instruction of stage.instructions) checkInstruction(instruction, linter.forComments(instruction.comments))
   }
+}
+
+/** The checks of the file as a whole; `predefined`: the values of platform arguments. */
+export function checkStages(parsed: ParsedDockerfile, predefined: ReadonlyMap<string, string>, linter: Linter): void {
   checkStageNames(parsed.stages, linter)
   checkConsistentInstructionCasing(parsed.stages, linter)
   checkDefaults(parsed, predefined, linter)

@@ -8,6 +8,7 @@ import { checkUndefinedVar } from '../checks/undefined-var.ts'
 import { expandWord } from '../expand.ts'
 import type { LowerOptions } from '../lower-types.ts'
 import { environmentOf } from './build-state.ts'
+import type { ErrorSink } from './locate.ts'
 import type { Output, PendingGraph } from './pending.ts'
 import type { StageCommand, StageState } from './stage-state.ts'
 
@@ -25,6 +26,8 @@ export interface FileContext {
   /** The main build context. */
   readonly contextOutput: Output
   readonly ignored: IgnoredPaths | undefined
+  /** Where errors of instructions go; undefined: the first is thrown. */
+  readonly onError: ErrorSink | undefined
 }
 
 /** One instruction in its stage. */

@@ -3,7 +3,7 @@ import { inherit } from '../resolve.ts'
 import { setVariable } from './build-state.ts'
 import { createInstructionContext, type FileContext } from './context.ts'
 import { lowerInstruction } from './index.ts'
-import { withLocation } from './locate.ts'
+import { guarded } from './locate.ts'
 import type { StageState } from './stage-state.ts'
 import type { StageTable } from './stage-table.ts'
 import { setUser } from './user.ts'
@@ -20,7 +20,7 @@ export function dispatchStages(table: StageTable, reachable: ReadonlySet<StageSt
     beginStage(stage, context)
     for (const command of stage.commands) {
       stage.isInTrigger = command.isTrigger
-      withLocation(command.instruction.location, () => lowerInstruction(createInstructionContext(context, stage, command)))
+      guarded(command.instruction.location, context.onError, () => lowerInstruction(createInstructionContext(context, stage, command)))
     }
     for (const path of stage.contextPaths) contextPaths.add(path)
   }

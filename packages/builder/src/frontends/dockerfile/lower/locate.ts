@@ -9,6 +9,20 @@ export function located(error: unknown, location: SourceRange): unknown {
   return dockerfileError(error.message, location, { code: error.code, hint: error.hint, cause: error, details: error.details })
 }
 
+/** Receives errors instead of their being thrown, so that the next one is found as well. */
+export type ErrorSink = (error: BuilderError) => void
+
+/** Runs `work`; what it throws gets the place, and goes to `sink` if there is one. */
+export function guarded(location: SourceRange, sink: ErrorSink | undefined, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    const known = located(error, location)
+    if (sink === undefined || !(known instanceof BuilderError)) throw known
+    sink(known)
+  }
+}
+
 /** Runs `work`; what it throws gets the place. */
 export function withLocation<T>(location: SourceRange, work: () => T): T {
   try {
