@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { testWith } from '@ts-oci/testing'
-import { pack, type Headers } from 'tar-stream'
+import { pack, type Header } from 'tar-stream'
 import { contentChunks } from '../layer/content.ts'
 import type { LocalResult } from '../ops/types.ts'
 import { openStreamContext, type StreamContext } from './archive.ts'
@@ -39,7 +39,7 @@ function text({ view }: LocalResult, path: string): string {
   return Buffer.concat([...contentChunks(view.lookup(path)!)].map((chunk) => Buffer.from(chunk))).toString()
 }
 
-async function tarOf(...entries: [Headers, string?][]): Promise<Buffer> {
+async function tarOf(...entries: [Partial<Header> & { name: string }, string?][]): Promise<Buffer> {
   const packer = pack()
   for (const [header, body] of entries) packer.entry(header, body ?? '')
   packer.finalize()

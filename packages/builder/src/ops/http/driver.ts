@@ -1,0 +1,74 @@
+import { toByteString } from '../../byte-string.ts'
+import type { Vertex } from '../../graph/types.ts'
+import { makeEntry } from '../../layer/entry.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import type { OpDriver, RunContext } from '../types.ts'
+import { fetchHttpFile, pinnedFile, type FetchedFile } from './fetch.ts'
+import { createFileClient } from './request.ts'
+import { readHttpSpec, type HttpFile } from './spec.ts'
+
+/**
+ * Files of the web. Keyed by their bytes, name, permissions and time, so a moved URL is the same file; with a checksum
+ * the server is asked only when somebody needs the bytes.
+ */
+export function createHttpDriver(environment: OpsEnvironment): OpDriver {
+  const files = new Map<Vertex, Promise<FetchedFile>>()
+
+  function fetchOnce(vertex: Vertex, run?: RunContext): Promise<FetchedFile> {
+    let file = files.get(vertex)
+    if (file === undefined) {
+      file = fetchFile(environment, specOf(vertex), run)
+      files.set(vertex, file)
+    }
+    return file
+  }
+
+  return {
+    recordType: 'regular',
+    handles: (vertex) => vertex.op.kind === 'source' && /^https?:\/\//.test(vertex.op.identifier),
+    cacheMap: async (vertex) => {
+      const file = specOf(vertex)
+      const pinned = pinnedFile(file)
+      const { digest, filename, modifiedSec } = pinned === undefined ? await fetchOnce(vertex) : { ...pinned, modifiedSec: undefined }
+      const { mode, uid, gid, authHeaderSecret, headers } = file
+      return { payload: undefined, selectors: [], identity: `http:${JSON.stringify([digest, filename, mode, uid, gid, modifiedSec ?? null, authHeaderSecret ?? null, headers])}` }
+    },
+    inputUse: () => [],
+    run: async (vertex, _inputs, run) => {
+      const { mode, uid, gid } = specOf(vertex)
+      const { digest, filename, sizeBytes, modifiedSec } = await fetchOnce(vertex, run)
+      const entry = makeEntry({
+        path: toByteString(filename),
+        type: 'file',
+        mode,
+        uid,
+        gid,
+        size: sizeBytes,
+        mtimeSec: modifiedSec ?? 0,
+        content: sizeBytes === 0 ? undefined : { kind: 'range', file: environment.store.blobs.path(digest), offset: 0 },
+        contentDigest: digest,
+      })
+      return [{ kind: 'layers', layers: [environment.forms.fromSelection([entry], { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })] }]
+    },
+  }
+}
+
+function specOf(vertex: Vertex): HttpFile {
+  if (vertex.op.kind !== 'source') throw new Error('not a source')
+  return readHttpSpec(vertex.op)
+}
+
+async function fetchFile(environment: OpsEnvironment, file: HttpFile, run: RunContext | undefined): Promise<FetchedFile> {
+  const client = createFileClient()
+  const startedMs = Date.now()
+  const report = (current: number, total: number | undefined, completedMs?: number): void => {
+    run?.status(file.url, `downloading ${file.url}`, { current, startedMs, ...(total === undefined ? {} : { total }), ...(completedMs === undefined ? {} : { completedMs }) })
+  }
+  try {
+    const fetched = await fetchHttpFile(file, { store: environment.store, client, secret: environment.secret, signal: run?.signal, onBytes: report })
+    report(fetched.sizeBytes, fetched.sizeBytes, Date.now())
+    return fetched
+  } finally {
+    await client.close()
+  }
+}

@@ -1,0 +1,178 @@
+import type { Store } from '../../content/types.ts'
+import { BuilderError, scrubCredentials } from '../../errors.ts'
+import { createDigester, digestOf, type Digest } from '../../oci/digest.ts'
+import { failed, type FileClient, type FileResponse } from './request.ts'
+import { fileNameOf, type HttpFile } from './spec.ts'
+
+export interface FetchEnvironment {
+  readonly store: Store
+  readonly client: FileClient
+  readonly secret: (id: string) => Promise<Uint8Array | undefined>
+  readonly signal?: AbortSignal | undefined
+  /** Bytes so far, and of how many where the server says it. */
+  readonly onBytes?: (current: number, total: number | undefined) => void
+}
+
+/** A file that lies in the store's blobs. */
+export interface FetchedFile {
+  readonly digest: Digest
+  readonly filename: string
+  readonly sizeBytes: number
+  /** Seconds of the Unix epoch that Last-Modified says; undefined without it. */
+  readonly modifiedSec: number | undefined
+}
+
+/** What is remembered of a URL: with it the server is asked only whether the file is still the same. */
+interface Fact {
+  readonly etag: string | undefined
+  readonly digest: Digest
+  readonly filename: string
+  readonly modifiedSec: number | undefined
+}
+
+/**
+ * What is known of a file without its bytes: with a checksum everything that the cache key needs (BuildKit: the name and
+ * the checksum, no time).
+ */
+export function pinnedFile(file: HttpFile): { readonly digest: Digest; readonly filename: string } | undefined {
+  return file.checksum === undefined ? undefined : { digest: file.checksum, filename: fileNameOf(file.url, file.filename, undefined) }
+}
+
+/**
+ * Fetches a file into the store, or learns that the one there is still the server's. Throws OCI_SOURCE_FAILED
+ * (`invalid response status N`, unreachable, cut off) and OCI_DIGEST_MISMATCH.
+ */
+export async function fetchHttpFile(file: HttpFile, environment: FetchEnvironment): Promise<FetchedFile> {
+  const { store } = environment
+  const factKey = `http:${digestOf(JSON.stringify([file.url, file.filename, file.authHeaderSecret, file.headers]))}`
+  const fact = readFact(store, factKey)
+  if (fact !== undefined && file.checksum === fact.digest) return fetched(store, fact)
+  if (fact === undefined && file.checksum !== undefined && store.blobs.has(file.checksum)) {
+    return fetched(store, { etag: undefined, digest: file.checksum, filename: fileNameOf(file.url, file.filename, undefined), modifiedSec: undefined })
+  }
+  const headers = await requestHeaders(file, environment)
+  const { etag } = fact ?? {}
+  if (fact !== undefined && etag !== undefined && (await isUnchanged(file, etag, headers, environment))) return checked(file, fetched(store, fact))
+  const response = await environment.client.send({ method: 'GET', url: file.url, headers: etag === undefined ? headers : { ...headers, 'if-none-match': etag }, signal: environment.signal })
+  if (response.status === 304 && fact !== undefined) {
+    await response.discard()
+    return checked(file, fetched(store, fact))
+  }
+  return save(file, response, factKey, environment)
+}
+
+/** Some servers send ETags and do not look at If-None-Match: HEAD tells without the bytes (BuildKit does the same). */
+async function isUnchanged(file: HttpFile, etag: string, headers: Readonly<Record<string, string>>, environment: FetchEnvironment): Promise<boolean> {
+  try {
+    const response = await environment.client.send({ method: 'HEAD', url: file.url, headers: { ...headers, 'if-none-match': etag }, signal: environment.signal })
+    await response.discard()
+    const now = etagValue(response.header('etag')) ?? (response.status === 304 ? etag : undefined)
+    return (response.status === 200 || response.status === 304) && now === etag
+  } catch (error) {
+    if (error instanceof BuilderError && error.code === 'OCI_CANCELED') throw error
+    return false
+  }
+}
+
+async function requestHeaders(file: HttpFile, environment: FetchEnvironment): Promise<Record<string, string>> {
+  const headers: Record<string, string> = { 'user-agent': 'tsbuild', 'accept-encoding': 'gzip', ...Object.fromEntries(file.headers) }
+  const authorization = await findAuthorization(file, environment)
+  if (authorization !== undefined) headers['authorization'] = authorization
+  return headers
+}
+
+async function findAuthorization(file: HttpFile, { secret }: FetchEnvironment): Promise<string | undefined> {
+  if (file.authHeaderSecret !== undefined) {
+    const value = await secret(file.authHeaderSecret)
+    if (value === undefined) throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to retrieve HTTP auth secret ${file.authHeaderSecret}`, { hint: `give it: --secret id=${file.authHeaderSecret},…` })
+    return headerValue(value)
+  }
+  const { hostname, username, password } = new URL(file.url)
+  const header = await secret(`HTTP_AUTH_HEADER_${hostname}`)
+  const token = await secret(`HTTP_AUTH_TOKEN_${hostname}`)
+  if (token !== undefined) return `Bearer ${headerValue(token)}`
+  if (header !== undefined) return headerValue(header)
+  if (username === '') return undefined
+  return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
+}
+
+function headerValue(secret: Uint8Array): string {
+  return Buffer.from(secret).toString('utf8').trim()
+}
+
+async function save(file: HttpFile, response: FileResponse, factKey: string, environment: FetchEnvironment): Promise<FetchedFile> {
+  if (response.status < 200 || response.status >= 300) {
+    await response.discard()
+    throw failed(file.url, `invalid response status ${response.status}`)
+  }
+  const { store } = environment
+  const digest = await receive(file, response, environment)
+  const modifiedMs = Date.parse(response.header('last-modified') ?? '')
+  const fact: Fact = {
+    etag: etagValue(response.header('etag')),
+    digest,
+    filename: fileNameOf(file.url, file.filename, response.header('content-disposition')),
+    modifiedSec: Number.isNaN(modifiedMs) ? undefined : Math.floor(modifiedMs / 1000),
+  }
+  store.cache.putFact(factKey, JSON.stringify(fact))
+  return fetched(store, fact)
+}
+
+async function receive(file: HttpFile, response: FileResponse, environment: FetchEnvironment): Promise<Digest> {
+  const length = Number(response.header('content-length') ?? Number.NaN)
+  const total = Number.isSafeInteger(length) && response.header('content-encoding') === undefined ? length : undefined
+  const writer = environment.store.blobs.createWriter()
+  const digester = createDigester()
+  let current = 0
+  try {
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      digester.update(chunk)
+      await writer.write(chunk)
+      current += chunk.length
+      environment.onBytes?.(current, total)
+    }
+  } catch (cause) {
+    await response.discard()
+    await writer.abort()
+    if (environment.signal?.aborted === true) throw new BuilderError('OCI_CANCELED', 'the download was canceled', { cause })
+    // The store's own errors (a full disk) say what is wrong; all else came from the server.
+    throw cause instanceof BuilderError ? cause : failed(file.url, `the answer was cut off after ${current} bytes`, cause)
+  }
+  const digest = digester.digest()
+  if (file.checksum !== undefined && digest !== file.checksum) {
+    await writer.abort()
+    throw mismatch(file, digest)
+  }
+  await writer.commit({ digest, size: current })
+  return digest
+}
+
+function checked(file: HttpFile, found: FetchedFile): FetchedFile {
+  if (file.checksum !== undefined && found.digest !== file.checksum) throw mismatch(file, found.digest)
+  return found
+}
+
+function mismatch(file: HttpFile, got: Digest): BuilderError {
+  const url = scrubCredentials(file.url)
+  return new BuilderError('OCI_DIGEST_MISMATCH', `digest mismatch for ${url}: ${got} (expected: ${file.checksum})`, {
+    hint: 'the file is another one than when its checksum was written down',
+    details: { url, expected: file.checksum, actual: got },
+  })
+}
+
+function fetched(store: Store, fact: Fact): FetchedFile {
+  return { digest: fact.digest, filename: fact.filename, sizeBytes: store.blobs.size(fact.digest) ?? 0, modifiedSec: fact.modifiedSec }
+}
+
+/** A fact whose bytes were pruned is none. */
+function readFact(store: Store, key: string): Fact | undefined {
+  const text = store.cache.getFact(key)
+  if (text === undefined) return undefined
+  const fact = JSON.parse(text) as Fact
+  return store.blobs.has(fact.digest) ? fact : undefined
+}
+
+/** A weak validator counts like a strong one: the question is only whether this is the file that we have. */
+function etagValue(header: string | undefined): string | undefined {
+  return header === undefined || header === '' ? undefined : header.replace(/^W\//, '')
+}
