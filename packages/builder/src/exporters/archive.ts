@@ -6,7 +6,7 @@ import type { ByteSink } from './destination.ts'
 
 /** A file of an outer archive. */
 export type ArchiveFile =
-  | { readonly name: string; readonly bytes: Uint8Array }
+  | { readonly name: string; readonly bytes: Uint8Array; readonly mode?: number }
   | { readonly name: string; readonly blob: ImageBlob }
 
 /**
@@ -42,8 +42,10 @@ async function fill(
   addDirectory(pack, 'blobs/')
   addDirectory(pack, 'blobs/sha256/')
   for (const file of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if ('bytes' in file) await addFile(pack, file.name, file.bytes.length, [file.bytes], failure)
-    else await addFile(pack, file.name, file.blob.size, verified(file.blob, signal), failure)
+    if ('bytes' in file)
+      await addFile(pack, { name: file.name, mode: file.mode ?? 0o644, size: file.bytes.length }, [file.bytes], failure)
+    else
+      await addFile(pack, { name: file.name, mode: 0o444, size: file.blob.size }, verified(file.blob, signal), failure)
   }
   pack.finalize()
 }
@@ -64,14 +66,13 @@ interface EntrySink {
 
 async function addFile(
   pack: Pack,
-  name: string,
-  size: number,
+  file: { readonly name: string; readonly mode: number; readonly size: number },
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   failure: Promise<never>,
 ): Promise<void> {
   const ended = Promise.withResolvers<void>()
   ended.promise.catch(() => undefined)
-  const entry = pack.entry({ ...HEADER, name, type: 'file', mode: 0o444, size }, (error) =>
+  const entry = pack.entry({ ...HEADER, ...file, type: 'file' }, (error) =>
     error ? ended.reject(error) : ended.resolve(),
   ) as unknown as EntrySink
   entry.on('error', ended.reject)

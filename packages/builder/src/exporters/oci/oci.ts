@@ -76,7 +76,7 @@ function layoutFiles(
   return [
     ...blobsOf(image, source).map((blob) => ({ name: `blobs/sha256/${digestHex(blob.digest)}`, blob })),
     { name: 'index.json', bytes: serializeIndex(createIndex(entries), 'compact') },
-    { name: 'oci-layout', bytes: Buffer.from(LAYOUT_FILE) },
+    { name: 'oci-layout', bytes: Buffer.from(LAYOUT_FILE), mode: 0o444 },
     ...(docker ? [{ name: 'manifest.json', bytes: dockerManifest(image, settings) }] : []),
   ]
 }

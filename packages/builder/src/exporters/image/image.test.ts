@@ -1,0 +1,103 @@
+import { statSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { type TemporaryDirectory } from '@ts-oci/testing'
+import { openStore } from '../../content/store.ts'
+import type { Store } from '../../content/types.ts'
+import { digestOf } from '../../oci/digest.ts'
+import {
+  exportFixture,
+  testContext,
+  testDefaults,
+  type ExportFixture,
+  type TestImage,
+} from '../memory-image.test.support.ts'
+import { prepareOutputs } from '../prepare.ts'
+
+let fixture: ExportFixture
+let directory: TemporaryDirectory
+let image: TestImage
+let exportTo: ExportFixture['exportTo']
+
+beforeEach(async () => {
+  fixture = await exportFixture()
+  ;({ directory, image, exportTo } = fixture)
+})
+afterEach(async () => fixture[Symbol.asyncDispose]())
+
+describe('type=image', () => {
+  let store: Store
+  beforeEach(async () => {
+    store = await openStore({ root: directory.join('store') })
+  })
+  afterEach(() => store.close())
+
+  test('it names the image in the store and compresses nothing', async () => {
+    const result = await exportTo({ type: 'image' }, { context: testContext(store) })
+    expect(image.forms).toEqual([
+      { compression: 'stored', descriptorOnly: true },
+      { compression: 'stored', descriptorOnly: true },
+    ])
+    expect(store.images.get('docker.io/library/my-app:1')).toMatchObject({
+      manifestDigest: result.digest,
+      configDigest: result.configDigest,
+      layerIds: ['l-0', 'l-1'],
+      createdMs: Date.UTC(2024, 0, 1, 0, 0, 1),
+      isComplete: true,
+      origin: 'built',
+    })
+    expect(digestOf(store.blobs.read(result.configDigest!))).toBe(result.configDigest)
+  })
+
+  test('without a name it is known by its id', async () => {
+    const result = await exportTo({ type: 'image' }, { context: testContext(store), defaults: { names: [] } })
+    expect(store.images.find(result.configDigest!)?.name).toBe(`<none>@${result.configDigest}`)
+  })
+
+  test('push=true sends gzip layers under every name', async () => {
+    const context = testContext(store)
+    const result = await exportTo(
+      { type: 'image', push: true, name: 'localhost:5000/a:1,localhost:5000/a:2' },
+      { context },
+    )
+    expect(context.pushed.map((request) => [request.reference, request.byDigest])).toEqual([
+      ['localhost:5000/a:1', false],
+      ['localhost:5000/a:2', false],
+    ])
+    expect(context.pushed[0]?.manifest.descriptor.digest).toBe(result.digest)
+    expect(context.pushed[0]?.layers.map((layer) => layer.descriptor.mediaType)).toEqual([
+      'application/vnd.oci.image.layer.v1.tar+gzip',
+      'application/vnd.oci.image.layer.v1.tar+gzip',
+    ])
+    const record = store.images.get('localhost:5000/a:1')
+    expect(record?.repoDigests).toEqual([`localhost:5000/a@${result.digest}`])
+    expect(record?.configDigest).toBe(result.configDigest)
+    expect(record?.manifestDigest).not.toBe(result.digest)
+  })
+
+  test('push-by-digest pushes each repository once, without a tag', async () => {
+    const context = testContext(store)
+    await exportTo(
+      { type: 'registry', 'push-by-digest': true, name: 'localhost:5000/a:1,localhost:5000/a:2' },
+      { context },
+    )
+    expect(context.pushed.map((request) => request.byDigest)).toEqual([true])
+  })
+
+  test('store=false keeps it out of the store', async () => {
+    await exportTo({ type: 'registry', store: false }, { context: testContext(store) })
+    expect(store.images.list()).toEqual([])
+  })
+
+  test('the same image again writes nothing', async () => {
+    await exportTo({ type: 'image' }, { context: testContext(store) })
+    const before = statSync(directory.join('store/index.json'), { bigint: true }).mtimeNs
+    await exportTo({ type: 'image' }, { context: testContext(store) })
+    expect(statSync(directory.join('store/index.json'), { bigint: true }).mtimeNs).toBe(before)
+  })
+
+  test('a push needs a name', () => {
+    expect(() => prepareOutputs([{ type: 'registry' }], testDefaults('/', { names: [] }))).toThrow(
+      'tag is needed when pushing to registry',
+    )
+  })
+})

@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals'
+import { testDefaults } from './memory-image.test.support.ts'
+import { prepareOutputs, type LooseOutput } from './prepare.ts'
+
+describe('attributes', () => {
+  const refused: readonly (readonly [LooseOutput, RegExp])[] = [
+    [{ type: 'oci', dest: 'x', compresion: 'gzip' }, /unknown attribute "compresion"/],
+    [{ type: 'oci', dest: 'x', compression: 'brotli' }, /unsupported compression type "brotli"/],
+    [{ type: 'oci', dest: 'x', compression: 'estargz' }, /estargz is not supported/],
+    [
+      { type: 'oci', dest: 'x', 'compression-level': '10' },
+      /compression-level=10: a whole number from 0 to 9 expected/,
+    ],
+    [{ type: 'oci', dest: 'x', compression: 'zstd', 'compression-level': '23' }, /from 0 to 22/],
+    [{ type: 'oci', dest: 'x', tar: 'maybe' }, /tar=maybe: true or false expected/],
+    [
+      { type: 'oci', dest: 'x', compression: 'zstd', 'oci-mediatypes': 'false' },
+      /"compression=zstd" conflicts with "oci-mediatypes=false"/,
+    ],
+    [
+      { type: 'oci', dest: 'x', 'annotation-index.a': '1' },
+      /index annotations not supported for single platform export/,
+    ],
+    [{ type: 'oci', dest: 'x', 'rewrite-timestamp': 'true' }, /rewrite-timestamp needs a time/],
+    [{ type: 'oci', dest: 'x', 'oci-artifact': 'true' }, /attribute oci-artifact is not supported/],
+    [{ type: 'oci', tar: 'false' }, /a directory is needed/],
+    [{ type: 'local', dest: 'x', mode: 'delete' }, /mode=delete is not supported/],
+    [{ type: 'local', dest: 'x', name: 'y' }, /unknown attribute "name"/],
+    [{ type: 'squashfs', dest: 'x' }, /unknown output type "squashfs"/],
+    [{ type: 'image', name: 'UPPER' }, /must be lowercase/],
+  ]
+  for (const [output, message] of refused) {
+    test(`${JSON.stringify(output)} is refused`, () => {
+      expect(() => prepareOutputs([output], testDefaults('/'))).toThrow(message)
+    })
+  }
+
+  test('two outputs cannot both go to standard output', () => {
+    expect(() =>
+      prepareOutputs(
+        [
+          { type: 'oci', dest: '-' },
+          { type: 'tar', dest: '-' },
+        ],
+        testDefaults('/'),
+      ),
+    ).toThrow(/cannot both go to standard output/)
+  })
+
+  test('false values of what we lack are accepted', () => {
+    expect(prepareOutputs([{ type: 'oci', dest: 'x', 'oci-artifact': 'false' }], testDefaults('/'))).toHaveLength(1)
+  })
+})
