@@ -3,11 +3,17 @@ import { basename, dirname } from 'node:path'
 import { toByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
-import { contentChunks } from './content.ts'
+import { contentChunks, isSameContent } from './content.ts'
 import { makeEntry } from './entry.ts'
+import { extractLayer } from './extract.ts'
 import type { LayerJobs, SizedSource } from './job-types.ts'
+import { materializeLayer } from './materialize.ts'
+import { extractLayer } from './extract.ts'
+import { materializeLayer } from './materialize.ts'
 import { packLayer } from './pack.ts'
 import type { LayerEntry } from './types.ts'
+import { walkUpper } from './upper.ts'
+import { walkUpper } from './upper.ts'
 
 function asEntry(file: SizedSource): LayerEntry {
   const path = 'path' in file.source ? file.source.path : ''
@@ -21,13 +27,19 @@ function hashFile(file: SizedSource): Digest {
 }
 
 /** The jobs by name, for whoever runs them: this process as root, else a child inside the executor. */
-export const handlers: Pick<LayerJobs, 'pack' | 'hashFiles' | 'compareFiles' | 'readFile' | 'makeDirectory' | 'removeTree'> & Partial<LayerJobs> = {
+export const handlers: LayerJobs = {
   pack: async ({ entries, destination }) => {
     const { diffId, sizeBytes, table } = packLayer(entries, destination)
     return { diffId, sizeBytes, entries: table.entries }
   },
+  extract: extractLayer,
+  materialize: async (input) => materializeLayer(input),
+  walkUpper: async (input) => walkUpper(input),
+  extract: extractLayer,
+  materialize: async (input) => materializeLayer(input),
+  walkUpper: async (input) => walkUpper(input),
   hashFiles: async ({ sources }) => sources.map(hashFile),
-  compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => hashFile(a) === hashFile(b)),
+  compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => isSameContent(asEntry(a), asEntry(b))),
   readFile: async ({ source, size, maxBytes }) => {
     if (size > maxBytes) throw new BuilderError('OCI_LAYER_INVALID', `a file of ${size} bytes is larger than the ${maxBytes} that are read of it`)
     return Buffer.concat([...contentChunks(asEntry({ source, size }))].map((chunk) => Buffer.from(chunk)))

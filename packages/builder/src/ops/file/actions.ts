@@ -3,13 +3,13 @@ import { BuilderError } from '../../errors.ts'
 import { makeEntry } from '../../layer/entry.ts'
 import { baseName, cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
 import type { View, ViewEntry } from '../../layer/types.ts'
+import { expandWildcard, hasWildcard } from '../../layer/wildcard.ts'
 import type { FileAction, FileActionCopy, FileActionMkdir, FileActionMkfile, FileActionRm, FileActionSymlink } from '../specs.ts'
 import type { FileOpContext } from './apply.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner, type Ids } from './owner.ts'
 import { failed, type FileTarget, type Time } from './target.ts'
 import { unpackArchive } from './unpack.ts'
-import { expandWildcards, hasWildcards } from './wildcard.ts'
 
 /** Runs one action on its target. */
 export async function runAction(action: FileAction, target: FileTarget, viewOf: (input: number) => View, context: FileOpContext): Promise<void> {
@@ -34,7 +34,7 @@ async function copy(action: FileActionCopy, target: FileTarget, view: View, owne
   if (!action.createDestPath) requireParent(target, action.dest)
   requirePaths(action, view)
   const source = toByteString(action.src)
-  const sources = action.allowWildcard ? expandWildcards(view, source, action.followSymlink) : [source]
+  const sources = action.allowWildcard && hasWildcard(source) ? expandSource(view, source) : [source]
   if (sources.length === 0 && !action.allowEmptyWildcard) throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `${action.src} not found`)
   const options = copyOptions(action, owner, time, context.signal)
   for (const path of sources) {
@@ -52,6 +52,16 @@ async function copy(action: FileActionCopy, target: FileTarget, view: View, owne
 function requireParent(target: FileTarget, destination: string): void {
   const parent = parentPath(target.resolve(cleanPath(toByteString(destination))))
   if (target.entry(parent) === undefined) throw new BuilderError('OCI_FILE_OP_FAILED', `failed to stat ${destination}: no such file or directory`)
+}
+
+/** What stands before the first wildcard must exist; that the rest matches nothing is the action's business. */
+function expandSource(view: View, source: ByteString): readonly ByteString[] {
+  const parts = cleanPath(source).split('/')
+  const fixed = parts.slice(0, parts.findIndex((part) => hasWildcard(part))).join('/')
+  if (fixed !== '' && view.lookup(fixed) === undefined) {
+    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(fixed)}: no such file or directory`, { details: { path: source } })
+  }
+  return expandWildcard(view, source)
 }
 
 /** Sources of `--parents` are patterns: a literal one must exist all the same. */
@@ -105,8 +115,8 @@ function makeSymlink(action: FileActionSymlink, target: FileTarget, owner: Ids |
 
 function remove(action: FileActionRm, target: FileTarget): void {
   const path = toByteString(action.path)
-  if (action.allowWildcard && hasWildcards(action.path)) {
-    for (const match of expandWildcards(target.view(), path, false)) removePath(match, target, action.allowNotFound)
+  if (action.allowWildcard && hasWildcard(path)) {
+    for (const match of expandWildcard(target.view(), path)) removePath(match, target, action.allowNotFound)
   } else removePath(path, target, action.allowNotFound)
 }
 
