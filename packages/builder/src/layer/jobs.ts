@@ -1,4 +1,4 @@
-import { closeFd, errnoOf, chownAt, mkdirAt, openRoot, removeTree as removeTreeAt } from '@ts-oci/runtime'
+import { chmodAt, chownAt, closeFd, errnoOf, mkdirAt, openRoot, removeTree as removeTreeAt } from '@ts-oci/runtime'
 import { basename, dirname } from 'node:path'
 import { toByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
@@ -8,11 +8,8 @@ import { makeEntry } from './entry.ts'
 import { extractLayer } from './extract.ts'
 import type { LayerJobs, SizedSource } from './job-types.ts'
 import { materializeLayer } from './materialize.ts'
-import { extractLayer } from './extract.ts'
-import { materializeLayer } from './materialize.ts'
 import { packLayer } from './pack.ts'
 import type { LayerEntry } from './types.ts'
-import { walkUpper } from './upper.ts'
 import { walkUpper } from './upper.ts'
 
 function asEntry(file: SizedSource): LayerEntry {
@@ -35,9 +32,6 @@ export const handlers: LayerJobs = {
   extract: extractLayer,
   materialize: async (input) => materializeLayer(input),
   walkUpper: async (input) => walkUpper(input),
-  extract: extractLayer,
-  materialize: async (input) => materializeLayer(input),
-  walkUpper: async (input) => walkUpper(input),
   hashFiles: async ({ sources }) => sources.map(hashFile),
   compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => isSameContent(asEntry(a), asEntry(b))),
   readFile: async ({ source, size, maxBytes }) => {
@@ -48,8 +42,10 @@ export const handlers: LayerJobs = {
     const parent = openRoot(dirname(path))
     const name = toByteString(basename(path))
     try {
-      mkdirAt(parent, name, mode)
+      mkdirAt(parent, name, 0o700)
       if (uid !== 0 || gid !== 0) chownAt(parent, name, uid, gid)
+      // Exactly, whatever the umask is.
+      chmodAt(parent, name, mode)
       return { created: true }
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return { created: false }
