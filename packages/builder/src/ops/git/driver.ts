@@ -1,0 +1,98 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Vertex } from '../../graph/types.ts'
+import { digestHex, digestOf } from '../../oci/digest.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import type { OpDriver, Result, RunContext } from '../types.ts'
+import { checkoutEntries } from './entries.ts'
+import { checkOut, commitTime } from './fetch.ts'
+import { resolveCommit, type ResolvedCommit } from './resolve.ts'
+import { createGit, type Git } from './run-git.ts'
+import { readGitSpec, type GitCheckout } from './spec.ts'
+
+/** Commits of git repositories, by the system's git. Keyed by the commit, so that a branch that did not move is cached. */
+export function createGitDriver(environment: OpsEnvironment): OpDriver {
+  const commits = new Map<Vertex, Promise<ResolvedCommit>>()
+
+  function resolveOnce(vertex: Vertex): Promise<ResolvedCommit> {
+    let commit = commits.get(vertex)
+    if (commit === undefined) {
+      const source = specOf(vertex)
+      commit = withGit(environment, source, undefined, (git) => resolveCommit(git, source))
+      commits.set(vertex, commit)
+    }
+    return commit
+  }
+
+  return {
+    recordType: 'source.git.checkout',
+    handles: (vertex) => vertex.op.kind === 'source' && vertex.op.identifier.startsWith('git://'),
+    cacheMap: async (vertex) => ({ payload: undefined, selectors: [], identity: keyOf(specOf(vertex), await resolveOnce(vertex)) }),
+    inputUse: () => [],
+    run: async (vertex, _inputs, run) => {
+      const source = specOf(vertex)
+      const commit = await resolveOnce(vertex)
+      return [await withGit(environment, source, run, (git) => checkoutLayer(environment, vertex, source, commit, git, run))]
+    },
+  }
+}
+
+function specOf(vertex: Vertex): GitCheckout {
+  if (vertex.op.kind !== 'source') throw new Error('not a source')
+  return readGitSpec(vertex.op)
+}
+
+/** Without the repository in the result, only the commit counts, not what it was called (BuildKit). */
+function keyOf(source: GitCheckout, commit: ResolvedCommit): string {
+  const id = source.keepGitDirectory ? commit.objectId : commit.commitId
+  const name = source.keepGitDirectory ? `.git#${commit.ref}` : ''
+  const subdirectory = source.subdirectory === '' ? '' : `:${source.subdirectory}`
+  return `git:${id}${name}${subdirectory}${source.skipSubmodules ? '(skip-submodules)' : ''}${source.usesCommitTime ? '(mtime=commit)' : ''}`
+}
+
+async function checkoutLayer(environment: OpsEnvironment, vertex: Vertex, source: GitCheckout, commit: ResolvedCommit, git: Git, run: RunContext): Promise<Result> {
+  const { store, forms } = environment
+  await using lock = await store.locks.acquire(`git-${digestHex(digestOf(source.remote)).slice(0, 32)}`, { signal: run.signal })
+  void lock
+  await using temporary = await store.createTemporaryDirectory('git')
+  const workTree = join(temporary.path, 'checkout')
+  mkdirSync(workTree)
+  const repository = store.cacheMountDirectory(`git repository ${source.remote}`)
+  await checkOut(git, source, commit, { repository, workTree, temporaryDirectory: temporary.path })
+  const timeSec = source.usesCommitTime ? await commitTime(git, commit, repository) : undefined
+  const entries = checkoutEntries(workTree, source, timeSec)
+  const layer = forms.fromSelection(entries, { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })
+  // The checkout goes with the temporary directory: the files must be in the store before.
+  await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
+  return { kind: 'layers', layers: [layer] }
+}
+
+async function withGit<T>(environment: OpsEnvironment, source: GitCheckout, run: RunContext | undefined, work: (git: Git) => Promise<T>): Promise<T> {
+  await using temporary = await environment.store.createTemporaryDirectory('git-config')
+  const knownHostsFile = source.knownHosts === undefined ? undefined : join(temporary.path, 'known_hosts')
+  if (knownHostsFile !== undefined) writeFileSync(knownHostsFile, source.knownHosts!, { mode: 0o600 })
+  const socket = source.sshId === undefined ? undefined : (environment.sshSocket(source.sshId) ?? process.env['SSH_AUTH_SOCK'])
+  const config = await credentialConfig(environment, source)
+  return work(createGit({ config, sshSocket: socket, knownHostsFile, signal: run?.signal, onOutput: (text) => run?.log('stderr', text) }))
+}
+
+/** A header for this remote alone; all of github.com counts as one, as submodules there want the same token (BuildKit). */
+async function credentialConfig(environment: OpsEnvironment, source: GitCheckout): Promise<readonly (readonly [string, string])[]> {
+  const { remote, authHeaderSecret, authTokenSecret } = source
+  if (!/^https?:\/\//.test(remote)) return []
+  const { host } = new URL(remote)
+  const candidates: readonly (readonly [string | undefined, boolean])[] = [
+    [authHeaderSecret && `${authHeaderSecret}.${host}`, false],
+    [authTokenSecret && `${authTokenSecret}.${host}`, true],
+    [authHeaderSecret, false],
+    [authTokenSecret, true],
+  ]
+  for (const [id, isToken] of candidates) {
+    const secret = id === undefined || id === '' ? undefined : await environment.secret(id)
+    if (secret === undefined) continue
+    const text = Buffer.from(secret).toString('utf8').trim()
+    const header = isToken ? `basic ${Buffer.from(`x-access-token:${text}`).toString('base64')}` : text
+    return [[`http.${/^https:\/\/(?:www\.)?github\.com\//.exec(remote)?.[0] ?? remote}.extraheader`, `Authorization: ${header}`]]
+  }
+  return []
+}
