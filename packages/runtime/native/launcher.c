@@ -1,6 +1,5 @@
 // ts-oci-launcher: makes the namespaces of an executor and stays outside as its parent.
 //   ts-oci-launcher executor STATE MAP…      serves the socket that is descriptor 3; descriptor 4 is for file jobs
-//   ts-oci-launcher probe STATE MAP…         tries what a step needs and prints one line a feature
 // MAP: identity | single UID GID | direct COUNT | helper NEWUIDMAP NEWGIDMAP UID GID SUBUID COUNT SUBGID COUNT
 // The order of the system calls and the reason for it: README.md.
 #define _GNU_SOURCE
@@ -48,7 +47,7 @@ int main(int argc, char **argv) {
   // A terminal's Ctrl-C goes to the parent alone, which ends us in order; and no step has a terminal to write to.
   setsid();
   if (argc < 4) {
-    fprintf(stderr, "usage: ts-oci-launcher executor|probe STATE MAP...\n");
+    fprintf(stderr, "usage: ts-oci-launcher executor STATE MAP...\n");
     return 64;
   }
   run_from_sealed_copy(argv);

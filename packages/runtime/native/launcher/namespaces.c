@@ -19,7 +19,6 @@
 
 #include "executor.h"
 #include "kernel.h"
-#include "probe.h"
 #include "protocol.h"
 #include "remove-tree.h"
 
@@ -31,21 +30,32 @@ static void fail(const char *operation, int error) {
   _exit(1);
 }
 
-// A directory of this executor's own, locked for as long as it or its launcher lives.
-static void make_state(const char *parent, char *state) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  if (snprintf(state, PATH_MAX, "%s/executor-%d-%lld%09ld", parent, getpid(), (long long)now.tv_sec, now.tv_nsec) >= PATH_MAX - 64)
-    fail("make the state directory", ENAMETOOLONG);
-  if (mkdir(state, 0700) < 0) fail("make the state directory", errno);
-  int lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0) fail("lock the state directory", errno);
+// What every overlay of this executor lies on: mount points that an image may lack, in a layer below all.
+static bool fill_state(int directory) {
   static const char *const names[] = {"root", "stage", "empty", "empty2", "base", "base/proc", "base/sys", "base/dev", "base/etc"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (mkdirat(lock, names[i], 0755) < 0 || fchmodat(lock, names[i], 0755, 0) < 0) fail("make the state directory", errno);
+    if (mkdirat(directory, names[i], 0755) < 0 || fchmodat(directory, names[i], 0755, 0) < 0) return false;
   static const char *const files[] = {"base/etc/hosts", "base/etc/resolv.conf"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (mknodat(lock, files[i], S_IFREG | 0644, 0) < 0) fail("make the state directory", errno);
+    if (mknodat(directory, files[i], S_IFREG | 0644, 0) < 0) return false;
+  return true;
+}
+
+// A directory of this executor's own, locked for as long as it or its launcher lives.
+static void make_state(const char *parent, char *state) {
+  for (int attempt = 0; attempt < 10; attempt++) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (snprintf(state, PATH_MAX, "%s/executor-%d-%lld%09ld", parent, getpid(), (long long)now.tv_sec, now.tv_nsec) >= PATH_MAX - 64)
+      fail("make the state directory", ENAMETOOLONG);
+    if (mkdir(state, 0700) < 0) fail("make the state directory", errno);
+    int lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && fill_state(lock)) return;
+    // Another executor swept it in the moment between mkdir and flock.
+    if (errno != ENOENT && errno != EWOULDBLOCK) fail("make the state directory", errno);
+    if (lock >= 0) close(lock);
+  }
+  fail("lock the state directory", EWOULDBLOCK);
 }
 
 static void write_text(pid_t pid, const char *name, const char *text) {
@@ -101,7 +111,7 @@ static void wait_for_maps(int pipe) {
   close(pipe);
 }
 
-_Noreturn static void become_executor(struct executor_config *config, int pipe, bool probe) {
+_Noreturn static void become_executor(struct executor_config *config, int pipe) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   wait_for_maps(pipe);
   if (config->rootless) {
@@ -115,7 +125,6 @@ _Noreturn static void become_executor(struct executor_config *config, int pipe, 
   config->filter = compile_seccomp();
   umask(022);
   if (chdir("/") < 0) fail("enter /", errno);
-  if (probe) run_probe(config);
   serve_executor(config, CONTROL, JOBS);
 }
 
@@ -127,18 +136,15 @@ static size_t map_arguments(const char *kind) {
 }
 
 int launch(int argc, char **argv) {
-  bool probe = !strcmp(argv[1], "probe");
   char **map = argv + 3;
-  if ((!probe && strcmp(argv[1], "executor")) || map_arguments(map[0]) != (size_t)(argc - 3) || argv[2][0] != '/') return 64;
+  if (strcmp(argv[1], "executor") || map_arguments(map[0]) != (size_t)(argc - 3) || argv[2][0] != '/') return 64;
   static struct executor_config config;
   config.rootless = strcmp(map[0], "identity") != 0;
   config.single_id = !strcmp(map[0], "single");
   config.arguments_start = argv[0];
   config.arguments_end = argv[argc - 1] + strlen(argv[argc - 1]);
-  if (!probe) {
-    fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
-    fcntl(JOBS, F_SETFD, FD_CLOEXEC);
-  }
+  fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
+  fcntl(JOBS, F_SETFD, FD_CLOEXEC);
   make_state(argv[2], config.state);
 
   int go[2];
@@ -155,7 +161,7 @@ int launch(int argc, char **argv) {
   }
   if (pid == 0) {
     close(go[1]);
-    become_executor(&config, go[0], probe);
+    become_executor(&config, go[0]);
   }
   close(go[0]);
   if (config.rootless) write_maps(pid, map);

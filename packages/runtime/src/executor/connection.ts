@@ -61,6 +61,7 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
   }
   control.on('data', read)
   const fail = async (): Promise<void> => {
+    launcher.child.ref()
     await launcher.ended
     started({ operation: launcher.complaint() || 'start', errno: 'ECHILD' })
     for (const [id, { reject }] of pending) {
@@ -95,7 +96,10 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
   control.ref()
   const result = await start
   if (pending.size === 0) control.unref()
-  if (!('launcher' in result)) await launcher.ended
+  if (!('launcher' in result)) {
+    launcher.child.ref()
+    await launcher.ended
+  }
   return result
 }
 
