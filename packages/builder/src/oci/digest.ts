@@ -19,7 +19,9 @@ export function isDigest(text: string): text is Digest {
 /** @throws OCI_DIGEST_INVALID unless `text` is `sha256:` and 64 lower-case hex digits. */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text
-  throw new BuilderError('OCI_DIGEST_INVALID', `invalid digest ${JSON.stringify(text.slice(0, 100))}`, { hint: 'a digest is sha256: and 64 lower-case hexadecimal digits' })
+  throw new BuilderError('OCI_DIGEST_INVALID', `invalid digest ${JSON.stringify(text.slice(0, 100))}`, {
+    hint: 'a digest is sha256: and 64 lower-case hexadecimal digits',
+  })
 }
 
 /** Digest of bytes or of UTF-8 text. */

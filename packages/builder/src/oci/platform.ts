@@ -7,14 +7,24 @@ const OS_COMPONENT = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.
 const COMPONENT_TEXT = '^[A-Za-z0-9_.-]+$'
 const OS_COMPONENT_TEXT = String.raw`^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$`
 
-const KNOWN_OS = new Set('aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos'.split(' '))
+const KNOWN_OS = new Set(
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos'.split(
+    ' ',
+  ),
+)
 const KNOWN_ARCHITECTURES = new Set(
-  '386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm'.split(' '),
+  '386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm'.split(
+    ' ',
+  ),
 )
 
 /** Platform of this process; containers are Linux wherever it runs. */
 export function hostPlatform(): Platform {
-  return normalizePlatform({ os: 'linux', architecture: hostArchitecture(), ...(process.arch === 'arm' ? { variant: 'v7' } : {}) })
+  return normalizePlatform({
+    os: 'linux',
+    architecture: hostArchitecture(),
+    ...(process.arch === 'arm' ? { variant: 'v7' } : {}),
+  })
 }
 
 function hostArchitecture(): string {
@@ -28,12 +38,15 @@ function hostArchitecture(): string {
  * @throws OCI_PLATFORM_INVALID with containerd's words.
  */
 export function parsePlatform(specifier: string): Platform {
-  if (specifier.includes('*')) throw invalid(`${JSON.stringify(specifier)}: wildcards not yet supported: invalid argument`)
+  if (specifier.includes('*'))
+    throw invalid(`${JSON.stringify(specifier)}: wildcards not yet supported: invalid argument`)
   const parts = specifier.split('/')
   const head = parseOs(parts[0]!, specifier)
   for (const part of parts.slice(1, 4)) {
     if (!COMPONENT.test(part)) {
-      throw invalid(`${JSON.stringify(part)} is an invalid component of ${JSON.stringify(specifier)}: platform specifier component must match ${JSON.stringify(COMPONENT_TEXT)}: invalid argument`)
+      throw invalid(
+        `${JSON.stringify(part)} is an invalid component of ${JSON.stringify(specifier)}: platform specifier component must match ${JSON.stringify(COMPONENT_TEXT)}: invalid argument`,
+      )
     }
   }
   if (parts.length === 1) return parseSingle(specifier, head)
@@ -48,7 +61,9 @@ export function parsePlatform(specifier: string): Platform {
 function parseOs(part: string, specifier: string): { os: string; 'os.version'?: string; 'os.features'?: string[] } {
   const match = OS_COMPONENT.exec(part)
   if (match === null) {
-    throw invalid(`${JSON.stringify(part)} is an invalid OS component of ${JSON.stringify(specifier)}: OSAndVersion specifier component must match ${JSON.stringify(OS_COMPONENT_TEXT)}: invalid argument`)
+    throw invalid(
+      `${JSON.stringify(part)} is an invalid OS component of ${JSON.stringify(specifier)}: OSAndVersion specifier component must match ${JSON.stringify(OS_COMPONENT_TEXT)}: invalid argument`,
+    )
   }
   const version = decodeOption(match[2] ?? '')
   const features = (match[3] ?? '').split('+').slice(1).map(decodeOption)
@@ -74,7 +89,10 @@ function parseSingle(specifier: string, head: { os: string }): Platform {
   throw invalid(`${JSON.stringify(specifier)}: unknown operating system or architecture: invalid argument`)
 }
 
-function withoutDefaultVariant([architecture, variant]: readonly [string, string]): { architecture: string; variant?: string } {
+function withoutDefaultVariant([architecture, variant]: readonly [string, string]): {
+  architecture: string
+  variant?: string
+} {
   return { architecture, ...variantMember(architecture === 'arm' && variant === 'v7' ? '' : variant) }
 }
 
@@ -148,5 +166,7 @@ function encodeOption(text: string): string {
 }
 
 function invalid(message: string): BuilderError {
-  return new BuilderError('OCI_PLATFORM_INVALID', message, { hint: 'write a platform as os/arch or os/arch/variant, such as linux/amd64' })
+  return new BuilderError('OCI_PLATFORM_INVALID', message, {
+    hint: 'write a platform as os/arch or os/arch/variant, such as linux/amd64',
+  })
 }

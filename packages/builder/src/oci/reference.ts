@@ -34,10 +34,12 @@ const DIGEST_LENGTHS: Readonly<Record<string, number>> = { sha256: 64, sha384: 9
  * @throws OCI_REFERENCE_INVALID with distribution's words.
  */
 export function parseReference(text: string): ImageReference {
-  if (IDENTIFIER.test(text)) throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`)
+  if (IDENTIFIER.test(text))
+    throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`)
   const [domain, remainder] = splitDomain(text)
   const remote = remainder.split(':', 1)[0]!
-  if (remote.toLowerCase() !== remote) throw invalid(`invalid reference format: repository name (${remote}) must be lowercase`)
+  if (remote.toLowerCase() !== remote)
+    throw invalid(`invalid reference format: repository name (${remote}) must be lowercase`)
   const match = REFERENCE.exec(`${domain}/${remainder}`)
   if (match === null) {
     const isCase = REFERENCE.test(`${domain}/${remainder}`.toLowerCase())
@@ -45,9 +47,15 @@ export function parseReference(text: string): ImageReference {
   }
   const [, name, tag, digest] = match
   const [, host, path] = NAME.exec(name!) ?? [undefined, undefined, name!]
-  if (path.length > MAX_PATH_LENGTH) throw invalid(`repository name must not be more than ${MAX_PATH_LENGTH} characters`)
+  if (path.length > MAX_PATH_LENGTH)
+    throw invalid(`repository name must not be more than ${MAX_PATH_LENGTH} characters`)
   if (digest !== undefined) checkDigest(digest)
-  return { domain: host ?? '', path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) }
+  return {
+    domain: host ?? '',
+    path,
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest }),
+  }
 }
 
 function splitDomain(name: string): [string, string] {
@@ -88,7 +96,9 @@ export function withDefaultTag(reference: ImageReference): ImageReference {
 /** The short form that people read: `docker.io/library/debian:12` is `debian:12`. */
 export function formatFamiliar(reference: ImageReference): string {
   if (reference.domain !== DEFAULT_DOMAIN) return formatReference(reference)
-  const rest = reference.path.startsWith(OFFICIAL_PREFIX) ? reference.path.slice(OFFICIAL_PREFIX.length) : reference.path
+  const rest = reference.path.startsWith(OFFICIAL_PREFIX)
+    ? reference.path.slice(OFFICIAL_PREFIX.length)
+    : reference.path
   return formatReference({ ...reference, domain: '', path: rest.includes('/') ? reference.path : rest })
 }
 
@@ -114,5 +124,7 @@ export function isTag(text: string): boolean {
 }
 
 function invalid(message: string): BuilderError {
-  return new BuilderError('OCI_REFERENCE_INVALID', message, { hint: 'an image name is [host/]path[:tag][@digest] in lower case' })
+  return new BuilderError('OCI_REFERENCE_INVALID', message, {
+    hint: 'an image name is [host/]path[:tag][@digest] in lower case',
+  })
 }
