@@ -4,10 +4,8 @@ import type { Vertex } from '../../graph/types.ts'
 import { digestHex, digestOf } from '../../oci/digest.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver, Result, RunContext } from '../types.ts'
-import { checkoutEntries } from './entries.ts'
-import { checkOut, commitTime } from './fetch.ts'
-import { resolveCommit, type ResolvedCommit } from './resolve.ts'
-import { createGit, type Git } from './run-git.ts'
+import type { ResolvedCommit } from './resolve.ts'
+import type { Git } from './run-git.ts'
 import { readGitSpec, type GitCheckout } from './spec.ts'
 
 /** Commits of git repositories, by the system's git. Keyed by the commit, so that a branch that did not move is cached. */
@@ -18,7 +16,7 @@ export function createGitDriver(environment: OpsEnvironment): OpDriver {
     let commit = commits.get(vertex)
     if (commit === undefined) {
       const source = specOf(vertex)
-      commit = withGit(environment, source, undefined, (git) => resolveCommit(git, source))
+      commit = withGit(environment, source, undefined, async (git) => (await import('./resolve.ts')).resolveCommit(git, source))
       commits.set(vertex, commit)
     }
     return commit
@@ -54,6 +52,7 @@ async function checkoutLayer(environment: OpsEnvironment, vertex: Vertex, source
   const { store, forms } = environment
   await using lock = await store.locks.acquire(`git-${digestHex(digestOf(source.remote)).slice(0, 32)}`, { signal: run.signal })
   void lock
+  const [{ checkOut, commitTime }, { checkoutEntries }] = await Promise.all([import('./fetch.ts'), import('./entries.ts')])
   await using temporary = await store.createTemporaryDirectory('git')
   const workTree = join(temporary.path, 'checkout')
   mkdirSync(workTree)
@@ -68,6 +67,7 @@ async function checkoutLayer(environment: OpsEnvironment, vertex: Vertex, source
 }
 
 async function withGit<T>(environment: OpsEnvironment, source: GitCheckout, run: RunContext | undefined, work: (git: Git) => Promise<T>): Promise<T> {
+  const { createGit } = await import('./run-git.ts')
   await using temporary = await environment.store.createTemporaryDirectory('git-config')
   const knownHostsFile = source.knownHosts === undefined ? undefined : join(temporary.path, 'known_hosts')
   if (knownHostsFile !== undefined) writeFileSync(knownHostsFile, source.knownHosts!, { mode: 0o600 })

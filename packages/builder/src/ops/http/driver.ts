@@ -3,9 +3,8 @@ import type { Vertex } from '../../graph/types.ts'
 import { makeEntry } from '../../layer/entry.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver, RunContext } from '../types.ts'
-import { fetchHttpFile, pinnedFile, type FetchedFile } from './fetch.ts'
-import { createFileClient } from './request.ts'
-import { readHttpSpec, type HttpFile } from './spec.ts'
+import type { FetchedFile } from './fetch.ts'
+import { fileNameOf, readHttpSpec, type HttpFile } from './spec.ts'
 
 /**
  * Files of the web. Keyed by their bytes, name, permissions and time, so a moved URL is the same file; with a checksum
@@ -28,8 +27,7 @@ export function createHttpDriver(environment: OpsEnvironment): OpDriver {
     handles: (vertex) => vertex.op.kind === 'source' && /^https?:\/\//.test(vertex.op.identifier),
     cacheMap: async (vertex) => {
       const file = specOf(vertex)
-      const pinned = pinnedFile(file)
-      const { digest, filename, modifiedSec } = pinned === undefined ? await fetchOnce(vertex) : { ...pinned, modifiedSec: undefined }
+      const { digest, filename, modifiedSec } = pinnedFile(file) ?? (await fetchOnce(vertex))
       const { mode, uid, gid, authHeaderSecret, headers } = file
       return { payload: undefined, selectors: [], identity: `http:${JSON.stringify([digest, filename, mode, uid, gid, modifiedSec ?? null, authHeaderSecret ?? null, headers])}` }
     },
@@ -58,7 +56,15 @@ function specOf(vertex: Vertex): HttpFile {
   return readHttpSpec(vertex.op)
 }
 
+/** With a checksum all of the key is known without a request (BuildKit: the name and the checksum, no time). */
+function pinnedFile(file: HttpFile): Omit<FetchedFile, 'sizeBytes'> | undefined {
+  if (file.checksum === undefined) return undefined
+  return { digest: file.checksum, filename: fileNameOf(file.url, file.filename, undefined), modifiedSec: undefined }
+}
+
+/** What speaks HTTP is loaded by the first file: a build without any does not pay for it. */
 async function fetchFile(environment: OpsEnvironment, file: HttpFile, run: RunContext | undefined): Promise<FetchedFile> {
+  const [{ createFileClient }, { fetchHttpFile }] = await Promise.all([import('./request.ts'), import('./fetch.ts')])
   const client = createFileClient()
   const startedMs = Date.now()
   const report = (current: number, total: number | undefined, completedMs?: number): void => {

@@ -1,8 +1,8 @@
 import type { Store } from '../../content/types.ts'
 import { BuilderError, scrubCredentials } from '../../errors.ts'
 import { createDigester, digestOf, type Digest } from '../../oci/digest.ts'
-import { failed, type FileClient, type FileResponse } from './request.ts'
-import { fileNameOf, type HttpFile } from './spec.ts'
+import type { FileClient, FileResponse } from './request.ts'
+import { failed, fileNameOf, type HttpFile } from './spec.ts'
 
 export interface FetchEnvironment {
   readonly store: Store
@@ -28,14 +28,6 @@ interface Fact {
   readonly digest: Digest
   readonly filename: string
   readonly modifiedSec: number | undefined
-}
-
-/**
- * What is known of a file without its bytes: with a checksum everything that the cache key needs (BuildKit: the name and
- * the checksum, no time).
- */
-export function pinnedFile(file: HttpFile): { readonly digest: Digest; readonly filename: string } | undefined {
-  return file.checksum === undefined ? undefined : { digest: file.checksum, filename: fileNameOf(file.url, file.filename, undefined) }
 }
 
 /**

@@ -4,6 +4,7 @@ import { BuilderError, scrubCredentials } from '../../errors.ts'
 import { resolveOptions } from '../../registry/options.ts'
 import { withRetries } from '../../registry/retry.ts'
 import { createTransport, discard, type HttpResponse, type Transport } from '../../registry/transport.ts'
+import { failed } from './spec.ts'
 
 /** One GET or HEAD of a file, redirects followed. */
 export interface FileRequest {
@@ -95,9 +96,4 @@ function parseUrl(text: string, base?: URL): URL {
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw failed(text, `${url.protocol.slice(0, -1)} is not spoken here`)
   return url
-}
-
-/** A source of the web that cannot be had. */
-export function failed(url: string, why: string, cause?: unknown): BuilderError {
-  return new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(url)}: ${why}`, { cause, details: { url: scrubCredentials(url) } })
 }

@@ -1,4 +1,4 @@
-import { BuilderError } from '../../errors.ts'
+import { BuilderError, scrubCredentials } from '../../errors.ts'
 import { parseDigest, type Digest } from '../../oci/digest.ts'
 import type { SourceSpec } from '../specs.ts'
 
@@ -91,4 +91,9 @@ function decodeOr(text: string): string | undefined {
 function safeName(name: string): string {
   const last = name.split('/').findLast((part) => part !== '') ?? ''
   return last === '' || last === '.' || last === '..' || last.includes('\0') ? '__unnamed__' : last
+}
+
+/** A source of the web that cannot be had. */
+export function failed(url: string, why: string, cause?: unknown): BuilderError {
+  return new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(url)}: ${why}`, { cause, details: { url: scrubCredentials(url) } })
 }
