@@ -12,6 +12,7 @@ import type { ExecSpec } from '../specs.ts'
 import type { LayersResult, Result, RunContext } from '../types.ts'
 import { prepareMounts } from './mounts.ts'
 import { collectChanges } from './changes.ts'
+import { makeLeftBehind, touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -37,9 +38,11 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
   const work = join(temporary.path, 'work')
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o755 })
+  makeLeftBehind(view, upper)
   const root: OverlayRoot = { lowers, upper, work }
   await using mounts = await prepareMounts(environment, spec, inputs, temporary.path, run.signal)
   const output = createTail()
+  const startedMs = Date.now()
   const exit = await executor.runStep(
     {
       name: vertex.metadata.name,
@@ -62,7 +65,8 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
   )
   run.signal.throwIfAborted()
   if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, output.text())
-  const entries = await collectChanges(environment, executor, upper, view)
+  const changes = await collectChanges(environment, executor, upper, view)
+  const entries = withTouchedTimes(changes, touchedDirectories(view, spec.mounts.map((mount) => mount.dest)), startedMs)
   const id = `l-${randomBytes(16).toString('hex')}`
   renameSync(upper, store.snapshotDirectory(id))
   const layer: LayerHandle = await forms.fromTree(id, entries, { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })

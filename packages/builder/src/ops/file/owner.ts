@@ -25,16 +25,30 @@ export async function resolveOwner(owner: Owner | undefined, viewOf: (input: num
 }
 
 async function findUser(user: OwnerId, viewOf: (input: number) => View, readFile: ReadFile): Promise<Ids | undefined> {
-  if ('id' in user) return { uid: user.id, gid: user.id }
+  if ('id' in user) return { uid: settable(user.id), gid: settable(user.id) }
+  requireInput(user.input)
   const fields = await findLine('etc/passwd', user.name, viewOf(user.input), readFile)
   return fields === undefined ? undefined : { uid: toId(fields[2]), gid: toId(fields[3]) }
 }
 
 /** Undefined leaves the user's group in place, as BuildKit does for a name that it does not find. */
 async function findGroup(group: OwnerId, viewOf: (input: number) => View, readFile: ReadFile): Promise<number | undefined> {
-  if ('id' in group) return group.id
+  if ('id' in group) return settable(group.id)
+  requireInput(group.input)
   const fields = await findLine('etc/group', group.name, viewOf(group.input), readFile)
   return fields === undefined ? undefined : toId(fields[2])
+}
+
+/** For chown(2) this number means "leave it as it is", and what is made belongs to root. */
+const UNCHANGED = 0xffff_ffff
+
+function settable(id: number): number {
+  return id === UNCHANGED ? 0 : id
+}
+
+// Names are looked up below the action; on scratch there is nothing below the first one.
+function requireInput(input: number): void {
+  if (input < 0) throw new BuilderError('OCI_COPY_INVALID', `invalid user index: ${input}`, { hint: 'write the owner as a number: this stage has no /etc/passwd yet' })
 }
 
 async function findLine(path: string, name: string, view: View, readFile: ReadFile): Promise<readonly string[] | undefined> {

@@ -1,0 +1,41 @@
+import { chmodSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { toByteString, type ByteString } from '../../byte-string.ts'
+import type { LayerEntry, View } from '../../layer/types.ts'
+
+/** What runc makes in a root that lacks it, and leaves there. */
+const LEFT_BEHIND = ['dev', 'proc', 'sys']
+const OVER_MOUNTED = ['/etc/resolv.conf', '/etc/hosts']
+
+/**
+ * Our mounts leave no trace in what a step wrote. BuildKit's do, and images are to be the same: `/dev`, `/proc` and
+ * `/sys` appear in a root that lacks them, and the directory above a mount point that had to be made has been touched
+ * (executor/stubs.go takes the mount point away again, and gives its parent the time of its making).
+ */
+export function makeLeftBehind(view: View, upper: string): void {
+  for (const name of LEFT_BEHIND) {
+    if (view.lookup(name, { followLast: true }) !== undefined) continue
+    const path = join(upper, name)
+    mkdirSync(path)
+    chmodSync(path, 0o755)
+  }
+}
+
+/** Directories that a mount point is made in, because the root lacks it: byte-string paths. */
+export function touchedDirectories(view: View, mountTargets: readonly string[]): ReadonlySet<ByteString> {
+  const touched = new Set<ByteString>()
+  for (const target of [...OVER_MOUNTED, ...mountTargets]) {
+    let path = view.resolve(toByteString(target).replace(/^\/+/, ''), { followLast: true })
+    if (view.entry(path) !== undefined) continue
+    while (path !== '' && view.entry(path) === undefined) path = path.slice(0, Math.max(path.lastIndexOf('/'), 0))
+    if (path !== '') touched.add(path)
+  }
+  return touched
+}
+
+/** The entries of a layer with the times of touched directories. They are in a layer only where something below changed. */
+export function withTouchedTimes(entries: readonly LayerEntry[], touched: ReadonlySet<ByteString>, startedMs: number): readonly LayerEntry[] {
+  if (touched.size === 0) return entries
+  const sec = Math.floor(startedMs / 1000)
+  return entries.map((entry) => (entry.type === 'directory' && touched.has(entry.path) && entry.mtimeSec < sec ? { ...entry, mtimeSec: sec, mtimeNsec: 0 } : entry))
+}
