@@ -40,13 +40,29 @@ function chosenBy(view: View, selector: ContentSelector): readonly Selection[] {
   if (!selector.allowWildcard || !hasWildcard(path)) {
     const entry = view.lookup(path, { followLast: selector.followLast })
     if (entry === undefined) throw notFound(selector.path)
-    return [{ name: '', entries: [...selectEntries(view, entry, selector)] }]
+    const entries = [...selectEntries(view, entry, selector)]
+    if (followsChildren(selector, path)) requireTargets(view, entries)
+    return [{ name: '', entries }]
   }
   return expandWildcard(view, path).map((match) => {
-    // A dangling link counts as the link that it is; whether it can be copied is the copy's business.
-    const entry = view.lookup(match, { followLast: selector.followLast }) ?? view.entry(match)!
+    const entry = view.lookup(match, { followLast: selector.followLast })
+    if (entry === undefined) throw notFound(fromByteString(match))
     return { name: baseName(match), entries: [...selectEntries(view, entry, selector)] }
   })
+}
+
+// With patterns, BuildKit looks at the content of a directory whose name ends in a slash (the root's does) entry by
+// entry, each as if it were named: a link among them is followed, and must lead somewhere.
+function followsChildren(selector: ContentSelector, path: ByteString): boolean {
+  const hasPatterns = selector.includePatterns.length > 0 || selector.excludePatterns.length > 0
+  return hasPatterns && selector.followLast && (path === '' || selector.path.endsWith('/'))
+}
+
+function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
+  for (const { entry, relativePath } of entries) {
+    if (entry.type !== 'symlink' || relativePath.includes('/')) continue
+    if (view.lookup(entry.path, { followLast: true }) === undefined) throw notFound(fromByteString(entry.path))
+  }
 }
 
 /** What BuildKit says of a source that is not there. */
