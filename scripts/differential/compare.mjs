@@ -17,9 +17,12 @@ export function compareOutcomes(reference, ours, started) {
 
 const describe = (outcome) => (outcome.ok ? 'builds it' : `refuses it (${outcome.error})`)
 
-// Names of references and sessions are drawn anew for every build.
+// Names of references and sessions are drawn anew for every build, paths of snapshots are the machine's, and of two
+// suggestions that are equally near BuildKit takes either.
 function normalError(error) {
   return error
+    .replace(/\/\S*\/(?:snapshots\/\d+\/fs|cachemounts\/buildkit\d+)(?=\/|$|\s)/g, '')
+    .replace(/\(did you mean [^ ]+\?\)/, '(did you mean …?)')
     .replace(/failed to calculate checksum of ref [^ ]+: /, 'failed to calculate checksum of ref REF: ')
     .replace(/sha256:[0-9a-f]{64}/g, 'DIGEST')
     .trim()
