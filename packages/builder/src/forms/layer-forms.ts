@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Executor } from '@ts-oci/runtime'
 import type { LayerRecord, Store, TreeForm } from '../content/types.ts'
 import { BuilderError } from '../errors.ts'
@@ -135,6 +136,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
         await replaceTree(destination, directory)
         store.layers.writeTable(layer.id, toStored(selection))
         put(layer, { tree: form, hasTable: true })
+        forgetTemporary(layer)
       } else if (record !== undefined && record.tree !== undefined && !record.hasTar && record.blobs.length === 0 && record.remote === undefined) {
         throw new BuilderError('OCI_STORE_UNUSABLE', `the tree of layer ${layer.id} was made by another kind of isolation and nothing else of it is left`, { hint: 'build with --no-cache, or prune the cache' })
       } else {
@@ -146,6 +148,15 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       }
       return directory
     })
+
+  /** Bytes of an unpacked archive or a checkout lie in a directory that goes: from now on the stored form is read. */
+  const forgetTemporary = (layer: LayerHandle): void => {
+    const temporary = join(store.root, 'tmp', '/')
+    const isTemporary = selections.get(layer.id)?.some(({ content }) => (content?.kind === 'range' ? content.file : content?.kind === 'tree' ? content.root : '').startsWith(temporary))
+    if (isTemporary !== true) return
+    selections.delete(layer.id)
+    pending.delete(`table ${layer.id}`)
+  }
 
   const replaceTree = async (from: string, to: string): Promise<void> => {
     if (existsSync(to)) await jobs.run('removeTree', { path: to }, true)
@@ -180,6 +191,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       store.blobs.adopt(destination, packed.diffId as string as Digest)
       store.layers.writeTable(layer.id, toStored(packed.entries))
       put(layer, { diffId: packed.diffId, tarSizeBytes: packed.sizeBytes, hasTar: true, hasTable: true })
+      forgetTemporary(layer)
       return { diffId: packed.diffId, sizeBytes: packed.sizeBytes }
     })
 

@@ -5,7 +5,7 @@ import { BuilderError, scrubCredentials } from '../../errors.ts'
 export interface Git {
   /** Runs `git ARGS`; answers standard output. Throws OCI_SOURCE_FAILED with what git wrote on standard error. */
   run(args: readonly string[], place?: GitPlace): Promise<string>
-  /** As `run`; false when git says no (exit status not 0). */
+  /** As `run`; false when git says no (exit status not 0): its words are nobody's business then. */
   succeeds(args: readonly string[], place?: GitPlace): Promise<boolean>
 }
 
@@ -43,7 +43,7 @@ export function createGit(options: GitOptions): Git {
     })
   }
 
-  function start(args: readonly string[], place: GitPlace): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
+  function start(args: readonly string[], place: GitPlace, isQuiet = false): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
     options.signal?.throwIfAborted()
     const where = [...(place.workTree === undefined ? [] : [`--work-tree=${place.workTree}`]), ...(place.gitDirectory === undefined ? [] : [`--git-dir=${place.gitDirectory}`])]
     // `user`: a repository cannot name a path of this machine as its submodule.
@@ -64,7 +64,7 @@ export function createGit(options: GitOptions): Git {
       child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
       child.stderr.on('data', (chunk: Buffer) => {
         errors = (errors + chunk.toString('utf8')).slice(-20_000)
-        options.onOutput(Buffer.from(scrubCredentials(chunk.toString('utf8'))))
+        if (!isQuiet) options.onOutput(Buffer.from(scrubCredentials(chunk.toString('utf8'))))
       })
       child.on('error', (cause) => fail(notStarted(cause)))
       child.on('close', (status) => {
@@ -75,7 +75,7 @@ export function createGit(options: GitOptions): Git {
     })
   }
 
-  return { run, succeeds: async (args, place = {}) => (await start(args, place)).status === 0 }
+  return { run, succeeds: async (args, place = {}) => (await start(args, place, true)).status === 0 }
 }
 
 function environmentOf(options: GitOptions): NodeJS.ProcessEnv {
