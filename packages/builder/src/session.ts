@@ -34,14 +34,8 @@ export async function openSession(options: CommonOptions & RegistryOptions & { r
   }
   const store: Store = await openStore({
     root: options.store,
-    removeTree: async (path) => {
-      if (process.getuid?.() === 0) {
-        const { handlers } = await import('./layer/jobs.ts')
-        return handlers.removeTree({ path })
-      }
-      const { createJobRunner } = await import('./forms/jobs.ts')
-      return createJobRunner({ executor: getExecutor, signal }).run('removeTree', { path }, true)
-    },
+    // Files of foreign owners: the executor removes them itself, with no process for file jobs.
+    removeTree: async (path) => (await getExecutor()).removeTrees([path]),
   })
   return {
     store,
