@@ -138,6 +138,16 @@ describe('the solver', () => {
     expect(second.ran).toEqual(['b'])
   })
 
+  test('builds on what a vertex that ignores the cache gave, now and the next time', async () => {
+    await harness({ content: { a: 'old' } }).solve(step('b', [step('a')]))
+    const second = harness({ content: { a: 'new' } })
+    expect(await second.solve(step('b', [step('a', [], true)]))).toEqual(['new', 'b'])
+    expect(second.ran).toEqual(['a', 'b'])
+    const third = harness()
+    expect(await third.solve(step('b', [step('a')]))).toEqual(['new', 'b'])
+    expect(third.ran).toEqual([])
+  })
+
   test('keeps what was finished when another vertex fails', async () => {
     const first = harness({ fail: 'bad' })
     await expect(first.solve(step('end', [step('good'), step('bad', [step('first')])]))).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', message: 'bad failed' })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { cacheKeyOf, type CacheKey, type KeyPart } from '../cache/keys.ts'
 import type { CacheRecord, Store } from '../content/types.ts'
 import { BuilderError, isTsOciError } from '../errors.ts'
@@ -104,10 +105,12 @@ export function createSolver(options: SolverOptions): Solver {
     }
     const early = found()
     if (early) return hit(vertex, driver, early, inputs)
-    const own = fast ?? slow
-    if (own === undefined) throw new Error(`vertex ${vertex.metadata.name} has no cache key`)
+    const first = fast ?? slow
+    if (first === undefined) throw new Error(`vertex ${vertex.metadata.name} has no cache key`)
+    // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
+    const own = ignoreCache ? { ...first, key: `${first.key}#${randomBytes(8).toString('hex')}` } : first
     // Another build that executes the same vertex holds this lock: we wait for its result instead of doing it twice.
-    await using lock = await options.store.locks.acquire(`exec-${own.key}`, { signal })
+    await using lock = await options.store.locks.acquire(`exec-${first.key}`, { signal })
     const late = lock && found()
     if (late) return hit(vertex, driver, late, inputs)
     const reason = ignoreCache ? 'the cache was not asked (--no-cache)' : options.explain?.(vertex, own)
@@ -153,6 +156,8 @@ export function createSolver(options: SolverOptions): Solver {
   const record = (vertex: Vertex, driver: OpDriver, own: CacheKey, keys: readonly (CacheKey | undefined)[], results: readonly Result[]): void => {
     const layers = results[0]?.kind === 'layers' ? results[0].layers : []
     const now = Date.now()
+    const alternatives = keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : []))
+    if (vertex.metadata.ignoreCache) for (const key of alternatives) options.store.cache.delete(key)
     options.store.cache.put(
       {
         key: own.key,
@@ -165,7 +170,7 @@ export function createSolver(options: SolverOptions): Solver {
         type: driver.recordType,
         preimage: own.preimage,
       },
-      keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : [])),
+      alternatives,
     )
   }
 
