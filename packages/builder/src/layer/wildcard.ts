@@ -80,7 +80,7 @@ function readSet(part: ByteString, start: number, pattern: ByteString): { source
     i = high.next
     members.push(...range(low.char, high.char))
   }
-  const isMember = `(?:${members.map((char) => [...char].map(literal).join('')).join('|') || '(?!)'})`
+  const isMember = `(?:${members.map((char) => Array.from(char, literal).join('')).join('|') || '(?!)'})`
   return { source: negated ? `(?!${isMember})${RUNE}` : isMember, end: i }
 }
 
