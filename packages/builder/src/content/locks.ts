@@ -18,10 +18,7 @@ export interface HeldLock {
 export type TryHold = (name: string, shared: boolean) => HeldLock | undefined
 
 /** Locks by name, each a flock(2) on a file of its own below `run/`. The file goes when its last holder lets go. */
-export function createLocks(
-  root: string,
-  runDirectory: string,
-): Locks & { readonly tryHold: TryHold } {
+export function createLocks(root: string, runDirectory: string): Locks & { readonly tryHold: TryHold } {
   function tryHold(name: string, shared: boolean): HeldLock | undefined {
     return onDisk(root, () => tryLockFile(`${runDirectory}/${lockFileName(name)}`, shared))
   }

@@ -4,7 +4,7 @@ import { formatTime } from '../oci/go-json.ts'
 import { createIndex, parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { parseManifest } from '../oci/manifest.ts'
-import type { Descriptor } from '../oci/types.ts'
+import type { Descriptor, ImageIndex } from '../oci/types.ts'
 import { readForeignImage, type ForeignImage } from './adopt.ts'
 import { replaceFile } from './blobs.ts'
 import { insert, isDangling } from './images.ts'
@@ -40,9 +40,8 @@ export function createProjection(options: ProjectionOptions): Projection {
   const { paths, metadata, temporary } = options
 
   function write(): void {
-    const bytes = serializeIndex(createIndex(descriptors(options)), 'compact')
-    replaceFile(paths.index, temporary.next('index'), bytes)
-    rememberStamp(metadata, stampOf(paths.index), digestOf(bytes))
+    replaceFile(paths.index, temporary.next('index'), sign(createIndex(descriptors(options))))
+    rememberStamp(metadata, stampOf(paths.index))
   }
 
   function adopt(): void {
@@ -50,7 +49,9 @@ export function createProjection(options: ProjectionOptions): Projection {
     if (stamp !== undefined && stamp === setting(metadata, 'index_stamp')) return
     metadata.transaction(() => {
       const bytes = stamp === undefined ? undefined : readFileSync(paths.index)
-      if (bytes !== undefined && digestOf(bytes) !== setting(metadata, 'index_digest')) takeIn(options, bytes)
+      const index = bytes === undefined ? undefined : readIndex(bytes)
+      // One that is wholly ours says nothing new: a process that was killed may have left it ahead of the rows, or behind.
+      if (index !== undefined && !isOwn(index)) takeIn(options, index.manifests)
       write()
     })
   }
@@ -58,7 +59,31 @@ export function createProjection(options: ProjectionOptions): Projection {
   return { write, adopt }
 }
 
-/** What tells a file that we wrote from one that another tool has replaced. */
+/** Digest over the rest of `index.json`: tells one that we wrote, at whatever time, from one that another tool has changed. */
+const SIGNATURE = 'ts-oci.projection'
+
+function sign(index: ImageIndex): Uint8Array {
+  return serializeIndex({ ...index, annotations: { [SIGNATURE]: signatureOf(index) } }, 'compact')
+}
+
+function signatureOf({ manifests }: ImageIndex): string {
+  return digestOf(serializeIndex(createIndex(manifests), 'compact'))
+}
+
+function isOwn(index: ImageIndex): boolean {
+  return index.annotations?.[SIGNATURE] === signatureOf(index)
+}
+
+/** Undefined for what cannot be read: it holds nothing that could be kept, the rows write it anew. */
+function readIndex(bytes: Uint8Array): ImageIndex | undefined {
+  try {
+    return parseIndex(bytes, MediaType.ociIndex).index
+  } catch {
+    return undefined
+  }
+}
+
+/** Tells whether the file is the one that was written last, with one `stat`. */
 function stampOf(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false, bigint: true })
   return stat === undefined ? undefined : `${stat.ino}-${stat.size}-${stat.mtimeNs}`
@@ -69,10 +94,9 @@ function setting(metadata: Metadata, key: string): string | undefined {
   return row === undefined ? undefined : text(row, 'value')
 }
 
-function rememberStamp(metadata: Metadata, stamp: string | undefined, digest: Digest): void {
+function rememberStamp(metadata: Metadata, stamp: string | undefined): void {
   const sql = 'INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'
   metadata.run(sql, 'index_stamp', stamp ?? '')
-  metadata.run(sql, 'index_digest', digest)
 }
 
 function descriptors(options: ProjectionOptions): Descriptor[] {
@@ -102,15 +126,8 @@ function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
 }
 
 /** Entries that no row accounts for become images; their entries are carried along as they are, until the name is given anew. */
-function takeIn(options: ProjectionOptions, bytes: Uint8Array): void {
+function takeIn(options: ProjectionOptions, entries: readonly Descriptor[]): void {
   const { metadata, blobs, layers } = options
-  let entries: readonly Descriptor[]
-  try {
-    entries = parseIndex(bytes, MediaType.ociIndex).index.manifests
-  } catch {
-    // What cannot be read holds nothing that could be kept; the rows write it anew.
-    return
-  }
   const known = new Set(descriptors(options).map(entryId))
   for (const entry of entries) {
     if (known.has(entryId(entry)) || !blobs.has(entry.digest)) continue
