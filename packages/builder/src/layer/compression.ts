@@ -29,6 +29,9 @@ const WINDOW_BYTES = 1 << 15
 /** Blocks at work at once: enough for the threads of the pool, and a bound of the memory. */
 const BLOCKS_IN_FLIGHT = 4
 const STORED_BYTES = 65_535
+const STORED_HEADER_BYTES = 5
+/** Room for one trip to the pool's threads and back; most blocks take two. */
+const OUTPUT_BYTES = 1 << 18
 const SAMPLE_BYTES = 1 << 14
 /** A sample that deflate makes no smaller than this says that the block is not worth the time. */
 const WORTHWHILE_RATIO = 1.03
@@ -93,9 +96,10 @@ function createOutput(fd: number): Output {
 
 async function writeGzip(source: number, size: number, level: number, output: Output, signal: AbortSignal | undefined): Promise<void> {
   output.write(GZIP_HEADER)
-  const waiting: Promise<Uint8Array>[] = []
+  const waiting: Promise<(staging: Buffer) => Uint8Array>[] = []
   // One buffer more than can be at work: the last block is still the dictionary of the one after it.
   const buffers = Array.from({ length: BLOCKS_IN_FLIGHT + 1 }, () => Buffer.allocUnsafe(Math.min(size, BLOCK_BYTES)))
+  const staging = Buffer.allocUnsafe(storedSize(Math.min(size, BLOCK_BYTES)))
   let dictionary: Buffer | undefined
   let checksum = 0
   try {
@@ -106,9 +110,9 @@ async function writeGzip(source: number, size: number, level: number, output: Ou
       checksum = crc32(block, checksum)
       waiting.push(deflateBlock(block, dictionary, level, position + BLOCK_BYTES >= size))
       dictionary = block.subarray(Math.max(0, block.length - WINDOW_BYTES))
-      if (waiting.length >= BLOCKS_IN_FLIGHT) output.write(await waiting.shift()!)
+      if (waiting.length >= BLOCKS_IN_FLIGHT) output.write((await waiting.shift()!)(staging))
     }
-    while (waiting.length > 0) output.write(await waiting.shift()!)
+    while (waiting.length > 0) output.write((await waiting.shift()!)(staging))
   } catch (error) {
     await Promise.allSettled(waiting)
     throw error
@@ -125,17 +129,16 @@ function readBlock(source: number, position: number, block: Buffer): Buffer {
 }
 
 /** One block as a piece of the deflate stream that begins and ends at a byte. */
-function deflateBlock(block: Buffer, dictionary: Buffer | undefined, level: number, isLast: boolean): Promise<Uint8Array> {
-  if (level === 0 || !isWorthwhile(block)) return Promise.resolve(storeBlock(block, isLast))
+function deflateBlock(block: Buffer, dictionary: Buffer | undefined, level: number, isLast: boolean): Promise<(staging: Buffer) => Uint8Array> {
+  if (level === 0 || !isWorthwhile(block)) return Promise.resolve((staging) => storeBlock(block, isLast, staging))
   const options: ZlibOptions = {
     level,
-    // One piece of output, so one trip to the pool.
-    chunkSize: BLOCK_BYTES,
+    chunkSize: OUTPUT_BYTES,
     finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
     ...(dictionary === undefined || dictionary.length === 0 ? {} : { dictionary }),
   }
   return new Promise((resolve, reject) => {
-    deflateRaw(block, options, (error, result) => (error === null ? resolve(result) : reject(error)))
+    deflateRaw(block, options, (error, result) => (error === null ? resolve(() => result) : reject(error)))
   })
 }
 
@@ -147,18 +150,21 @@ function isWorthwhile(block: Buffer): boolean {
   return SAMPLE_BYTES / deflateRawSync(sample, { level: 1 }).length >= WORTHWHILE_RATIO
 }
 
-/** Deflate's stored blocks (RFC 1951, 3.2.4). */
-function storeBlock(block: Buffer, isLast: boolean): Buffer {
-  const pieces: Buffer[] = []
+/** Deflate's stored blocks (RFC 1951, 3.2.4), put together where the last ones were: they are written at once. */
+function storeBlock(block: Buffer, isLast: boolean, staging: Buffer): Buffer {
+  let used = 0
   for (let done = 0; done < block.length || done === 0; done += STORED_BYTES) {
     const length = Math.min(STORED_BYTES, block.length - done)
-    const header = Buffer.alloc(5)
-    header[0] = isLast && done + length === block.length ? 1 : 0
-    header.writeUInt16LE(length, 1)
-    header.writeUInt16LE(~length & 0xffff, 3)
-    pieces.push(header, block.subarray(done, done + length))
+    staging[used] = isLast && done + length === block.length ? 1 : 0
+    staging.writeUInt16LE(length, used + 1)
+    staging.writeUInt16LE(~length & 0xffff, used + 3)
+    used += STORED_HEADER_BYTES + block.copy(staging, used + STORED_HEADER_BYTES, done, done + length)
   }
-  return Buffer.concat(pieces)
+  return staging.subarray(0, used)
+}
+
+function storedSize(bytes: number): number {
+  return bytes + STORED_HEADER_BYTES * Math.max(1, Math.ceil(bytes / STORED_BYTES))
 }
 
 async function writeZstd(source: number, size: number, level: number, output: Output, signal: AbortSignal | undefined): Promise<void> {
