@@ -35,11 +35,13 @@ tsbuild('history', 'quickstart')
 
 step('the same build again: everything comes from the cache')
 const again = await build({ context: fixture, tags: ['quickstart'] })
-for (const { name, status, durationMs } of again.vertices)
+// Reading the context is how a build finds out that nothing changed: it is no step.
+const steps = again.vertices.filter(({ name }) => !name.startsWith('[internal]'))
+const ran = steps.filter(({ status }) => status !== 'cached')
+for (const { name, status, durationMs } of steps)
   console.log(`${status.padEnd(7)} ${durationMs.toFixed(0).padStart(5)} ms  ${name}`)
-const ran = again.vertices.filter(({ status }) => status !== 'cached')
 if (ran.length > 0) stop(`not everything was cached: ${ran.map(({ name }) => name).join(', ')}`)
-console.log(`\nimage ${again.configDigest}, ${again.vertices.length} of ${again.vertices.length} steps cached`)
+console.log(`\nimage ${again.configDigest}, ${steps.length} of ${steps.length} steps cached`)
 console.log('next: npx tsbuild images; npx tsbuild -t my-app .; npx tsbuild rmi quickstart quickstart-base')
 
 /** The files of a small root file system: Node, a shell, a few utilities, and the libraries that they load. */

@@ -26,7 +26,7 @@ describe('a build from the command line', () => {
     expect(listed.stdout).toBe('my-app:latest\n')
     const table = await tsbuild(directory, ['images'])
     expect(table.stdout).toMatch(
-      /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\nmy-app +latest +[0-9a-f]{12} +.* ago +6B\n$/,
+      /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\nmy-app +latest +[0-9a-f]{12} +.* ago +[\d.]+k?B\n$/,
     )
   })
 
@@ -141,14 +141,13 @@ describe('what goes wrong', () => {
     [['--target', 'nope', 'context'], 1, expect.stringContaining('nope')],
     [['-f', 'Nofile', 'context'], 1, expect.stringContaining('Nofile')],
     [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
-    [['--platform', 'linux/vax', 'context'], 1, expect.stringContaining('vax')],
+    [['--platform', 'linux/amd64,linux/arm64', 'context'], 1, expect.stringContaining('several platforms')],
   ])('tsbuild %j', async (args, status, line) => {
     await using directory = await temporaryDirectory()
     await writeContext(directory, files)
     const result = await tsbuild(directory, args as string[])
     expect(result.status).toBe(status)
     expect(result.stderr.split('\n').find((one) => one.startsWith('ERROR:'))).toEqual(line)
-    expect(result.stderr).toContain('hint: ')
   })
 
   test('an error in a Dockerfile shows its line', async () => {
@@ -157,7 +156,7 @@ describe('what goes wrong', () => {
     const result = await tsbuild(directory, [context])
     expect(result.status).toBe(1)
     expect(result.stderr).toMatch(/Dockerfile:2\n-+\n.*FROM scratch\n.*>>> COPPY a b\n/s)
-    expect(result.stderr).toContain('ERROR: unknown instruction: COPPY')
+    expect(result.stderr).toMatch(/^ERROR: .*unknown instruction: COPPY/m)
   })
 
   test('an old Node gets a sentence', async () => {
@@ -209,14 +208,23 @@ describe('steps that run', () => {
       env: environmentOf(directory),
       stdio: ['ignore', 'ignore', 'pipe'],
     })
-    await new Promise<void>((resolve) => {
-      child.stderr.on('data', (chunk: Buffer) => chunk.toString().match(/^#\d+ [\d.]+ started$/m) && resolve())
-    })
-    const stoppedMs = Date.now()
-    child.kill('SIGINT')
-    const status = await new Promise((resolve) => child.once('exit', resolve))
-    expect(Date.now() - stoppedMs).toBeLessThan(1000)
-    expect(status).toBe(130)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let said = ''
+        child.stderr.on('data', (chunk: Buffer) => {
+          said += chunk.toString()
+          if (/^#\d+ [\d.]+ started$/m.test(said)) resolve()
+        })
+        child.once('exit', () => reject(new Error(said)))
+      })
+      const stoppedMs = Date.now()
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGINT')
+      expect(await ended).toBe(130)
+      expect(Date.now() - stoppedMs).toBeLessThan(1000)
+    } finally {
+      child.kill('SIGKILL')
+    }
     const { stdout } = await runTool('ps', ['-eo', 'args'])
     expect(stdout).not.toContain('sleep 4711')
   })

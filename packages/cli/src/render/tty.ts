@@ -18,7 +18,8 @@ export function ttyRenderer(terminal: Session['stderr'], options: TtyOptions): R
   const startedMs = Date.now()
   let drawn = 0
   const draw = (isFinal: boolean): void => {
-    const size = { width: terminal.columns ?? 80, height: terminal.rows ?? 24 }
+    // A terminal of no size is one that does not tell it.
+    const size = { width: terminal.columns || 80, height: terminal.rows || 24 }
     const lines = composeFrame(trace, { ...options, ...size, startedMs, nowMs: Date.now(), isFinal })
     // Each line erases what stood there; what the last frame had more is erased below.
     const up = drawn > 0 ? `\u001b[${drawn}A` : ''
