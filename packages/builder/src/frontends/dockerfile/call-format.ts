@@ -22,7 +22,8 @@ export function formatCheck(result: LintResult): CallOutput {
     const url = rule.url === undefined ? '' : ` - ${rule.url}`
     return `\nWARNING: ${rule.name}${url}\n${message}\n${codeFrame(location)}`
   })
-  return { stdout: head + body.join(''), stderr: formatErrors(result.errors), exitCode: exitCodeOf(result) }
+  const end = findings.length > 0 && result.errors.length > 0 ? '\n' : ''
+  return { stdout: head + body.join('') + end, stderr: formatErrors(result.errors), exitCode: exitCodeOf(result) }
 }
 
 function countText(count: number): string {
@@ -154,5 +155,5 @@ function pad(cell: string, width: number | undefined): string {
 }
 
 function lengthOf(text: string): number {
-  return [...text].length
+  return Array.from(text).length
 }

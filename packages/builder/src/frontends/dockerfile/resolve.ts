@@ -142,7 +142,7 @@ async function askForConfig(
   } catch (error) {
     if (!(error instanceof BuilderError)) throw error
     const known = [...table.names(), ...COMMON_IMAGES]
-    const message = withSuggestion(`${written}: ${error.message}`, written, known, { caseSensitive: true })
+    const message = withSuggestion(`${written}: failed to resolve source metadata for ${reference}: ${error.message}`, written, known, { caseSensitive: true })
     throw new BuilderError(error.code, message, { hint: error.hint, cause: error, details: error.details })
   }
 }
@@ -198,7 +198,7 @@ function parseTriggerText(text: string): ReturnType<typeof parseInstructions> {
   try {
     return parseInstructions(text)
   } catch (error) {
-    if (error instanceof BuilderError) throw new Complaint(String(error.details.reason ?? error.message))
+    if (error instanceof BuilderError) throw new Complaint(typeof error.details.reason === 'string' ? error.details.reason : error.message)
     throw error
   }
 }

@@ -123,7 +123,7 @@ export function findTarget(table: StageTable, target: string | undefined): Stage
  * @throws BuilderError for a stage that cannot be named, and for circles.
  */
 export function connectStages(table: StageTable, onError?: ErrorSink): void {
-  for (const stage of [...table.list]) {
+  for (const stage of table.list) {
     const instructions = stage.stage?.instructions ?? []
     for (const instruction of instructions) {
       guarded(instruction.location, onError, () => stage.commands.push(connect(table, stage, instruction, false)))
@@ -137,10 +137,7 @@ export function connectStages(table: StageTable, onError?: ErrorSink): void {
 /** The stages that an instruction reads, noted as dependencies of its stage. */
 export function connect(table: StageTable, stage: StageState, instruction: StageInstruction, isTrigger: boolean): StageCommand {
   const sources = sourcesOf(table, instruction)
-  for (const source of sources) {
-    stage.dependencies.set(source, instruction)
-    if (source.stage === undefined && !table.list.includes(source)) table.add(source)
-  }
+  for (const source of sources) stage.dependencies.set(source, instruction)
   return { instruction, sources, isTrigger }
 }
 
@@ -151,7 +148,7 @@ function sourcesOf(table: StageTable, instruction: StageInstruction): StageState
   if (instruction.kind === 'run') {
     return instruction.mountSpecs.map((spec) => {
       const from = mountSource(spec) || SCRATCH
-      return table.find(from) ?? foreignImage(from, instruction.location)
+      return table.find(from) ?? addImage(table, from, instruction.location)
     })
   }
   if (instruction.kind !== 'copy' || instruction.from === '') return []
@@ -161,15 +158,17 @@ function sourcesOf(table: StageTable, instruction: StageInstruction): StageState
       'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround',
     )
   }
-  if (!INDEX.test(from)) return [table.find(from) ?? foreignImage(from, instruction.location)]
+  if (!INDEX.test(from)) return [table.find(from) ?? addImage(table, from, instruction.location)]
   const stage = table.at(Number(from))
   if (stage === undefined) throw new Complaint(`invalid stage index ${Number(from)}`)
   return [stage]
 }
 
-/** An image that an instruction names. */
-function foreignImage(name: string, location: SourceRange): StageState {
-  return createStageState({ location, baseName: name, displayName: '', outline: createOutline() })
+/** An image that an instruction names: a stage of its own each time. */
+function addImage(table: StageTable, name: string, location: SourceRange): StageState {
+  const image = createStageState({ location, baseName: name, displayName: '', outline: createOutline() })
+  table.add(image)
+  return image
 }
 
 /** The canonical name of a base. @throws BuilderError */

@@ -1,0 +1,322 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { readFileSync } from 'node:fs'
+import { BuilderError } from '../../errors.ts'
+import { marshalGraph } from '../../graph/llb.ts'
+import type { Edge, Vertex } from '../../graph/types.ts'
+import type { ContainerConfig } from '../../oci/types.ts'
+import { createTestEnvironment, lowerText } from './lower/test-environment.ts'
+
+interface RecordedCase {
+  readonly name: string
+  readonly dockerfile: string
+  readonly buildArgs?: Readonly<Record<string, string>>
+  readonly labels?: Readonly<Record<string, string>>
+  readonly history: readonly (readonly [createdBy: string, hasLayer: boolean])[]
+  readonly config: object
+  readonly author?: string
+  readonly digests?: readonly string[]
+  readonly sources?: readonly object[]
+}
+
+// What BuildKit (of Docker 28.5) made of them: config, history, and the digests of its vertices from its provenance.
+const CASES = JSON.parse(readFileSync(new URL('./lower/buildkit-cases.json', import.meta.url), 'utf8')) as readonly RecordedCase[]
+const IGNORE_PATTERNS: Readonly<Record<string, readonly string[]>> = { 'what is read of the context': ['ignored', '!kept'] }
+
+function vertices(edge: Edge | undefined): Vertex[] {
+  const found = new Map<string, Vertex>()
+  const visit = (vertex: Vertex): void => {
+    for (const input of vertex.inputs) visit(input.vertex)
+    found.set(vertex.digest, vertex)
+  }
+  if (edge !== undefined) visit(edge.vertex)
+  return [...found.values()]
+}
+
+function names(edge: Edge | undefined): string[] {
+  return vertices(edge).map((vertex) => vertex.metadata.name)
+}
+
+async function messageOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof BuilderError) return `${error.message}${error.location === undefined ? '' : ` @${error.location.startLine}`}`
+    throw error
+  }
+  return ''
+}
+
+describe('an image is what BuildKit makes of the same file', () => {
+  test.each(CASES)('$name', async ({ name, dockerfile, buildArgs, labels, history, config, author, digests, sources }) => {
+    const patterns = IGNORE_PATTERNS[name]
+    const lowered = await lowerText(
+      dockerfile,
+      { buildArgs: new Map(Object.entries(buildArgs ?? {})), labels: new Map(Object.entries(labels ?? {})) },
+      createTestEnvironment({}, patterns === undefined ? {} : { ignorePatterns: patterns }),
+    )
+    const own = lowered.history.slice(lowered.baseHistoryLength)
+    expect(own.map((entry) => [entry.created_by, entry.empty_layer !== true])).toEqual(history)
+    expect(own.every((entry) => entry.comment === 'buildkit.dockerfile.v0')).toBe(true)
+    expect(lowered.config.config).toEqual(config)
+    expect(lowered.config.author).toBe(author)
+    if (digests !== undefined) expect(marshalGraph(lowered.edge).map((op) => op.digest).toSorted()).toEqual(digests.toSorted())
+    if (sources !== undefined) {
+      const local = vertices(lowered.edge).flatMap(({ op }) => (op.kind === 'source' && op.identifier.startsWith('local://') ? [{ identifier: op.identifier, attrs: op.attrs }] : []))
+      expect(local).toEqual(sources)
+    }
+  })
+})
+
+describe('names of vertices', () => {
+  test('count the steps of each stage and show variables', async () => {
+    const { edge } = await lowerText('FROM registry.example/base:1 AS build\nARG X=1\nworkdir /a\nRUN echo $X ${Y}\nFROM scratch\nCOPY --from=build /a /b\nADD x /\n')
+    expect(names(edge)).toEqual([
+      '[build 1/3] FROM registry.example/base:1@sha256:51621868f89f1be248c22467fff7885ab944f507ea9d6d304a1ce95cb986cf34',
+      '[build 2/3] WORKDIR /a',
+      '[build 3/3] RUN echo 1 ${Y}',
+      '[stage-1 1/2] COPY --from=build /a /b',
+      '[internal] load build context',
+      '[stage-1 2/2] ADD x /',
+    ])
+  })
+
+  test('leave the stage out when there is only one, and pad numbers', async () => {
+    const { edge } = await lowerText(`FROM registry.example/base:1\n${'RUN true\n'.repeat(10)}`)
+    expect(names(edge).slice(1, 3)).toEqual(['[ 2/11] RUN true', '[ 3/11] RUN true'])
+  })
+
+  test('show the first line of a heredoc and mask secrets of the environment', async () => {
+    const { edge } = await lowerText('FROM scratch\nRUN <<E\n echo a\necho b\nE\nRUN --mount=type=secret,id=s,env=S echo $S\n')
+    expect(names(edge)).toEqual(['[stage-0 1/2] RUN <<E (echo a...)', '[stage-0 2/2] RUN --mount=type=secret,id=s,env=S echo ****'])
+  })
+
+  test('tell a linked copy and its merge apart', async () => {
+    const { edge } = await lowerText('FROM registry.example/base:1\nCOPY --link a /b\n')
+    expect(names(edge).slice(-2)).toEqual(['[2/2] COPY --link a /b', '[2/2] LINK COPY --link a /b'])
+  })
+})
+
+describe('only what the target needs becomes work', () => {
+  test('a stage that nothing reads is not resolved', async () => {
+    const { edge } = await lowerText('FROM missing.example/x AS unused\nRUN true\nFROM scratch\nCOPY a /\n')
+    expect(names(edge)).toEqual(['[internal] load build context', '[stage-1 1/1] COPY a /'])
+  })
+
+  test('an empty image has no edge', async () => {
+    expect((await lowerText('FROM scratch\nENV a=b\n')).edge).toBeUndefined()
+  })
+
+  test('a base image without layers is as scratch', async () => {
+    const environment = createTestEnvironment({ 'registry.example/empty:1': { rootfs: { type: 'layers', diff_ids: [] }, history: [] } })
+    expect((await lowerText('FROM registry.example/empty:1\nENV a=b\n', {}, environment)).edge).toBeUndefined()
+  })
+
+  test('paths of the context are those that reachable instructions read', async () => {
+    const text = 'FROM scratch AS a\nCOPY x /\nFROM scratch\nCOPY y/z q /\n'
+    expect((await lowerText(text)).contextPaths).toEqual(['q', 'y/z'])
+    expect((await lowerText(text, { target: 'a' })).contextPaths).toEqual(['x'])
+    expect((await lowerText('FROM scratch\nCOPY . /\n')).contextPaths).toEqual(['.'])
+    expect((await lowerText('FROM scratch\n')).contextPaths).toBeUndefined()
+  })
+})
+
+describe('the base', () => {
+  const base = (config: ContainerConfig): ReturnType<typeof createTestEnvironment> =>
+    createTestEnvironment({ 'registry.example/own:1': { config, author: 'them', history: [{ created_by: 'theirs' }] } })
+
+  test('hands on its config, its author and its history, and never its triggers', async () => {
+    const config = { User: 'u', WorkingDir: '/w', Entrypoint: ['e'], Labels: { l: '1' }, OnBuild: ['ENV t=1'], Unknown: 1 }
+    const lowered = await lowerText('FROM registry.example/own:1\n', {}, base(config))
+    expect(lowered.config.config).toEqual({
+      User: 'u',
+      WorkingDir: '/w',
+      Entrypoint: ['e'],
+      Labels: { l: '1' },
+      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 't=1'],
+    })
+    expect(lowered.config.author).toBe('them')
+    expect(lowered.history.map((entry) => entry.created_by)).toEqual(['theirs', 'ENV t=1'])
+    expect(lowered.baseHistoryLength).toBe(1)
+  })
+
+  test('can bring a trigger that reads another image', async () => {
+    const environment = createTestEnvironment({
+      'registry.example/own:1': { config: { OnBuild: ['COPY --from=registry.example/base:1 /a /b'] } },
+    })
+    const { edge } = await lowerText('FROM registry.example/own:1\n', {}, environment)
+    expect(names(edge).at(-1)).toBe('[2/2] ONBUILD COPY --from=registry.example/base:1 /a /b')
+  })
+
+  test('of another architecture decides the image, and is told', async () => {
+    const environment = createTestEnvironment({ 'registry.example/arm:1': { architecture: 'arm64' } })
+    const lowered = await lowerText('FROM registry.example/arm:1\n', {}, environment)
+    expect(lowered.config.architecture).toBe('arm64')
+    expect(lowered.warnings.map(({ message }) => message)).toEqual([
+      'Base image registry.example/arm:1 was pulled with platform "linux/arm64", expected "linux/amd64" for current build',
+    ])
+    const asked = await lowerText('FROM registry.example/arm:1\n', { isPlatformRequested: true }, environment)
+    expect(asked.config.architecture).toBe('amd64')
+  })
+})
+
+describe('options', () => {
+  test('pull, cache, network, hosts, shared memory and proxies reach the vertices', async () => {
+    const { edge } = await lowerText('FROM registry.example/base:1 AS s\nRUN --mount=type=cache,target=/c true\n', {
+      pull: true,
+      noCacheFilter: ['S'],
+      networkMode: 'none',
+      extraHosts: [{ host: 'h', ip: '10.0.0.1' }],
+      shmSizeBytes: 1024,
+      hostname: 'box',
+      cacheMountNamespace: 'ns',
+      buildArgs: new Map([['https_proxy', 'http://p']]),
+    })
+    const [image, run] = vertices(edge)
+    expect(image?.op).toMatchObject({ attrs: { 'image.resolvemode': 'pull' } })
+    expect(run?.metadata.ignoreCache).toBe(true)
+    expect(run?.op).toMatchObject({
+      network: 'none',
+      meta: { hostname: 'box', extraHosts: [{ host: 'h', ip: '10.0.0.1' }], proxyEnv: { httpsProxy: 'http://p' } },
+      mounts: [{ dest: '/' }, { dest: '/c', cache: { id: 'ns//c', sharing: 'shared' } }, { dest: '/dev/shm', type: 'tmpfs', tmpfsSizeBytes: 1024 }],
+    })
+  })
+
+  test('a build argument that nothing declares is no variable', async () => {
+    const lowered = await lowerText('FROM registry.example/base:1\nRUN true\n', { buildArgs: new Map([['A', '1']]) })
+    expect(lowered.history.at(-1)?.created_by).toBe('RUN /bin/sh -c true # buildkit')
+  })
+
+  test('a named context replaces a stage, an image, or one platform of it', async () => {
+    const text = 'FROM registry.example/base:1 AS deps\nRUN true\nFROM scratch\nCOPY --from=deps /a /\nCOPY --from=img /b /\n'
+    const { edge } = await lowerText(text, { namedContexts: new Map([['deps', 'local:key'], ['img::linux/amd64', 'docker-image://registry.example/base:1'], ['img', 'local:no']]) })
+    expect(vertices(edge).map(({ op, metadata }) => [metadata.name, op.kind === 'source' ? op.identifier : op.kind])).toEqual([
+      ['[context deps] load from client', 'local://key'],
+      ['[stage-1 1/2] COPY --from=deps /a /', 'file'],
+      ['[context img::linux/amd64] registry.example/base:1', 'docker-image://registry.example/base:1'],
+      ['[stage-1 2/2] COPY --from=img /b /', 'file'],
+    ])
+    expect(vertices(edge)[0]?.op).toMatchObject({ attrs: { 'local.followpaths': '["a"]' } })
+  })
+
+  test('SOURCE_DATE_EPOCH dates the history and the directories that WORKDIR makes', async () => {
+    const lowered = await lowerText('FROM scratch\nWORKDIR /a\n', { buildArgs: new Map([['SOURCE_DATE_EPOCH', '1']]) })
+    expect(lowered.history.map((entry) => entry.created)).toEqual(['1970-01-01T00:00:01Z'])
+    expect(lowered.edge?.vertex.op).toMatchObject({ actions: [{ action: { timestamp: 1e9 } }] })
+    expect(lowered.sourceDateEpoch).toBe(1)
+  })
+
+  test('SOURCE_DATE_EPOCH can name a stage with one remote ADD', async () => {
+    const asked: string[] = []
+    const environment = createTestEnvironment({}, { resolveSourceEpoch: async ({ identifier }) => (asked.push(identifier), Promise.resolve(7)) })
+    const text = 'ARG SOURCE_DATE_EPOCH=when\nFROM scratch AS when\nADD https://files.example/a.tar /\nFROM scratch\nARG SOURCE_DATE_EPOCH\n'
+    const lowered = await lowerText(text, {}, environment)
+    expect(asked).toEqual(['https://files.example/a.tar'])
+    expect(lowered.history.map((entry) => [entry.created, entry.created_by])).toEqual([['1970-01-01T00:00:07Z', 'ARG SOURCE_DATE_EPOCH=7']])
+  })
+})
+
+describe('remote sources of ADD', () => {
+  test('a repository and a file of the web become sources with what the flags say', async () => {
+    const { edge } = await lowerText(
+      'FROM scratch\nADD --keep-git-dir https://git.example/a/b.git#v1:sub /g\nADD git@git.example:c/d.git?tag=t&submodules=false /h\nADD --checksum=sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad --unpack https://files.example/x/y.tgz?z /w\n',
+    )
+    const sources = vertices(edge).flatMap(({ op }) => (op.kind === 'source' ? [[op.identifier, op.attrs]] : []))
+    const secrets = { 'git.authtokensecret': 'GIT_AUTH_TOKEN', 'git.authheadersecret': 'GIT_AUTH_HEADER' }
+    expect(sources).toEqual([
+      ['git://git.example/a/b.git#v1:sub', { 'git.fullurl': 'https://git.example/a/b.git', 'git.keepgitdir': 'true', ...secrets }],
+      ['git://git.example/c/d.git#refs/tags/t', { 'git.fullurl': 'git@git.example:c/d.git', 'git.mountsshsock': 'default', 'git.skipsubmodules': 'true', ...secrets }],
+      ['https://files.example/x/y.tgz?z', { 'http.checksum': 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'http.filename': 'y.tgz' }],
+    ])
+    expect(edge?.vertex.op).toMatchObject({ actions: [{ action: { src: '/y.tgz', dest: '/w', attemptUnpackDockerCompatibility: true } }] })
+  })
+})
+
+describe('COPY --parents', () => {
+  test('becomes patterns, behind the pivot, and requires what has no wildcard', async () => {
+    const { edge } = await lowerText('FROM scratch\nCOPY --parents a/b ./x/./y/*.c /d/\n')
+    expect(edge?.vertex.op).toMatchObject({
+      actions: [
+        { action: { src: '/', includePatterns: ['a/b'], requiredPaths: ['/a/b'] } },
+        { action: { src: '/x', includePatterns: ['y/*.c'] } },
+      ],
+    })
+  })
+})
+
+// Messages and lines are those of BuildKit (of Docker 28.5) for the same files.
+describe('errors', () => {
+  const B = 'FROM registry.example/base:1'
+  test.each([
+    ['FROM $X', 'base name ($X) should not be blank @1'],
+    [`${B} AS Foo\nFROM Foo`, 'failed to parse stage name "Foo": invalid reference format: repository name (library/Foo) must be lowercase @2'],
+    [`${B} AS a\nFROM a AS b\nCOPY --from=b / /`, 'circular dependency detected on stage: b @3'],
+    [`${B} AS x\nCOPY --from=y a b\nFROM ${B.slice(5)} AS y\nCOPY --from=x a b`, 'circular dependency detected on stage: x @2'],
+    [`${B} AS x\nCOPY --from=y a b\nFROM ${B.slice(5)} AS y`, ''],
+    [`${B} AS y\nFROM ${B.slice(5)} AS x\nCOPY --from=z a b\nFROM y AS z\nFROM x`, 'cannot copy from stage "z", it needs to be defined before current stage "x" @3'],
+    ['FROM --platform=$P scratch', 'empty platform value from expression $P @1'],
+    ['FROM --platform=$TARGETPLATFOM scratch', 'empty platform value from expression $TARGETPLATFOM (did you mean TARGETPLATFORM?) @1'],
+    ['FROM --platform=foo scratch', 'failed to parse platform foo: "foo": unknown operating system or architecture: invalid argument @1'],
+    ['FROM a/b@sha256:abc', 'failed to parse stage name "a/b@sha256:abc": invalid reference format @1'],
+    [`${B}\nCOPY --from=7 a b`, 'invalid stage index 7 @2'],
+    [`${B}\nCOPY --from=$x a b`, 'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround @2'],
+    [`${B}\nRUN --mount=type=cache,target=/ true`, 'invalid mount target "/" @2'],
+    [`${B}\nRUN --mount=type=ssh,source=x true`, 'ssh does not support source @2'],
+    [`${B}\nCOPY --chmod=foo a b`, 'invalid syntax @2'],
+    [`${B}\nCOPY --chmod=0999 a b`, "invalid chmod parameter: '0999'. it should be octal string and between 0 and 07777 @2"],
+    [`${B}\nCOPY --chmod=u+x, a b`, 'invalid syntax @2'],
+    [`${B}\nCOPY http://x/y /z`, "source can't be a URL for COPY @2"],
+    [`${B}\nCOPY https://github.com/x/y.git /z`, "source can't be a git ref for COPY @2"],
+    [`${B}\nADD --checksum=sha256:abc a b`, 'checksum requires HTTP(S) or Git sources @2'],
+    [`${B}\nADD --checksum=sha256:abc http://localhost:1/a b`, 'invalid checksum digest length @2'],
+    [`${B}\nADD --checksum=sha256:abc a c b`, "checksum can't be specified for multiple sources @2"],
+    [`${B}\nADD https://github.com/x/y.git?foo=bar /z`, 'unexpected query "foo" @2'],
+    [`${B}\nADD https://github.com/x/y.git?branch=a&tag=b /z`, 'branch conflicts with tag @2'],
+    [`${B}\nADD https://github.com/x/y.git?ref=a#b /z`, 'ref conflicts: "b" vs "a" @2'],
+    [`${B}\nADD --keep-git-dir=true https://github.com/x/y.git?keep-git-dir=false /z`, 'inconsistent keep-git-dir configuration @2'],
+    [`${B}\nEXPOSE foo`, 'invalid containerPort: foo @2'],
+    [`${B}\nEXPOSE 80/foo`, 'invalid port: "80/foo": invalid proto: foo @2'],
+    [`${B}\nEXPOSE /tcp`, 'invalid port: "/tcp": no port specified @2'],
+    [`${B}\nEXPOSE 1.2.3:80:80`, 'invalid IP address: 1.2.3 @2'],
+    [`${B}\nEXPOSE 1-5:80-81`, 'invalid ranges specified for container and host Ports: 80-81 and 1-5 @2'],
+    [`${B}\nSTOPSIGNAL SIGRTMIN+16`, 'invalid signal: SIGRTMIN+16 @2'],
+    [`${B}\nSTOPSIGNAL rtmax-14`, ''],
+    [`${B}\nVOLUME $x`, 'VOLUME specified can not be an empty string @2'],
+    [`${B}\nENV a=\${b:?msg}`, 'failed to process "${b:?msg}": b: msg @2'],
+    ['ARG a=${b:-c\nFROM scratch', 'failed to process "${b:-c": syntax error: missing \'}\' @1'],
+    [`${B} AS a\nONBUILD COPY --from=9 / /x\nFROM a`, 'invalid stage index 9 @3'],
+    [`${B}\nCOPY <<A /\n\${x:?no}\nA`, 'failed to process "${x:?no}\\n": x: no @2'],
+    [`${B}\nRUN []`, 'failed to marshal LLB definition: arguments are required @2'],
+    [`${B} AS base\nFROM bse`, 'bse: failed to resolve source metadata for docker.io/library/bse:latest: docker.io/library/bse:latest: not found (did you mean base?) @2'],
+  ])('%j', async (text, message) => {
+    expect(await messageOf(lowerText(`${text}\n`))).toBe(message)
+  })
+
+  test('a target that does not exist is told with the nearest name', async () => {
+    expect(await messageOf(lowerText('FROM scratch AS build\n', { target: 'biuld' }))).toBe('target stage "biuld" could not be found (did you mean build?)')
+  })
+
+  test('a time that is no time is told', async () => {
+    expect(await messageOf(lowerText('FROM scratch\n', { buildArgs: new Map([['SOURCE_DATE_EPOCH', 'soon']]) }))).toBe('invalid SOURCE_DATE_EPOCH: soon')
+  })
+
+  test('a finding fails the build when the file says so', async () => {
+    const text = '# check=error=true\nFROM scratch\nCMD x\nMAINTAINER y\n'
+    expect(await messageOf(lowerText(text))).toBe('lint violation found for rules: MaintainerDeprecated, JSONArgsRecommended @4')
+    expect(await messageOf(lowerText(text, { buildArgs: new Map([['BUILDKIT_DOCKERFILE_CHECK', 'skip=all;error=true']]) }))).toBe('')
+  })
+})
+
+test('whatever stands in the file, nothing but our error is thrown', async () => {
+  const word = fc.constantFrom('a', '$x', '${x', '"', "'", '/', '..', '--from=a', '--from=0', '--link', '--chmod=7', '--mount=type=cache,target=/c', '--mount=from=a', '<<E', '["a"]', '=', ':', '80/tcp', 'http://x', 'a=b', '\\')
+  const keyword = fc.constantFrom('FROM', 'RUN', 'COPY', 'ADD', 'ENV', 'ARG', 'LABEL', 'EXPOSE', 'VOLUME', 'USER', 'WORKDIR', 'CMD', 'ENTRYPOINT', 'SHELL', 'ONBUILD', 'STOPSIGNAL', 'HEALTHCHECK', 'MAINTAINER')
+  const line = fc.tuple(keyword, fc.array(word, { maxLength: 4 })).map(([key, words]) => `${key} ${words.join(' ')}`)
+  const file = fc.array(line, { maxLength: 8 }).map((lines) => ['FROM registry.example/base:1 AS a', ...lines, ''].join('\n'))
+  await fc.assert(fc.asyncProperty(file, async (text) => void (await messageOf(lowerText(text)))), { numRuns: 300 })
+})
+
+test('thousands of instructions are lowered in linear time', async () => {
+  const lines = Array.from({ length: 2000 }, (_, index) => [`RUN echo ${index}`, `COPY f${index} /d/`, `ENV V${index % 50}=${index}`, 'COPY <<E /e\n$V1\nE'][index % 4])
+  const lowered = await lowerText(['FROM registry.example/base:1', ...lines, ''].join('\n'))
+  expect(lowered.history.length).toBe(2001)
+})
