@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestHex, type Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
@@ -52,6 +52,7 @@ export async function prune(parts: PruneParts, options: PruneOptions): Promise<P
     if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
   })
   for (const directory of directories) await parts.remove(directory)
+  if (options.all) removeMemos(join(parts.paths.root, 'memos'), limitMs)
   const sizes = await removeFiles(parts)
   for (const layer of gone)
     removed.push({ id: layer.id, sizeBytes: takeSizes(sizes, layer), description: layer.description })
@@ -113,6 +114,19 @@ function removeCacheMounts({ metadata }: PruneParts, limitMs: number, removed: R
     directories.push(directory)
   }
   return directories
+}
+
+/** Remembered digests of contexts: made anew by the next build. */
+function removeMemos(directory: string, limitMs: number): void {
+  for (const name of readdirIfPresent(directory)) {
+    const path = join(directory, name)
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat !== undefined && stat.mtimeMs <= limitMs) rmSync(path, { recursive: true, force: true })
+  }
+}
+
+function readdirIfPresent(directory: string): readonly string[] {
+  return existsSync(directory) ? readdirSync(directory) : []
 }
 
 /** Removes the files that no row names. @returns their names (hex of a blob, layer of a tree) and sizes */
