@@ -1,17 +1,20 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BuildSources } from './build-sources.ts'
-import { openLocalContext, type LocalContext } from './context/local.ts'
+import { openLocalContext } from './context/local.ts'
 import type { Store } from './content/types.ts'
 import { BuilderError } from './errors.ts'
 import { digestHex, digestOf } from './oci/digest.ts'
 import type { OpsEnvironment } from './ops/environment.ts'
+import type { LocalResult } from './ops/types.ts'
 
 /** The directories of this machine that a build reads, by the names that `local://` sources give them. */
 export interface BuildContexts {
   readonly open: OpsEnvironment['openLocal']
   /** Adds a directory under a name of its own and answers that name. */
   add(directory: string, ignorePatterns: readonly string[]): string
+  /** Makes sources known that were found later. */
+  use(sources: BuildSources): void
   close(): void
 }
 
@@ -19,10 +22,16 @@ export interface BuildContexts {
 export const MAIN_CONTEXT = 'context'
 
 export function createContexts(store: Store, sources: BuildSources | undefined, signal: AbortSignal): BuildContexts {
-  const directories = new Map<string, { readonly directory: string; readonly ignorePatterns: readonly string[] }>(sources?.namedDirectories)
-  if (sources?.contextDirectory !== undefined) directories.set(MAIN_CONTEXT, { directory: sources.contextDirectory, ignorePatterns: sources.ignorePatterns ?? [] })
-  const opened = new Map<string, LocalContext>()
+  const directories = new Map<string, { readonly directory: string; readonly ignorePatterns: readonly string[] }>()
+  const opened = new Map<string, LocalResult & Partial<Disposable>>()
+  const use = (found: BuildSources): void => {
+    for (const [name, source] of found.namedDirectories) directories.set(name, source)
+    if (found.contextDirectory !== undefined) directories.set(MAIN_CONTEXT, { directory: found.contextDirectory, ignorePatterns: found.ignorePatterns ?? [] })
+    if (found.contextArchive !== undefined) opened.set(MAIN_CONTEXT, found.contextArchive)
+  }
+  if (sources !== undefined) use(sources)
   return {
+    use,
     add: (directory, ignorePatterns) => {
       const name = `state-${directories.size}`
       directories.set(name, { directory, ignorePatterns })
@@ -46,7 +55,7 @@ export function createContexts(store: Store, sources: BuildSources | undefined, 
       return context
     },
     close: () => {
-      for (const context of opened.values()) context.close()
+      for (const context of opened.values()) context[Symbol.dispose]?.()
     },
   }
 }

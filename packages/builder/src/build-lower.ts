@@ -41,6 +41,7 @@ export async function lowerDockerfileBuild(options: BuildOptions, checked: Check
       ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
       ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
       contextName: MAIN_CONTEXT,
+      ...(sources.contextEdge === undefined ? {} : { contextEdge: sources.contextEdge }),
       ...(checked.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: checked.sourceDateEpoch }),
     },
     {

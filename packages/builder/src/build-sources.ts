@@ -1,13 +1,20 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
-import { BuilderError } from './errors.ts'
+import { BuilderError, scrubCredentials } from './errors.ts'
 import { parseIgnoreFile } from './context/ignore.ts'
+import type { Edge } from './graph/types.ts'
+import type { LocalResult } from './ops/types.ts'
+import { readViewFile, type RemoteContexts } from './build-remote.ts'
 import type { BuildOptions } from './public-types.ts'
 
 /** Where a build's text and files come from, found before anything else. */
 export interface BuildSources {
-  /** Directory of the main context; undefined: there is none (Dockerfile on stdin with `-`). */
+  /** Directory of the main context; undefined: it is one of the two below. */
   readonly contextDirectory: string | undefined
+  /** An archive that came on standard input; empty where a Dockerfile came. */
+  readonly contextArchive?: LocalResult
+  /** A git repository or what lies behind a URL. */
+  readonly contextEdge?: Edge
   readonly dockerfile: { readonly name: string; readonly text: string }
   /** Patterns of the ignore file that counts; undefined when there is none. */
   readonly ignorePatterns: readonly string[] | undefined
@@ -18,38 +25,70 @@ export interface BuildSources {
 
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 
-/** @throws OCI_CONTEXT_NOT_FOUND, OCI_DOCKERFILE_NOT_FOUND, OCI_IGNORE_PATTERN */
-export async function findSources(options: BuildOptions): Promise<BuildSources> {
+/** @throws OCI_CONTEXT_NOT_FOUND, OCI_CONTEXT_INVALID, OCI_DOCKERFILE_NOT_FOUND, OCI_IGNORE_PATTERN, OCI_SOURCE_FAILED */
+export async function findSources(options: BuildOptions, remote?: RemoteContexts): Promise<BuildSources> {
   const { context } = options
   if (context === undefined) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', 'a build needs a context', { hint: 'name a directory, such as "."' })
-  if (context === '-' || options.file === '-') return findStdinSources(options)
-  if (isRemote(context)) throw new BuilderError('OCI_OPTION_UNSUPPORTED', `a context from a URL is not supported yet: ${context}`, { hint: 'clone or unpack it, and name the directory' })
+  if (context === '-' || options.file === '-') return findStdinSources(options, remote)
+  if (isRemote(context)) return findRemoteSources(context, options, remote, undefined)
   const directory = contextDirectory(context)
   const file = dockerfilePath(options, directory)
   const text = options.dockerfile ?? readDockerfile(file, options.file === undefined ? basename(file) : options.file)
   return { ...named(options), contextDirectory: directory, dockerfile: { name: basename(file), text }, ignorePatterns: readIgnore(directory, options.dockerfile === undefined ? file : undefined) }
 }
 
-async function findStdinSources(options: BuildOptions): Promise<BuildSources> {
+async function findStdinSources(options: BuildOptions, remote: RemoteContexts | undefined): Promise<BuildSources> {
   const { stdin, context } = options
   if (stdin === undefined) throw new BuilderError('OCI_CONTEXT_INVALID', 'standard input was named, but none was given')
   if (context === '-' && options.file === '-') throw new BuilderError('OCI_OPTION_INVALID', 'invalid argument: can\'t use stdin for both build context and dockerfile')
-  const bytes = await collect(stdin)
-  if (context !== '-') {
-    const directory = contextDirectory(context!)
-    return { ...named(options), contextDirectory: directory, dockerfile: { name: 'Dockerfile', text: bytes.toString('utf8') }, ignorePatterns: readIgnore(directory, undefined) }
+  if (context === '-') return findStreamSources(stdin, options, remote)
+  const text = (await collect(stdin)).toString('utf8')
+  if (isRemote(context!)) return findRemoteSources(context!, options, remote, text)
+  const directory = contextDirectory(context!)
+  return { ...named(options), contextDirectory: directory, dockerfile: { name: 'Dockerfile', text }, ignorePatterns: readIgnore(directory, undefined) }
+}
+
+async function findStreamSources(stdin: AsyncIterable<Uint8Array>, options: BuildOptions, remote: RemoteContexts | undefined): Promise<BuildSources> {
+  if (remote === undefined) throw onlyDirectory('-')
+  const stream = await remote.openStream(stdin)
+  const common = { ...named(options), contextDirectory: undefined, ignorePatterns: undefined }
+  // With a Dockerfile alone the context is there and empty: a wildcard finds nothing in it, a name is not found.
+  if (stream.kind === 'dockerfile') return { ...common, contextArchive: stream.context, dockerfile: { name: 'Dockerfile', text: Buffer.from(stream.text).toString('utf8') } }
+  const { view } = stream.context
+  return { ...common, contextArchive: stream.context, dockerfile: await remoteDockerfile(options, async (path) => readViewFile(view, path)) }
+}
+
+/** `text`: the Dockerfile itself, where it came another way. */
+async function findRemoteSources(context: string, options: BuildOptions, remote: RemoteContexts | undefined, text: string | undefined): Promise<BuildSources> {
+  if (remote === undefined) throw onlyDirectory(context)
+  const keepGitDirectory = /^(1|t|true)$/i.test(options.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? '')
+  const opened = await remote.openUrl(context, { keepGitDirectory })
+  const given = text ?? options.dockerfile ?? (opened.dockerfile && Buffer.from(opened.dockerfile).toString('utf8'))
+  const dockerfile = given === undefined ? await remoteDockerfile(options, opened.readFile) : { name: 'Dockerfile', text: given }
+  return { ...named(options), contextDirectory: undefined, contextEdge: opened.edge, ignorePatterns: undefined, dockerfile }
+}
+
+function onlyDirectory(context: string): BuilderError {
+  return new BuilderError('OCI_OPTION_UNSUPPORTED', `this needs a directory as its context, not ${JSON.stringify(scrubCredentials(context))}`, { hint: 'unpack or clone it, and name the directory' })
+}
+
+/** A Dockerfile in a context that is not of this machine: `-f` counts from the context's root. */
+async function remoteDockerfile(options: BuildOptions, read: (path: string) => Promise<Uint8Array | undefined>): Promise<BuildSources['dockerfile']> {
+  if (options.dockerfile !== undefined) return { name: 'Dockerfile', text: options.dockerfile }
+  for (const path of options.file === undefined ? ['Dockerfile', 'dockerfile'] : [options.file]) {
+    const bytes = await read(path)
+    if (bytes !== undefined) return { name: basename(path), text: Buffer.from(bytes).toString('utf8') }
   }
-  if (looksLikeArchive(bytes)) throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'a context as an archive on standard input is not supported yet', { hint: 'unpack it, and name the directory' })
-  return { ...named(options), contextDirectory: undefined, dockerfile: { name: 'Dockerfile', text: bytes.toString('utf8') }, ignorePatterns: undefined }
+  throw new BuilderError('OCI_DOCKERFILE_NOT_FOUND', `failed to read dockerfile: open ${options.file ?? 'Dockerfile'}: no such file or directory`, { hint: 'it is looked for in the context; name another one with -f' })
 }
 
 function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'namedDirectories'> {
   const namedContexts = new Map<string, string>()
   const namedDirectories = new Map<string, { directory: string; ignorePatterns: readonly string[] }>()
   for (const [name, value] of Object.entries(options.buildContexts ?? {})) {
-    if (value.startsWith('docker-image://')) namedContexts.set(name, value)
-    else if (isRemote(value) || value.startsWith('oci-layout://') || value.startsWith('target:')) {
-      throw new BuilderError('OCI_OPTION_UNSUPPORTED', `the named context ${name}=${value} is of a kind that is not supported yet`, { hint: 'a directory or docker-image://…' })
+    if (value.startsWith('docker-image://') || isRemote(value)) namedContexts.set(name, value)
+    else if (value.startsWith('oci-layout://') || value.startsWith('target:')) {
+      throw new BuilderError('OCI_OPTION_UNSUPPORTED', `the named context ${name}=${value} is of a kind that is not supported yet`, { hint: 'a directory, docker-image://…, a git repository or an http URL' })
     } else {
       const directory = contextDirectory(value)
       namedContexts.set(name, `local:${name}`)
@@ -103,9 +142,4 @@ async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   for await (const chunk of stream) chunks.push(chunk)
   return Buffer.concat(chunks)
-}
-
-function looksLikeArchive(bytes: Buffer): boolean {
-  const isCompressed = (bytes[0] === 0x1f && bytes[1] === 0x8b) || bytes.subarray(0, 3).toString('latin1') === 'BZh' || bytes.subarray(1, 6).toString('latin1') === '7zXZ' || (bytes.length >= 4 && bytes.readUInt32LE(0) === 0xfd2fb528)
-  return isCompressed || bytes.subarray(257, 262).toString('latin1') === 'ustar'
 }

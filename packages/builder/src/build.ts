@@ -13,9 +13,12 @@ import type { LayerForms, LayerHandle } from './forms/types.ts'
 import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
 import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
 import { createContexts } from './build-contexts.ts'
+import { createRemoteContexts } from './build-remote.ts'
 import { createSecrets, sshSocketOf } from './build-secrets.ts'
 import { withCodeFrame } from './locate-error.ts'
 import { internalStep } from './internal-step.ts'
+import type { Edge } from './graph/types.ts'
+import type { View } from './layer/types.ts'
 import type { Digest } from './oci/digest.ts'
 import { hostPlatform } from './oci/platform.ts'
 import type { OpsEnvironment } from './ops/environment.ts'
@@ -26,7 +29,7 @@ import type { ProgressSink } from './progress.ts'
 import type { BuildOptions, BuildResult, OutputSpec } from './public-types.ts'
 import { openSession, type Session } from './session.ts'
 import { createScheduler } from './solver/scheduler.ts'
-import { createSolver } from './solver/solver.ts'
+import { createSolver, type Solver } from './solver/solver.ts'
 import type { VertexState } from './solver/reporter.ts'
 import { createLayerFetcher, fetchImageWith, pushWith } from './transfers.ts'
 
@@ -78,9 +81,7 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
   const jobs = createJobRunner({ executor: session.executor, signal })
   const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
   const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
-  const sources = options.state === undefined ? await findSources(options) : undefined
-  text.dockerfile = sources?.dockerfile
-  const contexts = createContexts(store, sources, signal)
+  const contexts = createContexts(store, undefined, signal)
   const epochMs = checked.sourceDateEpoch === undefined ? undefined : checked.sourceDateEpoch * 1000
   const environment: OpsEnvironment = {
     store,
@@ -95,7 +96,6 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     hostPlatform: hostPlatform(),
     epochMs,
   }
-  const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink)
   const solver = createSolver({
     drivers: createDrivers(environment),
     store,
@@ -106,6 +106,11 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
     explain: (vertex, key) => explainMiss(store, vertex.metadata.name, key),
   })
+  await using remote = createRemoteContexts({ store, forms, signal, solve: (edge) => solveView(solver, forms, edge) })
+  const sources = options.state === undefined ? await findSources(options, remote) : undefined
+  text.dockerfile = sources?.dockerfile
+  if (sources !== undefined) contexts.use(sources)
+  const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink)
   let layers: readonly LayerHandle[] = []
   let exported: readonly ExportResult[] = []
   try {
@@ -121,6 +126,14 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     contexts.close()
   }
   return report(checked, image, layers, forms, outputs, exported, solver.reporter.states(), sources)
+}
+
+/** The file system of a vertex that is needed before the rest is known: a context that comes from elsewhere. */
+async function solveView(solver: Solver, forms: LayerForms, edge: Edge): Promise<View> {
+  const outcome = await solver.solve(edge, { tree: false, tar: false })
+  const result = (await outcome.load())[edge.output]
+  if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
+  return result.kind === 'local' ? result.view : forms.view(result.layers)
 }
 
 function exportSource(session: Session, forms: LayerForms, jobs: JobRunner, image: LoweredImage, layers: readonly LayerHandle[]): ExportSource {
