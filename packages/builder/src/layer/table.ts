@@ -28,6 +28,41 @@ function rank(entry: LayerEntry): number {
   return entry.type === 'whiteout' ? 0 : entry.type === 'opaque' ? 2 : 1
 }
 
+/**
+ * Of several names of one file the first in order carries the data, as in a tar that is written from the table; a tar
+ * that we read may have had them in another order. Links to lower layers stay as they are.
+ */
+export function orderLinks(entries: LayerEntry[]): LayerEntry[] {
+  const links = new Map<ByteString, ByteString>()
+  for (const entry of entries) if (entry.type === 'hardlink') links.set(entry.path, entry.link!)
+  if (links.size === 0) return entries
+  const files = indexEntries({ entries })
+  const firstNames = new Map<ByteString, ByteString>()
+  return entries.map((entry) => {
+    if (entry.type !== 'hardlink' && entry.type !== 'file') return entry
+    const owner = entry.type === 'file' ? entry.path : lastLink(links, entry.path)
+    const file = files.get(owner)
+    if (file === undefined || file.type === 'hardlink') return entry
+    const first = firstNames.get(owner)
+    if (first === undefined) {
+      firstNames.set(owner, entry.path)
+      return entry.path === owner ? entry : { ...file, path: entry.path }
+    }
+    return makeEntry({ ...file, path: entry.path, type: 'hardlink', size: 0, link: first, content: undefined, contentDigest: undefined })
+  })
+}
+
+function lastLink(links: ReadonlyMap<ByteString, ByteString>, path: ByteString): ByteString {
+  let at = path
+  // A circle of links ends where it began: no file of that name is found.
+  for (let steps = 0; steps <= links.size; steps++) {
+    const next = links.get(at)
+    if (next === undefined) return at
+    at = next
+  }
+  return path
+}
+
 /** The entry of each path, markers left out. */
 export function indexEntries(table: LayerTable): ReadonlyMap<ByteString, LayerEntry> {
   const found = new Map<ByteString, LayerEntry>()
@@ -176,7 +211,7 @@ export function createTableBuilder(): TableBuilder {
   return {
     add,
     setDigest,
-    finish: () => ({ entries: sortEntries([...entries.values(), ...whiteouts.values(), ...opaques.values()]) }),
+    finish: () => ({ entries: orderLinks(sortEntries([...entries.values(), ...whiteouts.values(), ...opaques.values()])) }),
   }
 }
 
