@@ -18,13 +18,17 @@ export function subordinateRange(text: string, name: string | undefined, uid: nu
     const [owner, start, count, ...more] = line.trim().split(':')
     const range = { start: Number(start), count: Number(count) }
     const isOurs = owner !== '' && (owner === name || owner === String(uid))
-    return isOurs && more.length === 0 && Number.isSafeInteger(range.start) && range.start > 0 && range.count > 0 ? [range] : []
+    return isOurs && more.length === 0 && Number.isSafeInteger(range.start) && range.start > 0 && range.count > 0
+      ? [range]
+      : []
   })
   return ranges.sort((a, b) => b.count - a.count)[0]
 }
 
 /** The ranges of the user who runs this process, when there are both. */
-export function ownSubordinateRanges(): { readonly uids: SubordinateRange; readonly gids: SubordinateRange } | undefined {
+export function ownSubordinateRanges():
+  | { readonly uids: SubordinateRange; readonly gids: SubordinateRange }
+  | undefined {
   const uid = process.getuid?.() ?? 0
   const name = userName()
   const uids = subordinateRange(readOrEmpty('/etc/subuid'), name, uid)
@@ -44,7 +48,8 @@ function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'EACCES') return ''
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'EACCES')
+      return ''
     throw error
   }
 }
@@ -68,8 +73,13 @@ export function mapUser(mapping: IdMapping, user: ProcessSpec['user'], stepName:
     ...[user.gid, ...additionalGids].filter((gid) => gid >= gids).map((gid) => `group ${gid}`),
   ]
   if (missing.length === 0) return { ...user, additionalGids }
-  throw new RuntimeError('OCI_RUNTIME_ID_UNAVAILABLE', `${stepName}: there is no ${missing[0]} here, only ${uids === 1 ? 'id 0' : `ids 0 to ${Math.min(uids, gids) - 1}`}`, {
-    hint: mapping.kind === 'single' ? subordinateRemedy : `give your user a larger range in /etc/subuid and /etc/subgid`,
-    details: { uid: user.uid, gid: user.gid, additionalGids, uids, gids },
-  })
+  throw new RuntimeError(
+    'OCI_RUNTIME_ID_UNAVAILABLE',
+    `${stepName}: there is no ${missing[0]} here, only ${uids === 1 ? 'id 0' : `ids 0 to ${Math.min(uids, gids) - 1}`}`,
+    {
+      hint:
+        mapping.kind === 'single' ? subordinateRemedy : `give your user a larger range in /etc/subuid and /etc/subgid`,
+      details: { uid: user.uid, gid: user.gid, additionalGids, uids, gids },
+    },
+  )
 }

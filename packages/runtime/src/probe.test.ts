@@ -27,7 +27,14 @@ const script = `const { probeMachine } = await import(${JSON.stringify(module)})
 
 function probeBehind(...command: readonly string[]): MachineReport {
   const [program = '', ...args] = command
-  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--conditions=@ts-oci/source', '--input-type=module', '-e', script]
+  const node = [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    '--conditions=@ts-oci/source',
+    '--input-type=module',
+    '-e',
+    script,
+  ]
   return JSON.parse(execFileSync(program, [...args, ...node], { encoding: 'utf8' })) as MachineReport
 }
 
@@ -36,14 +43,21 @@ testWith(['root', 'setpriv'], 'a user without subordinate ids has the rootless i
   expect(report.isolations[0]).toMatchObject({ available: false, reason: 'this process is not root' })
   if (report.isolations[1]?.available) {
     expect(report).toMatchObject({ chosen: 'rootless', isolations: [{}, { idMapping: 'single' }] })
-    expect(report.features.find(({ name }) => name.includes('other users'))).toMatchObject({ available: false, remedy: expect.stringContaining('uidmap') })
+    expect(report.features.find(({ name }) => name.includes('other users'))).toMatchObject({
+      available: false,
+      remedy: expect.stringContaining('uidmap'),
+    })
   }
 })
 
 testWith(['root', 'setpriv', 'unshare'], 'where part of /proc is covered, as in a container, it says so', () => {
   const become = 'mount -t tmpfs none /proc/fs && exec setpriv --reuid=12345 --regid=12345 --clear-groups "$0" "$@"'
   const report = probeBehind('unshare', '-m', 'sh', '-c', become)
-  expect(report.isolations[1]).toMatchObject({ available: false, reason: expect.stringContaining('mount proc: EPERM'), remedy: expect.stringContaining('systempaths=unconfined') })
+  expect(report.isolations[1]).toMatchObject({
+    available: false,
+    reason: expect.stringContaining('mount proc: EPERM'),
+    remedy: expect.stringContaining('systempaths=unconfined'),
+  })
   expect(report.chosen).toBeUndefined()
 })
 

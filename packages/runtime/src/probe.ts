@@ -30,7 +30,11 @@ export async function probeMachine(options: { readonly directory?: string } = {}
       isolations: reports,
       ...(chosen === undefined ? {} : { chosen }),
       features: [
-        { name: 'steps (RUN)', available: chosen !== undefined, ...(chosen === undefined && rootless?.remedy !== undefined ? { remedy: rootless.remedy } : {}) },
+        {
+          name: 'steps (RUN)',
+          available: chosen !== undefined,
+          ...(chosen === undefined && rootless?.remedy !== undefined ? { remedy: rootless.remedy } : {}),
+        },
         { name: 'network none', available: hasNetworks },
         { name: 'other users in rootless steps', available: hasIds, ...(hasIds ? {} : { remedy: subordinateRemedy }) },
       ],
@@ -52,7 +56,12 @@ async function probeIsolation(mode: IsolationReport['mode'], directory: string):
     return { mode, available: false, idMapping, reason: startError?.message ?? 'a step did not start' }
   } catch (error) {
     if (!isTsOciError(error)) throw error
-    return { mode, available: false, reason: reasonOf(error.message, mode), ...(error.hint === undefined ? {} : { remedy: error.hint }) }
+    return {
+      mode,
+      available: false,
+      reason: reasonOf(error.message, mode),
+      ...(error.hint === undefined ? {} : { remedy: error.hint }),
+    }
   } finally {
     await executor?.close()
   }

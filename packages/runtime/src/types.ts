@@ -9,7 +9,15 @@ export type IsolationMode = 'namespace' | 'rootless'
 /** How ids inside the executor map to ids outside. */
 export type IdMapping =
   | { readonly kind: 'identity' }
-  | { readonly kind: 'subordinate'; readonly uid: number; readonly gid: number; readonly subUidStart: number; readonly subUidCount: number; readonly subGidStart: number; readonly subGidCount: number }
+  | {
+      readonly kind: 'subordinate'
+      readonly uid: number
+      readonly gid: number
+      readonly subUidStart: number
+      readonly subUidCount: number
+      readonly subGidStart: number
+      readonly subGidCount: number
+    }
   | { readonly kind: 'single'; readonly uid: number; readonly gid: number }
 
 export interface ExecutorOptions {
@@ -79,10 +87,21 @@ export type MountSource =
   /** A directory or file of the host, and a path inside it (byte string, resolved in root, no way out). */
   | { readonly kind: 'bind'; readonly hostPath: string; readonly subPath?: string }
   /** A merged tree of layers (bottom first) and a path inside it; writes are discarded. */
-  | { readonly kind: 'overlay'; readonly lowers: readonly string[]; readonly subPath?: string; readonly scratchDirectory: string }
+  | {
+      readonly kind: 'overlay'
+      readonly lowers: readonly string[]
+      readonly subPath?: string
+      readonly scratchDirectory: string
+    }
   | { readonly kind: 'tmpfs'; readonly sizeBytes?: number; readonly mode?: number }
   /** A file on a tmpfs that never touches a disk. */
-  | { readonly kind: 'secret'; readonly content: Uint8Array; readonly uid: number; readonly gid: number; readonly mode: number }
+  | {
+      readonly kind: 'secret'
+      readonly content: Uint8Array
+      readonly uid: number
+      readonly gid: number
+      readonly mode: number
+    }
 
 export interface StepMount {
   readonly source: MountSource
@@ -109,7 +128,13 @@ export interface StepExit {
 /** What this machine can do, found by trying. */
 export interface MachineReport {
   readonly kernel: string
-  readonly isolations: readonly { readonly mode: IsolationMode; readonly available: boolean; readonly idMapping?: IdMapping['kind']; readonly reason?: string; readonly remedy?: string }[]
+  readonly isolations: readonly {
+    readonly mode: IsolationMode
+    readonly available: boolean
+    readonly idMapping?: IdMapping['kind']
+    readonly reason?: string
+    readonly remedy?: string
+  }[]
   readonly chosen?: IsolationMode
   readonly features: readonly { readonly name: string; readonly available: boolean; readonly remedy?: string }[]
 }

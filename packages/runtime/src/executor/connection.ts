@@ -17,7 +17,12 @@ export interface Connection {
    * Sends a request; `onFrame` sees every frame with its id, and the promise takes the first one that `isLast` names.
    * Rejects with OCI_RUNTIME_EXECUTOR_DIED when the executor ends before.
    */
-  request(type: number, payload: Uint8Array, isLast: (frame: Frame) => boolean, onFrame?: (frame: Frame) => void): Request
+  request(
+    type: number,
+    payload: Uint8Array,
+    isLast: (frame: Frame) => boolean,
+    onFrame?: (frame: Frame) => void,
+  ): Request
   /** Sends a frame that has no answer. */
   send(type: number, id: number, payload: Uint8Array): void
   /** Called for frames that answer no request. */
@@ -46,8 +51,14 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
   const { control } = launcher
   const read = createFrameReader((frame) => {
     const waiting = pending.get(frame.id)
-    if (frame.type === frameTypes.ready) started(frame.payload.readUInt32LE(0) === PROTOCOL_VERSION ? connection : { operation: 'protocol version', errno: 'EPROTO' })
-    else if (frame.type === frameTypes.failed) started({ operation: frame.payload.toString('utf8', 4), errno: errnoName(frame.payload.readUInt32LE(0)) })
+    if (frame.type === frameTypes.ready)
+      started(
+        frame.payload.readUInt32LE(0) === PROTOCOL_VERSION
+          ? connection
+          : { operation: 'protocol version', errno: 'EPROTO' },
+      )
+    else if (frame.type === frameTypes.failed)
+      started({ operation: frame.payload.toString('utf8', 4), errno: errnoName(frame.payload.readUInt32LE(0)) })
     else if (waiting?.isLast(frame)) {
       settle(frame.id)
       waiting.resolve(frame)
@@ -105,7 +116,11 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
 
 function executorDied(launcher: Launcher): RuntimeError {
   const complaint = launcher.complaint()
-  return new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', `the executor ended before its work was done${complaint ? `: ${complaint}` : ''}`, {
-    hint: 'it was killed from outside, or the machine is out of memory: build again',
-  })
+  return new RuntimeError(
+    'OCI_RUNTIME_EXECUTOR_DIED',
+    `the executor ended before its work was done${complaint ? `: ${complaint}` : ''}`,
+    {
+      hint: 'it was killed from outside, or the machine is out of memory: build again',
+    },
+  )
 }

@@ -25,7 +25,8 @@ export function createExecutor(connection: Connection, isolation: Isolation, idM
     runStep: async (step, io) => {
       const user = mapUser(idMapping, step.process.user, step.name)
       for (const { source } of step.mounts) {
-        if (source.kind === 'secret') mapUser(idMapping, { uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
+        if (source.kind === 'secret')
+          mapUser(idMapping, { uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
       }
       return runInExecutor(connection, { ...step, process: { ...step.process, user } }, io, isolation)
     },
@@ -36,10 +37,20 @@ export function createExecutor(connection: Connection, isolation: Isolation, idM
   }
 }
 
-async function runInExecutor(connection: Connection, step: StepSpec, io: StepIo, isolation: Isolation): Promise<StepExit> {
+async function runInExecutor(
+  connection: Connection,
+  step: StepSpec,
+  io: StepIo,
+  isolation: Isolation,
+): Promise<StepExit> {
   const { signal } = io
   if (signal?.aborted) throw canceled(step, signal)
-  const request = connection.request(frameTypes.runStep, encodeStep(step), ({ type }) => type === frameTypes.exit, (frame) => passOutput(frame, io))
+  const request = connection.request(
+    frameTypes.runStep,
+    encodeStep(step),
+    ({ type }) => type === frameTypes.exit,
+    (frame) => passOutput(frame, io),
+  )
   const kill = (): void => connection.send(frameTypes.signal, request.id, killPayload())
   signal?.addEventListener('abort', kill, { once: true })
   try {
@@ -60,18 +71,28 @@ function passOutput(frame: Frame, io: StepIo): void {
 
 /** What a step wrote into mounts whose writes are discarded; the files may belong to ids that only exist inside. */
 async function removeScratch(connection: Connection, step: StepSpec): Promise<void> {
-  const scratch = step.mounts.flatMap(({ source, readonly }) => (source.kind === 'overlay' && !readonly ? [`${source.scratchDirectory}/upper`, `${source.scratchDirectory}/work`] : []))
+  const scratch = step.mounts.flatMap(({ source, readonly }) =>
+    source.kind === 'overlay' && !readonly
+      ? [`${source.scratchDirectory}/upper`, `${source.scratchDirectory}/work`]
+      : [],
+  )
   if (scratch.length > 0) await removeInExecutor(connection, scratch)
 }
 
 async function removeInExecutor(connection: Connection, paths: readonly string[]): Promise<void> {
   const fields = createFieldWriter()
   for (const path of paths) fields.string(fieldTags.path, path)
-  const { payload } = await connection.request(frameTypes.removeTrees, fields.payload(), ({ type }) => type === frameTypes.removed).answer
+  const { payload } = await connection.request(
+    frameTypes.removeTrees,
+    fields.payload(),
+    ({ type }) => type === frameTypes.removed,
+  ).answer
   const error = payload.readUInt32LE(0)
   if (error === 0) return
   const path = payload.toString('utf8', 4)
-  throw new RuntimeError('OCI_RUNTIME_FILES', `remove ${path}: ${errnoText(error)}`, { details: { path, errno: errnoName(error) } })
+  throw new RuntimeError('OCI_RUNTIME_FILES', `remove ${path}: ${errnoText(error)}`, {
+    details: { path, errno: errnoName(error) },
+  })
 }
 
 function canceled(step: StepSpec, signal: AbortSignal): RuntimeError {

@@ -7,7 +7,10 @@ import type { JobMessage } from './job-protocol.ts'
 const socket = new Socket({ fd: 3, readable: true, writable: true })
 const running = new Map<number, AbortController>()
 
-socket.on('data', readMessage((message) => void serve(message)))
+socket.on(
+  'data',
+  readMessage((message) => void serve(message)),
+)
 // Whoever asked is gone, and with it every reason to go on.
 socket.on('end', () => process.exit(0))
 socket.on('error', () => process.exit(0))

@@ -7,5 +7,10 @@ import { fileURLToPath } from 'node:url'
 export function jobChildCommand(): readonly string[] {
   const fromSources = import.meta.url.endsWith('.ts')
   const entry = fileURLToPath(new URL(fromSources ? './job-child.ts' : './job-child.js', import.meta.url))
-  return [process.execPath, '--disable-warning=ExperimentalWarning', ...(fromSources ? ['--conditions=@ts-oci/source'] : []), entry]
+  return [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    ...(fromSources ? ['--conditions=@ts-oci/source'] : []),
+    entry,
+  ]
 }

@@ -3,9 +3,13 @@ import type { Socket } from 'node:net'
 import { isTsOciError, TsOciError } from '../errors.ts'
 import type { TsOciErrorOptions } from '../errors.ts'
 
-export type JobMessage = { readonly id: number; readonly moduleUrl: string; readonly name: string; readonly input: unknown } | { readonly id: number; readonly cancel: true }
+export type JobMessage =
+  | { readonly id: number; readonly moduleUrl: string; readonly name: string; readonly input: unknown }
+  | { readonly id: number; readonly cancel: true }
 
-export type JobReply = { readonly id: number; readonly output: unknown } | { readonly id: number; readonly error: Error }
+export type JobReply =
+  | { readonly id: number; readonly output: unknown }
+  | { readonly id: number; readonly error: Error }
 
 /** An error as facts: classes do not survive serialisation. */
 interface WireError {
@@ -72,7 +76,9 @@ function createReader(onValue: (value: unknown) => void): (chunk: Buffer) => voi
 
 function toWire(error: Error): WireError {
   const { code } = error as { code?: unknown }
-  const options = isTsOciError(error) ? { hint: error.hint, location: error.location, codeFrame: error.codeFrame, details: error.details } : {}
+  const options = isTsOciError(error)
+    ? { hint: error.hint, location: error.location, codeFrame: error.codeFrame, details: error.details }
+    : {}
   return { code: typeof code === 'string' ? code : undefined, message: error.message, stack: error.stack, options }
 }
 

@@ -29,22 +29,30 @@ for (const who of ['root', 'root-userns', 'subordinate', 'single'] as const sati
       expect(first.pid === machine.child.pid).toBe(who === 'root')
     })
 
-    test(who === 'single' ? 'cannot give files to another id' : "reads and writes files of the step's owners", async () => {
-      const path = join(await machine.ownDirectory('job-owners'), 'tree')
-      const { output, error } = await machine.job(jobs, 'owners', { path })
-      if (who === 'single') {
-        expect(error?.code).toBe('EINVAL')
-        return
-      }
-      expect(output).toEqual({ uid: 1234, gid: 4321, names: ['file'] })
-      // Subordinate ids begin at 300000 for id 1.
-      expect(lstatSync(join(path, 'file')).uid).toBe(who === 'subordinate' ? 301_233 : 1234)
-      await machine.removeTrees([path, join(path, 'already/gone')])
-      expect(existsSync(path)).toBe(false)
-    })
+    test(
+      who === 'single' ? 'cannot give files to another id' : "reads and writes files of the step's owners",
+      async () => {
+        const path = join(await machine.ownDirectory('job-owners'), 'tree')
+        const { output, error } = await machine.job(jobs, 'owners', { path })
+        if (who === 'single') {
+          expect(error?.code).toBe('EINVAL')
+          return
+        }
+        expect(output).toEqual({ uid: 1234, gid: 4321, names: ['file'] })
+        // Subordinate ids begin at 300000 for id 1.
+        expect(lstatSync(join(path, 'file')).uid).toBe(who === 'subordinate' ? 301_233 : 1234)
+        await machine.removeTrees([path, join(path, 'already/gone')])
+        expect(existsSync(path)).toBe(false)
+      },
+    )
 
     test('an error of ours keeps code, message, hint and details', async () => {
-      expect((await machine.job(jobs, 'typedError', {})).error).toEqual({ code: 'OCI_TEST', message: 'a typed error', hint: 'do this', details: { count: 3 } })
+      expect((await machine.job(jobs, 'typedError', {})).error).toEqual({
+        code: 'OCI_TEST',
+        message: 'a typed error',
+        hint: 'do this',
+        details: { count: 3 },
+      })
     })
 
     test('an errno keeps its code, a bug its message', async () => {

@@ -18,11 +18,15 @@ export interface JobRunner {
  */
 export function createJobRunner(connection: Connection, mode: IsolationMode): JobRunner {
   if (mode === 'namespace') {
-    return { run: (moduleUrl, name, input, signal) => runHandler(moduleUrl, name, input, signal) as Promise<never>, close: () => {} }
+    return {
+      run: (moduleUrl, name, input, signal) => runHandler(moduleUrl, name, input, signal) as Promise<never>,
+      close: () => {},
+    }
   }
   let child: JobChild | undefined
   return {
-    run: (moduleUrl, name, input, signal) => (child ??= startJobChild(connection)).run(moduleUrl, name, input, signal) as Promise<never>,
+    run: (moduleUrl, name, input, signal) =>
+      (child ??= startJobChild(connection)).run(moduleUrl, name, input, signal) as Promise<never>,
     close: () => child?.close(),
   }
 }
@@ -49,7 +53,9 @@ function startJobChild(connection: Connection): JobChild {
     return found
   }
   const end = (why: string): void => {
-    ended ??= new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', `the process for file jobs ${why}`, { details: { output: connection.launcher.complaint() } })
+    ended ??= new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', `the process for file jobs ${why}`, {
+      details: { output: connection.launcher.complaint() },
+    })
     for (const id of waiting.keys()) settle(id)?.reject(ended)
   }
   const answer = (reply: JobReply): void => {
@@ -86,7 +92,8 @@ function startJobChild(connection: Connection): JobChild {
 function startPayload(): Buffer {
   const fields = createFieldWriter()
   for (const arg of jobChildCommand()) fields.string(fieldTags.arg, arg)
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined && name !== 'NODE_OPTIONS') fields.string(fieldTags.env, `${name}=${value}`)
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined && name !== 'NODE_OPTIONS') fields.string(fieldTags.env, `${name}=${value}`)
   return fields.payload()
 }
 

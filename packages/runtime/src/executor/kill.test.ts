@@ -22,12 +22,22 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       marker = `ts-oci-kill-${process.pid}-${Math.random().toString(36).slice(2)}`
       const layer = await machine.layer(marker, {})
       for (let number = 0; number < 3; number++) {
-        const step = { run: `(setsid sleep 1000 &); ${sleeping}`, env: ['PATH=/bin', `MARKER=${marker}`], layers: [layer] }
+        const step = {
+          run: `(setsid sleep 1000 &); ${sleeping}`,
+          env: ['PATH=/bin', `MARKER=${marker}`],
+          layers: [layer],
+        }
         machine.run(step).catch(() => {})
       }
       machine.job(jobs, 'untilCanceled', {}).catch(() => {})
-      await until(() => processes().filter(({ environment, command }) => environment.includes(marker) && command.startsWith('sleep 1000')).length === 3)
-      if (who !== 'root') await until(() => descendants(machine.child.pid!).some(({ command }) => command.includes('job-child')))
+      await until(
+        () =>
+          processes().filter(
+            ({ environment, command }) => environment.includes(marker) && command.startsWith('sleep 1000'),
+          ).length === 3,
+      )
+      if (who !== 'root')
+        await until(() => descendants(machine.child.pid!).some(({ command }) => command.includes('job-child')))
     })
     afterEach(async () => machine[Symbol.asyncDispose]())
 
@@ -42,8 +52,21 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
             await sleep(20)
             killOne(machine.child.pid!)
           }
-          const everything = victim === 'launcher' || victim === 'executor' ? tree : [...tree, { pid: machine.child.pid! }]
-          await until(() => remains(marker, everything.map(({ pid }) => pid)).length === 0, 3000, () => remains(marker, everything.map(({ pid }) => pid)).join('\n'))
+          const everything =
+            victim === 'launcher' || victim === 'executor' ? tree : [...tree, { pid: machine.child.pid! }]
+          await until(
+            () =>
+              remains(
+                marker,
+                everything.map(({ pid }) => pid),
+              ).length === 0,
+            3000,
+            () =>
+              remains(
+                marker,
+                everything.map(({ pid }) => pid),
+              ).join('\n'),
+          )
           expect(performance.now() - started).toBeLessThan(1000)
         })
       }
@@ -68,7 +91,9 @@ describeWith(requirementsOf.root, 'the state directory', () => {
 
   test('executors that start at once do not take each other for leftovers', async () => {
     await using directory = await temporaryDirectory()
-    const executors = await Promise.all(Array.from({ length: 6 }, () => startExecutor({ isolation: 'namespace', stateDirectory: directory.path })))
+    const executors = await Promise.all(
+      Array.from({ length: 6 }, () => startExecutor({ isolation: 'namespace', stateDirectory: directory.path })),
+    )
     expect(readdirSync(directory.path)).toHaveLength(6)
     await Promise.all(executors.map((executor) => executor.close()))
     expect(readdirSync(directory.path)).toEqual([])
@@ -88,7 +113,14 @@ function processes(): Process[] {
     .flatMap((name) => {
       try {
         const parent = Number(/PPid:\t(\d+)/.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1])
-        return [{ pid: Number(name), parent, command: readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' '), environment: readFileSync(`/proc/${name}/environ`, 'latin1') }]
+        return [
+          {
+            pid: Number(name),
+            parent,
+            command: readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' '),
+            environment: readFileSync(`/proc/${name}/environ`, 'latin1'),
+          },
+        ]
       } catch {
         return [] // ended meanwhile
       }
@@ -147,7 +179,11 @@ function remains(marker: string, pids: readonly number[]): string[] {
     if (pids.includes(one.pid)) return [`process ${one.pid} ${one.command}`]
     if (one.environment.includes(`MARKER=${marker}`)) return [`step process ${one.pid} ${one.command}`]
     try {
-      if (readlinkSync(`/proc/${one.pid}/ns/mnt`) !== own && readFileSync(`/proc/${one.pid}/mountinfo`, 'latin1').includes(marker)) return [`mount in ${one.pid} ${one.command}`]
+      if (
+        readlinkSync(`/proc/${one.pid}/ns/mnt`) !== own &&
+        readFileSync(`/proc/${one.pid}/mountinfo`, 'latin1').includes(marker)
+      )
+        return [`mount in ${one.pid} ${one.command}`]
     } catch {
       return []
     }
@@ -155,7 +191,11 @@ function remains(marker: string, pids: readonly number[]): string[] {
   })
 }
 
-async function until(condition: () => boolean, limitMs = 5000, explain: () => string = () => 'the condition did not come'): Promise<void> {
+async function until(
+  condition: () => boolean,
+  limitMs = 5000,
+  explain: () => string = () => 'the condition did not come',
+): Promise<void> {
   const end = performance.now() + limitMs
   while (!condition()) {
     if (performance.now() > end) throw new Error(explain())

@@ -23,18 +23,27 @@ const COMPLAINT_LIMIT = 4096
  */
 export async function spawnLauncher(stateDirectory: string, map: readonly string[]): Promise<Launcher> {
   if (!isMainThread) {
-    throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', 'an executor starts from the main thread only', { hint: 'start it before the worker, or send the worker its results' })
+    throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', 'an executor starts from the main thread only', {
+      hint: 'start it before the worker, or send the worker its results',
+    })
   }
   const path = nativePartPath('ts-oci-launcher')
   // Descriptors from 3 on are socket pairs: 3 for control, 4 for the child that does file jobs.
-  const child = spawn(path, ['executor', stateDirectory, ...map], { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'], cwd: '/' })
+  // No environment: it would lie in the memory of every step's init, and may hold credentials.
+  const child = spawn(path, ['executor', stateDirectory, ...map], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    cwd: '/',
+    env: {},
+  })
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
     child.once('error', () => resolve())
   })
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
-    child.once('error', (cause) => reject(new RuntimeError('OCI_RUNTIME_EXECUTOR', `${path} could not be started: ${cause.message}`, { cause })))
+    child.once('error', (cause) =>
+      reject(new RuntimeError('OCI_RUNTIME_EXECUTOR', `${path} could not be started: ${cause.message}`, { cause })),
+    )
   })
   let complaint = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -15,7 +24,11 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
     })
     afterAll(async () => machine[Symbol.asyncDispose]())
 
-    const bind = (hostPath: string, target: string, options: { readonly readonly?: boolean; readonly subPath?: string } = {}): StepMount => ({
+    const bind = (
+      hostPath: string,
+      target: string,
+      options: { readonly readonly?: boolean; readonly subPath?: string } = {},
+    ): StepMount => ({
       source: { kind: 'bind', hostPath, ...(options.subPath === undefined ? {} : { subPath: options.subPath }) },
       target,
       readonly: options.readonly ?? false,
@@ -23,7 +36,10 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
 
     test('a directory is bound, and what the step writes lies in it', async () => {
       const cache = await machine.ownDirectory('cache')
-      const { stdout, upper } = await machine.run({ run: 'echo kept > /var/cache/app/file; cat /var/cache/app/file', mounts: [bind(cache, '/var/cache/app')] })
+      const { stdout, upper } = await machine.run({
+        run: 'echo kept > /var/cache/app/file; cat /var/cache/app/file',
+        mounts: [bind(cache, '/var/cache/app')],
+      })
       expect(stdout).toBe('kept\n')
       expect(readFileSync(join(cache, 'file'), 'utf8')).toBe('kept\n')
       expect(readdirSync(upper)).toEqual([])
@@ -31,7 +47,10 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
 
     test('a read-only bind cannot be written', async () => {
       const source = await machine.layer('ro-source', { file: 'content' })
-      const { stdout, stderr } = await machine.run({ run: 'cat /src/file; echo x > /src/file; touch /src/new', mounts: [bind(source, '/src', { readonly: true })] })
+      const { stdout, stderr } = await machine.run({
+        run: 'cat /src/file; echo x > /src/file; touch /src/new',
+        mounts: [bind(source, '/src', { readonly: true })],
+      })
       expect(stdout).toBe('content')
       expect(stderr.match(/Read-only file system/g)).toHaveLength(2)
     })
@@ -39,25 +58,41 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
     test('a single file is bound over a path that the image lacks, or has', async () => {
       const source = await machine.layer('file-source', { 'requirements.txt': 'flask\n' })
       const file = join(source, 'requirements.txt')
-      const { stdout, upper } = await machine.run({ run: 'cat /app/requirements.txt /etc/passwd', mounts: [bind(file, '/app/requirements.txt', { readonly: true }), bind(file, '/etc/passwd', { readonly: true })] })
+      const { stdout, upper } = await machine.run({
+        run: 'cat /app/requirements.txt /etc/passwd',
+        mounts: [
+          bind(file, '/app/requirements.txt', { readonly: true }),
+          bind(file, '/etc/passwd', { readonly: true }),
+        ],
+      })
       expect(stdout).toBe('flask\nflask\n')
       expect(readdirSync(upper)).toEqual([])
     })
 
     test('a path inside the source is taken, and links in it stay inside', async () => {
-      const source = await machine.layer('sub-source', { 'a/b/file': 'inside', 'etc/passwd': 'the source has its own\n' })
+      const source = await machine.layer('sub-source', {
+        'a/b/file': 'inside',
+        'etc/passwd': 'the source has its own\n',
+      })
       symlinkSync('/etc', join(source, 'absolute'))
       symlinkSync('../../../../../../etc', join(source, 'climbing'))
-      expect((await machine.run({ run: 'cat /m/file', mounts: [bind(source, '/m', { subPath: 'a/b' })] })).stdout).toBe('inside')
+      expect((await machine.run({ run: 'cat /m/file', mounts: [bind(source, '/m', { subPath: 'a/b' })] })).stdout).toBe(
+        'inside',
+      )
       for (const subPath of ['absolute', 'climbing', '../../../etc', '/etc']) {
-        expect((await machine.run({ run: 'cat /m/passwd', mounts: [bind(source, '/m', { subPath })] })).stdout).toBe('the source has its own\n')
+        expect((await machine.run({ run: 'cat /m/passwd', mounts: [bind(source, '/m', { subPath })] })).stdout).toBe(
+          'the source has its own\n',
+        )
       }
     })
 
     test('a source that is not there is an error that names it', async () => {
       const source = await machine.ownDirectory('empty-source')
       const { error } = await machine.run({ run: 'true', mounts: [bind(source, '/m', { subPath: 'missing' })] })
-      expect(error).toMatchObject({ code: 'OCI_RUNTIME_MOUNT', message: expect.stringContaining('mount /m: source missing: no such file or directory') })
+      expect(error).toMatchObject({
+        code: 'OCI_RUNTIME_MOUNT',
+        message: expect.stringContaining('mount /m: source missing: no such file or directory'),
+      })
     })
 
     test('writes into an overlay of layers are discarded', async () => {
@@ -66,7 +101,13 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       const scratchDirectory = await machine.ownDirectory('ov-scratch')
       const { stdout } = await machine.run({
         run: 'cat /m/a /m/b; rm /m/a; echo new > /m/c; ls /m',
-        mounts: [{ source: { kind: 'overlay', lowers: [below, above], subPath: 'dir', scratchDirectory }, target: '/m', readonly: false }],
+        mounts: [
+          {
+            source: { kind: 'overlay', lowers: [below, above], subPath: 'dir', scratchDirectory },
+            target: '/m',
+            readonly: false,
+          },
+        ],
       })
       expect(stdout).toBe('aBb\nc\n')
       expect(readFileSync(join(below, 'dir/a'), 'utf8')).toBe('a')
@@ -76,8 +117,15 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
     test('a read-only overlay of one layer, or of none, can be mounted', async () => {
       const layer = await machine.layer('ov-one', { file: 'one' })
       const scratchDirectory = await machine.ownDirectory('ov-one-scratch')
-      const overlay = (lowers: readonly string[], target: string, readonly: boolean): StepMount => ({ source: { kind: 'overlay', lowers, scratchDirectory }, target, readonly })
-      const { stdout, stderr } = await machine.run({ run: 'cat /one/file; ls /none | wc -l; touch /one/x', mounts: [overlay([layer], '/one', true), overlay([], '/none', true)] })
+      const overlay = (lowers: readonly string[], target: string, readonly: boolean): StepMount => ({
+        source: { kind: 'overlay', lowers, scratchDirectory },
+        target,
+        readonly,
+      })
+      const { stdout, stderr } = await machine.run({
+        run: 'cat /one/file; ls /none | wc -l; touch /one/x',
+        mounts: [overlay([layer], '/one', true), overlay([], '/none', true)],
+      })
       expect(stdout).toBe('one0\n')
       expect(stderr).toMatch(/Read-only file system/)
     })
@@ -85,7 +133,10 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
     test('a tmpfs has the size and the mode that were asked for', async () => {
       const { stdout, stderr } = await machine.run({
         run: 'stat -c %a /t /u; dd if=/dev/zero of=/t/f bs=1k count=2000 2>&1 | grep -o "No space.*"; df -k /t | tail -1 | tr -s " " | cut -d" " -f2',
-        mounts: [{ source: { kind: 'tmpfs', sizeBytes: 1 << 20, mode: 0o700 }, target: '/t', readonly: false }, { source: { kind: 'tmpfs' }, target: '/u', readonly: false }],
+        mounts: [
+          { source: { kind: 'tmpfs', sizeBytes: 1 << 20, mode: 0o700 }, target: '/t', readonly: false },
+          { source: { kind: 'tmpfs' }, target: '/u', readonly: false },
+        ],
       })
       expect([stdout, stderr]).toEqual(['700\n1777\nNo space left on device\n1024\n', ''])
     })
@@ -95,7 +146,13 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       const id = who === 'single' ? 0 : 1000
       const { stdout, stderr, upper } = await machine.run({
         run: 'stat -c "%a %u:%g %s" /run/secrets/token; od -An -tx1 /run/secrets/token; echo x > /run/secrets/token; grep -c tmpfs.*secret /proc/self/mounts',
-        mounts: [{ source: { kind: 'secret', content, uid: id, gid: id, mode: 0o400 }, target: '/run/secrets/token', readonly: true }],
+        mounts: [
+          {
+            source: { kind: 'secret', content, uid: id, gid: id, mode: 0o400 },
+            target: '/run/secrets/token',
+            readonly: true,
+          },
+        ],
       })
       expect(stdout).toBe(`400 ${id}:${id} 4\n 00 01 ff 0a\n1\n`)
       expect(stderr).toMatch(/Read-only file system/)
@@ -105,14 +162,20 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
     test('a secret for an id that is not there is refused by name', async () => {
       if (who !== 'single') return
       const source = { kind: 'secret', content: Uint8Array.of(1), uid: 1000, gid: 0, mode: 0o400 } as const
-      const { error } = await machine.run({ run: 'true', mounts: [{ source, target: '/run/secrets/token', readonly: true }] })
+      const { error } = await machine.run({
+        run: 'true',
+        mounts: [{ source, target: '/run/secrets/token', readonly: true }],
+      })
       expect(error).toMatchObject({ code: 'OCI_RUNTIME_ID_UNAVAILABLE', hint: expect.stringContaining('uidmap') })
     })
 
     test('mounts inside mounts work in any order of the list', async () => {
       const outer = await machine.ownDirectory('outer')
       const inner = await machine.layer('inner', { file: 'deep' })
-      const { stdout } = await machine.run({ run: 'cat /m/sub/dir/file; mount | grep -c " /m"', mounts: [bind(inner, '/m/sub/dir'), bind(outer, '/m')] })
+      const { stdout } = await machine.run({
+        run: 'cat /m/sub/dir/file; mount | grep -c " /m"',
+        mounts: [bind(inner, '/m/sub/dir'), bind(outer, '/m')],
+      })
       expect(stdout).toBe('deep2\n')
       expect(existsSync(join(outer, 'sub/dir'))).toBe(true)
     })
@@ -126,7 +189,11 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       chmodSync(join(removing, 'var/cache'), 0o750)
       execFileSync('mknod', [join(removing, 'var/cache/app'), 'c', '0', '0'])
       const cache = await machine.ownDirectory('removed-cache')
-      const { stdout, upper } = await machine.run({ run: 'ls /var/cache/app; touch /var/cache/app/now; stat -c %a /var/cache /var', layers: [gone, layer, removing], mounts: [bind(cache, '/var/cache/app')] })
+      const { stdout, upper } = await machine.run({
+        run: 'ls /var/cache/app; touch /var/cache/app/now; stat -c %a /var/cache /var',
+        layers: [gone, layer, removing],
+        mounts: [bind(cache, '/var/cache/app')],
+      })
       expect(stdout).toBe('750\n755\n')
       expect(readdirSync(cache)).toEqual(['now'])
       expect(readdirSync(upper)).toEqual([])
@@ -139,7 +206,11 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       symlinkSync('/nowhere/yet', join(layer, 'dangling'))
       const source = await machine.layer('linked-source', { file: 'x' })
       const at = async (target: string): Promise<string> => {
-        const { stdout, upper } = await machine.run({ run: 'grep " /.* bind-probe\\|/linked-source " /proc/self/mountinfo | cut -d" " -f5', layers: [layer], mounts: [bind(source, target)] })
+        const { stdout, upper } = await machine.run({
+          run: 'grep " /.* bind-probe\\|/linked-source " /proc/self/mountinfo | cut -d" " -f5',
+          layers: [layer],
+          mounts: [bind(source, target)],
+        })
         expect(readdirSync(upper)).toEqual([])
         return stdout.trim()
       }
@@ -155,7 +226,11 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       symlinkSync('/proc/1/root/tmp', join(layer, 'magic'))
       const source = await machine.layer('magic-source', { file: 'x' })
       const before = readdirSync('/tmp').length
-      const { error, exit } = await machine.run({ run: 'true', layers: [layer], mounts: [bind(source, '/magic/ts-oci-escape')] })
+      const { error, exit } = await machine.run({
+        run: 'true',
+        layers: [layer],
+        mounts: [bind(source, '/magic/ts-oci-escape')],
+      })
       expect(error?.code ?? exit?.exitCode).toBeDefined()
       expect(existsSync('/tmp/ts-oci-escape')).toBe(false)
       expect(Math.abs(readdirSync('/tmp').length - before)).toBeLessThan(50)
@@ -165,7 +240,10 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       const cache = await machine.ownDirectory('hostile-cache')
       symlinkSync('/etc', join(cache, 'link'))
       const source = await machine.layer('hostile-source', { file: 'x' })
-      const { stdout } = await machine.run({ run: 'cat /etc/ts-oci-target/file; ls /cache', mounts: [bind(cache, '/cache'), bind(source, '/cache/link/ts-oci-target')] })
+      const { stdout } = await machine.run({
+        run: 'cat /etc/ts-oci-target/file; ls /cache',
+        mounts: [bind(cache, '/cache'), bind(source, '/cache/link/ts-oci-target')],
+      })
       // Followed as the step would follow it: into the step's own /etc, never the host's.
       expect(existsSync('/etc/ts-oci-target')).toBe(false)
       expect(stdout).toContain('link')
@@ -181,21 +259,31 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
     test('nothing can be mounted over the root or into /proc', async () => {
       const source = await machine.ownDirectory('any')
       for (const target of ['/', '/x/..', '/proc', '/proc/sys', '/a/../proc/1']) {
-        expect((await machine.run({ run: 'true', mounts: [bind(source, target)] })).error?.code).toBe('OCI_RUNTIME_MOUNT')
+        expect((await machine.run({ run: 'true', mounts: [bind(source, target)] })).error?.code).toBe(
+          'OCI_RUNTIME_MOUNT',
+        )
       }
     })
 
     test('a directory for a file, and a file for a directory, are refused by name', async () => {
       const source = await machine.layer('kinds', { file: 'x' })
-      expect((await machine.run({ run: 'true', mounts: [bind(source, '/etc/passwd')] })).error?.message).toContain('mount target /etc/passwd: not a directory')
-      expect((await machine.run({ run: 'true', mounts: [bind(join(source, 'file'), '/etc')] })).error?.message).toContain('mount target /etc: illegal operation on a directory')
+      expect((await machine.run({ run: 'true', mounts: [bind(source, '/etc/passwd')] })).error?.message).toContain(
+        'mount target /etc/passwd: not a directory',
+      )
+      expect(
+        (await machine.run({ run: 'true', mounts: [bind(join(source, 'file'), '/etc')] })).error?.message,
+      ).toContain('mount target /etc: illegal operation on a directory')
     })
 
     test("devices in a layer or a bound directory do not open; the step's own /dev does", async () => {
       if (who !== 'root') return
       const layer = await machine.layer('devices', {})
       execFileSync('mknod', ['-m', '666', join(layer, 'zero'), 'c', '1', '5'])
-      const { stdout } = await machine.run({ run: 'head -c1 /zero 2>&1 >/dev/null | grep -o "Permission denied"; head -c1 /b/zero 2>&1 >/dev/null | grep -o "Permission denied"; head -c1 /dev/zero | wc -c', layers: [layer], mounts: [bind(layer, '/b')] })
+      const { stdout } = await machine.run({
+        run: 'head -c1 /zero 2>&1 >/dev/null | grep -o "Permission denied"; head -c1 /b/zero 2>&1 >/dev/null | grep -o "Permission denied"; head -c1 /dev/zero | wc -c',
+        layers: [layer],
+        mounts: [bind(layer, '/b')],
+      })
       expect(stdout).toBe('Permission denied\nPermission denied\n1\n')
     })
 

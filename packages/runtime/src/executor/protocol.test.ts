@@ -24,13 +24,17 @@ describe('frames', () => {
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 6 }), fc.array(fc.nat(2000), { maxLength: 12 }), (frames, cuts) => {
         const bytes = Buffer.concat(frames.map(({ type, id, payload }) => encodeFrame(type, id, payload)))
-        expect(readInPieces(bytes, cuts)).toEqual(frames.map(({ type, id, payload }) => ({ type, id, payload: Buffer.from(payload) })))
+        expect(readInPieces(bytes, cuts)).toEqual(
+          frames.map(({ type, id, payload }) => ({ type, id, payload: Buffer.from(payload) })),
+        )
       }),
     )
   })
 
   test('a frame that the executor would not take is refused before it is sent', () => {
-    expect(() => encodeFrame(1, 1, Buffer.alloc(64 * 1024 * 1024 + 1))).toThrow(expect.objectContaining({ code: 'OCI_RUNTIME_EXECUTOR' }))
+    expect(() => encodeFrame(1, 1, Buffer.alloc(64 * 1024 * 1024 + 1))).toThrow(
+      expect.objectContaining({ code: 'OCI_RUNTIME_EXECUTOR' }),
+    )
   })
 })
 
@@ -43,6 +47,8 @@ describe('fields', () => {
   })
 
   test('a string with a NUL inside is refused', () => {
-    expect(() => createFieldWriter().string(4, 'a\0b')).toThrow(expect.objectContaining({ code: 'OCI_RUNTIME_STEP_START' }))
+    expect(() => createFieldWriter().string(4, 'a\0b')).toThrow(
+      expect.objectContaining({ code: 'OCI_RUNTIME_STEP_START' }),
+    )
   })
 })

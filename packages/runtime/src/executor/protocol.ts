@@ -82,7 +82,10 @@ export function createFieldWriter(): FieldWriter {
     bytes,
     string: (tag, text, encoding = 'utf8') => {
       if (text.includes('\0')) {
-        throw new RuntimeError('OCI_RUNTIME_STEP_START', `${JSON.stringify(text)} holds a NUL byte: no process can be given it`)
+        throw new RuntimeError(
+          'OCI_RUNTIME_STEP_START',
+          `${JSON.stringify(text)} holds a NUL byte: no process can be given it`,
+        )
       }
       bytes(tag, Buffer.from(`${text}\0`, encoding))
     },
@@ -103,7 +106,10 @@ export function createFieldWriter(): FieldWriter {
 /** One frame, ready to send. Throws OCI_RUNTIME_EXECUTOR when it is larger than the executor takes (64 MiB). */
 export function encodeFrame(type: number, id: number, payload: Uint8Array): Buffer {
   if (payload.length > FRAME_LIMIT_BYTES) {
-    throw new RuntimeError('OCI_RUNTIME_EXECUTOR', `a request of ${payload.length} bytes is more than the executor takes (64 MiB)`)
+    throw new RuntimeError(
+      'OCI_RUNTIME_EXECUTOR',
+      `a request of ${payload.length} bytes is more than the executor takes (64 MiB)`,
+    )
   }
   const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length)
   frame.writeUInt32LE(payload.length, 0)
@@ -123,7 +129,11 @@ export function createFrameReader(onFrame: (frame: Frame) => void): (chunk: Buff
       const length = held.readUInt32LE(at)
       if (held.length - at - FRAME_HEADER_BYTES < length) break
       const start = at + FRAME_HEADER_BYTES
-      onFrame({ type: held.readUInt32LE(at + 4), id: held.readUInt32LE(at + 8), payload: Buffer.from(held.subarray(start, start + length)) })
+      onFrame({
+        type: held.readUInt32LE(at + 4),
+        id: held.readUInt32LE(at + 8),
+        payload: Buffer.from(held.subarray(start, start + length)),
+      })
       at = start + length
     }
     held = held.subarray(at)

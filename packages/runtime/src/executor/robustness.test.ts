@@ -23,7 +23,8 @@ const step = {
 describeWith(requirementsOf.root, 'the executor', () => {
   let directory: TemporaryDirectory
   let connection: Connection
-  const ask = async (payload: Uint8Array): Promise<Buffer> => (await connection.request(frameTypes.runStep, payload, ({ type }) => type === frameTypes.exit).answer).payload
+  const ask = async (payload: Uint8Array): Promise<Buffer> =>
+    (await connection.request(frameTypes.runStep, payload, ({ type }) => type === frameTypes.exit).answer).payload
   const start = async (): Promise<Connection> => {
     const result = await connect(await spawnLauncher(directory.path, ['identity']))
     if (!('launcher' in result)) throw new Error(result.operation)
@@ -41,7 +42,8 @@ describeWith(requirementsOf.root, 'the executor', () => {
 
   test('answers every cut of a request, and lives on', async () => {
     const whole = encodeStep(step)
-    for (let length = 0; length < whole.length; length += 3) expect((await ask(whole.subarray(0, length))).toString('latin1', 4, 5)).toMatch(/[SP]/)
+    for (let length = 0; length < whole.length; length += 3)
+      expect((await ask(whole.subarray(0, length))).toString('latin1', 4, 5)).toMatch(/[SP]/)
     expect((await ask(whole)).toString('utf8', 9)).toBe('exec /none')
   })
 
@@ -57,10 +59,16 @@ describeWith(requirementsOf.root, 'the executor', () => {
 
   test('ends on a frame that is no request, and says so to whoever waits', async () => {
     const other = await start()
-    const waiting = other.request(frameTypes.runStep, encodeStep({ ...step, process: { ...step.process, cwd: '/proc' } }), () => false)
+    const waiting = other.request(
+      frameTypes.runStep,
+      encodeStep({ ...step, process: { ...step.process, cwd: '/proc' } }),
+      () => false,
+    )
     other.send(99, 1, Buffer.alloc(3))
     await expect(waiting.answer).rejects.toMatchObject({ code: 'OCI_RUNTIME_EXECUTOR_DIED' })
-    expect(() => other.request(frameTypes.runStep, Buffer.alloc(0), () => true)).toThrow(expect.objectContaining({ code: 'OCI_RUNTIME_EXECUTOR_DIED' }))
+    expect(() => other.request(frameTypes.runStep, Buffer.alloc(0), () => true)).toThrow(
+      expect.objectContaining({ code: 'OCI_RUNTIME_EXECUTOR_DIED' }),
+    )
     await other.close()
   })
 })

@@ -23,18 +23,47 @@ for (const who of ['root', 'single'] as const) {
       copyFileSync(program, join(layer, 'try-calls'))
       chmodSync(join(layer, 'try-calls'), 0o755)
       const { stdout } = await machine.run({ run: ['/try-calls'], layers: [layer] })
-      answers = Object.fromEntries(stdout.trim().split('\n').map((line) => [line.split('=')[0], Number(line.split('=')[1])]))
+      answers = Object.fromEntries(
+        stdout
+          .trim()
+          .split('\n')
+          .map((line) => [line.split('=')[0], Number(line.split('=')[1])]),
+      )
     })
     afterAll(async () => machine[Symbol.asyncDispose]())
 
     // What Docker's default profile answers to each, by its own text.
     test('ordinary calls and socket families pass', () => {
-      expect(answers).toMatchObject({ getpid: 0, 'socket inet': 0, 'socket unix': 0, 'socket netlink': 0, 'personality query': 0, ptrace: 0 })
+      expect(answers).toMatchObject({
+        getpid: 0,
+        'socket inet': 0,
+        'socket unix': 0,
+        'socket netlink': 0,
+        'personality query': 0,
+        ptrace: 0,
+      })
     })
 
     test('namespaces, keys, kernel interfaces and rare families are refused with EPERM', () => {
-      const refused = ['socket alg', 'socket vsock', 'personality no randomisation', 'clone newuser', 'unshare', 'keyctl', 'add_key', 'bpf', 'io_uring_setup', 'open_tree', 'userfaultfd', 'perf_event_open', 'kexec_load', 'swapon']
-      expect(Object.fromEntries(refused.map((name) => [name, answers[name]]))).toEqual(Object.fromEntries(refused.map((name) => [name, EPERM])))
+      const refused = [
+        'socket alg',
+        'socket vsock',
+        'personality no randomisation',
+        'clone newuser',
+        'unshare',
+        'keyctl',
+        'add_key',
+        'bpf',
+        'io_uring_setup',
+        'open_tree',
+        'userfaultfd',
+        'perf_event_open',
+        'kexec_load',
+        'swapon',
+      ]
+      expect(Object.fromEntries(refused.map((name) => [name, answers[name]]))).toEqual(
+        Object.fromEntries(refused.map((name) => [name, EPERM])),
+      )
     })
 
     test('clone3 and calls newer than the policy are not there, so that programs use older ones', () => {

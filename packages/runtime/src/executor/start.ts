@@ -28,10 +28,14 @@ export async function startExecutor(options: ExecutorOptions): Promise<Executor>
     }
     refusals.push({ mode: isolation.mode, ...started })
   }
-  throw new RuntimeError('OCI_RUNTIME_ISOLATION_UNAVAILABLE', `this machine cannot isolate a step: ${refusals.map(({ mode, reason }) => `${mode}: ${reason}`).join('; ')}`, {
-    hint: refusals.at(-1)?.remedy,
-    details: { refusals },
-  })
+  throw new RuntimeError(
+    'OCI_RUNTIME_ISOLATION_UNAVAILABLE',
+    `this machine cannot isolate a step: ${refusals.map(({ mode, reason }) => `${mode}: ${reason}`).join('; ')}`,
+    {
+      hint: refusals.at(-1)?.remedy,
+      details: { refusals },
+    },
+  )
 }
 
 async function startIsolation(isolation: Isolation, options: ExecutorOptions): Promise<Executor | Refusal> {

@@ -17,7 +17,11 @@ export function readExit(payload: Buffer, step: StepSpec, isolation: Isolation):
   const operation = payload.toString('utf8', 9)
   if (payload[4] === setupFailed) throw setupError(step, isolation, operation, error)
   const errno = errnoName(error)
-  return { exitCode: startExitCode(operation, errno), oomKilled: false, startError: { operation, errno, message: startMessage(step, operation, errno, error) } }
+  return {
+    exitCode: startExitCode(operation, errno),
+    oomKilled: false,
+    startError: { operation, errno, message: startMessage(step, operation, errno, error) },
+  }
 }
 
 /** wait(2): the low seven bits are the signal, the next byte the exit code. */
@@ -36,8 +40,10 @@ function startExitCode(operation: string, errno: string): number {
 function startMessage(step: StepSpec, operation: string, errno: string, error: number): string {
   const command = step.process.args[0] ?? ''
   if (!operation.startsWith('exec ')) return `${operation}: ${errnoText(error)}`
-  if (errno === 'ENOENT' && !command.includes('/')) return `exec: ${JSON.stringify(command)}: executable file not found in $PATH`
-  if (errno === 'ENOEXEC') return `exec: ${JSON.stringify(command)}: exec format error (another architecture, or a script without #!)`
+  if (errno === 'ENOENT' && !command.includes('/'))
+    return `exec: ${JSON.stringify(command)}: executable file not found in $PATH`
+  if (errno === 'ENOEXEC')
+    return `exec: ${JSON.stringify(command)}: exec format error (another architecture, or a script without #!)`
   return `exec: ${JSON.stringify(command)}: ${errnoText(error)}`
 }
 
@@ -45,10 +51,19 @@ function setupError(step: StepSpec, isolation: Isolation, operation: string, err
   const errno = errnoName(error)
   const details = { operation, errno, step: step.name }
   // These need nothing of the step: where they are refused, every step is.
-  if (/^(mount (proc|sysfs|tmpfs|devpts|mqueue|overlay)|clone |make the mounts|seccomp|pivot_root)/.test(operation) && (errno === 'EPERM' || errno === 'EACCES' || errno === 'ENODEV' || errno === 'ENOSYS')) {
+  if (
+    /^(mount (proc|sysfs|tmpfs|devpts|mqueue|overlay)|clone |make the mounts|seccomp|pivot_root)/.test(operation) &&
+    (errno === 'EPERM' || errno === 'EACCES' || errno === 'ENODEV' || errno === 'ENOSYS')
+  ) {
     const { reason, remedy } = isolation.explain(operation, errno)
-    return new RuntimeError('OCI_RUNTIME_ISOLATION_UNAVAILABLE', `${step.name}: this machine does not let a step be set up: ${reason}`, { hint: remedy, details })
+    return new RuntimeError(
+      'OCI_RUNTIME_ISOLATION_UNAVAILABLE',
+      `${step.name}: this machine does not let a step be set up: ${reason}`,
+      { hint: remedy, details },
+    )
   }
-  const code = /^(mount|overlay|make the mount|bind|attach|mask|make .* read-only)/.test(operation) ? 'OCI_RUNTIME_MOUNT' : 'OCI_RUNTIME_STEP_START'
+  const code = /^(mount|overlay|make the mount|bind|attach|mask|make .* read-only)/.test(operation)
+    ? 'OCI_RUNTIME_MOUNT'
+    : 'OCI_RUNTIME_STEP_START'
   return new RuntimeError(code, `${step.name}: ${operation}: ${errnoText(error)}`, { details })
 }

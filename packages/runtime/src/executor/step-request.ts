@@ -14,8 +14,22 @@ const tmpfsModeDefault = 0o1777
 
 /** RLIMIT_* numbers, the same on x86-64 and arm64. Source: asm-generic/resource.h. */
 const rlimitNumbers: Readonly<Record<string, number>> = {
-  cpu: 0, fsize: 1, data: 2, stack: 3, core: 4, rss: 5, nproc: 6, nofile: 7, memlock: 8,
-  as: 9, locks: 10, sigpending: 11, msgqueue: 12, nice: 13, rtprio: 14, rttime: 15,
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  locks: 10,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+  rttime: 15,
 }
 
 /** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
@@ -23,14 +37,19 @@ export function encodeStep(step: StepSpec): Buffer {
   const fields = createFieldWriter()
   const { root } = step
   if (root.lowers.length > overlayLimit) {
-    throw new RuntimeError('OCI_RUNTIME_MOUNT', `${step.name}: ${root.lowers.length} layers are more than the kernel stacks (${overlayLimit} beside the mount points)`, {
-      hint: 'merge some RUN and COPY instructions below this step into fewer layers',
-    })
+    throw new RuntimeError(
+      'OCI_RUNTIME_MOUNT',
+      `${step.name}: ${root.lowers.length} layers are more than the kernel stacks (${overlayLimit} beside the mount points)`,
+      {
+        hint: 'merge some RUN and COPY instructions below this step into fewer layers',
+      },
+    )
   }
   // The kernel wants the topmost first.
   for (const lower of root.lowers.toReversed()) fields.string(fieldTags.lower, lower)
   if (root.upper !== undefined) {
-    if (root.work === undefined) throw new RuntimeError('OCI_RUNTIME_MOUNT', `${step.name}: an upper directory without a work directory`)
+    if (root.work === undefined)
+      throw new RuntimeError('OCI_RUNTIME_MOUNT', `${step.name}: an upper directory without a work directory`)
     fields.string(fieldTags.upper, root.upper)
     fields.string(fieldTags.work, root.work)
   }
@@ -51,9 +70,15 @@ function depth(path: string): number {
   return posix.normalize(path).split('/').filter(Boolean).length
 }
 
-function rlimitField(fields: FieldWriter, limit: { readonly type: string; readonly soft: number; readonly hard: number }): void {
+function rlimitField(
+  fields: FieldWriter,
+  limit: { readonly type: string; readonly soft: number; readonly hard: number },
+): void {
   const number = rlimitNumbers[limit.type.toLowerCase().replace(/^rlimit_/, '')]
-  if (number === undefined) throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown resource limit ${limit.type}`, { hint: `known: ${Object.keys(rlimitNumbers).join(', ')}` })
+  if (number === undefined)
+    throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown resource limit ${limit.type}`, {
+      hint: `known: ${Object.keys(rlimitNumbers).join(', ')}`,
+    })
   const content = Buffer.alloc(20)
   content.writeUInt32LE(number, 0)
   content.writeBigUInt64LE(limitValue(limit.soft), 4)
@@ -68,10 +93,12 @@ function limitValue(value: number): bigint {
 
 function mountFields(fields: FieldWriter, mount: StepMount): void {
   const target = posix.normalize(mount.target)
-  if (!posix.isAbsolute(target)) throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} is not absolute`)
+  if (!posix.isAbsolute(target))
+    throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} is not absolute`)
   if (target === '/') throw new RuntimeError('OCI_RUNTIME_MOUNT', 'nothing can be mounted over the root of a step')
   // A mount inside /proc could cover what the runtime or the kernel's own checks rely on.
-  if (/^\/proc(\/|$)/.test(target)) throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} lies in /proc`)
+  if (/^\/proc(\/|$)/.test(target))
+    throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} lies in /proc`)
   const { source } = mount
   fields.u32(fieldTags.mount, mountKinds[source.kind], mount.readonly ? 1 : 0)
   fields.string(fieldTags.mountTarget, target)

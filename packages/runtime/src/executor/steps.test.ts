@@ -20,12 +20,22 @@ for (const who of everybody) {
     })
 
     test('a signal that ended it comes back as 128 + n and by name', async () => {
-      expect((await machine.run({ run: 'kill -TERM $$' })).exit).toEqual({ exitCode: 143, signal: 'SIGTERM', oomKilled: false })
-      expect((await machine.run({ run: 'kill -KILL $$' })).exit).toEqual({ exitCode: 137, signal: 'SIGKILL', oomKilled: false })
+      expect((await machine.run({ run: 'kill -TERM $$' })).exit).toEqual({
+        exitCode: 143,
+        signal: 'SIGTERM',
+        oomKilled: false,
+      })
+      expect((await machine.run({ run: 'kill -KILL $$' })).exit).toEqual({
+        exitCode: 137,
+        signal: 'SIGKILL',
+        oomKilled: false,
+      })
     })
 
     test('output comes whole and apart, in the order of each stream', async () => {
-      const { stdout, stderr } = await machine.run({ run: 'for i in 1 2 3; do echo out $i; echo err $i >&2; done; printf "no newline"' })
+      const { stdout, stderr } = await machine.run({
+        run: 'for i in 1 2 3; do echo out $i; echo err $i >&2; done; printf "no newline"',
+      })
       expect(stdout).toBe('out 1\nout 2\nout 3\nno newline')
       expect(stderr).toBe('err 1\nerr 2\nerr 3\n')
     })
@@ -36,14 +46,24 @@ for (const who of everybody) {
     })
 
     test('megabytes of output are not cut and not held back by the other stream', async () => {
-      const { stdout, stderr, exit } = await machine.run({ run: 'head -c 5000000 /dev/zero | tr "\\0" x; head -c 3000000 /dev/zero | tr "\\0" y >&2' })
+      const { stdout, stderr, exit } = await machine.run({
+        run: 'head -c 5000000 /dev/zero | tr "\\0" x; head -c 3000000 /dev/zero | tr "\\0" y >&2',
+      })
       expect([exit?.exitCode, stdout.length, stderr.length]).toEqual([0, 5_000_000, 3_000_000])
     })
 
     test('the environment is what was given, and HOME comes from the image when it is not', async () => {
       const { stdout } = await machine.run({ run: ['/bin/env'], env: ['PATH=/bin', 'NAME=häß "x"', 'EMPTY='] })
-      expect(Buffer.from(stdout, 'latin1').toString().split('\n').toSorted()).toEqual(['', 'EMPTY=', 'HOME=/root', 'NAME=häß "x"', 'PATH=/bin'])
-      expect((await machine.run({ run: 'echo $HOME', env: ['PATH=/bin', 'HOME=/elsewhere'] })).stdout).toBe('/elsewhere\n')
+      expect(Buffer.from(stdout, 'latin1').toString().split('\n').toSorted()).toEqual([
+        '',
+        'EMPTY=',
+        'HOME=/root',
+        'NAME=häß "x"',
+        'PATH=/bin',
+      ])
+      expect((await machine.run({ run: 'echo $HOME', env: ['PATH=/bin', 'HOME=/elsewhere'] })).stdout).toBe(
+        '/elsewhere\n',
+      )
     })
 
     test('arguments are bytes that no shell touches', async () => {
@@ -64,7 +84,8 @@ for (const who of everybody) {
       symlinkSync('../../../../real', `${layer}/climbing`)
       symlinkSync('/made/here', `${layer}/dangling`)
       symlinkSync('/proc/1/root', `${layer}/magic`)
-      const cwdOf = async (cwd: string): Promise<string> => (await machine.run({ run: '/bin/pwd -P', cwd, layers: [layer] })).stdout
+      const cwdOf = async (cwd: string): Promise<string> =>
+        (await machine.run({ run: '/bin/pwd -P', cwd, layers: [layer] })).stdout
       expect(await cwdOf('/absolute')).toBe('/real/dir\n')
       expect(await cwdOf('/climbing/dir')).toBe('/real/dir\n')
       expect(await cwdOf('/dangling/deep')).toBe('/made/here/deep\n')
@@ -92,14 +113,23 @@ for (const who of everybody) {
       expect(await start('/bin/x')).toEqual([126, 'EACCES', 'exec: "/bin/x": permission denied'])
       expect(await start('x')).toEqual([126, 'EACCES', 'exec: "x": permission denied'])
       expect(await start('/etc')).toEqual([126, 'EACCES', 'exec: "/etc": permission denied'])
-      expect((await start('/bin/plain')) as unknown[]).toEqual([126, 'ENOEXEC', expect.stringContaining('exec format error')])
+      expect((await start('/bin/plain')) as unknown[]).toEqual([
+        126,
+        'ENOEXEC',
+        expect.stringContaining('exec format error'),
+      ])
     })
 
     test("PATH of the step's environment is searched, in order", async () => {
-      const layer = await machine.layer('path', { 'one/tool': '#!/bin/sh\necho one\n', 'two/tool': '#!/bin/sh\necho two\n' })
+      const layer = await machine.layer('path', {
+        'one/tool': '#!/bin/sh\necho one\n',
+        'two/tool': '#!/bin/sh\necho two\n',
+      })
       const { chmodSync } = await import('node:fs')
       for (const name of ['one', 'two']) chmodSync(`${layer}/${name}/tool`, 0o755)
-      expect((await machine.run({ run: ['tool'], env: ['PATH=/none:/two:/one'], layers: [layer] })).stdout).toBe('two\n')
+      expect((await machine.run({ run: ['tool'], env: ['PATH=/none:/two:/one'], layers: [layer] })).stdout).toBe(
+        'two\n',
+      )
     })
 
     test('root has the capabilities of Docker, no_new_privs is off, a filter is on, umask is 022', async () => {
@@ -111,13 +141,18 @@ for (const who of everybody) {
     })
 
     test('an insecure step keeps its capabilities and has no filter', async () => {
-      const { stdout } = await machine.run({ run: 'grep -E "^(CapEff|Seccomp:)" /proc/self/status', security: 'insecure' })
+      const { stdout } = await machine.run({
+        run: 'grep -E "^(CapEff|Seccomp:)" /proc/self/status',
+        security: 'insecure',
+      })
       expect(stdout).toContain('Seccomp:\t0')
       expect(BigInt(`0x${/CapEff:\t(\w+)/.exec(stdout)?.[1]}`) > 0xa80425fbn).toBe(true)
     })
 
     test('it has three descriptors, standard input is /dev/null, and pid 1 is the init', async () => {
-      const { stdout } = await machine.run({ run: 'ls /proc/self/fd | tr "\\n" " "; readlink /proc/self/fd/0; cat /proc/1/cmdline | tr "\\0" " "; cat; echo $$' })
+      const { stdout } = await machine.run({
+        run: 'ls /proc/self/fd | tr "\\n" " "; readlink /proc/self/fd/0; cat /proc/1/cmdline | tr "\\0" " "; cat; echo $$',
+      })
       // `ls` holds the directory that it reads as descriptor 3.
       expect(stdout.replace(/ +/g, ' ')).toMatch(/^0 1 2 3 \/dev\/null\ninit 2\n$/)
     })
@@ -129,11 +164,15 @@ for (const who of everybody) {
 
     test('the host name and /etc/hosts are its own', async () => {
       const { stdout } = await machine.run({ run: 'hostname; cat /etc/hosts', extraHosts: [['10.0.0.7', 'db']] })
-      expect(stdout).toBe('testhost\n127.0.0.1\tlocalhost testhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.7\tdb\n')
+      expect(stdout).toBe(
+        'testhost\n127.0.0.1\tlocalhost testhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.7\tdb\n',
+      )
     })
 
     test("/etc/resolv.conf is the host's and can not be written", async () => {
-      const { stdout, stderr } = await machine.run({ run: 'cat /etc/resolv.conf; echo x > /etc/resolv.conf; echo x > /etc/hosts' })
+      const { stdout, stderr } = await machine.run({
+        run: 'cat /etc/resolv.conf; echo x > /etc/resolv.conf; echo x > /etc/hosts',
+      })
       expect(stdout).toBe(existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'latin1') : '')
       expect(stderr.match(/Read-only file system/g)).toHaveLength(2)
     })
@@ -149,8 +188,12 @@ for (const who of everybody) {
     })
 
     test('/dev is small and works', async () => {
-      const { stdout, stderr } = await machine.run({ run: 'ls /dev; head -c 3 /dev/urandom | wc -c; echo x > /dev/full; echo to-null > /dev/null; echo shm > /dev/shm/f && cat /dev/shm/f; echo std > /dev/stdout' })
-      expect(stdout).toBe('core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n3\nshm\nstd\n')
+      const { stdout, stderr } = await machine.run({
+        run: 'ls /dev; head -c 3 /dev/urandom | wc -c; echo x > /dev/full; echo to-null > /dev/null; echo shm > /dev/shm/f && cat /dev/shm/f; echo std > /dev/stdout',
+      })
+      expect(stdout).toBe(
+        'core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n3\nshm\nstd\n',
+      )
       expect(stderr).toMatch(/No space left/)
     })
 
@@ -161,13 +204,18 @@ for (const who of everybody) {
     })
 
     test('it cannot mount, unshare, or enter another root', async () => {
-      const { stdout } = await machine.run({ run: 'mount -t tmpfs x /tmp 2>/dev/null || echo no mount; unshare -m true 2>/dev/null || echo no unshare; umount /proc 2>/dev/null || echo no umount' })
+      const { stdout } = await machine.run({
+        run: 'mount -t tmpfs x /tmp 2>/dev/null || echo no mount; unshare -m true 2>/dev/null || echo no unshare; umount /proc 2>/dev/null || echo no umount',
+      })
       expect(stdout).toBe('no mount\nno unshare\nno umount\n')
     })
 
     test('what it writes is in upper, what it deletes is a whiteout there, and the layers below are untouched', async () => {
       const layer = await machine.layer('below', { 'data/keep': 'keep', 'data/gone': 'gone' })
-      const { upper, stdout } = await machine.run({ run: 'rm /data/gone; echo new > /data/new; ls /data', layers: [layer] })
+      const { upper, stdout } = await machine.run({
+        run: 'rm /data/gone; echo new > /data/new; ls /data',
+        layers: [layer],
+      })
       expect(stdout).toBe('keep\nnew\n')
       expect(readdirSync(`${upper}/data`).toSorted()).toEqual(['gone', 'new'])
       const whiteout = lstatSync(`${upper}/data/gone`)
@@ -177,7 +225,11 @@ for (const who of everybody) {
 
     test('a step that does nothing leaves nothing in upper, whatever mount points the image lacks', async () => {
       const layer = await machine.layer('empty-image', { 'only/': '' })
-      const { upper, exit } = await machine.run({ run: ['/bin/busybox', 'true'], layers: [layer], mounts: [{ source: { kind: 'tmpfs' }, target: '/not/there/yet', readonly: false }] })
+      const { upper, exit } = await machine.run({
+        run: ['/bin/busybox', 'true'],
+        layers: [layer],
+        mounts: [{ source: { kind: 'tmpfs' }, target: '/not/there/yet', readonly: false }],
+      })
       expect(exit?.exitCode).toBe(0)
       expect(readdirSync(upper)).toEqual([])
     })
@@ -196,7 +248,8 @@ for (const who of everybody) {
 
     test('a hundred and twenty layers are one root', async () => {
       const layers: string[] = []
-      for (let number = 0; number < 120; number++) layers.push(await machine.layer(`many-${number}`, { [`many/${number}`]: '', shared: String(number) }))
+      for (let number = 0; number < 120; number++)
+        layers.push(await machine.layer(`many-${number}`, { [`many/${number}`]: '', shared: String(number) }))
       const { stdout } = await machine.run({ run: 'ls /many | wc -l; cat /shared', layers })
       expect(stdout).toBe('120\n119')
     })
@@ -214,7 +267,10 @@ for (const who of everybody) {
     })
 
     test('with no network there is a loopback device that works, and nothing else', async () => {
-      const { stdout } = await machine.run({ run: 'tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d " "; ip -4 -o addr | wc -l; (echo hi | nc -l -p 7070 &) ; sleep 0.2; nc 127.0.0.1 7070 < /dev/null', network: 'none' })
+      const { stdout } = await machine.run({
+        run: 'tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d " "; ip -4 -o addr | wc -l; (echo hi | nc -l -p 7070 &) ; sleep 0.2; nc 127.0.0.1 7070 < /dev/null',
+        network: 'none',
+      })
       expect(stdout.split('\n').slice(0, 2)).toEqual(['lo', '1'])
       expect(stdout).toContain('hi')
     })
@@ -226,7 +282,10 @@ for (const who of everybody) {
 
     test('canceling ends it with everything that it started', async () => {
       const marker = `77${process.pid}${everybody.indexOf(who)}`
-      const { error, durationMs } = await machine.run({ run: `(setsid sleep ${marker} &); trap "" TERM INT; echo ready; sleep ${marker}`, cancelAt: 'ready' })
+      const { error, durationMs } = await machine.run({
+        run: `(setsid sleep ${marker} &); trap "" TERM INT; echo ready; sleep ${marker}`,
+        cancelAt: 'ready',
+      })
       expect(error?.code).toBe('OCI_RUNTIME_CANCELED')
       expect(durationMs).toBeLessThan(2000)
       expect(commandLines().filter((line) => line.includes(marker))).toEqual([])
@@ -239,23 +298,47 @@ for (const who of everybody) {
     })
 
     test('resource limits are set', async () => {
-      const { stdout } = await machine.run({ run: 'ulimit -Sn; ulimit -Hn', rlimits: [{ type: 'nofile', soft: 100, hard: 200 }] })
+      const { stdout } = await machine.run({
+        run: 'ulimit -Sn; ulimit -Hn',
+        rlimits: [{ type: 'nofile', soft: 100, hard: 200 }],
+      })
       expect(stdout).toBe('100\n200\n')
     })
 
     test('steps side by side do not disturb each other', async () => {
-      const results = await Promise.all(Array.from({ length: 8 }, (_, number) => machine.run({ run: `sleep 0.0${number}; echo ${number}; exit ${number}` })))
-      expect(results.map(({ stdout, exit }) => [stdout, exit?.exitCode])).toEqual(results.map((_, number) => [`${number}\n`, number]))
+      const results = await Promise.all(
+        Array.from({ length: 8 }, (_, number) =>
+          machine.run({ run: `sleep 0.0${number}; echo ${number}; exit ${number}` }),
+        ),
+      )
+      expect(results.map(({ stdout, exit }) => [stdout, exit?.exitCode])).toEqual(
+        results.map((_, number) => [`${number}\n`, number]),
+      )
     })
 
-    test(who === 'single' ? 'another user is refused by name with the remedy' : 'another user runs with its groups and no capability', async () => {
-      const { error, stdout } = await machine.run({ run: 'id -u; id -G; grep CapEff /proc/self/status; touch /root/x 2>/dev/null || echo denied; touch /tmp/mine && stat -c %u:%g /tmp/mine; pwd; stat -c %u:%g .; echo x > /dev/stdout', uid: 1000, gid: 1001, groups: [1001, 44], cwd: '/home/new' })
-      if (who === 'single') {
-        expect(error).toMatchObject({ code: 'OCI_RUNTIME_ID_UNAVAILABLE', message: expect.stringContaining('user 1000'), hint: expect.stringContaining('uidmap') })
-      } else {
-        expect(stdout).toBe('1000\n1001 44\nCapEff:\t0000000000000000\ndenied\n1000:1001\n/home/new\n1000:1001\nx\n')
-      }
-    })
+    test(
+      who === 'single'
+        ? 'another user is refused by name with the remedy'
+        : 'another user runs with its groups and no capability',
+      async () => {
+        const { error, stdout } = await machine.run({
+          run: 'id -u; id -G; grep CapEff /proc/self/status; touch /root/x 2>/dev/null || echo denied; touch /tmp/mine && stat -c %u:%g /tmp/mine; pwd; stat -c %u:%g .; echo x > /dev/stdout',
+          uid: 1000,
+          gid: 1001,
+          groups: [1001, 44],
+          cwd: '/home/new',
+        })
+        if (who === 'single') {
+          expect(error).toMatchObject({
+            code: 'OCI_RUNTIME_ID_UNAVAILABLE',
+            message: expect.stringContaining('user 1000'),
+            hint: expect.stringContaining('uidmap'),
+          })
+        } else {
+          expect(stdout).toBe('1000\n1001 44\nCapEff:\t0000000000000000\ndenied\n1000:1001\n/home/new\n1000:1001\nx\n')
+        }
+      },
+    )
 
     test('additional groups of root do not stand in the way of a single id', async () => {
       expect((await machine.run({ run: 'id -u', groups: [0, 4, 10] })).stdout).toBe('0\n')
@@ -264,15 +347,17 @@ for (const who of everybody) {
 }
 
 function commandLines(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-      } catch {
-        return '' // ended meanwhile
-      }
-    })
-    // This test's own shell line quotes the marker too.
-    .filter((line) => line.startsWith('sleep '))
+  return (
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+        } catch {
+          return '' // ended meanwhile
+        }
+      })
+      // This test's own shell line quotes the marker too.
+      .filter((line) => line.startsWith('sleep '))
+  )
 }

@@ -11,5 +11,7 @@ export const isolations: readonly Isolation[] = [namespaceIsolation, rootlessIso
 export function isolationsFor(wish: ExecutorOptions['isolation']): readonly Isolation[] {
   const found = isolations.filter(({ mode }) => wish === 'auto' || mode === wish)
   if (found.length > 0) return found
-  throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown isolation ${wish}`, { hint: `known: auto, ${isolations.map(({ mode }) => mode).join(', ')}` })
+  throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown isolation ${wish}`, {
+    hint: `known: auto, ${isolations.map(({ mode }) => mode).join(', ')}`,
+  })
 }

@@ -1,5 +1,9 @@
 /** Lines of /etc/hosts: loopback under the step's own name too, then what the caller adds. */
 export function hostsFile(hostname: string, extra: readonly (readonly [string, string])[]): string {
-  const lines = [`127.0.0.1\tlocalhost ${hostname}`, '::1\tlocalhost ip6-localhost ip6-loopback', ...extra.map(([address, name]) => `${address}\t${name}`)]
+  const lines = [
+    `127.0.0.1\tlocalhost ${hostname}`,
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    ...extra.map(([address, name]) => `${address}\t${name}`),
+  ]
   return `${lines.join('\n')}\n`
 }

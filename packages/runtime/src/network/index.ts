@@ -9,5 +9,7 @@ const networks: readonly Network[] = [hostNetwork, noNetwork]
 export function networkOf(name: string): Network {
   const found = networks.find((network) => network.name === name)
   if (found) return found
-  throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown network ${name}`, { hint: `known: ${networks.map((network) => network.name).join(', ')}` })
+  throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown network ${name}`, {
+    hint: `known: ${networks.map((network) => network.name).join(', ')}`,
+  })
 }

@@ -4,7 +4,11 @@ import { TsOciError } from '../errors.ts'
 import type { JobContext, JobHandlers } from '../executor/job-handler.ts'
 
 export const handlers: JobHandlers = {
-  whoAmI: () => ({ pid: process.pid, uid: process.getuid?.(), uidMap: readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/) }),
+  whoAmI: () => ({
+    pid: process.pid,
+    uid: process.getuid?.(),
+    uidMap: readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/),
+  }),
   echo: (input: unknown) => input,
   owners: ({ path }: { readonly path: string }) => {
     mkdirSync(path)
@@ -21,6 +25,7 @@ export const handlers: JobHandlers = {
     throw new TypeError('a bug')
   },
   large: ({ bytes }: { readonly bytes: number }) => new Uint8Array(bytes).fill(7),
-  untilCanceled: (_input: unknown, { signal }: JobContext) => new Promise((resolve) => signal?.addEventListener('abort', () => resolve('canceled'))),
+  untilCanceled: (_input: unknown, { signal }: JobContext) =>
+    new Promise((resolve) => signal?.addEventListener('abort', () => resolve('canceled'))),
   dies: () => process.exit(9),
 }

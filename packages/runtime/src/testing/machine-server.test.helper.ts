@@ -14,7 +14,13 @@ let steps = 0
 type Request = { readonly id: number } & (
   | { readonly op: 'start' }
   | { readonly op: 'run'; readonly step: TestStep }
-  | { readonly op: 'job'; readonly moduleUrl: string; readonly name: string; readonly input: unknown; readonly cancelAfterMs?: number }
+  | {
+      readonly op: 'job'
+      readonly moduleUrl: string
+      readonly name: string
+      readonly input: unknown
+      readonly cancelAfterMs?: number
+    }
   | { readonly op: 'removeTrees'; readonly paths: readonly string[] }
 )
 
@@ -28,7 +34,10 @@ lines.on('close', () => void executor?.close())
 async function answer(request: Request): Promise<unknown> {
   try {
     if (request.op === 'start') {
-      executor = await startExecutor({ isolation: isolation as ExecutorOptions['isolation'], stateDirectory: `${own}/state` })
+      executor = await startExecutor({
+        isolation: isolation as ExecutorOptions['isolation'],
+        stateDirectory: `${own}/state`,
+      })
       return { isolation: executor.isolation, idMapping: executor.idMapping }
     }
     if (request.op === 'run') return await run(request.step)
@@ -43,14 +52,28 @@ async function answer(request: Request): Promise<unknown> {
 async function run(step: TestStep): Promise<object> {
   const directory = `${own}/step-${++steps}`
   mkdirSync(directory)
-  const { run: command, env, cwd, uid, gid, groups, layers, onlyLayers, readonlyRoot, cancelAfterMs, cancelAt, ...rest } = step
+  const {
+    run: command,
+    env,
+    cwd,
+    uid,
+    gid,
+    groups,
+    layers,
+    onlyLayers,
+    readonlyRoot,
+    cancelAfterMs,
+    cancelAt,
+    ...rest
+  } = step
   const lowers = [...(onlyLayers ? [] : [rootfs]), ...(layers ?? [])]
   const root = readonlyRoot ? { lowers } : prepareOverlay(directory, lowers)
   const chunks = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[], output: [] as Uint8Array[] }
   const controller = new AbortController()
   if (cancelAfterMs !== undefined) setTimeout(() => controller.abort(), cancelAfterMs)
   const started = performance.now()
-  const texts = (): object => Object.fromEntries(Object.entries(chunks).map(([name, list]) => [name, Buffer.concat(list).toString('latin1')]))
+  const texts = (): object =>
+    Object.fromEntries(Object.entries(chunks).map(([name, list]) => [name, Buffer.concat(list).toString('latin1')]))
   try {
     const exit = await executor!.runStep(
       {
@@ -91,7 +114,9 @@ function withoutMounts(step: object): object {
 /** Bytes became an object on their way through JSON. */
 function reviveContent<Mount extends { readonly source: object }>(mount: Mount): Mount {
   const { content } = mount.source as { readonly content?: object }
-  return content === undefined ? mount : { ...mount, source: { ...mount.source, content: Buffer.from(Object.values(content as Record<string, number>)) } }
+  return content === undefined
+    ? mount
+    : { ...mount, source: { ...mount.source, content: Buffer.from(Object.values(content as Record<string, number>)) } }
 }
 
 function describe(error: unknown): object {

@@ -45,7 +45,20 @@ export interface Machine extends AsyncDisposable {
   readonly rootfs: string
   readonly child: ChildProcess
   run(step: TestStep): Promise<StepResult>
-  job(moduleUrl: string, name: string, input: unknown, cancelAfterMs?: number): Promise<{ readonly output?: unknown; readonly error?: { readonly code?: string; readonly message: string; readonly hint?: string; readonly details?: unknown } }>
+  job(
+    moduleUrl: string,
+    name: string,
+    input: unknown,
+    cancelAfterMs?: number,
+  ): Promise<{
+    readonly output?: unknown
+    readonly error?: {
+      readonly code?: string
+      readonly message: string
+      readonly hint?: string
+      readonly details?: unknown
+    }
+  }>
   removeTrees(paths: readonly string[]): Promise<void>
   /** A directory that the machine's user owns. */
   ownDirectory(name: string): Promise<string>
@@ -67,7 +80,12 @@ export const requirementsOf: Readonly<Record<Who, readonly string[]>> = {
 const server = fileURLToPath(new URL('./machine-server.test.helper.ts', import.meta.url))
 
 /** `nobody` with ranges of subordinate ids that only its own mount namespace sees; or an id that nobody has. */
-const users = { subordinate: { uid: 65_534, gid: 65_534 }, single: { uid: 12_345, gid: 12_345 }, root: { uid: 0, gid: 0 }, 'root-userns': { uid: 0, gid: 0 } }
+const users = {
+  subordinate: { uid: 65_534, gid: 65_534 },
+  single: { uid: 12_345, gid: 12_345 },
+  root: { uid: 0, gid: 0 },
+  'root-userns': { uid: 0, gid: 0 },
+}
 
 export async function startMachine(who: Who, options: { readonly isolation?: string } = {}): Promise<Machine> {
   const directory = await temporaryDirectory('ts-oci-runtime-')
@@ -79,9 +97,21 @@ export async function startMachine(who: Who, options: { readonly isolation?: str
   mkdirSync(directory.join('own'))
   mkdirSync(directory.join('own', 'state'), { mode: 0o700 })
   await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
-  const child = spawnAs(who, directory, [process.execPath, '--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning', server, directory.join('own'), rootfs, options.isolation ?? isolationOf(who)])
+  const child = spawnAs(who, directory, [
+    process.execPath,
+    '--conditions=@ts-oci/source',
+    '--disable-warning=ExperimentalWarning',
+    server,
+    directory.join('own'),
+    rootfs,
+    options.isolation ?? isolationOf(who),
+  ])
   const call = callsTo(child)
-  const started = (await call({ op: 'start' })) as { readonly isolation: string; readonly idMapping: IdMapping; readonly error?: { message: string } }
+  const started = (await call({ op: 'start' })) as {
+    readonly isolation: string
+    readonly idMapping: IdMapping
+    readonly error?: { message: string }
+  }
   if (started.error) throw new Error(started.error.message)
   return {
     ...started,
@@ -132,11 +162,16 @@ function spawnAs(who: Who, directory: TemporaryDirectory, command: readonly stri
   if (who === 'single') return spawn(become[0]!, become.slice(1), { stdio: [...stdio] })
   writeFileSync(directory.join('subid'), 'nobody:300000:65536\n')
   const script = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"'
-  return spawn(findTool('unshare')!, ['-m', 'sh', '-c', script, directory.join('subid'), ...become], { stdio: [...stdio] })
+  return spawn(findTool('unshare')!, ['-m', 'sh', '-c', script, directory.join('subid'), ...become], {
+    stdio: [...stdio],
+  })
 }
 
 function callsTo(child: ChildProcess): (request: object) => Promise<unknown> {
-  const waiting = new Map<number, { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }>()
+  const waiting = new Map<
+    number,
+    { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }
+  >()
   let nextId = 1
   createInterface({ input: child.stdout! }).on('line', (line) => {
     const { id, result } = JSON.parse(line) as { readonly id: number; readonly result: unknown }

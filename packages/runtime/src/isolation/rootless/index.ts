@@ -14,7 +14,15 @@ function plans(): readonly LaunchPlan[] {
   const gid = process.getegid?.() ?? 0
   const single: LaunchPlan = { map: ['single', String(uid), String(gid)], idMapping: { kind: 'single', uid, gid } }
   if (uid === 0) {
-    const idMapping = { kind: 'subordinate', uid, gid, subUidStart: 1, subUidCount: directCount - 1, subGidStart: 1, subGidCount: directCount - 1 } as const
+    const idMapping = {
+      kind: 'subordinate',
+      uid,
+      gid,
+      subUidStart: 1,
+      subUidCount: directCount - 1,
+      subGidStart: 1,
+      subGidCount: directCount - 1,
+    } as const
     return [{ map: ['direct', String(directCount)], idMapping }, single]
   }
   const ranges = ownSubordinateRanges()
@@ -25,7 +33,15 @@ function plans(): readonly LaunchPlan[] {
   return [
     {
       map: ['helper', newuidmap, newgidmap, ...[uid, gid, uids.start, uids.count, gids.start, gids.count].map(String)],
-      idMapping: { kind: 'subordinate', uid, gid, subUidStart: uids.start, subUidCount: uids.count, subGidStart: gids.start, subGidCount: gids.count },
+      idMapping: {
+        kind: 'subordinate',
+        uid,
+        gid,
+        subUidStart: uids.start,
+        subUidCount: uids.count,
+        subGidStart: gids.start,
+        subGidCount: gids.count,
+      },
     },
     single,
   ]
@@ -33,7 +49,12 @@ function plans(): readonly LaunchPlan[] {
 
 /** Looks along PATH, then where Debian and Fedora put administrators' programs. */
 export function findProgram(name: string): string | undefined {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter).filter((entry) => entry.startsWith('/')), '/usr/bin', '/usr/sbin', '/bin']
+  const directories = [
+    ...(process.env['PATH'] ?? '').split(delimiter).filter((entry) => entry.startsWith('/')),
+    '/usr/bin',
+    '/usr/sbin',
+    '/bin',
+  ]
   return directories.map((directory) => join(directory, name)).find(isExecutable)
 }
 
@@ -48,14 +69,29 @@ function isExecutable(path: string): boolean {
 
 function explain(operation: string, errno: string): Refusal {
   const reason = `${operation}: ${errno}`
-  if (readSetting('/proc/sys/kernel/unprivileged_userns_clone') === '0') return { reason, remedy: 'sysctl -w kernel.unprivileged_userns_clone=1' }
-  if (readSetting('/proc/sys/user/max_user_namespaces') === '0') return { reason, remedy: 'sysctl -w user.max_user_namespaces=15000' }
+  if (readSetting('/proc/sys/kernel/unprivileged_userns_clone') === '0')
+    return { reason, remedy: 'sysctl -w kernel.unprivileged_userns_clone=1' }
+  if (readSetting('/proc/sys/user/max_user_namespaces') === '0')
+    return { reason, remedy: 'sysctl -w user.max_user_namespaces=15000' }
   if (readSetting('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === '1') {
-    return { reason, remedy: 'AppArmor keeps users from namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile that grants userns to the launcher' }
+    return {
+      reason,
+      remedy:
+        'AppArmor keeps users from namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile that grants userns to the launcher',
+    }
   }
-  if (errno === 'ENOSPC' || errno === 'EUSERS') return { reason, remedy: 'too many user namespaces are open: raise user.max_user_namespaces' }
-  if (operation.startsWith('mount proc')) return { reason, remedy: 'the visible /proc is partly covered (a container): run it with --security-opt systempaths=unconfined' }
-  return { reason, remedy: 'user namespaces are forbidden here (a container?): run it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, or as root with --privileged' }
+  if (errno === 'ENOSPC' || errno === 'EUSERS')
+    return { reason, remedy: 'too many user namespaces are open: raise user.max_user_namespaces' }
+  if (operation.startsWith('mount proc'))
+    return {
+      reason,
+      remedy: 'the visible /proc is partly covered (a container): run it with --security-opt systempaths=unconfined',
+    }
+  return {
+    reason,
+    remedy:
+      'user namespaces are forbidden here (a container?): run it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, or as root with --privileged',
+  }
 }
 
 function readSetting(path: string): string | undefined {
