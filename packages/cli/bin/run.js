@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Plain JavaScript that every Node can read: an old one must get a sentence, not a syntax error.
 import module from 'node:module'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -12,6 +11,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exit(1)
 }
 // Of the user, not in the shared temporary directory: compiled code of others must not get in.
-module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tsbuild', 'compile-cache'))
+const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'))
+if (cache) module.enableCompileCache(join(cache, 'tsbuild', 'compile-cache'))
 const { main } = await import('../dist/main.js')
 await main(process.argv.slice(2))

@@ -68,6 +68,8 @@ async function runOclif(words: readonly string[]): Promise<void> {
   const { Config, flush, handle, run, settings } = await import('@oclif/core')
   // oclif would look for a TypeScript runner when NODE_ENV says development or test.
   settings.enableAutoTranspile = false
+  // Without it oclif asks for the user's entry in passwd, and in a container there may be none.
+  process.env['SHELL'] ||= '/bin/sh'
   const root = fileURLToPath(new URL('..', import.meta.url))
   try {
     if (helpWords.includes(words[0] ?? '') || asksForHelp(words)) await run([...words], { root })
