@@ -59,13 +59,16 @@ export async function pushImage(
   const abort = new AbortController()
   const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal])
   const plan = planPush(source, options.blobs)
+  const transfers = plan.blobs.map((descriptor) => pushBlob(client, repository, descriptor, { ...options, signal }))
   try {
-    await Promise.all(plan.blobs.map((descriptor) => pushBlob(client, repository, descriptor, { ...options, signal })))
+    await Promise.all(transfers)
     for (const child of plan.children) await client.putManifest(repository, child.digest, child, signal)
     const digest = await client.putManifest(repository, parsed.tag ?? tagOrDigestOf(parsed), source, signal)
     return { digest, sizeBytes: source.bytes.length, name: formatReference(parsed) }
   } catch (error) {
     abort.abort(error)
+    // Nobody reads the store any more when we return.
+    await Promise.allSettled(transfers)
     throw error
   }
 }
