@@ -17,13 +17,19 @@ export type FileDigester = (files: readonly ViewEntry[]) => Promise<readonly Dig
  * and neither is the name of what was chosen: a directory that moves keeps its digest (features 5, rules 4 and 5).
  * Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_COPY_INVALID, OCI_IGNORE_PATTERN.
  */
-export async function digestSelectors(view: View, selectors: readonly ContentSelector[], digestFiles: FileDigester): Promise<Digest> {
+export async function digestSelectors(
+  view: View,
+  selectors: readonly ContentSelector[],
+  digestFiles: FileDigester,
+): Promise<Digest> {
   const selections = selectors.flatMap((selector) => chosenBy(view, selector))
   const unknown = new Set<ViewEntry>()
-  for (const selection of selections) for (const { entry } of selection.entries) if (needsDigest(entry)) unknown.add(entry)
+  for (const selection of selections)
+    for (const { entry } of selection.entries) if (needsDigest(entry)) unknown.add(entry)
   const files = [...unknown]
   const digests = new Map<ViewEntry, Digest>()
-  if (files.length > 0) for (const [index, digest] of (await digestFiles(files)).entries()) digests.set(files[index]!, digest)
+  if (files.length > 0)
+    for (const [index, digest] of (await digestFiles(files)).entries()) digests.set(files[index]!, digest)
   const hash = createHash('sha256')
   for (const selection of selections) hashSelection(hash, selection, digests)
   return `sha256:${hash.digest('hex')}` as Digest
@@ -39,7 +45,11 @@ function chosenBy(view: View, selector: ContentSelector): readonly Selection[] {
   const path = cleanPath(toByteString(selector.path))
   if (!selector.allowWildcard || !hasWildcard(path)) {
     const entry = view.lookup(path, { followLast: selector.followLast })
-    if (entry === undefined) throw notFound(selector.path)
+    if (entry === undefined) {
+      // With patterns nothing may be left of anything; that it is not there at all is found when it is to be copied.
+      if (hasPatterns(selector)) return []
+      throw notFound(selector.path)
+    }
     const entries = [...selectEntries(view, entry, selector)]
     if (followsChildren(selector, path)) requireTargets(view, entries)
     return [{ name: '', entries }]
@@ -54,8 +64,11 @@ function chosenBy(view: View, selector: ContentSelector): readonly Selection[] {
 // With patterns, BuildKit looks at the content of a directory whose name ends in a slash (the root's does) entry by
 // entry, each as if it were named: a link among them is followed, and must lead somewhere.
 function followsChildren(selector: ContentSelector, path: ByteString): boolean {
-  const hasPatterns = selector.includePatterns.length > 0 || selector.excludePatterns.length > 0
-  return hasPatterns && selector.followLast && (path === '' || selector.path.endsWith('/'))
+  return hasPatterns(selector) && selector.followLast && (path === '' || selector.path.endsWith('/'))
+}
+
+function hasPatterns({ includePatterns, excludePatterns }: ContentSelector): boolean {
+  return includePatterns.length > 0 || excludePatterns.length > 0
 }
 
 function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
@@ -68,7 +81,9 @@ function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
 /** What BuildKit says of a source that is not there. */
 function notFound(path: string): BuilderError {
   const shown = `/${fromByteString(cleanPath(toByteString(path)))}`
-  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to calculate checksum: "${shown}": not found`, { details: { path } })
+  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to calculate checksum: "${shown}": not found`, {
+    details: { path },
+  })
 }
 
 function needsDigest(entry: ViewEntry): boolean {
@@ -90,9 +105,15 @@ function hashSelection(hash: Hash, selection: Selection, digests: ReadonlyMap<Vi
 }
 
 /** Fields end in NUL, which is in none of them. */
-function recordOf(entry: ViewEntry, path: ByteString, digest: Digest | undefined, firstOfLinks: Map<string, ByteString>): string {
+function recordOf(
+  entry: ViewEntry,
+  path: ByteString,
+  digest: Digest | undefined,
+  firstOfLinks: Map<string, ByteString>,
+): string {
   const isFile = entry.type === 'file'
-  const device = entry.type === 'character' || entry.type === 'block' ? `${entry.devMajor ?? 0}:${entry.devMinor ?? 0}` : ''
+  const device =
+    entry.type === 'character' || entry.type === 'block' ? `${entry.devMajor ?? 0}:${entry.devMinor ?? 0}` : ''
   const size = isFile ? entry.size : 0
   const content = isFile && size > 0 ? digest!.slice(7) : ''
   const facts = `${entry.type}\0${entry.mode.toString(8)}\0${entry.uid}\0${entry.gid}\0${size}\0${device}\0`

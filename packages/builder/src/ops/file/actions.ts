@@ -67,7 +67,8 @@ function expandSource(view: View, source: ByteString): readonly ByteString[] {
 /** Sources of `--parents` are patterns: a literal one must exist all the same. */
 function requirePaths(action: FileActionCopy, view: View): void {
   for (const path of action.requiredPaths ?? []) {
-    if (view.lookup(toByteString(path)) === undefined) throw sourceNotFound(toByteString(path))
+    if (view.lookup(toByteString(path)) !== undefined) continue
+    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `"/${fromByteString(cleanPath(toByteString(path)))}": not found`, { details: { path } })
   }
 }
 

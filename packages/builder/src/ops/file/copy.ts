@@ -60,7 +60,7 @@ export function copySource(view: View, source: ByteString, target: FileTarget, d
   const resolved = target.resolve(named)
   const sourcePath = view.resolve(source, { followLast: options.followLast })
   const found = view.entry(sourcePath)
-  if (found === undefined) throw sourceNotFound(source)
+  if (found === undefined) throw sourceNotFound(sourcePath)
   // A root directory is in no layer and is not sent with a context: BuildKit's was made just now.
   const entry = found.path === '' ? { ...found, mtimeSec: target.now.sec, mtimeNsec: target.now.nsec } : found
 
@@ -186,9 +186,9 @@ function setTime(target: FileTarget, path: ByteString, time: Time): void {
   if (entry !== undefined) target.update({ ...entry, mtimeSec: time.sec, mtimeNsec: time.nsec })
 }
 
-/** In BuildKit's words, which end so. */
+/** In BuildKit's words, for a source that is missed only when it is to be copied: its digest was not asked for by name. */
 export function sourceNotFound(source: ByteString): BuilderError {
-  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `"/${fromByteString(cleanPath(source))}": not found`, {
+  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(cleanPath(source))}: no such file or directory`, {
     hint: 'is it in the build context, and not excluded by .dockerignore?',
     details: { path: source },
   })

@@ -409,13 +409,13 @@ COPY file /ex/old/
 COPY file /links/loop1
   ! too many links
 COPY nope /x
-  ! "/nope": not found
+  ! lstat /nope: no such file or directory
 COPY src/nope/x /x
-  ! "/src/nope/x": not found
+  ! lstat /src/nope/x: no such file or directory
 COPY file /hasdir
   ! cannot replace to directory /hasdir/file with file
 COPY file/x /x
-  ! "/file/x": not found
+  ! lstat /file/x: no such file or directory
 `
 
 const temporary = mkdtempSync(join(tmpdir(), 'copy-test-'))

@@ -1,6 +1,8 @@
-import { basename } from 'node:path/posix'
+import { basename, join } from 'node:path/posix'
 import type { SizedSource } from '../../layer/job-types.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'
+import { hasWildcard } from '../../layer/wildcard.ts'
+import { compareBytes } from '../../text.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../merge/driver.ts'
@@ -78,5 +80,20 @@ function selectorsOf(vertex: Vertex): readonly (readonly ContentSelector[] | und
     list.push({ path: action.src, followLast: action.followSymlink, allowWildcard: action.allowWildcard, includePatterns: action.includePatterns, excludePatterns: action.excludePatterns })
     selectors.set(secondaryInput, list)
   }
-  return vertex.inputs.map((_, index) => (index === base ? undefined : selectors.get(index)))
+  return vertex.inputs.map((_, index) => (index === base ? undefined : withoutCovered(selectors.get(index))))
+}
+
+/** What lies below another source is in that one's digest; the rest goes by path (BuildKit: so does the first complaint). */
+function withoutCovered(selectors: readonly ContentSelector[] | undefined): readonly ContentSelector[] | undefined {
+  if (selectors === undefined) return undefined
+  const isPlain = ({ path, allowWildcard, includePatterns, excludePatterns }: ContentSelector): boolean =>
+    !(allowWildcard && hasWildcard(path)) && includePatterns.length === 0 && excludePatterns.length === 0
+  const roots = selectors.filter(isPlain).map(({ path }) => rootOf(path))
+  const isCovered = (selector: ContentSelector): boolean =>
+    isPlain(selector) && roots.some((root) => root !== rootOf(selector.path) && rootOf(selector.path).startsWith(root))
+  return selectors.filter((selector) => !isCovered(selector)).toSorted((a, b) => compareBytes(a.path, b.path))
+}
+
+function rootOf(path: string): string {
+  return join('/', path, '/')
 }
