@@ -53,17 +53,25 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
   async function openUrl(url: string, options: { readonly keepGitDirectory: boolean }): Promise<UrlContext> {
     const git = parseGitReference(url, { allowBare: true })
     if (git === undefined) return openFile(url)
-    const spec = gitSource(git, { keepGitDir: options.keepGitDirectory || git.keepGitDir === true, checksum: git.checksum, mtime: git.mtime })
+    const spec = gitSource(git, {
+      keepGitDir: options.keepGitDirectory || git.keepGitDir === true,
+      checksum: git.checksum,
+      mtime: git.mtime,
+    })
     return present(edgeOf(spec, [], { name: `[internal] load git source ${scrubCredentials(url)}` }))
   }
 
   async function openFile(url: string): Promise<UrlContext> {
-    if (!/^https?:\/\//.test(url)) throw new BuilderError('OCI_OPTION_INVALID', `invalid build context ${JSON.stringify(scrubCredentials(url))}`, { hint: 'a directory, a git repository, or the URL of an archive or a Dockerfile' })
+    if (!/^https?:\/\//.test(url))
+      throw new BuilderError('OCI_OPTION_INVALID', `invalid build context ${JSON.stringify(scrubCredentials(url))}`, {
+        hint: 'a directory, a git repository, or the URL of an archive or a Dockerfile',
+      })
     const source = edgeOf(httpSource(url, 'context'), [], { name: '[internal] load remote build context' })
     const view = await parts.solve(source)
     const entry = view.lookup('context')
     if (entry === undefined) throw new Error('an http source holds no file')
-    if (!isArchive(await firstBytes(entry))) return { ...(await present(source)), dockerfile: await parts.forms.readFile(entry, MAX_DOCKERFILE_BYTES) }
+    if (!isArchive(await firstBytes(entry)))
+      return { ...(await present(source)), dockerfile: await parts.forms.readFile(entry, MAX_DOCKERFILE_BYTES) }
     const unpack: OpSpec = { kind: 'file', actions: [{ input: -1, secondaryInput: 0, output: 0, action: UNPACK }] }
     return present(edgeOf(unpack, [source], { name: '[internal] unpack remote build context' }))
   }

@@ -28,9 +28,23 @@ export interface NativeFiles {
   renameAt(oldDirectory: number, oldName: string, directory: number, name: string, flags: number): number
   chownAt(directory: number, name: string, uid: number, gid: number): number
   chmodAt(directory: number, name: string, mode: number): number
-  utimensAt(directory: number, name: string, atimeSec: number, atimeNsec: number, mtimeSec: number, mtimeNsec: number): number
+  utimensAt(
+    directory: number,
+    name: string,
+    atimeSec: number,
+    atimeNsec: number,
+    mtimeSec: number,
+    mtimeNsec: number,
+  ): number
   removeTree(directory: number, name: string): number | readonly [number, string]
-  readFileInto(directory: number, path: string, resolution: number, target: Uint8Array, offset: number, length: number): number
+  readFileInto(
+    directory: number,
+    path: string,
+    resolution: number,
+    target: Uint8Array,
+    offset: number,
+    length: number,
+  ): number
   copyRange(from: number, fromOffset: number, to: number, toOffset: number, length: number): number
   cloneFile(from: number, to: number): number
   fsync(fd: number): number
@@ -58,12 +72,20 @@ export function native(): NativeFiles {
 /** Absolute path of a native part: the addon or the launcher. Throws OCI_RUNTIME_NATIVE_MISSING. */
 export function nativePartPath(file: 'addon.node' | 'ts-oci-launcher'): string {
   if (process.platform !== 'linux') {
-    throw missing(`this needs Linux: there is no ${file} for ${process.platform}`, 'run the build on Linux; parsing, checks, graphs and --print work here')
+    throw missing(
+      `this needs Linux: there is no ${file} for ${process.platform}`,
+      'run the build on Linux; parsing, checks, graphs and --print work here',
+    )
   }
-  const candidates = ['../dist/native/', './native/'].map((folder) => fileURLToPath(new URL(folder + file, import.meta.url)))
+  const candidates = ['../dist/native/', './native/'].map((folder) =>
+    fileURLToPath(new URL(folder + file, import.meta.url)),
+  )
   const found = candidates.find((path) => existsSync(path))
   if (found === undefined) {
-    throw missing(`the native part ${file} has not been built`, 'in the source tree: `npm run native` (it needs a C compiler: gcc or clang, and libc6-dev); else install the package again')
+    throw missing(
+      `the native part ${file} has not been built`,
+      'in the source tree: `npm run native` (it needs a C compiler: gcc or clang, and libc6-dev); else install the package again',
+    )
   }
   return found
 }
@@ -75,7 +97,11 @@ function load(): NativeFiles {
     // Not `require`: Jest replaces it, and an ES module has none.
     process.dlopen(module, path, constants.dlopen.RTLD_NOW)
   } catch (cause) {
-    throw missing(`the native part addon.node does not load on this machine (${process.arch})`, 'build it here with `npm run native`', cause)
+    throw missing(
+      `the native part addon.node does not load on this machine (${process.arch})`,
+      'build it here with `npm run native`',
+      cause,
+    )
   }
   return module.exports
 }

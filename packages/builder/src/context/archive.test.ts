@@ -48,7 +48,8 @@ async function tarOf(...entries: [Partial<Header> & { name: string }, string?][]
   return Buffer.concat(chunks)
 }
 
-const tarOfSource = (...options: string[]): Buffer => execFileSync('tar', ['-C', source, ...options, '-c', '.'], { maxBuffer: 1 << 26 })
+const tarOfSource = (...options: string[]): Buffer =>
+  execFileSync('tar', ['-C', source, ...options, '-c', '.'], { maxBuffer: 1 << 26 })
 
 describe('an archive of GNU tar', () => {
   beforeEach(() => {
@@ -66,7 +67,13 @@ describe('an archive of GNU tar', () => {
     const { kind, context } = await open(tarOfSource('--owner=7', '--group=8'))
     expect(kind).toBe('archive')
     expect(paths(context)).toEqual(['Dockerfile', 'src', 'src/empty', 'src/link', 'src/main.js', 'src/same.js'])
-    expect(context.view.entry('src/main.js')).toMatchObject({ mode: 0o750, uid: 7, gid: 8, mtimeSec: 1_500_000_000, size: 5000 })
+    expect(context.view.entry('src/main.js')).toMatchObject({
+      mode: 0o750,
+      uid: 7,
+      gid: 8,
+      mtimeSec: 1_500_000_000,
+      size: 5000,
+    })
     expect(context.view.entry('src/same.js')?.linkKey).toBe(context.view.entry('src/main.js')?.linkKey)
     expect(text(context, 'src/same.js')).toBe('x'.repeat(5000))
     expect(text(context, 'src/link')).toBe('FROM scratch\n')
@@ -100,7 +107,9 @@ describe('an archive of GNU tar', () => {
     const second = await openStreamContext({ stream: inPieces(tarOfSource('--format=pax')), temporaryDirectory: other })
     expect(await second.context.digestPaths([selector])).toBe(digest)
     rmSync(other, { recursive: true })
-    await expect(second.context.digestPaths([{ ...selector, path: 'none' }])).rejects.toMatchObject({ code: 'OCI_COPY_SOURCE_NOT_FOUND' })
+    await expect(second.context.digestPaths([{ ...selector, path: 'none' }])).rejects.toMatchObject({
+      code: 'OCI_COPY_SOURCE_NOT_FOUND',
+    })
   })
 
   test('that is cut off is refused', async () => {
@@ -119,22 +128,39 @@ describe('hostile archives', () => {
   })
 
   test('a link that leads out stays inside', async () => {
-    const tar = await tarOf([{ name: 'out', type: 'symlink', linkname: '/etc' }], [{ name: 'out/passwd' }, 'mine'], [{ name: 'up', type: 'symlink', linkname: '../../..' }], [{ name: 'up/file' }, 'here'])
+    const tar = await tarOf(
+      [{ name: 'out', type: 'symlink', linkname: '/etc' }],
+      [{ name: 'out/passwd' }, 'mine'],
+      [{ name: 'up', type: 'symlink', linkname: '../../..' }],
+      [{ name: 'up/file' }, 'here'],
+    )
     const { context } = await open(tar)
     expect(paths(context)).toEqual(['etc', 'etc/passwd', 'file', 'out', 'up'])
     expect(text(context, 'out/passwd')).toBe('mine')
   })
 
   test('a hard link to nothing is refused', async () => {
-    await expect(open(await tarOf([{ name: 'link', type: 'link', linkname: '/etc/passwd' }]))).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID', message: expect.stringContaining('etc/passwd') })
+    await expect(open(await tarOf([{ name: 'link', type: 'link', linkname: '/etc/passwd' }]))).rejects.toMatchObject({
+      code: 'OCI_ARCHIVE_INVALID',
+      message: expect.stringContaining('etc/passwd'),
+    })
   })
 
   test('a file below a file is refused', async () => {
-    await expect(open(await tarOf([{ name: 'a' }, 'x'], [{ name: 'a/b' }, 'y']))).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID' })
+    await expect(open(await tarOf([{ name: 'a' }, 'x'], [{ name: 'a/b' }, 'y']))).rejects.toMatchObject({
+      code: 'OCI_ARCHIVE_INVALID',
+    })
   })
 
   test('a file replaces a directory, and the reverse', async () => {
-    const { context } = await open(await tarOf([{ name: 'a/b' }, 'x'], [{ name: 'a' }, 'file'], [{ name: 'c' }, 'x'], [{ name: 'c', type: 'directory' }]))
+    const { context } = await open(
+      await tarOf(
+        [{ name: 'a/b' }, 'x'],
+        [{ name: 'a' }, 'file'],
+        [{ name: 'c' }, 'x'],
+        [{ name: 'c', type: 'directory' }],
+      ),
+    )
     expect(paths(context)).toEqual(['a', 'c'])
     expect([context.view.entry('a')?.type, context.view.entry('c')?.type]).toEqual(['file', 'directory'])
   })

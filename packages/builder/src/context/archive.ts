@@ -51,7 +51,10 @@ export interface ContextFileOptions {
 /** As `openStreamContext`, for bytes that lie in a file already. */
 export async function openContextFile(options: ContextFileOptions): Promise<StreamContext> {
   const { file, sizeBytes, signal } = options
-  if (sizeBytes === 0) throw new BuilderError('OCI_CONTEXT_INVALID', 'the context on standard input is empty', { hint: 'pipe a tar archive or a Dockerfile into the build' })
+  if (sizeBytes === 0)
+    throw new BuilderError('OCI_CONTEXT_INVALID', 'the context on standard input is empty', {
+      hint: 'pipe a tar archive or a Dockerfile into the build',
+    })
   const start = readStart(file, Math.max(MAGIC_BYTES, BLOCK_BYTES))
   const compression = detectCompression(start)
   if (compression === 'none' && !isTarHeader(start)) return openDockerfile(file, sizeBytes)
@@ -73,11 +76,20 @@ function contextOfTree(root: TreeNode, signal: AbortSignal | undefined): LocalRe
 }
 
 function openDockerfile(file: string, sizeBytes: number): StreamContext {
-  if (sizeBytes > DOCKERFILE_MAX_BYTES) throw new BuilderError('OCI_CONTEXT_INVALID', 'what came on standard input is neither a tar archive nor a Dockerfile', { hint: 'a context is a tar, plain or compressed by gzip, zstd, bzip2 or xz' })
+  if (sizeBytes > DOCKERFILE_MAX_BYTES)
+    throw new BuilderError(
+      'OCI_CONTEXT_INVALID',
+      'what came on standard input is neither a tar archive nor a Dockerfile',
+      { hint: 'a context is a tar, plain or compressed by gzip, zstd, bzip2 or xz' },
+    )
   return { kind: 'dockerfile', text: readStart(file, sizeBytes), context: emptyContext() }
 }
 
-async function spool(stream: AsyncIterable<Uint8Array>, file: string, signal: AbortSignal | undefined): Promise<number> {
+async function spool(
+  stream: AsyncIterable<Uint8Array>,
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const fd = openPath(file, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o600)
   let sizeBytes = 0
   try {
@@ -184,7 +196,8 @@ function makeDirectories(edit: TreeEditor, path: ByteString): void {
 function placeLink(edit: TreeEditor, path: ByteString, target: ByteString): void {
   const to = joinPath(followParents(edit, parentPath(target)), baseName(target))
   const file = edit.node(to)?.entry
-  if (file === undefined || file.type === 'directory') throw invalid(path, `is a hard link to "${fromByteString(to)}", which is no file`)
+  if (file === undefined || file.type === 'directory')
+    throw invalid(path, `is a hard link to "${fromByteString(to)}", which is no file`)
   const linkKey = file.linkKey ?? newLinkKey()
   if (file.linkKey === undefined) edit.put({ ...file, linkKey })
   edit.put({ ...file, path, linkKey })
@@ -202,5 +215,7 @@ function cleanMember(name: ByteString): ByteString {
 }
 
 function invalid(path: ByteString, why: string): BuilderError {
-  return new BuilderError('OCI_ARCHIVE_INVALID', `the archive's entry "${fromByteString(path)}" ${why}`, { details: { path } })
+  return new BuilderError('OCI_ARCHIVE_INVALID', `the archive's entry "${fromByteString(path)}" ${why}`, {
+    details: { path },
+  })
 }

@@ -1,6 +1,18 @@
 import { createHash, hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { closeFd, errnoName, errnoOf, FINGERPRINT_WORDS, lastStatRecord, openResolved, OpenFlags, readFileIntoRaw, readFully, statFd, type PackedEntries } from '@ts-oci/runtime'
+import {
+  closeFd,
+  errnoName,
+  errnoOf,
+  FINGERPRINT_WORDS,
+  lastStatRecord,
+  openResolved,
+  OpenFlags,
+  readFileIntoRaw,
+  readFully,
+  statFd,
+  type PackedEntries,
+} from '@ts-oci/runtime'
 import { fromByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 
@@ -23,12 +35,18 @@ const SLICE_MS = 25
  * Hashes files of a context; `done` gets each sha256 (32 bytes) and whether the file's fingerprint was still that of
  * the listing. Throws OCI_CONTEXT_CHANGED for a file whose size or time differs from the listing.
  */
-export async function hashFiles(rootFd: number, jobs: readonly HashJob[], signal: AbortSignal | undefined, done: (job: HashJob, digest: Buffer, isUnchanged: boolean) => void): Promise<void> {
+export async function hashFiles(
+  rootFd: number,
+  jobs: readonly HashJob[],
+  signal: AbortSignal | undefined,
+  done: (job: HashJob, digest: Buffer, isUnchanged: boolean) => void,
+): Promise<void> {
   const buffer = Buffer.allocUnsafe(WHOLE_BYTES + 1)
   const fingerprint = new Uint32Array(FINGERPRINT_WORDS)
   let sliceEnd = performance.now() + SLICE_MS
   for (const job of jobs) {
-    const digest = job.size > WHOLE_BYTES ? await hashLarge(rootFd, job, buffer, signal) : hashWhole(rootFd, job, buffer)
+    const digest =
+      job.size > WHOLE_BYTES ? await hashLarge(rootFd, job, buffer, signal) : hashWhole(rootFd, job, buffer)
     job.entries.copyFingerprint(job.index, fingerprint, 0)
     done(job, digest, lastStatRecord().hasFingerprint(0, fingerprint, 0))
     if (performance.now() < sliceEnd) continue
@@ -47,7 +65,12 @@ function hashWhole(rootFd: number, job: HashJob, buffer: Buffer): Buffer {
   return hash('sha256', buffer.subarray(0, count), 'buffer')
 }
 
-async function hashLarge(rootFd: number, job: HashJob, buffer: Buffer, signal: AbortSignal | undefined): Promise<Buffer> {
+async function hashLarge(
+  rootFd: number,
+  job: HashJob,
+  buffer: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
   let fd: number
   try {
     fd = openResolved(rootFd, job.path, OpenFlags.read | OpenFlags.nonBlocking, 'beneath')
@@ -78,7 +101,13 @@ async function hashLarge(rootFd: number, job: HashJob, buffer: Buffer, signal: A
 function checkStatus(job: HashJob): void {
   const { entries, index } = job
   const now = lastStatRecord()
-  if (!now.isFile(0) || now.size(0) !== job.size || now.mtimeSec(0) !== entries.mtimeSec(index) || now.mtimeNsec(0) !== entries.mtimeNsec(index)) throw changed(job)
+  if (
+    !now.isFile(0) ||
+    now.size(0) !== job.size ||
+    now.mtimeSec(0) !== entries.mtimeSec(index) ||
+    now.mtimeNsec(0) !== entries.mtimeNsec(index)
+  )
+    throw changed(job)
 }
 
 function changed(job: HashJob, cause?: unknown): BuilderError {
@@ -92,9 +121,13 @@ function changed(job: HashJob, cause?: unknown): BuilderError {
 function unreadable(job: HashJob, errno: string, cause?: unknown): BuilderError {
   if (errno !== 'EACCES' && errno !== 'EPERM' && errno !== 'EIO') return changed(job, cause)
   const why = errno === 'EIO' ? 'input/output error' : 'permission denied'
-  return new BuilderError('OCI_CONTEXT_INVALID', `"${fromByteString(job.path)}" of the build context cannot be read: ${why}`, {
-    hint: 'exclude it in .dockerignore, or give yourself the right to read it',
-    cause,
-    details: { path: job.path, errno },
-  })
+  return new BuilderError(
+    'OCI_CONTEXT_INVALID',
+    `"${fromByteString(job.path)}" of the build context cannot be read: ${why}`,
+    {
+      hint: 'exclude it in .dockerignore, or give yourself the right to read it',
+      cause,
+      details: { path: job.path, errno },
+    },
+  )
 }

@@ -1,4 +1,17 @@
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -33,7 +46,11 @@ function rest(...paths: string[]): void {
 }
 
 function open(ignore = '', more: { memo?: boolean } = {}): LocalContext {
-  const context = openLocalContext({ directory, ignorePatterns: parseIgnoreFile(ignore), memoPath: more.memo === true ? join(store, 'memo') : undefined })
+  const context = openLocalContext({
+    directory,
+    ignorePatterns: parseIgnoreFile(ignore),
+    memoPath: more.memo === true ? join(store, 'memo') : undefined,
+  })
   opened.push(context)
   return context
 }
@@ -129,7 +146,11 @@ describe('ignored paths', () => {
   })
 
   test('what an exception keeps comes with its directories, and nothing beside it', () => {
-    expect(paths(open('*\n!node_modules/keep/me.js\n'))).toEqual(['node_modules', 'node_modules/keep', 'node_modules/keep/me.js'])
+    expect(paths(open('*\n!node_modules/keep/me.js\n'))).toEqual([
+      'node_modules',
+      'node_modules/keep',
+      'node_modules/keep/me.js',
+    ])
   })
 
   test('an excluded directory in which nothing is kept is not there', () => {
@@ -137,9 +158,19 @@ describe('ignored paths', () => {
   })
 
   test('only what is included is there when patterns say so', () => {
-    const context = openLocalContext({ directory, includePatterns: ['src', 'node_modules/keep'], ignorePatterns: ['**/*.log'] })
+    const context = openLocalContext({
+      directory,
+      includePatterns: ['src', 'node_modules/keep'],
+      ignorePatterns: ['**/*.log'],
+    })
     opened.push(context)
-    expect(paths(context)).toEqual(['node_modules', 'node_modules/keep', 'node_modules/keep/me.js', 'src', 'src/main.js'])
+    expect(paths(context)).toEqual([
+      'node_modules',
+      'node_modules/keep',
+      'node_modules/keep/me.js',
+      'src',
+      'src/main.js',
+    ])
   })
 })
 
@@ -313,7 +344,10 @@ describe('a context that changes', () => {
     const context = open()
     context.view.entry('file')
     change(join(directory, 'file'))
-    await expect(context.digestPaths([select('file')])).rejects.toMatchObject({ code: 'OCI_CONTEXT_CHANGED', message: '"file" changed while it was read' })
+    await expect(context.digestPaths([select('file')])).rejects.toMatchObject({
+      code: 'OCI_CONTEXT_CHANGED',
+      message: '"file" changed while it was read',
+    })
   })
 
   test('a directory that a link replaced is not entered', () => {
@@ -337,6 +371,10 @@ describe('a context that changes', () => {
 
 test('a context that is missing or no directory is told', () => {
   write('file')
-  expect(() => openLocalContext({ directory: join(directory, 'none') })).toThrow(expect.objectContaining({ code: 'OCI_CONTEXT_NOT_FOUND', message: expect.stringContaining('not found') }))
-  expect(() => openLocalContext({ directory: join(directory, 'file') })).toThrow(expect.objectContaining({ code: 'OCI_CONTEXT_INVALID' }))
+  expect(() => openLocalContext({ directory: join(directory, 'none') })).toThrow(
+    expect.objectContaining({ code: 'OCI_CONTEXT_NOT_FOUND', message: expect.stringContaining('not found') }),
+  )
+  expect(() => openLocalContext({ directory: join(directory, 'file') })).toThrow(
+    expect.objectContaining({ code: 'OCI_CONTEXT_INVALID' }),
+  )
 })

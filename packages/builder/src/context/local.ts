@@ -60,7 +60,8 @@ export function openLocalContext(options: LocalContextOptions): LocalContext {
   const rootFd = openDirectory(options.directory, directory)
   const tree = createContextTree(rootFd, directory, filter)
   const view = viewOfTree(tree.root)
-  const memo = options.memoPath === undefined ? undefined : openDigestMemo(dirname(options.memoPath), basename(options.memoPath))
+  const memo =
+    options.memoPath === undefined ? undefined : openDigestMemo(dirname(options.memoPath), basename(options.memoPath))
   const digester = createDigester({ rootFd, tree, memo, openedMs, signal: options.signal })
   let isOpen = true
 
@@ -94,9 +95,22 @@ function openDirectory(shown: string, directory: string): number {
     return openRoot(directory)
   } catch (cause) {
     const errno = errnoOf(cause)
-    if (errno === 'ENOENT') throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `unable to prepare context: path "${shown}" not found`, { hint: 'name the directory that holds the files of the build; . is the current one', cause })
-    if (errno === 'ENOTDIR') throw new BuilderError('OCI_CONTEXT_INVALID', `unable to prepare context: "${shown}" is not a directory`, { hint: 'the Dockerfile is named with -f, the context is the directory of its files', cause })
-    if (errno === 'EACCES') throw new BuilderError('OCI_CONTEXT_INVALID', `unable to prepare context: "${shown}" cannot be read: permission denied`, { cause })
+    if (errno === 'ENOENT')
+      throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `unable to prepare context: path "${shown}" not found`, {
+        hint: 'name the directory that holds the files of the build; . is the current one',
+        cause,
+      })
+    if (errno === 'ENOTDIR')
+      throw new BuilderError('OCI_CONTEXT_INVALID', `unable to prepare context: "${shown}" is not a directory`, {
+        hint: 'the Dockerfile is named with -f, the context is the directory of its files',
+        cause,
+      })
+    if (errno === 'EACCES')
+      throw new BuilderError(
+        'OCI_CONTEXT_INVALID',
+        `unable to prepare context: "${shown}" cannot be read: permission denied`,
+        { cause },
+      )
     throw cause
   }
 }
@@ -172,7 +186,9 @@ const COARSE_TICK_MS = 2100
  */
 function isSettled({ entries, index }: HashJob, openedMs: number): boolean {
   const isCoarse = entries.mtimeNsec(index) === 0 && entries.ctimeNsec(index) === 0
-  const changedMs = Math.max(entries.mtimeSec(index), entries.ctimeSec(index)) * 1000 + Math.max(entries.mtimeNsec(index), entries.ctimeNsec(index)) / 1e6
+  const changedMs =
+    Math.max(entries.mtimeSec(index), entries.ctimeSec(index)) * 1000 +
+    Math.max(entries.mtimeNsec(index), entries.ctimeNsec(index)) / 1e6
   return changedMs + (isCoarse ? COARSE_TICK_MS : TICK_MS) < openedMs
 }
 
@@ -184,7 +200,9 @@ function toDigest(bytes: Uint8Array): Digest {
 function explainMissing(rootFd: number, error: unknown): unknown {
   if (!isTsOciError(error) || error.code !== 'OCI_COPY_SOURCE_NOT_FOUND') return error
   const path = String(error.details['path'])
-  const hint = isInDirectory(rootFd, path) ? 'it is in the directory, but the ignore file (.dockerignore) excludes it' : 'paths are relative to the build context'
+  const hint = isInDirectory(rootFd, path)
+    ? 'it is in the directory, but the ignore file (.dockerignore) excludes it'
+    : 'paths are relative to the build context'
   return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', error.message, { hint, cause: error, details: error.details })
 }
 

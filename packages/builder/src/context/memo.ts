@@ -1,5 +1,19 @@
 import { crc32 } from 'node:zlib'
-import { closeFd, errnoOf, FINGERPRINT_WORDS, openAt, openAtIfPresent, OpenFlags, openRoot, readFully, removeTree, renameAt, statFd, writeFully, type PackedEntries } from '@ts-oci/runtime'
+import {
+  closeFd,
+  errnoOf,
+  FINGERPRINT_WORDS,
+  openAt,
+  openAtIfPresent,
+  OpenFlags,
+  openRoot,
+  readFully,
+  removeTree,
+  renameAt,
+  statFd,
+  writeFully,
+  type PackedEntries,
+} from '@ts-oci/runtime'
 
 /**
  * The digests of a context's files by their fingerprints, in one binary file in the order of the walk. In that order
@@ -61,7 +75,11 @@ export function openDigestMemo(directory: string, name: string): DigestMemo {
         seen[found] = 1
         order.push(found)
       }
-      return new Uint8Array(old.buffer, old.byteOffset + (found * RECORD_WORDS + FINGERPRINT_WORDS) * 4, DIGEST_WORDS * 4)
+      return new Uint8Array(
+        old.buffer,
+        old.byteOffset + (found * RECORD_WORDS + FINGERPRINT_WORDS) * 4,
+        DIGEST_WORDS * 4,
+      )
     },
     record(entries, index, digest) {
       order.push(-1 - fresh.append(entries, index, digest))
@@ -143,7 +161,8 @@ function readRecords(directory: string, name: string): Uint32Array {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4))
   const [magic, version, recordWords, count, checksum] = words
   const body = words.subarray(HEAD_WORDS)
-  if (magic !== MAGIC || version !== VERSION || recordWords !== RECORD_WORDS || body.length !== count! * RECORD_WORDS) return new Uint32Array(0)
+  if (magic !== MAGIC || version !== VERSION || recordWords !== RECORD_WORDS || body.length !== count! * RECORD_WORDS)
+    return new Uint32Array(0)
   // A wrong digest would be a wrong cache hit for ever: a memo that a disk damaged is no memo.
   return crc32(bytes.subarray(HEAD_WORDS * 4)) === checksum ? body : new Uint32Array(0)
 }

@@ -1,4 +1,12 @@
-import { closeFd, errnoOf, openResolved, OpenFlags, readDirectoryWithStats, statFd, type PackedEntries } from '@ts-oci/runtime'
+import {
+  closeFd,
+  errnoOf,
+  openResolved,
+  OpenFlags,
+  readDirectoryWithStats,
+  statFd,
+  type PackedEntries,
+} from '@ts-oci/runtime'
 import { fromByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import { makeEntry } from '../layer/entry.ts'
@@ -37,7 +45,13 @@ interface Source {
 export function createContextTree(rootFd: number, directory: string, filter: PathFilter | undefined): ContextTree {
   const source: Source = { rootFd, directory, filter, facts: new Map(), entryCount: 0 }
   const status = statFd(rootFd)
-  const entry = makeEntry({ path: '', type: 'directory', mode: status.mode, mtimeSec: status.mtimeSec, mtimeNsec: status.mtimeNsec })
+  const entry = makeEntry({
+    path: '',
+    type: 'directory',
+    mode: status.mode,
+    mtimeSec: status.mtimeSec,
+    mtimeNsec: status.mtimeNsec,
+  })
   return {
     root: new LazyDirectory(source, entry, undefined),
     facts: (file) => source.facts.get(file),
@@ -78,7 +92,13 @@ function list(source: Source, path: ByteString, state: FilterState | undefined):
   return children
 }
 
-function makeChild(source: Source, path: ByteString, entries: PackedEntries, index: number, state: FilterState | undefined): TreeNode | undefined {
+function makeChild(
+  source: Source,
+  path: ByteString,
+  entries: PackedEntries,
+  index: number,
+  state: FilterState | undefined,
+): TreeNode | undefined {
   const isDirectory = entries.isDirectory(index)
   const verdict = source.filter?.judge(path, isDirectory, state)
   if (verdict?.kind === 'skip') return undefined
@@ -111,7 +131,10 @@ function entryOf(source: Source, path: ByteString, entries: PackedEntries, index
     link: entries.link(index),
     devMajor: isDevice ? entries.rdevMajor(index) : undefined,
     devMinor: isDevice ? entries.rdevMinor(index) : undefined,
-    content: size > 0 ? { kind: 'context', root: source.directory, path, mtimeNs: nanoseconds(mtimeSec, mtimeNsec) } : undefined,
+    content:
+      size > 0
+        ? { kind: 'context', root: source.directory, path, mtimeNs: nanoseconds(mtimeSec, mtimeNsec) }
+        : undefined,
   })
   if (!isFile || entries.nlink(index) < 2) return entry
   return { ...entry, linkKey: `${entries.dev(index)}:${entries.ino(index)}` }
@@ -140,18 +163,26 @@ function unreadable(path: ByteString, cause: unknown): unknown {
   const errno = errnoOf(cause)
   const shown = path === '' ? '.' : fromByteString(path)
   if (errno === 'EACCES' || errno === 'EPERM') {
-    return new BuilderError('OCI_CONTEXT_INVALID', `the directory "${shown}" of the build context cannot be read: permission denied`, {
-      hint: 'exclude it in .dockerignore, or give yourself the right to read it',
-      cause,
-      details: { path },
-    })
+    return new BuilderError(
+      'OCI_CONTEXT_INVALID',
+      `the directory "${shown}" of the build context cannot be read: permission denied`,
+      {
+        hint: 'exclude it in .dockerignore, or give yourself the right to read it',
+        cause,
+        details: { path },
+      },
+    )
   }
   if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP' || errno === 'ESTALE') {
-    return new BuilderError('OCI_CONTEXT_CHANGED', `the directory "${shown}" of the build context vanished while it was read`, {
-      hint: 'build again when nothing writes to the build context',
-      cause,
-      details: { path },
-    })
+    return new BuilderError(
+      'OCI_CONTEXT_CHANGED',
+      `the directory "${shown}" of the build context vanished while it was read`,
+      {
+        hint: 'build again when nothing writes to the build context',
+        cause,
+        details: { path },
+      },
+    )
   }
   return cause
 }

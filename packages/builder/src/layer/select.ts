@@ -12,7 +12,11 @@ export interface SelectedEntry {
  * A file, or a directory with what the patterns leave of it: depth-first, a directory before its content. Patterns are
  * matched below `base`, which itself is always chosen; a directory that they exclude is there when something below it is.
  */
-export function* selectEntries(view: View, base: ViewEntry, patterns: FilterPatterns): Generator<SelectedEntry, void, undefined> {
+export function* selectEntries(
+  view: View,
+  base: ViewEntry,
+  patterns: FilterPatterns,
+): Generator<SelectedEntry, void, undefined> {
   yield { entry: base, relativePath: '' }
   if (base.type !== 'directory') return
   const prefix = base.path === '' ? 0 : base.path.length + 1
@@ -21,7 +25,13 @@ export function* selectEntries(view: View, base: ViewEntry, patterns: FilterPatt
   else for (const entry of view.walk(base.path)) yield { entry, relativePath: entry.path.slice(prefix) }
 }
 
-function* selectBelow(view: View, directory: ByteString, prefix: number, filter: PathFilter, state: FilterState | undefined): Generator<SelectedEntry, void, undefined> {
+function* selectBelow(
+  view: View,
+  directory: ByteString,
+  prefix: number,
+  filter: PathFilter,
+  state: FilterState | undefined,
+): Generator<SelectedEntry, void, undefined> {
   for (const entry of view.children(directory)) {
     const relativePath = entry.path.slice(prefix)
     const isDirectory = entry.type === 'directory'

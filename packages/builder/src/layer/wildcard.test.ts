@@ -41,12 +41,15 @@ describe('one component', () => {
   ])('%s against %s: %s', (pattern, name, expected) => {
     const bytes = name === '\xff' ? name : toByteString(name)
     const view = createChainView([{ entries: [makeEntry({ path: bytes, type: 'file' })] }])
-    if (pattern === '[]-]') expect(() => expandWildcard(view, pattern)).toThrow(expect.objectContaining({ code: 'OCI_COPY_INVALID' }))
+    if (pattern === '[]-]')
+      expect(() => expandWildcard(view, pattern)).toThrow(expect.objectContaining({ code: 'OCI_COPY_INVALID' }))
     else expect(expandWildcard(view, toByteString(pattern))).toEqual(expected ? [bytes] : [])
   })
 
   test.each(['[', '[a', '[]', '[a-', '[a-]', '[-x]', '[x-]', 'a*\\', '[^'])('%s is no pattern', (pattern) => {
-    expect(() => expandWildcard(viewOf('x'), `*/${pattern}`)).toThrow(expect.objectContaining({ code: 'OCI_COPY_INVALID' }))
+    expect(() => expandWildcard(viewOf('x'), `*/${pattern}`)).toThrow(
+      expect.objectContaining({ code: 'OCI_COPY_INVALID' }),
+    )
   })
 })
 

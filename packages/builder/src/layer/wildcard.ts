@@ -101,7 +101,10 @@ function range(low: ByteString, high: ByteString): ByteString[] {
   const from = codePoint(low)
   const to = Math.min(codePoint(high), from + LONGEST_RANGE)
   const members: ByteString[] = []
-  for (let code = from; code <= to; code++) members.push(code < 0x80 ? String.fromCharCode(code) : Buffer.from(String.fromCodePoint(code), 'utf8').toString('latin1'))
+  for (let code = from; code <= to; code++)
+    members.push(
+      code < 0x80 ? String.fromCharCode(code) : Buffer.from(String.fromCodePoint(code), 'utf8').toString('latin1'),
+    )
   return members.length > 0 ? members : ['\0']
 }
 

@@ -35,7 +35,14 @@ export function linkFd(fd: number, directoryFd: number, name: string): void {
 }
 
 /** A fifo, a device or (0/0, character) an overlay whiteout; permission bits are subject to the umask. */
-export function mknodAt(directoryFd: number, name: string, type: 'fifo' | 'character' | 'block' | 'file' | 'socket', mode: number, major = 0, minor = 0): void {
+export function mknodAt(
+  directoryFd: number,
+  name: string,
+  type: 'fifo' | 'character' | 'block' | 'file' | 'socket',
+  mode: number,
+  major = 0,
+  minor = 0,
+): void {
   check(addon().mknodAt(directoryFd, name, MODE_OF[type] | mode, major, minor), 'mknod', name)
 }
 
@@ -49,8 +56,18 @@ export function rmdirAt(directoryFd: number, name: string): void {
 }
 
 /** Moves a name; replaces what is there unless `noReplace` (EEXIST). */
-export function renameAt(oldDirectoryFd: number, oldName: string, directoryFd: number, name: string, options: { readonly noReplace?: boolean } = {}): void {
-  check(addon().renameAt(oldDirectoryFd, oldName, directoryFd, name, options.noReplace === true ? 1 : 0), 'rename', name)
+export function renameAt(
+  oldDirectoryFd: number,
+  oldName: string,
+  directoryFd: number,
+  name: string,
+  options: { readonly noReplace?: boolean } = {},
+): void {
+  check(
+    addon().renameAt(oldDirectoryFd, oldName, directoryFd, name, options.noReplace === true ? 1 : 0),
+    'rename',
+    name,
+  )
 }
 
 /** Owner of a name, a symlink's own too. The kernel then clears set-id bits and file capabilities: set mode and xattrs later. */

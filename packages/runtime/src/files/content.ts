@@ -8,10 +8,18 @@ import type { FileStat, PathResolution } from './types.ts'
  * Reads up to `length` bytes at `position` until the file ends; answers how many came.
  * Less than `length` means that the file is shorter.
  */
-export function readFully(fd: number, target: Uint8Array, offset: number, length: number, position: number | null): number {
+export function readFully(
+  fd: number,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  position: number | null,
+): number {
   let done = 0
   while (done < length) {
-    const count = guard('read', fd, () => readSync(fd, target, offset + done, length - done, position === null ? null : position + done))
+    const count = guard('read', fd, () =>
+      readSync(fd, target, offset + done, length - done, position === null ? null : position + done),
+    )
     if (count === 0) break
     done += count
   }
@@ -22,7 +30,9 @@ export function readFully(fd: number, target: Uint8Array, offset: number, length
 export function writeFully(fd: number, bytes: Uint8Array, position: number | null = null): void {
   let done = 0
   while (done < bytes.length) {
-    done += guard('write', fd, () => writeSync(fd, bytes, done, bytes.length - done, position === null ? null : position + done))
+    done += guard('write', fd, () =>
+      writeSync(fd, bytes, done, bytes.length - done, position === null ? null : position + done),
+    )
   }
 }
 
@@ -37,15 +47,32 @@ export interface ReadFile {
  * `node:fs` needs four. `bytesRead` counts one byte past `stat.size` if the file has grown and the room is there, so
  * give `size + 1`. Anything but a regular file is EINVAL (ELOOP for a symlink under `beneath`); undefined when nothing is there.
  */
-export function readFileInto(directoryFd: number, path: string, target: Uint8Array, offset: number, length: number, resolution: PathResolution = 'beneath'): ReadFile | undefined {
-  const bytesRead = checkPresent(addon().readFileInto(directoryFd, path, resolutionFlags(resolution), target, offset, length), 'read', path)
+export function readFileInto(
+  directoryFd: number,
+  path: string,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  resolution: PathResolution = 'beneath',
+): ReadFile | undefined {
+  const bytesRead = checkPresent(
+    addon().readFileInto(directoryFd, path, resolutionFlags(resolution), target, offset, length),
+    'read',
+    path,
+  )
   return bytesRead === undefined ? undefined : { bytesRead, stat: lastStat() }
 }
 
 /**
  * As `readFileInto` without the status object: the number of bytes read, or a negative errno. For loops over many files.
  */
-export function readFileIntoRaw(directoryFd: number, path: string, target: Uint8Array, offset: number, length: number): number {
+export function readFileIntoRaw(
+  directoryFd: number,
+  path: string,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+): number {
   return addon().readFileInto(directoryFd, path, resolutionFlags('beneath'), target, offset, length)
 }
 
@@ -76,7 +103,11 @@ export function syncFileSystem(fd: number): void {
  * Takes or gives up an advisory lock (flock(2)) of the open file. With `wait: false` (default) answers false when
  * somebody else holds it; `wait: true` blocks the thread. The lock ends with the last copy of the descriptor.
  */
-export function flockFd(fd: number, mode: 'shared' | 'exclusive' | 'unlock', options: { readonly wait?: boolean } = {}): boolean {
+export function flockFd(
+  fd: number,
+  mode: 'shared' | 'exclusive' | 'unlock',
+  options: { readonly wait?: boolean } = {},
+): boolean {
   const operations = { shared: 1, exclusive: 2, unlock: 8 } as const
   const nonBlocking = 4
   const EAGAIN = 11

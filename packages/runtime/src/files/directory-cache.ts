@@ -16,7 +16,11 @@ export interface DirectoryCache extends Disposable {
  * Keeps the last directories open by path, so that working through a tar or a tree in order opens each about once.
  * The root's descriptor stays the caller's.
  */
-export function createDirectoryCache(rootFd: number, resolution: PathResolution = 'beneath', capacity = 32): DirectoryCache {
+export function createDirectoryCache(
+  rootFd: number,
+  resolution: PathResolution = 'beneath',
+  capacity = 32,
+): DirectoryCache {
   const open = new Map<string, number>()
 
   function directory(path: string): number {

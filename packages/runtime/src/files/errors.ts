@@ -2,7 +2,11 @@ import { constants } from 'node:os'
 import { RuntimeError } from '../errors.ts'
 
 // Two names share a number twice; the first of the alphabet is the one that Node itself uses (EAGAIN, ENOTSUP).
-const NAME_OF_ERRNO = new Map(Object.entries(constants.errno).toReversed().map(([name, number]) => [number, name]))
+const NAME_OF_ERRNO = new Map(
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
+)
 
 export function errnoName(errno: number): string {
   return NAME_OF_ERRNO.get(errno) ?? `errno ${errno}`

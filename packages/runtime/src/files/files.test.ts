@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -42,7 +53,18 @@ function read(name: string): string {
 }
 
 describe('names', () => {
-  const hostile = ['caf\xe9', '\xff\xfe', 'two\nlines', 'tab\there', 'x'.repeat(255), '\\back', ' ', '\x80', '...', 'é'.normalize('NFD').slice(0, 1)]
+  const hostile = [
+    'caf\xe9',
+    '\xff\xfe',
+    'two\nlines',
+    'tab\there',
+    'x'.repeat(255),
+    '\\back',
+    ' ',
+    '\x80',
+    '...',
+    'é'.normalize('NFD').slice(0, 1),
+  ]
 
   test('names of any bytes are made, listed in byte order and removed', () => {
     for (const name of hostile) write(name, name)
@@ -156,7 +178,14 @@ describe('status and change', () => {
     write('file', 'x')
     files.chmodAt(fd, 'file', 0o4751)
     files.utimensAt(fd, 'file', { sec: 0, nsec: 0 }, { sec: -2, nsec: 123_456_789 })
-    expect(files.statAt(fd, 'file')).toMatchObject({ type: 'file', mode: 0o4751, mtimeSec: -2, mtimeNsec: 123_456_789, size: 1, nlink: 1 })
+    expect(files.statAt(fd, 'file')).toMatchObject({
+      type: 'file',
+      mode: 0o4751,
+      mtimeSec: -2,
+      mtimeNsec: 123_456_789,
+      size: 1,
+      nlink: 1,
+    })
   })
 
   test('every type is told apart', () => {
@@ -166,7 +195,12 @@ describe('status and change', () => {
     files.mknodAt(fd, 'fifo', 'fifo', 0o600)
     files.mknodAt(fd, 'socket', 'socket', 0o600)
     files.mknodAt(fd, 'whiteout', 'character', 0)
-    expect(files.readDirectory(fd)).toEqual(['directory', 'fifo', 'file', 'socket', 'symlink', 'whiteout'].map((name) => ({ name, type: name === 'whiteout' ? 'character' : name })))
+    expect(files.readDirectory(fd)).toEqual(
+      ['directory', 'fifo', 'file', 'socket', 'symlink', 'whiteout'].map((name) => ({
+        name,
+        type: name === 'whiteout' ? 'character' : name,
+      })),
+    )
     expect(files.statAt(fd, 'whiteout')).toMatchObject({ type: 'character', rdevMajor: 0, rdevMinor: 0 })
     expect(files.readlinkAt(fd, 'symlink')).toBe('to\xff')
   })
@@ -309,7 +343,11 @@ describe('walks', () => {
     expect(paths).toEqual(['b', 'b/a', 'b/c', 'b/c/d', 'b-', 'b-/y', 'b.d', 'b.d/x'])
     expect(entries.end(0)).toBe(4)
     expect(entries.parent(3)).toBe(2)
-    expect(entries.stat(3)).toMatchObject({ type: 'file', size: 5, ino: statSync(join(root, 'b/c/d'), { bigint: true }).ino })
+    expect(entries.stat(3)).toMatchObject({
+      type: 'file',
+      size: 5,
+      ino: statSync(join(root, 'b/c/d'), { bigint: true }).ino,
+    })
   })
 
   test('links and attributes come along when they are asked for', () => {
@@ -332,7 +370,10 @@ describe('walks', () => {
 
   test('a tree deeper than descriptors and any path reach is walked and removed', () => {
     const depth = 3000
-    execFileSync(process.execPath, ['-e', `process.chdir(${JSON.stringify(root)}); for (let i = 0; i < ${depth}; i++) { fs.mkdirSync('d'); fs.writeFileSync('e', ''); process.chdir('d') }`])
+    execFileSync(process.execPath, [
+      '-e',
+      `process.chdir(${JSON.stringify(root)}); for (let i = 0; i < ${depth}; i++) { fs.mkdirSync('d'); fs.writeFileSync('e', ''); process.chdir('d') }`,
+    ])
     const entries = files.walkTree(fd)
     expect(entries.length).toBe(2 * depth)
     expect(entries.name(depth - 1)).toBe('d')

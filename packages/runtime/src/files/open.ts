@@ -3,7 +3,22 @@ import { addon, check, checkPresent, resolutionFlags } from './call.ts'
 import type { PathResolution } from './types.ts'
 
 /** Flags of open(2) that `node:fs` does not name, beside those that callers of this folder need most. */
-export const OpenFlags: Readonly<Record<'read' | 'write' | 'readWrite' | 'create' | 'exclusive' | 'truncate' | 'append' | 'directory' | 'noFollow' | 'nonBlocking' | 'path', number>> = {
+export const OpenFlags: Readonly<
+  Record<
+    | 'read'
+    | 'write'
+    | 'readWrite'
+    | 'create'
+    | 'exclusive'
+    | 'truncate'
+    | 'append'
+    | 'directory'
+    | 'noFollow'
+    | 'nonBlocking'
+    | 'path',
+    number
+  >
+> = {
   read: constants.O_RDONLY,
   write: constants.O_WRONLY,
   readWrite: constants.O_RDWR,
@@ -52,12 +67,24 @@ export function openAtIfPresent(directoryFd: number, name: string, flags: number
  * Opens a path of several components: `in-root` follows symlinks as chroot would, `beneath` refuses every symlink.
  * `''` is the directory itself. Add `OpenFlags.noFollow` to refuse a symlink in the last component of an `in-root` path.
  */
-export function openResolved(directoryFd: number, path: string, flags: number, resolution: PathResolution, mode = 0o666): number {
+export function openResolved(
+  directoryFd: number,
+  path: string,
+  flags: number,
+  resolution: PathResolution,
+  mode = 0o666,
+): number {
   return check(addon().openResolved(directoryFd, path, flags, mode, resolutionFlags(resolution)), 'open', path)
 }
 
 /** As `openResolved`; undefined when nothing is there. */
-export function openResolvedIfPresent(directoryFd: number, path: string, flags: number, resolution: PathResolution, mode = 0o666): number | undefined {
+export function openResolvedIfPresent(
+  directoryFd: number,
+  path: string,
+  flags: number,
+  resolution: PathResolution,
+  mode = 0o666,
+): number | undefined {
   return checkPresent(addon().openResolved(directoryFd, path, flags, mode, resolutionFlags(resolution)), 'open', path)
 }
 

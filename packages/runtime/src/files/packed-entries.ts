@@ -34,8 +34,22 @@ const HAS_XATTRS = 1
 export const FINGERPRINT_WORDS = 12
 
 const TYPES: readonly (FileType | undefined)[] = [
-  undefined, 'fifo', 'character', undefined, 'directory', undefined, 'block', undefined,
-  'file', undefined, 'symlink', undefined, 'socket', undefined, undefined, undefined,
+  undefined,
+  'fifo',
+  'character',
+  undefined,
+  'directory',
+  undefined,
+  'block',
+  undefined,
+  'file',
+  undefined,
+  'symlink',
+  undefined,
+  'socket',
+  undefined,
+  undefined,
+  undefined,
 ]
 
 /**

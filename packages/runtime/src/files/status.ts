@@ -22,7 +22,12 @@ export function statFd(fd: number): FileStat {
 }
 
 /** Status of a path of several components; undefined when nothing is there. `followLast` (in-root only) follows a final symlink. */
-export function statResolved(directoryFd: number, path: string, resolution: PathResolution, followLast = false): FileStat | undefined {
+export function statResolved(
+  directoryFd: number,
+  path: string,
+  resolution: PathResolution,
+  followLast = false,
+): FileStat | undefined {
   const flags = OpenFlags.path | (followLast ? 0 : OpenFlags.noFollow)
   const result = addon().statResolved(directoryFd, path, flags, resolutionFlags(resolution))
   return checkPresent(result, 'stat', path) === undefined ? undefined : lastStat()
@@ -38,7 +43,10 @@ export function readlinkAt(directoryFd: number, name: string): string {
 /** Names and types in a directory, sorted bytewise, without `.` and `..`. */
 export function readDirectory(directoryFd: number): DirectoryName[] {
   const entries = unpack(addon().readDirectory(directoryFd, NAMES_ONLY), 'readdir')
-  return Array.from({ length: entries.length }, (_, index) => ({ name: entries.name(index), type: entries.type(index) }))
+  return Array.from({ length: entries.length }, (_, index) => ({
+    name: entries.name(index),
+    type: entries.type(index),
+  }))
 }
 
 /** Everything that `lstat` says of each entry of one directory, sorted bytewise by name. */

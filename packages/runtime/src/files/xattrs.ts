@@ -12,7 +12,12 @@ export function listXattrs(directoryFd: number, name: string): string[] {
   const names = addon().listXattrs(directoryFd, name)
   if (names === -EOPNOTSUPP) return []
   if (typeof names === 'number') throw filesError('listxattr', name, -names)
-  return names === '' ? [] : names.split('\0').filter((attribute) => attribute !== '').toSorted()
+  return names === ''
+    ? []
+    : names
+        .split('\0')
+        .filter((attribute) => attribute !== '')
+        .toSorted()
 }
 
 /** Value of an extended attribute; undefined when the file has none of that name. */

@@ -16,7 +16,9 @@ export function createGitDriver(environment: OpsEnvironment): OpDriver {
     let commit = commits.get(vertex)
     if (commit === undefined) {
       const source = specOf(vertex)
-      commit = withGit(environment, source, undefined, async (git) => (await import('./resolve.ts')).resolveCommit(git, source))
+      commit = withGit(environment, source, undefined, async (git) =>
+        (await import('./resolve.ts')).resolveCommit(git, source),
+      )
       commits.set(vertex, commit)
     }
     return commit
@@ -25,12 +27,18 @@ export function createGitDriver(environment: OpsEnvironment): OpDriver {
   return {
     recordType: 'source.git.checkout',
     handles: (vertex) => vertex.op.kind === 'source' && vertex.op.identifier.startsWith('git://'),
-    cacheMap: async (vertex) => ({ payload: undefined, selectors: [], identity: keyOf(specOf(vertex), await resolveOnce(vertex)) }),
+    cacheMap: async (vertex) => ({
+      payload: undefined,
+      selectors: [],
+      identity: keyOf(specOf(vertex), await resolveOnce(vertex)),
+    }),
     inputUse: () => [],
     run: async (vertex, _inputs, run) => {
       const source = specOf(vertex)
       const commit = await resolveOnce(vertex)
-      return [await withGit(environment, source, run, (git) => checkoutLayer(environment, vertex, source, commit, git, run))]
+      return [
+        await withGit(environment, source, run, (git) => checkoutLayer(environment, vertex, source, commit, git, run)),
+      ]
     },
   }
 }
@@ -48,11 +56,23 @@ function keyOf(source: GitCheckout, commit: ResolvedCommit): string {
   return `git:${id}${name}${subdirectory}${source.skipSubmodules ? '(skip-submodules)' : ''}${source.usesCommitTime ? '(mtime=commit)' : ''}`
 }
 
-async function checkoutLayer(environment: OpsEnvironment, vertex: Vertex, source: GitCheckout, commit: ResolvedCommit, git: Git, run: RunContext): Promise<Result> {
+async function checkoutLayer(
+  environment: OpsEnvironment,
+  vertex: Vertex,
+  source: GitCheckout,
+  commit: ResolvedCommit,
+  git: Git,
+  run: RunContext,
+): Promise<Result> {
   const { store, forms } = environment
-  await using lock = await store.locks.acquire(`git-${digestHex(digestOf(source.remote)).slice(0, 32)}`, { signal: run.signal })
+  await using lock = await store.locks.acquire(`git-${digestHex(digestOf(source.remote)).slice(0, 32)}`, {
+    signal: run.signal,
+  })
   void lock
-  const [{ checkOut, commitTime }, { checkoutEntries }] = await Promise.all([import('./fetch.ts'), import('./entries.ts')])
+  const [{ checkOut, commitTime }, { checkoutEntries }] = await Promise.all([
+    import('./fetch.ts'),
+    import('./entries.ts'),
+  ])
   await using temporary = await store.createTemporaryDirectory('git')
   const workTree = join(temporary.path, 'checkout')
   mkdirSync(workTree)
@@ -60,24 +80,44 @@ async function checkoutLayer(environment: OpsEnvironment, vertex: Vertex, source
   await checkOut(git, source, commit, { repository, workTree, temporaryDirectory: temporary.path })
   const timeSec = source.usesCommitTime ? await commitTime(git, commit, repository) : undefined
   const entries = checkoutEntries(workTree, source, timeSec)
-  const layer = forms.fromSelection(entries, { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })
+  const layer = forms.fromSelection(entries, {
+    createdMs: environment.epochMs ?? Date.now(),
+    description: vertex.metadata.name,
+  })
   // The checkout goes with the temporary directory: the files must be in the store before.
   await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
   return { kind: 'layers', layers: [layer] }
 }
 
-async function withGit<T>(environment: OpsEnvironment, source: GitCheckout, run: RunContext | undefined, work: (git: Git) => Promise<T>): Promise<T> {
+async function withGit<T>(
+  environment: OpsEnvironment,
+  source: GitCheckout,
+  run: RunContext | undefined,
+  work: (git: Git) => Promise<T>,
+): Promise<T> {
   const { createGit } = await import('./run-git.ts')
   await using temporary = await environment.store.createTemporaryDirectory('git-config')
   const knownHostsFile = source.knownHosts === undefined ? undefined : join(temporary.path, 'known_hosts')
   if (knownHostsFile !== undefined) writeFileSync(knownHostsFile, source.knownHosts!, { mode: 0o600 })
-  const socket = source.sshId === undefined ? undefined : (environment.sshSocket(source.sshId) ?? process.env['SSH_AUTH_SOCK'])
+  const socket =
+    source.sshId === undefined ? undefined : (environment.sshSocket(source.sshId) ?? process.env['SSH_AUTH_SOCK'])
   const config = await credentialConfig(environment, source)
-  return work(createGit({ config, sshSocket: socket, knownHostsFile, signal: run?.signal, onOutput: (text) => run?.log('stderr', text) }))
+  return work(
+    createGit({
+      config,
+      sshSocket: socket,
+      knownHostsFile,
+      signal: run?.signal,
+      onOutput: (text) => run?.log('stderr', text),
+    }),
+  )
 }
 
 /** A header for this remote alone; all of github.com counts as one, as submodules there want the same token (BuildKit). */
-async function credentialConfig(environment: OpsEnvironment, source: GitCheckout): Promise<readonly (readonly [string, string])[]> {
+async function credentialConfig(
+  environment: OpsEnvironment,
+  source: GitCheckout,
+): Promise<readonly (readonly [string, string])[]> {
   const { remote, authHeaderSecret, authTokenSecret } = source
   if (!/^https?:\/\//.test(remote)) return []
   const { host } = new URL(remote)
@@ -92,7 +132,12 @@ async function credentialConfig(environment: OpsEnvironment, source: GitCheckout
     if (secret === undefined) continue
     const text = Buffer.from(secret).toString('utf8').trim()
     const header = isToken ? `basic ${Buffer.from(`x-access-token:${text}`).toString('base64')}` : text
-    return [[`http.${/^https:\/\/(?:www\.)?github\.com\//.exec(remote)?.[0] ?? remote}.extraheader`, `Authorization: ${header}`]]
+    return [
+      [
+        `http.${/^https:\/\/(?:www\.)?github\.com\//.exec(remote)?.[0] ?? remote}.extraheader`,
+        `Authorization: ${header}`,
+      ],
+    ]
   }
   return []
 }

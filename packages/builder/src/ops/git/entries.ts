@@ -10,7 +10,11 @@ import type { GitCheckout } from './spec.ts'
  * What lies in a checkout, or in one directory of it, as the entries of a layer: owned by root, with the modes that git
  * knows, whatever the umask was. Throws OCI_SOURCE_FAILED for a subdirectory that is none.
  */
-export function checkoutEntries(workTree: string, source: GitCheckout, timeSec: number | undefined): readonly LayerEntry[] {
+export function checkoutEntries(
+  workTree: string,
+  source: GitCheckout,
+  timeSec: number | undefined,
+): readonly LayerEntry[] {
   const fd = openRoot(workTree)
   try {
     const found = walkTree(fd, { links: true })
@@ -32,7 +36,11 @@ export function checkoutEntries(workTree: string, source: GitCheckout, timeSec: 
 function checkSubdirectory(found: PackedEntries, top: ByteString): void {
   if (top === '') return
   for (let index = 0; index < found.length; index++) if (found.path(index) === top && found.isDirectory(index)) return
-  throw new BuilderError('OCI_SOURCE_FAILED', `invalid subdir ${JSON.stringify(top)}: the repository has no directory of that name`, { details: { subdirectory: top } })
+  throw new BuilderError(
+    'OCI_SOURCE_FAILED',
+    `invalid subdir ${JSON.stringify(top)}: the repository has no directory of that name`,
+    { details: { subdirectory: top } },
+  )
 }
 
 /** The `.git` file of a submodule names a directory of this machine. */
@@ -40,7 +48,14 @@ function isPointer(found: PackedEntries, index: number, path: ByteString, source
   return !source.keepGitDirectory && baseName(path) === '.git' && found.isFile(index)
 }
 
-function entryOf(found: PackedEntries, index: number, path: ByteString, top: ByteString, workTree: string, timeSec: number | undefined): LayerEntry {
+function entryOf(
+  found: PackedEntries,
+  index: number,
+  path: ByteString,
+  top: ByteString,
+  workTree: string,
+  timeSec: number | undefined,
+): LayerEntry {
   const type = found.type(index)
   if (type !== 'file' && type !== 'directory' && type !== 'symlink') throw new Error(`git made a ${type}`)
   const size = type === 'file' ? found.size(index) : 0

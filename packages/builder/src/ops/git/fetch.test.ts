@@ -27,8 +27,28 @@ describeWith(['git'], 'a git server', () => {
   /** git as a developer runs it, in a repository that the server serves. */
   function develop(repository: string, ...args: string[]): string {
     const date = `${COMMIT_TIME} +0000`
-    const env = { PATH: process.env['PATH'], HOME: '/nonexistent', GIT_CONFIG_GLOBAL: '/dev/null', GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date }
-    return execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', '-c', 'protocol.file.allow=always', '-C', served.join(repository), ...args], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: '/nonexistent',
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_AUTHOR_DATE: date,
+      GIT_COMMITTER_DATE: date,
+    }
+    return execFileSync(
+      'git',
+      [
+        '-c',
+        'user.name=t',
+        '-c',
+        'user.email=t@t',
+        '-c',
+        'protocol.file.allow=always',
+        '-C',
+        served.join(repository),
+        ...args,
+      ],
+      { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    ).trim()
   }
 
   function makeRepository(name: string): void {
@@ -63,7 +83,20 @@ describeWith(['git'], 'a git server', () => {
     second = commit('project', { 'a.txt': 'two', 'dir/sub/b.txt': 'b' })
     execFileSync('ln', ['-s', 'a.txt', served.join('project', 'link')])
     second = commit('project', {})
-    daemon = spawn('git', ['daemon', `--port=${port}`, '--listen=127.0.0.1', `--base-path=${served.path}`, '--export-all', '--reuseaddr'], { stdio: 'ignore', env: { ...process.env, HOME: '/nonexistent', GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' } })
+    daemon = spawn(
+      'git',
+      ['daemon', `--port=${port}`, '--listen=127.0.0.1', `--base-path=${served.path}`, '--export-all', '--reuseaddr'],
+      {
+        stdio: 'ignore',
+        env: {
+          ...process.env,
+          HOME: '/nonexistent',
+          GIT_CONFIG_COUNT: '1',
+          GIT_CONFIG_KEY_0: 'safe.directory',
+          GIT_CONFIG_VALUE_0: '*',
+        },
+      },
+    )
     await untilListening(port)
   })
 
@@ -74,7 +107,13 @@ describeWith(['git'], 'a git server', () => {
 
   beforeEach(async () => {
     work = await temporaryDirectory()
-    git = createGit({ config: [], sshSocket: undefined, knownHostsFile: undefined, signal: undefined, onOutput: () => undefined })
+    git = createGit({
+      config: [],
+      sshSocket: undefined,
+      knownHostsFile: undefined,
+      signal: undefined,
+      onOutput: () => undefined,
+    })
   })
 
   afterEach(async () => {
@@ -82,12 +121,18 @@ describeWith(['git'], 'a git server', () => {
   })
 
   function sourceOf(fragment: string, attrs: Record<string, string> = {}, repository = 'project'): GitCheckout {
-    return readGitSpec({ kind: 'source', identifier: `git://127.0.0.1/${repository}${fragment}`, attrs: { 'git.fullurl': `git://127.0.0.1:${port}/${repository}`, ...attrs } })
+    return readGitSpec({
+      kind: 'source',
+      identifier: `git://127.0.0.1/${repository}${fragment}`,
+      attrs: { 'git.fullurl': `git://127.0.0.1:${port}/${repository}`, ...attrs },
+    })
   }
 
   let checkouts = 0
 
-  async function fetchSource(source: GitCheckout): Promise<{ readonly entries: readonly LayerEntry[]; readonly workTree: string }> {
+  async function fetchSource(
+    source: GitCheckout,
+  ): Promise<{ readonly entries: readonly LayerEntry[]; readonly workTree: string }> {
     const temporary = work.join(`checkout-${++checkouts}`)
     const workTree = join(temporary, 'tree')
     mkdirSync(workTree, { recursive: true })
@@ -102,7 +147,17 @@ describeWith(['git'], 'a git server', () => {
 
   test('the default branch is checked out with its submodules, and nothing of git', async () => {
     const { entries, workTree } = await fetchSource(sourceOf(''))
-    expect(paths(entries)).toEqual(['.gitmodules', 'a.txt', 'dir', 'dir/sub', 'dir/sub/b.txt', 'link', 'run.sh', 'vendor', 'vendor/lib.txt'])
+    expect(paths(entries)).toEqual([
+      '.gitmodules',
+      'a.txt',
+      'dir',
+      'dir/sub',
+      'dir/sub/b.txt',
+      'link',
+      'run.sh',
+      'vendor',
+      'vendor/lib.txt',
+    ])
     expect(readFileSync(join(workTree, 'a.txt'), 'utf8')).toBe('two')
   })
 
@@ -123,7 +178,10 @@ describeWith(['git'], 'a git server', () => {
   test('a subdirectory becomes the root', async () => {
     const { entries } = await fetchSource(sourceOf('#main:dir/../dir'))
     expect(paths(entries)).toEqual(['sub', 'sub/b.txt'])
-    await expect(fetchSource(sourceOf('#main:none'))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: expect.stringContaining('invalid subdir') })
+    await expect(fetchSource(sourceOf('#main:none'))).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: expect.stringContaining('invalid subdir'),
+    })
     await expect(fetchSource(sourceOf('#main:link'))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED' })
   })
 
@@ -133,7 +191,11 @@ describeWith(['git'], 'a git server', () => {
   })
 
   test('an annotated tag tells its commit, a branch goes before a tag of the same name', async () => {
-    expect(await resolveCommit(git, sourceOf('#v1'))).toEqual({ ref: 'refs/tags/v1', objectId: tagObject, commitId: first })
+    expect(await resolveCommit(git, sourceOf('#v1'))).toEqual({
+      ref: 'refs/tags/v1',
+      objectId: tagObject,
+      commitId: first,
+    })
     develop('project', 'tag', 'main', first)
     expect(await resolveCommit(git, sourceOf('#main'))).toMatchObject({ ref: 'refs/heads/main', objectId: second })
     develop('project', 'tag', '-d', 'main')
@@ -141,21 +203,34 @@ describeWith(['git'], 'a git server', () => {
 
   test('a commit id needs no server to be found, and is fetched', async () => {
     const source = sourceOf(`#${first}`)
-    expect(await resolveCommit(git, { ...source, remote: 'git://127.0.0.1:1/none' })).toEqual({ ref: first, objectId: first, commitId: first })
+    expect(await resolveCommit(git, { ...source, remote: 'git://127.0.0.1:1/none' })).toEqual({
+      ref: first,
+      objectId: first,
+      commitId: first,
+    })
     const { workTree } = await fetchSource(source)
     expect(readFileSync(join(workTree, 'a.txt'), 'utf8')).toBe('one')
   })
 
   test('a second checkout of a commit asks no server', async () => {
     await fetchSource(sourceOf(`#${second}`, { 'git.skipsubmodules': 'true' }))
-    const { entries } = await fetchSource({ ...sourceOf(`#${second}`, { 'git.skipsubmodules': 'true' }), remote: 'git://127.0.0.1:1/none' })
+    const { entries } = await fetchSource({
+      ...sourceOf(`#${second}`, { 'git.skipsubmodules': 'true' }),
+      remote: 'git://127.0.0.1:1/none',
+    })
     expect(paths(entries)).toContain('a.txt')
   })
 
   test('the repository can be kept: one commit, the remote as it was named', async () => {
-    const { entries, workTree } = await fetchSource(sourceOf('#main', { 'git.keepgitdir': 'true', 'git.skipsubmodules': 'true' }))
+    const { entries, workTree } = await fetchSource(
+      sourceOf('#main', { 'git.keepgitdir': 'true', 'git.skipsubmodules': 'true' }),
+    )
     expect(paths(entries)).toContain('.git/HEAD')
-    const inCheckout = (...args: string[]): string => execFileSync('git', ['-c', 'safe.directory=*', '-C', workTree, ...args], { encoding: 'utf8', env: { PATH: process.env['PATH'] } }).trim()
+    const inCheckout = (...args: string[]): string =>
+      execFileSync('git', ['-c', 'safe.directory=*', '-C', workTree, ...args], {
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'] },
+      }).trim()
     expect(inCheckout('rev-parse', 'HEAD')).toBe(second)
     expect(inCheckout('rev-list', '--count', 'HEAD')).toBe('1')
     expect(inCheckout('remote', 'get-url', 'origin')).toBe(`git://127.0.0.1:${port}/project`)
@@ -171,23 +246,40 @@ describeWith(['git'], 'a git server', () => {
       ['v1', tagObject],
       [first, first.slice(0, 7)],
     ]) {
-      await expect(fetchSource(sourceOf(`#${ref}`, { 'git.checksum': checksum!, 'git.skipsubmodules': 'true' }))).resolves.toBeDefined()
+      await expect(
+        fetchSource(sourceOf(`#${ref}`, { 'git.checksum': checksum!, 'git.skipsubmodules': 'true' })),
+      ).resolves.toBeDefined()
     }
-    await expect(fetchSource(sourceOf('#main', { 'git.checksum': first }))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: `expected checksum to match ${first}, got ${second}` })
+    await expect(fetchSource(sourceOf('#main', { 'git.checksum': first }))).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: `expected checksum to match ${first}, got ${second}`,
+    })
     expect(() => sourceOf('#main', { 'git.checksum': 'nothex' })).toThrow('expected hex commit hash')
   })
 
   test('fetching by commit takes the commit of the checksum, whatever the branch says', async () => {
-    const { workTree } = await fetchSource(sourceOf('#main', { 'git.fetchbycommit': 'true', 'git.checksum': first, 'git.skipsubmodules': 'true' }))
+    const { workTree } = await fetchSource(
+      sourceOf('#main', { 'git.fetchbycommit': 'true', 'git.checksum': first, 'git.skipsubmodules': 'true' }),
+    )
     expect(readFileSync(join(workTree, 'a.txt'), 'utf8')).toBe('one')
-    await expect(fetchSource(sourceOf('#main', { 'git.fetchbycommit': 'true' }))).rejects.toMatchObject({ message: 'fetch-by-commit requires a checksum or a commit SHA ref' })
+    await expect(fetchSource(sourceOf('#main', { 'git.fetchbycommit': 'true' }))).rejects.toMatchObject({
+      message: 'fetch-by-commit requires a checksum or a commit SHA ref',
+    })
   })
 
   test('a ref, a commit or a repository that is missing is told', async () => {
-    await expect(fetchSource(sourceOf('#none'))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: 'repository does not contain ref none' })
+    await expect(fetchSource(sourceOf('#none'))).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: 'repository does not contain ref none',
+    })
     await expect(fetchSource(sourceOf(`#${'1'.repeat(40)}`))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED' })
-    await expect(fetchSource(sourceOf('', { 'git.fullurl': `git://127.0.0.1:${port}/none` }))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: expect.stringContaining('ls-remote') })
-    await expect(fetchSource(sourceOf('', { 'git.fullurl': 'git://127.0.0.1:1/none' }))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED' })
+    await expect(fetchSource(sourceOf('', { 'git.fullurl': `git://127.0.0.1:${port}/none` }))).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: expect.stringContaining('ls-remote'),
+    })
+    await expect(fetchSource(sourceOf('', { 'git.fullurl': 'git://127.0.0.1:1/none' }))).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+    })
   })
 
   test('what looks like an option is refused before git sees it', () => {
@@ -199,15 +291,27 @@ describeWith(['git'], 'a git server', () => {
     makeRepository('hostile')
     develop('hostile', 'submodule', 'add', '-q', served.join('library'), 'vendor')
     commit('hostile', { 'a.txt': 'x' })
-    await expect(fetchSource(sourceOf('', {}, 'hostile'))).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: expect.stringMatching(/transport 'file' not allowed/) })
+    await expect(fetchSource(sourceOf('', {}, 'hostile'))).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: expect.stringMatching(/transport 'file' not allowed/),
+    })
   })
 
   test('git is ended with the build', async () => {
     const silent = createServer((socket) => void socket.resume())
     await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done))
     const abort = new AbortController()
-    const stoppable = createGit({ config: [], sshSocket: undefined, knownHostsFile: undefined, signal: abort.signal, onOutput: () => undefined })
-    const waiting = resolveCommit(stoppable, { ...sourceOf('#main'), remote: `git://127.0.0.1:${(silent.address() as AddressInfo).port}/x` })
+    const stoppable = createGit({
+      config: [],
+      sshSocket: undefined,
+      knownHostsFile: undefined,
+      signal: abort.signal,
+      onOutput: () => undefined,
+    })
+    const waiting = resolveCommit(stoppable, {
+      ...sourceOf('#main'),
+      remote: `git://127.0.0.1:${(silent.address() as AddressInfo).port}/x`,
+    })
     setTimeout(() => abort.abort(), 100)
     await expect(waiting).rejects.toMatchObject({ code: 'OCI_CANCELED' })
     await new Promise((done) => silent.close(done))
@@ -218,8 +322,17 @@ test('git that is not installed is told with the remedy', async () => {
   const path = process.env['PATH']
   process.env['PATH'] = '/nonexistent'
   try {
-    const git = createGit({ config: [], sshSocket: undefined, knownHostsFile: undefined, signal: undefined, onOutput: () => undefined })
-    await expect(git.run(['version'])).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', hint: expect.stringContaining('install git') })
+    const git = createGit({
+      config: [],
+      sshSocket: undefined,
+      knownHostsFile: undefined,
+      signal: undefined,
+      onOutput: () => undefined,
+    })
+    await expect(git.run(['version'])).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      hint: expect.stringContaining('install git'),
+    })
   } finally {
     process.env['PATH'] = path
   }

@@ -16,25 +16,46 @@ export interface CheckoutPlaces {
 }
 
 /** Fetches a commit, as little of its history as the server allows, and writes its files. Throws OCI_SOURCE_FAILED. */
-export async function checkOut(git: Git, source: GitCheckout, commit: ResolvedCommit, places: CheckoutPlaces): Promise<void> {
+export async function checkOut(
+  git: Git,
+  source: GitCheckout,
+  commit: ResolvedCommit,
+  places: CheckoutPlaces,
+): Promise<void> {
   const bare: GitPlace = { gitDirectory: places.repository }
   await prepareRepository(git, source, commit, places.repository)
   await fetchCommit(git, source, commit, bare)
-  const place = source.keepGitDirectory && source.subdirectory === '' ? await checkOutWithHistory(git, source, commit, places) : await checkOutFiles(git, commit, places)
+  const place =
+    source.keepGitDirectory && source.subdirectory === ''
+      ? await checkOutWithHistory(git, source, commit, places)
+      : await checkOutFiles(git, commit, places)
   if (source.skipSubmodules) return
   await git.run(['submodule', 'update', '--init', '--recursive', '--depth=1'], place)
 }
 
-async function prepareRepository(git: Git, source: GitCheckout, commit: ResolvedCommit, repository: string): Promise<void> {
+async function prepareRepository(
+  git: Git,
+  source: GitCheckout,
+  commit: ResolvedCommit,
+  repository: string,
+): Promise<void> {
   const place = { gitDirectory: repository }
   if (!existsSync(join(repository, 'HEAD'))) await git.run(initArgs(commit, '--bare'), place)
   // Left by a git that was killed; the caller holds the repository's lock.
   rmSync(join(repository, 'shallow.lock'), { force: true })
-  if (!(await git.succeeds(['remote', 'set-url', 'origin', source.remote], place))) await git.run(['remote', 'add', 'origin', source.remote], place)
+  if (!(await git.succeeds(['remote', 'set-url', 'origin', source.remote], place)))
+    await git.run(['remote', 'add', 'origin', source.remote], place)
 }
 
 function initArgs(commit: ResolvedCommit, ...more: string[]): string[] {
-  return ['-c', 'init.defaultBranch=master', 'init', '--quiet', ...more, ...(commit.objectId.length === 64 ? ['--object-format=sha256'] : [])]
+  return [
+    '-c',
+    'init.defaultBranch=master',
+    'init',
+    '--quiet',
+    ...more,
+    ...(commit.objectId.length === 64 ? ['--object-format=sha256'] : []),
+  ]
 }
 
 async function fetchCommit(git: Git, source: GitCheckout, commit: ResolvedCommit, bare: GitPlace): Promise<void> {
@@ -42,16 +63,25 @@ async function fetchCommit(git: Git, source: GitCheckout, commit: ResolvedCommit
   if (!(await has(commit.objectId))) {
     const byName = !isCommitId(commit.ref) && !source.fetchByCommit
     // Under a name of ours: what a branch or a tag of it is called later does not collide with other builds.
-    if (byName) await git.run(['fetch', '--depth=1', '--no-tags', '--force', 'origin', '--', `${commit.ref}:refs/sources/${commit.objectId}`], bare)
+    if (byName)
+      await git.run(
+        ['fetch', '--depth=1', '--no-tags', '--force', 'origin', '--', `${commit.ref}:refs/sources/${commit.objectId}`],
+        bare,
+      )
     if (!(await has(commit.objectId))) await fetchById(git, source, commit, bare)
     if (!(await has(commit.objectId))) {
-      throw new BuilderError('OCI_SOURCE_FAILED', `fetched ref ${commit.ref} does not match expected commit ${commit.objectId} and commit can not be found in the repository`, { details: { remote: scrubCredentials(source.remote) } })
+      throw new BuilderError(
+        'OCI_SOURCE_FAILED',
+        `fetched ref ${commit.ref} does not match expected commit ${commit.objectId} and commit can not be found in the repository`,
+        { details: { remote: scrubCredentials(source.remote) } },
+      )
     }
   }
   if (source.checksum === '') return
   const actual = (await git.run(['rev-parse', commit.objectId], bare)).trim()
   const peeled = (await git.run(['rev-parse', `${commit.objectId}^{commit}`], bare)).trim()
-  if (!actual.startsWith(source.checksum) && !peeled.startsWith(source.checksum)) throw wrongCommit(source, actual === peeled ? actual : `${actual} or ${peeled}`)
+  if (!actual.startsWith(source.checksum) && !peeled.startsWith(source.checksum))
+    throw wrongCommit(source, actual === peeled ? actual : `${actual} or ${peeled}`)
 }
 
 /** A commit by its id alone: most servers give it; for the others the whole history is searched (BuildKit). */
@@ -60,17 +90,29 @@ async function fetchById(git: Git, source: GitCheckout, commit: ResolvedCommit, 
   if (await git.succeeds(single, bare)) return
   if (source.fetchByCommit) await git.run(single, bare)
   const unshallow = existsSync(join(bare.gitDirectory!, 'shallow')) ? ['--unshallow'] : []
-  await git.run(['fetch', '--tags', '--force', ...unshallow, 'origin', '--', '+refs/heads/*:refs/remotes/origin/*'], bare)
+  await git.run(
+    ['fetch', '--tags', '--force', ...unshallow, 'origin', '--', '+refs/heads/*:refs/remotes/origin/*'],
+    bare,
+  )
 }
 
 async function checkOutFiles(git: Git, commit: ResolvedCommit, places: CheckoutPlaces): Promise<GitPlace> {
-  const place = { gitDirectory: places.repository, workTree: places.workTree, indexFile: join(places.temporaryDirectory, 'index') }
+  const place = {
+    gitDirectory: places.repository,
+    workTree: places.workTree,
+    indexFile: join(places.temporaryDirectory, 'index'),
+  }
   await git.run(['checkout', '--no-overlay', commit.objectId, '--', '.'], place)
   return place
 }
 
 /** A repository of its own in the checkout, with this commit alone and the remote as the user named it, without a password. */
-async function checkOutWithHistory(git: Git, source: GitCheckout, commit: ResolvedCommit, places: CheckoutPlaces): Promise<GitPlace> {
+async function checkOutWithHistory(
+  git: Git,
+  source: GitCheckout,
+  commit: ResolvedCommit,
+  places: CheckoutPlaces,
+): Promise<GitPlace> {
   const gitDirectory = join(places.workTree, '.git')
   const place = { gitDirectory, workTree: places.workTree }
   const bare = { gitDirectory: places.repository }
@@ -93,5 +135,7 @@ function withoutPassword(remote: string): string {
 
 /** Seconds of the Unix epoch at which the commit was made. */
 export async function commitTime(git: Git, commit: ResolvedCommit, repository: string): Promise<number> {
-  return Number((await git.run(['log', '-1', '--format=%ct', `${commit.objectId}^{commit}`], { gitDirectory: repository })).trim())
+  return Number(
+    (await git.run(['log', '-1', '--format=%ct', `${commit.objectId}^{commit}`], { gitDirectory: repository })).trim(),
+  )
 }

@@ -26,18 +26,29 @@ export async function resolveCommit(git: Git, source: GitCheckout): Promise<Reso
   const output = await git.run(['ls-remote', '--', source.remote, ref, `${ref}^{}`])
   const found = chooseRef(output, ref)
   if (found === undefined) {
-    throw new BuilderError('OCI_SOURCE_FAILED', `repository does not contain ref ${ref}`, { hint: 'name a branch, a tag or a whole commit id', details: { remote: scrubCredentials(source.remote), ref } })
+    throw new BuilderError('OCI_SOURCE_FAILED', `repository does not contain ref ${ref}`, {
+      hint: 'name a branch, a tag or a whole commit id',
+      details: { remote: scrubCredentials(source.remote), ref },
+    })
   }
   if (!found.objectId.startsWith(source.checksum) && !found.commitId.startsWith(source.checksum)) {
-    throw wrongCommit(source, found.objectId === found.commitId ? found.objectId : `${found.objectId} or ${found.commitId}`)
+    throw wrongCommit(
+      source,
+      found.objectId === found.commitId ? found.objectId : `${found.objectId} or ${found.commitId}`,
+    )
   }
   return found
 }
 
 function pinnedCommit(source: GitCheckout): ResolvedCommit {
   const { checksum, ref } = source
-  if (checksum === '') throw new BuilderError('OCI_SOURCE_FAILED', 'fetch-by-commit requires a checksum or a commit SHA ref')
-  if (!isCommitId(checksum)) throw new BuilderError('OCI_SOURCE_FAILED', `fetch-by-commit requires a full commit SHA checksum, got ${JSON.stringify(checksum)}`)
+  if (checksum === '')
+    throw new BuilderError('OCI_SOURCE_FAILED', 'fetch-by-commit requires a checksum or a commit SHA ref')
+  if (!isCommitId(checksum))
+    throw new BuilderError(
+      'OCI_SOURCE_FAILED',
+      `fetch-by-commit requires a full commit SHA checksum, got ${JSON.stringify(checksum)}`,
+    )
   const name = ref === '' ? checksum : ref.startsWith('refs/') ? ref : `refs/heads/${ref}`
   return { ref: name, objectId: checksum, commitId: checksum }
 }
@@ -45,7 +56,12 @@ function pinnedCommit(source: GitCheckout): ResolvedCommit {
 async function defaultBranch(git: Git, remote: string): Promise<string> {
   const output = await git.run(['ls-remote', '--symref', '--', remote, 'HEAD'])
   const ref = /^ref: (\S+)\tHEAD$/m.exec(output)?.[1]
-  if (ref === undefined) throw new BuilderError('OCI_SOURCE_FAILED', `could not find default branch for repository: ${scrubCredentials(remote)}`, { hint: 'is it empty? name a branch: #NAME' })
+  if (ref === undefined)
+    throw new BuilderError(
+      'OCI_SOURCE_FAILED',
+      `could not find default branch for repository: ${scrubCredentials(remote)}`,
+      { hint: 'is it empty? name a branch: #NAME' },
+    )
   return ref
 }
 
@@ -65,5 +81,8 @@ function chooseRef(output: string, ref: string): ResolvedCommit | undefined {
 }
 
 export function wrongCommit(source: GitCheckout, actual: string): BuilderError {
-  return new BuilderError('OCI_SOURCE_FAILED', `expected checksum to match ${source.checksum}, got ${actual}`, { hint: 'the ref names another commit than when its checksum was written down', details: { expected: source.checksum, actual } })
+  return new BuilderError('OCI_SOURCE_FAILED', `expected checksum to match ${source.checksum}, got ${actual}`, {
+    hint: 'the ref names another commit than when its checksum was written down',
+    details: { expected: source.checksum, actual },
+  })
 }

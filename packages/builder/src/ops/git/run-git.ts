@@ -25,7 +25,20 @@ export interface GitOptions {
   readonly onOutput: (text: Uint8Array) => void
 }
 
-const PASSED_ON = ['PATH', 'TMPDIR', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'no_proxy', 'all_proxy']
+const PASSED_ON = [
+  'PATH',
+  'TMPDIR',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+]
 
 export function createGit(options: GitOptions): Git {
   const environment = environmentOf(options)
@@ -37,15 +50,26 @@ export function createGit(options: GitOptions): Git {
     const whole = args.filter((argument) => argument !== '--depth=1')
     if (whole.length < args.length && /--depth|shallow/.test(errors)) return run(whole, place)
     const message = scrubCredentials(errors.trim()).split('\n').slice(-5).join('; ')
-    throw new BuilderError('OCI_SOURCE_FAILED', `git ${args.find((argument) => !argument.startsWith('-'))} failed: ${message === '' ? `exit status ${status}` : message}`, {
-      hint: hintOf(errors),
-      details: { status, stderr: scrubCredentials(errors.slice(-4000)) },
-    })
+    throw new BuilderError(
+      'OCI_SOURCE_FAILED',
+      `git ${args.find((argument) => !argument.startsWith('-'))} failed: ${message === '' ? `exit status ${status}` : message}`,
+      {
+        hint: hintOf(errors),
+        details: { status, stderr: scrubCredentials(errors.slice(-4000)) },
+      },
+    )
   }
 
-  function start(args: readonly string[], place: GitPlace, isQuiet = false): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
+  function start(
+    args: readonly string[],
+    place: GitPlace,
+    isQuiet = false,
+  ): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
     options.signal?.throwIfAborted()
-    const where = [...(place.workTree === undefined ? [] : [`--work-tree=${place.workTree}`]), ...(place.gitDirectory === undefined ? [] : [`--git-dir=${place.gitDirectory}`])]
+    const where = [
+      ...(place.workTree === undefined ? [] : [`--work-tree=${place.workTree}`]),
+      ...(place.gitDirectory === undefined ? [] : [`--git-dir=${place.gitDirectory}`]),
+    ]
     // `user`: a repository cannot name a path of this machine as its submodule.
     const child = spawn('git', ['-c', 'protocol.file.allow=user', ...where, ...args], {
       cwd: place.workTree ?? place.gitDirectory ?? '/',
@@ -99,15 +123,23 @@ function environmentOf(options: GitOptions): NodeJS.ProcessEnv {
 
 function notStarted(cause: Error & { code?: string }): BuilderError {
   const isMissing = cause.code === 'ENOENT'
-  return new BuilderError('OCI_SOURCE_FAILED', isMissing ? 'sources from git need the program "git", which is not installed' : `git cannot be started: ${cause.message}`, {
-    hint: isMissing ? 'install git (Debian, Ubuntu: apt-get install git)' : undefined,
-    cause,
-  })
+  return new BuilderError(
+    'OCI_SOURCE_FAILED',
+    isMissing
+      ? 'sources from git need the program "git", which is not installed'
+      : `git cannot be started: ${cause.message}`,
+    {
+      hint: isMissing ? 'install git (Debian, Ubuntu: apt-get install git)' : undefined,
+      cause,
+    },
+  )
 }
 
 function hintOf(errors: string): string | undefined {
-  if (/could not read Username|Authentication failed|terminal prompts disabled/.test(errors)) return 'the repository wants a login, or does not exist: give a token with --secret id=GIT_AUTH_TOKEN,…'
+  if (/could not read Username|Authentication failed|terminal prompts disabled/.test(errors))
+    return 'the repository wants a login, or does not exist: give a token with --secret id=GIT_AUTH_TOKEN,…'
   if (/Permission denied \(publickey/.test(errors)) return 'give an agent with the key: --ssh default'
-  if (/Could not resolve host|unable to connect|Connection refused/.test(errors)) return 'is the address right, and reachable from here?'
+  if (/Could not resolve host|unable to connect|Connection refused/.test(errors))
+    return 'is the address right, and reachable from here?'
   return undefined
 }

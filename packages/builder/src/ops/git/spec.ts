@@ -37,10 +37,13 @@ export function readGitSpec(spec: SourceSpec): GitCheckout {
   const colon = fragment.indexOf(':')
   const ref = colon < 0 ? fragment : fragment.slice(0, colon)
   const checksum = attrs['git.checksum'] ?? ''
-  const remote = attrs['git.fullurl'] ?? (hash < 0 ? spec.identifier : spec.identifier.slice(0, hash)).replace(/^git:\/\//, 'https://')
+  const remote =
+    attrs['git.fullurl'] ??
+    (hash < 0 ? spec.identifier : spec.identifier.slice(0, hash)).replace(/^git:\/\//, 'https://')
   if (ref.startsWith('-')) throw invalid(`invalid git ref ${JSON.stringify(ref)}`)
   if (remote.startsWith('-')) throw invalid(`invalid git remote ${JSON.stringify(remote)}`)
-  if (checksum !== '' && !/^[0-9a-fA-F]+$/.test(checksum)) throw invalid(`invalid checksum ${checksum} for Git URL, expected hex commit hash`)
+  if (checksum !== '' && !/^[0-9a-fA-F]+$/.test(checksum))
+    throw invalid(`invalid checksum ${checksum} for Git URL, expected hex commit hash`)
   return {
     remote,
     ref,

@@ -29,7 +29,11 @@ export function createHttpDriver(environment: OpsEnvironment): OpDriver {
       const file = specOf(vertex)
       const { digest, filename, modifiedSec } = pinnedFile(file) ?? (await fetchOnce(vertex))
       const { mode, uid, gid, authHeaderSecret, headers } = file
-      return { payload: undefined, selectors: [], identity: `http:${JSON.stringify([digest, filename, mode, uid, gid, modifiedSec ?? null, authHeaderSecret ?? null, headers])}` }
+      return {
+        payload: undefined,
+        selectors: [],
+        identity: `http:${JSON.stringify([digest, filename, mode, uid, gid, modifiedSec ?? null, authHeaderSecret ?? null, headers])}`,
+      }
     },
     inputUse: () => [],
     run: async (vertex, _inputs, run) => {
@@ -46,7 +50,17 @@ export function createHttpDriver(environment: OpsEnvironment): OpDriver {
         content: sizeBytes === 0 ? undefined : { kind: 'range', file: environment.store.blobs.path(digest), offset: 0 },
         contentDigest: digest,
       })
-      return [{ kind: 'layers', layers: [environment.forms.fromSelection([entry], { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })] }]
+      return [
+        {
+          kind: 'layers',
+          layers: [
+            environment.forms.fromSelection([entry], {
+              createdMs: environment.epochMs ?? Date.now(),
+              description: vertex.metadata.name,
+            }),
+          ],
+        },
+      ]
     },
   }
 }
@@ -63,15 +77,30 @@ function pinnedFile(file: HttpFile): Omit<FetchedFile, 'sizeBytes'> | undefined 
 }
 
 /** What speaks HTTP is loaded by the first file: a build without any does not pay for it. */
-async function fetchFile(environment: OpsEnvironment, file: HttpFile, run: RunContext | undefined): Promise<FetchedFile> {
+async function fetchFile(
+  environment: OpsEnvironment,
+  file: HttpFile,
+  run: RunContext | undefined,
+): Promise<FetchedFile> {
   const [{ createFileClient }, { fetchHttpFile }] = await Promise.all([import('./request.ts'), import('./fetch.ts')])
   const client = createFileClient()
   const startedMs = Date.now()
   const report = (current: number, total: number | undefined, completedMs?: number): void => {
-    run?.status(file.url, `downloading ${file.url}`, { current, startedMs, ...(total === undefined ? {} : { total }), ...(completedMs === undefined ? {} : { completedMs }) })
+    run?.status(file.url, `downloading ${file.url}`, {
+      current,
+      startedMs,
+      ...(total === undefined ? {} : { total }),
+      ...(completedMs === undefined ? {} : { completedMs }),
+    })
   }
   try {
-    const fetched = await fetchHttpFile(file, { store: environment.store, client, secret: environment.secret, signal: run?.signal, onBytes: report })
+    const fetched = await fetchHttpFile(file, {
+      store: environment.store,
+      client,
+      secret: environment.secret,
+      signal: run?.signal,
+      onBytes: report,
+    })
     report(fetched.sizeBytes, fetched.sizeBytes, Date.now())
     return fetched
   } finally {

@@ -41,8 +41,13 @@ afterEach(async () => {
   await directory[Symbol.asyncDispose]()
 })
 
-function fetchUrl(url: string, attrs: Record<string, string> = {}, secrets: Record<string, string> = {}): Promise<FetchedFile> {
-  const secret = async (id: string): Promise<Uint8Array | undefined> => (secrets[id] === undefined ? undefined : Buffer.from(secrets[id]))
+function fetchUrl(
+  url: string,
+  attrs: Record<string, string> = {},
+  secrets: Record<string, string> = {},
+): Promise<FetchedFile> {
+  const secret = async (id: string): Promise<Uint8Array | undefined> =>
+    secrets[id] === undefined ? undefined : Buffer.from(secrets[id])
   return fetchHttpFile(readHttpSpec({ kind: 'source', identifier: url, attrs }), { store, client, secret })
 }
 
@@ -85,7 +90,8 @@ describe('asking again', () => {
   })
 
   test('a server without HEAD is asked with GET', async () => {
-    handler = (request, response) => (request.method === 'HEAD' ? response.writeHead(405).end() : withEtag(request, response))
+    handler = (request, response) =>
+      request.method === 'HEAD' ? response.writeHead(405).end() : withEtag(request, response)
     const first = await fetchUrl(`${base}/f`)
     expect(await fetchUrl(`${base}/f`)).toEqual(first)
     expect(seen).toEqual(['GET /f', 'HEAD /f', 'GET /f'])
@@ -134,7 +140,10 @@ describe('redirects', () => {
 
   test('that never end, or lead to another protocol, are refused', async () => {
     handler = (_request, response) => response.writeHead(302, { location: '/again' }).end()
-    await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: expect.stringContaining('10 redirects') })
+    await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: expect.stringContaining('10 redirects'),
+    })
     handler = (_request, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end()
     await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED' })
   })
@@ -143,7 +152,10 @@ describe('redirects', () => {
 describe('failures', () => {
   test('a status is told', async () => {
     handler = (_request, response) => response.writeHead(404).end('no')
-    await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: `cannot fetch ${base}/x: invalid response status 404` })
+    await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: `cannot fetch ${base}/x: invalid response status 404`,
+    })
   })
 
   test('another checksum is told with both, and nothing is kept', async () => {
@@ -161,15 +173,23 @@ describe('failures', () => {
       response.write('part')
       setTimeout(() => response.destroy(), 20)
     }
-    await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: expect.stringContaining('cut off after 4 bytes') })
+    await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: expect.stringContaining('cut off after 4 bytes'),
+    })
   })
 
   test('a host that does not answer is told, without a password of the URL', async () => {
-    await expect(fetchUrl('http://user:geheim@127.0.0.1:1/x')).rejects.toMatchObject({ code: 'OCI_SOURCE_FAILED', message: expect.stringMatching(/^(?!.*geheim).*connection refused/) })
+    await expect(fetchUrl('http://user:geheim@127.0.0.1:1/x')).rejects.toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: expect.stringMatching(/^(?!.*geheim).*connection refused/),
+    })
   })
 
   test('a secret that is named and not given is told', async () => {
-    await expect(fetchUrl(`${base}/x`, { 'http.authheadersecret': 'mine' })).rejects.toMatchObject({ code: 'OCI_SECRET_NOT_FOUND' })
+    await expect(fetchUrl(`${base}/x`, { 'http.authheadersecret': 'mine' })).rejects.toMatchObject({
+      code: 'OCI_SECRET_NOT_FOUND',
+    })
   })
 })
 

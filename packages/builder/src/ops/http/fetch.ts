@@ -40,12 +40,23 @@ export async function fetchHttpFile(file: HttpFile, environment: FetchEnvironmen
   const fact = readFact(store, factKey)
   if (fact !== undefined && file.checksum === fact.digest) return fetched(store, fact)
   if (fact === undefined && file.checksum !== undefined && store.blobs.has(file.checksum)) {
-    return fetched(store, { etag: undefined, digest: file.checksum, filename: fileNameOf(file.url, file.filename, undefined), modifiedSec: undefined })
+    return fetched(store, {
+      etag: undefined,
+      digest: file.checksum,
+      filename: fileNameOf(file.url, file.filename, undefined),
+      modifiedSec: undefined,
+    })
   }
   const headers = await requestHeaders(file, environment)
   const { etag } = fact ?? {}
-  if (fact !== undefined && etag !== undefined && (await isUnchanged(file, etag, headers, environment))) return checked(file, fetched(store, fact))
-  const response = await environment.client.send({ method: 'GET', url: file.url, headers: etag === undefined ? headers : { ...headers, 'if-none-match': etag }, signal: environment.signal })
+  if (fact !== undefined && etag !== undefined && (await isUnchanged(file, etag, headers, environment)))
+    return checked(file, fetched(store, fact))
+  const response = await environment.client.send({
+    method: 'GET',
+    url: file.url,
+    headers: etag === undefined ? headers : { ...headers, 'if-none-match': etag },
+    signal: environment.signal,
+  })
   if (response.status === 304 && fact !== undefined) {
     await response.discard()
     return checked(file, fetched(store, fact))
@@ -54,9 +65,19 @@ export async function fetchHttpFile(file: HttpFile, environment: FetchEnvironmen
 }
 
 /** Some servers send ETags and do not look at If-None-Match: HEAD tells without the bytes (BuildKit does the same). */
-async function isUnchanged(file: HttpFile, etag: string, headers: Readonly<Record<string, string>>, environment: FetchEnvironment): Promise<boolean> {
+async function isUnchanged(
+  file: HttpFile,
+  etag: string,
+  headers: Readonly<Record<string, string>>,
+  environment: FetchEnvironment,
+): Promise<boolean> {
   try {
-    const response = await environment.client.send({ method: 'HEAD', url: file.url, headers: { ...headers, 'if-none-match': etag }, signal: environment.signal })
+    const response = await environment.client.send({
+      method: 'HEAD',
+      url: file.url,
+      headers: { ...headers, 'if-none-match': etag },
+      signal: environment.signal,
+    })
     await response.discard()
     const now = etagValue(response.header('etag')) ?? (response.status === 304 ? etag : undefined)
     return (response.status === 200 || response.status === 304) && now === etag
@@ -67,7 +88,11 @@ async function isUnchanged(file: HttpFile, etag: string, headers: Readonly<Recor
 }
 
 async function requestHeaders(file: HttpFile, environment: FetchEnvironment): Promise<Record<string, string>> {
-  const headers: Record<string, string> = { 'user-agent': 'tsbuild', 'accept-encoding': 'gzip', ...Object.fromEntries(file.headers) }
+  const headers: Record<string, string> = {
+    'user-agent': 'tsbuild',
+    'accept-encoding': 'gzip',
+    ...Object.fromEntries(file.headers),
+  }
   const authorization = await findAuthorization(file, environment)
   if (authorization !== undefined) headers['authorization'] = authorization
   return headers
@@ -76,7 +101,10 @@ async function requestHeaders(file: HttpFile, environment: FetchEnvironment): Pr
 async function findAuthorization(file: HttpFile, { secret }: FetchEnvironment): Promise<string | undefined> {
   if (file.authHeaderSecret !== undefined) {
     const value = await secret(file.authHeaderSecret)
-    if (value === undefined) throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to retrieve HTTP auth secret ${file.authHeaderSecret}`, { hint: `give it: --secret id=${file.authHeaderSecret},…` })
+    if (value === undefined)
+      throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to retrieve HTTP auth secret ${file.authHeaderSecret}`, {
+        hint: `give it: --secret id=${file.authHeaderSecret},…`,
+      })
     return headerValue(value)
   }
   const { hostname, username, password } = new URL(file.url)
@@ -92,7 +120,12 @@ function headerValue(secret: Uint8Array): string {
   return Buffer.from(secret).toString('utf8').trim()
 }
 
-async function save(file: HttpFile, response: FileResponse, factKey: string, environment: FetchEnvironment): Promise<FetchedFile> {
+async function save(
+  file: HttpFile,
+  response: FileResponse,
+  factKey: string,
+  environment: FetchEnvironment,
+): Promise<FetchedFile> {
   if (response.status < 200 || response.status >= 300) {
     await response.discard()
     throw failed(file.url, `invalid response status ${response.status}`)
@@ -126,9 +159,12 @@ async function receive(file: HttpFile, response: FileResponse, environment: Fetc
   } catch (cause) {
     await response.discard()
     await writer.abort()
-    if (environment.signal?.aborted === true) throw new BuilderError('OCI_CANCELED', 'the download was canceled', { cause })
+    if (environment.signal?.aborted === true)
+      throw new BuilderError('OCI_CANCELED', 'the download was canceled', { cause })
     // The store's own errors (a full disk) say what is wrong; all else came from the server.
-    throw cause instanceof BuilderError ? cause : failed(file.url, `the answer was cut off after ${current} bytes`, cause)
+    throw cause instanceof BuilderError
+      ? cause
+      : failed(file.url, `the answer was cut off after ${current} bytes`, cause)
   }
   const digest = digester.digest()
   if (file.checksum !== undefined && digest !== file.checksum) {
@@ -153,7 +189,12 @@ function mismatch(file: HttpFile, got: Digest): BuilderError {
 }
 
 function fetched(store: Store, fact: Fact): FetchedFile {
-  return { digest: fact.digest, filename: fact.filename, sizeBytes: store.blobs.size(fact.digest) ?? 0, modifiedSec: fact.modifiedSec }
+  return {
+    digest: fact.digest,
+    filename: fact.filename,
+    sizeBytes: store.blobs.size(fact.digest) ?? 0,
+    modifiedSec: fact.modifiedSec,
+  }
 }
 
 /** A fact whose bytes were pruned is none. */

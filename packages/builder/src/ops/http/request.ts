@@ -46,20 +46,38 @@ export function createFileClient(): FileClient {
       await discard(response)
       const next = parseUrl(location, url)
       // A credential goes to the host that it is for, and to nobody that this host names.
-      if (next.origin !== url.origin) headers = Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'authorization'))
+      if (next.origin !== url.origin)
+        headers = Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'authorization'))
       url = next
     }
     throw failed(request.url, `more than ${MAX_REDIRECTS} redirects`)
   }
 
-  async function sendOnce(url: URL, headers: Readonly<Record<string, string>>, request: FileRequest): Promise<HttpResponse> {
+  async function sendOnce(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    request: FileRequest,
+  ): Promise<HttpResponse> {
     transport ??= createTransport(options)
     try {
       const connection = transport
-      return await withRetries({ retries: 2, retryDelayMs: 250 }, request.signal, () => connection.send({ method: request.method, url, headers, signal: request.signal, registry: url.host, skipVerify: false }))
+      return await withRetries({ retries: 2, retryDelayMs: 250 }, request.signal, () =>
+        connection.send({
+          method: request.method,
+          url,
+          headers,
+          signal: request.signal,
+          registry: url.host,
+          skipVerify: false,
+        }),
+      )
     } catch (cause) {
       if (!(cause instanceof BuilderError) || cause.code === 'OCI_CANCELED') throw cause
-      throw new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(request.url)}: ${cause.message}`, { hint: 'is the address right, and reachable from here?', cause, details: cause.details })
+      throw new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(request.url)}: ${cause.message}`, {
+        hint: 'is the address right, and reachable from here?',
+        cause,
+        details: cause.details,
+      })
     }
   }
 
@@ -94,6 +112,7 @@ function parseUrl(text: string, base?: URL): URL {
   } catch (cause) {
     throw failed(text, 'it is no URL', cause)
   }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw failed(text, `${url.protocol.slice(0, -1)} is not spoken here`)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw failed(text, `${url.protocol.slice(0, -1)} is not spoken here`)
   return url
 }

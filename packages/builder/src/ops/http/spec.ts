@@ -95,5 +95,8 @@ function safeName(name: string): string {
 
 /** A source of the web that cannot be had. */
 export function failed(url: string, why: string, cause?: unknown): BuilderError {
-  return new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(url)}: ${why}`, { cause, details: { url: scrubCredentials(url) } })
+  return new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(url)}: ${why}`, {
+    cause,
+    details: { url: scrubCredentials(url) },
+  })
 }
