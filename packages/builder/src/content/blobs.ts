@@ -62,7 +62,7 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
   }
 }
 
-/** @throws never; the error for a blob that is missing. */
+/** The error for a blob that is missing. */
 export function notFound(digest: Digest, cause?: unknown): BuilderError {
   return new BuilderError('OCI_BLOB_NOT_FOUND', `blob ${digest} is not in the store`, {
     cause,

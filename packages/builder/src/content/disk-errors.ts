@@ -36,6 +36,9 @@ export function diskError(root: string, cause: unknown): unknown {
   if (isTsOciError(cause) && cause.code !== 'OCI_RUNTIME_FILES') return cause
   const errno = errnoOf(cause)
   const sqlite = sqliteCode(cause)
+  if (isLockFailure(cause)) {
+    return unusable(root, 'its file system has no file locks', cause, 'set TSBUILD_HOME to a directory on a local disk')
+  }
   if (errno === 'ENOSPC' || errno === 'EDQUOT' || sqlite === SQLITE_FULL) return fullError(root, cause)
   if (
     errno === 'EACCES' ||
@@ -61,7 +64,7 @@ export function diskError(root: string, cause: unknown): unknown {
   return cause
 }
 
-/** @throws never; the error of a store that has no room. */
+/** The error of a store that has no room. */
 export function fullError(root: string, cause?: unknown): BuilderError {
   return new BuilderError('OCI_STORE_FULL', `no space left for the store at ${root}`, {
     cause,
@@ -72,6 +75,11 @@ export function fullError(root: string, cause?: unknown): BuilderError {
 /** The error of a store that cannot be used at all. */
 export function unusable(root: string, why: string, cause: unknown, hint: string): BuilderError {
   return new BuilderError('OCI_STORE_UNUSABLE', `the store at ${root} cannot be used: ${why}`, { cause, hint })
+}
+
+/** flock(2) itself fails where a file system or a mount option forbids it (ENOLCK, EOPNOTSUPP). */
+function isLockFailure(error: unknown): boolean {
+  return (error as { details?: { syscall?: unknown } } | null)?.details?.syscall === 'flock'
 }
 
 function sqliteCode(error: unknown): number | undefined {

@@ -1,6 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { PassThrough } from 'node:stream'
-import { temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import type { ByteString } from '../byte-string.ts'
 import type { Store } from '../content/types.ts'
 import type { LoweredImage } from '../frontends/dockerfile/lower-types.ts'
@@ -150,6 +152,12 @@ export const TEST_LAYERS: readonly (readonly LayerEntry[])[] = [
   [entry('etc', { mode: 0o750 }), entry('etc/new', { text: 'new' }), entry('gone', { text: 'x' })],
 ]
 
+/** As that of the testing package, which sources may not import. */
+interface TemporaryDirectory {
+  readonly path: string
+  join(...names: string[]): string
+}
+
 export interface ExportFixture extends AsyncDisposable {
   readonly directory: TemporaryDirectory
   readonly image: TestImage
@@ -165,7 +173,8 @@ export interface ExportToOptions {
 
 /** A directory, an image and a way to export it. */
 export async function exportFixture(): Promise<ExportFixture> {
-  const directory = await temporaryDirectory('ts-oci-export-')
+  const path = mkdtempSync(join(tmpdir(), 'ts-oci-export-'))
+  const directory = { path, join: (...names: string[]) => join(path, ...names) }
   const image = testImage({ layers: TEST_LAYERS, directory: directory.path, baseCount: 1 })
   return {
     directory,
@@ -174,6 +183,6 @@ export async function exportFixture(): Promise<ExportFixture> {
       const [prepared] = prepareOutputs([output], testDefaults(directory.path, options.defaults))
       return prepared!.run(options.from ?? image, options.context ?? testContext())
     },
-    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }),
   }
 }

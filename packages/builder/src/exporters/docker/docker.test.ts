@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { checkTool, testWith, type TemporaryDirectory } from '@ts-oci/testing'
+import { checkTool, testWith } from '@ts-oci/testing'
 import { exportFixture, type ExportFixture } from '../memory-image.test.support.ts'
 
 let fixture: ExportFixture
-let directory: TemporaryDirectory
+let directory: ExportFixture['directory']
 let exportTo: ExportFixture['exportTo']
 
 beforeEach(async () => {

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { type TemporaryDirectory } from '@ts-oci/testing'
 import { openStore } from '../../content/store.ts'
 import type { Store } from '../../content/types.ts'
 import { digestOf } from '../../oci/digest.ts'
@@ -14,7 +13,7 @@ import {
 import { prepareOutputs } from '../prepare.ts'
 
 let fixture: ExportFixture
-let directory: TemporaryDirectory
+let directory: ExportFixture['directory']
 let image: TestImage
 let exportTo: ExportFixture['exportTo']
 

@@ -11,11 +11,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
+import { temporaryDirectory, testWith } from '@ts-oci/testing'
 import { entry, exportFixture, testImage, type ExportFixture, type TestImage } from '../memory-image.test.support.ts'
 
 let fixture: ExportFixture
-let directory: TemporaryDirectory
+let directory: ExportFixture['directory']
 let image: TestImage
 let exportTo: ExportFixture['exportTo']
 

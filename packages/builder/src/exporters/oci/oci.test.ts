@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync,
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { checkTool, temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
+import { checkTool, temporaryDirectory, testWith } from '@ts-oci/testing'
 import { digestOf } from '../../oci/digest.ts'
 import {
   TEST_LAYERS,
@@ -16,7 +16,7 @@ import {
 import { prepareOutputs } from '../prepare.ts'
 
 let fixture: ExportFixture
-let directory: TemporaryDirectory
+let directory: ExportFixture['directory']
 let image: TestImage
 let exportTo: ExportFixture['exportTo']
 

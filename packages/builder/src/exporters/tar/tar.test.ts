@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { checkTool, describeWith, mountSmallDisk, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
+import { checkTool, describeWith, mountSmallDisk, temporaryDirectory } from '@ts-oci/testing'
 import { entry, exportFixture, testImage, type ExportFixture, type TestImage } from '../memory-image.test.support.ts'
 
 let fixture: ExportFixture
-let directory: TemporaryDirectory
+let directory: ExportFixture['directory']
 let image: TestImage
 let exportTo: ExportFixture['exportTo']
 

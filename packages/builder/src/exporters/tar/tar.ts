@@ -71,7 +71,7 @@ async function writeEntry(
   if (padding > 0) await sink.write(Buffer.alloc(padding))
 }
 
-/** @throws never; the error for content that is not as long as its entry says. */
+/** The error for content that is not as long as its entry says. */
 export function changedSize(entry: LayerEntry | ViewEntry, written: number): BuilderError {
   return new BuilderError(
     'OCI_EXPORT_FAILED',
