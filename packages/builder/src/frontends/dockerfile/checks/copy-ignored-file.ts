@@ -23,6 +23,6 @@ export function checkCopyIgnoredFile(verb: 'Add' | 'Copy', source: string, ignor
   if (ignored === undefined || ignored.patterns.some((pattern) => pattern.startsWith('!'))) return
   const path = cleanPath(source)
   const isRoot = path === '.' || path === '/'
-  if (isRoot && !ignored.patterns.some((pattern) => EVERYTHING.has(pattern))) return
-  if (ignored.isExcluded(path)) linter.report(copyIgnoredFile, location, `Attempting to ${verb} file ${quote(path)} that is excluded by .dockerignore`)
+  const isExcluded = isRoot ? ignored.patterns.some((pattern) => EVERYTHING.has(pattern)) : ignored.isExcluded(path)
+  if (isExcluded) linter.report(copyIgnoredFile, location, `Attempting to ${verb} file ${quote(path)} that is excluded by .dockerignore`)
 }
