@@ -64,7 +64,7 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
     },
   )
   run.signal.throwIfAborted()
-  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, output.text())
+  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, { tail: output.text(), hasSingleId: executor.idMapping.kind === 'single' })
   const changes = await collectChanges(environment, executor, upper, view)
   const entries = withTouchedTimes(changes, touchedDirectories(view, spec.mounts.map((mount) => mount.dest)), startedMs)
   const id = `l-${randomBytes(16).toString('hex')}`
@@ -109,17 +109,22 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
   return env
 }
 
-function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, tail: string): BuilderError {
+/** With one id a chown to any other is EINVAL, which no program explains. */
+const SINGLE_ID_HINT = 'this build has one user id: a step that gives files to other users fails with "Invalid argument". Install newuidmap and newgidmap (package uidmap) and give this user ids in /etc/subuid and /etc/subgid'
+
+function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, facts: { readonly tail: string; readonly hasSingleId: boolean }): BuilderError {
+  const { tail } = facts
+  const hint = facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail) ? SINGLE_ID_HINT : undefined
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
-    return stepError(spec, vertex, exit.exitCode === 127 || exit.exitCode === 126 ? `exit code: ${exit.exitCode}: ${message}` : `${operation}: ${message} (${errno})`, { exitCode: exit.exitCode, operation, errno, output: tail })
+    return stepError(spec, vertex, exit.exitCode === 127 || exit.exitCode === 126 ? `exit code: ${exit.exitCode}: ${message}` : `${operation}: ${message} (${errno})`, { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint })
   }
   const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
-  return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, { exitCode: exit.exitCode, signal: exit.signal, output: tail })
+  return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, { details: { exitCode: exit.exitCode, signal: exit.signal, output: tail }, hint })
 }
 
-function stepError(spec: ExecSpec, vertex: Vertex, why: string, details: Readonly<Record<string, unknown>> = {}): BuilderError {
-  return new BuilderError('OCI_STEP_FAILED', `process "${spec.meta.args.join(' ')}" did not complete successfully: ${why}`, { ...location(vertex), details: { vertex: vertex.metadata.name, ...details } })
+function stepError(spec: ExecSpec, vertex: Vertex, why: string, options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {}): BuilderError {
+  return new BuilderError('OCI_STEP_FAILED', `process "${spec.meta.args.join(' ')}" did not complete successfully: ${why}`, { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } })
 }
 
 function location(vertex: Vertex): { readonly location?: NonNullable<Vertex['metadata']['location']> } {
