@@ -94,6 +94,7 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     sshSocket: (id) => sshSocketOf(options.ssh ?? [], id),
     allowed: checked.allowed,
     hostPlatform: hostPlatform(),
+    signal,
     epochMs,
   }
   const solver = createSolver({

@@ -23,6 +23,8 @@ export interface OpsEnvironment {
   /** Entitlements given: `network.host`, `security.insecure`. */
   readonly allowed: ReadonlySet<string>
   readonly hostPlatform: Platform
+  /** Aborted when the build is: what finds keys may have to ask a server. */
+  readonly signal?: AbortSignal
   /** Milliseconds; the epoch that `SOURCE_DATE_EPOCH` set, else undefined. */
   readonly epochMs: number | undefined
 }

@@ -107,7 +107,7 @@ async function withGit<T>(
       config,
       sshSocket: socket,
       knownHostsFile,
-      signal: run?.signal,
+      signal: run?.signal ?? environment.signal,
       onOutput: (text) => run?.log('stderr', text),
     }),
   )

@@ -98,7 +98,7 @@ async function fetchFile(
       store: environment.store,
       client,
       secret: environment.secret,
-      signal: run?.signal,
+      signal: run?.signal ?? environment.signal,
       onBytes: report,
     })
     report(fetched.sizeBytes, fetched.sizeBytes, Date.now())
