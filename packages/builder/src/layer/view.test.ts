@@ -1,12 +1,11 @@
-import { mkdirSync } from 'node:fs'
 import { expect, test } from '@jest/globals'
-import { closeFd, openRoot, statFd, statResolved, walkTree, type PackedEntries } from '@ts-oci/runtime'
-import { checkTool, describeWith, temporaryDirectory } from '@ts-oci/testing'
+import { statFd, statResolved } from '@ts-oci/runtime'
+import { describeWith } from '@ts-oci/testing'
 import fc from 'fast-check'
 import { makeEntry, type EntryFields } from './entry.ts'
 import { layerTable, lookupPath } from './layers.testing.ts'
-import { materializeLayer } from './materialize.ts'
-import type { LayerTable, View, ViewEntry } from './types.ts'
+import { mountLines, viewLines, withOverlay } from './overlay.testing.ts'
+import type { LayerTable, View } from './types.ts'
 import { createChainView } from './view.ts'
 
 const layer = (...entries: EntryFields[]): LayerTable => ({ entries: entries.map(makeEntry) })
@@ -79,7 +78,7 @@ describeWith(['root', 'mount'], 'beside the overlay of the kernel', () => {
   test('a view shows what the mount of the same layers shows', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(layerTable, { minLength: 1, maxLength: 4 }), fc.array(lookupPath, { maxLength: 12 }), async (tables, lookups) => {
-        await withOverlay(tables, (root) => {
+        await withOverlay(tables, { writable: false }, ({ root }) => {
           const view = createChainView(tables)
           expect(viewLines(view)).toEqual(mountLines(root))
           for (const path of lookups) expect(viewLookup(view, path)).toEqual(mountLookup(root, path))
@@ -89,58 +88,6 @@ describeWith(['root', 'mount'], 'beside the overlay of the kernel', () => {
     )
   }, 120_000)
 })
-
-async function withOverlay(tables: readonly LayerTable[], check: (root: number) => void): Promise<void> {
-  await using temporary = await temporaryDirectory('view-test-')
-  const lowers = tables.map((table, index) => {
-    const destination = temporary.join(`layer${index}`)
-    mkdirSync(destination)
-    materializeLayer({ entries: table.entries, destination, xattrs: 'trusted', owners: 'keep' })
-    return destination
-  })
-  // An overlay without an upper directory wants two lower ones.
-  mkdirSync(temporary.join('empty'))
-  mkdirSync(temporary.join('merged'))
-  const options = `lowerdir=${[...lowers.toReversed(), temporary.join('empty')].join(':')},redirect_dir=nofollow,metacopy=off,index=off,xino=off`
-  await checkTool('mount', ['-t', 'overlay', '-o', options, 'overlay', temporary.join('merged')])
-  try {
-    const root = openRoot(temporary.join('merged'))
-    try {
-      check(root)
-    } finally {
-      closeFd(root)
-    }
-  } finally {
-    await checkTool('umount', [temporary.join('merged')])
-  }
-}
-
-function viewLines(view: View): string[] {
-  const first = new Map<string, string>()
-  return [...view.walk('')].map((entry) => {
-    const { linkKey } = entry
-    if (linkKey !== undefined && !first.has(linkKey)) first.set(linkKey, entry.path)
-    return viewLine(entry, linkKey === undefined ? entry.path : first.get(linkKey)!)
-  })
-}
-
-function viewLine(entry: ViewEntry, same: string): string {
-  return `${entry.path} ${entry.type} ${entry.mode.toString(8)} ${entry.uid}:${entry.gid} ${entry.size} ${entry.mtimeSec}.${entry.mtimeNsec} ${entry.link ?? ''} =${same}`
-}
-
-function mountLines(root: number): string[] {
-  const walk: PackedEntries = walkTree(root, { links: true })
-  const first = new Map<string, string>()
-  return Array.from({ length: walk.length }, (_, index) => {
-    const path = walk.path(index)
-    const type = walk.type(index)
-    // A merged directory's inode is its own; of files the numbers of several layers can meet, but then not their times.
-    const key = type === 'directory' ? path : `${walk.dev(index)} ${walk.ino(index)} ${walk.mtimeSec(index)}`
-    if (!first.has(key)) first.set(key, path)
-    const size = type === 'file' ? walk.size(index) : 0
-    return `${path} ${type} ${walk.mode(index).toString(8)} ${walk.uid(index)}:${walk.gid(index)} ${size} ${walk.mtimeSec(index)}.${walk.mtimeNsec(index)} ${walk.link(index) ?? ''} =${first.get(key)!}`
-  })
-}
 
 function viewLookup(view: View, path: string): string {
   try {
