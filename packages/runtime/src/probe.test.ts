@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { chmodSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
 import { temporaryDirectory, testWith } from '@ts-oci/testing'
 import { probeMachine } from './probe.ts'
+import { commandAs, nodeFlags, publicPath } from './testing/machine.test.helper.ts'
+import type { UserCommand } from './testing/machine.test.helper.ts'
 import type { MachineReport } from './types.ts'
 
 test('every isolation is in the report, with a reason and a remedy when it is not to be had', async () => {
@@ -23,36 +25,35 @@ test('the probe leaves nothing behind', async () => {
 })
 
 const module = fileURLToPath(new URL('./probe.ts', import.meta.url))
-const script = `const { probeMachine } = await import(${JSON.stringify(module)}); console.log(JSON.stringify(await probeMachine()))`
 
-function probeBehind(...command: readonly string[]): MachineReport {
-  const [program = '', ...args] = command
-  const node = [
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    '--conditions=@ts-oci/source',
-    '--input-type=module',
-    '-e',
-    script,
-  ]
-  return JSON.parse(execFileSync(program, [...args, ...node], { encoding: 'utf8' })) as MachineReport
+async function probeAs(user: Omit<UserCommand, 'directory'>): Promise<MachineReport> {
+  await using directory = await temporaryDirectory()
+  chmodSync(directory.path, 0o755)
+  const script = `const { probeMachine } = await import(${JSON.stringify(publicPath(directory, module))}); console.log(JSON.stringify(await probeMachine()))`
+  const [program = '', ...args] = commandAs({ ...user, directory }, [...nodeFlags, '--input-type=module', '-e', script])
+  return JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as MachineReport
 }
 
-testWith(['root', 'setpriv'], 'a user without subordinate ids has the rootless isolation with one id', () => {
-  const report = probeBehind('setpriv', '--reuid=12345', '--regid=12345', '--clear-groups')
+const user = { uid: 12_345, gid: 12_345 }
+const tools = ['root', 'setpriv', 'unshare']
+
+testWith(tools, 'a user without subordinate ids has the rootless isolation with one id', async () => {
+  const report = await probeAs(user)
   expect(report.isolations[0]).toMatchObject({ available: false, reason: 'this process is not root' })
   if (report.isolations[1]?.available) {
     expect(report).toMatchObject({ chosen: 'rootless', isolations: [{}, { idMapping: 'single' }] })
-    expect(report.features.find(({ name }) => name.includes('other users'))).toMatchObject({
-      available: false,
-      remedy: expect.stringContaining('uidmap'),
-    })
+    const ids = report.features.find(({ name }) => name.includes('other users'))
+    expect(ids).toMatchObject({ available: false, remedy: expect.stringContaining('uidmap') })
   }
 })
 
-testWith(['root', 'setpriv', 'unshare'], 'where part of /proc is covered, as in a container, it says so', () => {
-  const become = 'mount -t tmpfs none /proc/fs && exec setpriv --reuid=12345 --regid=12345 --clear-groups "$0" "$@"'
-  const report = probeBehind('unshare', '-m', 'sh', '-c', become)
+testWith([...tools, 'newuidmap'], 'a user with subordinate ids has them', async () => {
+  const report = await probeAs({ uid: 65_534, gid: 65_534, hasSubordinateIds: true })
+  if (report.isolations[1]?.available) expect(report.isolations[1].idMapping).toBe('subordinate')
+})
+
+testWith(tools, 'where part of /proc is covered, as in a container, it says so', async () => {
+  const report = await probeAs({ ...user, before: 'mount -t tmpfs none /proc/fs' })
   expect(report.isolations[1]).toMatchObject({
     available: false,
     reason: expect.stringContaining('mount proc: EPERM'),
@@ -61,7 +62,17 @@ testWith(['root', 'setpriv', 'unshare'], 'where part of /proc is covered, as in 
   expect(report.chosen).toBeUndefined()
 })
 
-testWith(['root', 'setpriv'], 'root without the right to administer falls back to rootless and says why', () => {
-  const report = probeBehind('setpriv', '--bounding-set=-sys_admin', '--inh-caps=-all', '--')
+testWith(tools, 'root without the right to administer is told so', async () => {
+  const args = [
+    '--bounding-set=-sys_admin',
+    '--inh-caps=-all',
+    '--',
+    process.execPath,
+    ...nodeFlags,
+    '--input-type=module',
+    '-e',
+  ]
+  const script = `const { probeMachine } = await import(${JSON.stringify(module)}); console.log(JSON.stringify(await probeMachine()))`
+  const report = JSON.parse(execFileSync('setpriv', [...args, script], { encoding: 'utf8' })) as MachineReport
   expect(report.isolations[0]).toMatchObject({ available: false, reason: 'clone3: EPERM' })
 })

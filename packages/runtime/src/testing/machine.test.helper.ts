@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { relative } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { checkTool, findTool, makeBusyboxRoot, temporaryDirectory } from '@ts-oci/testing'
 import type { TemporaryDirectory } from '@ts-oci/testing'
 import type { IdMapping, StepExit, StepSpec } from '../types.ts'
@@ -74,7 +75,7 @@ export const requirementsOf: Readonly<Record<Who, readonly string[]>> = {
   root: ['root', 'busybox'],
   'root-userns': ['root', 'busybox'],
   subordinate: ['root', 'busybox', 'newuidmap', 'setpriv', 'unshare'],
-  single: ['root', 'busybox', 'setpriv'],
+  single: ['root', 'busybox', 'setpriv', 'unshare'],
 }
 
 const server = fileURLToPath(new URL('./machine-server.test.helper.ts', import.meta.url))
@@ -97,15 +98,7 @@ export async function startMachine(who: Who, options: { readonly isolation?: str
   mkdirSync(directory.join('own'))
   mkdirSync(directory.join('own', 'state'), { mode: 0o700 })
   await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
-  const child = spawnAs(who, directory, [
-    process.execPath,
-    '--conditions=@ts-oci/source',
-    '--disable-warning=ExperimentalWarning',
-    server,
-    directory.join('own'),
-    rootfs,
-    options.isolation ?? isolationOf(who),
-  ])
+  const child = spawnAs(who, directory, [directory.join('own'), rootfs, options.isolation ?? isolationOf(who)])
   const call = callsTo(child)
   const started = (await call({ op: 'start' })) as {
     readonly isolation: string
@@ -119,7 +112,10 @@ export async function startMachine(who: Who, options: { readonly isolation?: str
     rootfs,
     child,
     run: (step) => call({ op: 'run', step }) as Promise<StepResult>,
-    job: (moduleUrl, name, input, cancelAfterMs) => call({ op: 'job', moduleUrl, name, input, cancelAfterMs }) as never,
+    job: (moduleUrl, name, input, cancelAfterMs) => {
+      const seen = uid === 0 ? moduleUrl : pathToFileURL(publicPath(directory, fileURLToPath(moduleUrl))).href
+      return call({ op: 'job', moduleUrl: seen, name, input, cancelAfterMs }) as never
+    },
     removeTrees: async (paths) => {
       const { error } = (await call({ op: 'removeTrees', paths })) as { readonly error?: { readonly message: string } }
       if (error) throw new Error(error.message)
@@ -154,17 +150,67 @@ function isolationOf(who: Who): string {
   return who === 'root-userns' ? 'rootless' : 'auto'
 }
 
-function spawnAs(who: Who, directory: TemporaryDirectory, command: readonly string[]): ChildProcess {
+function spawnAs(who: Who, directory: TemporaryDirectory, args: readonly string[]): ChildProcess {
   const { uid, gid } = users[who]
-  const become = [findTool('setpriv') ?? 'setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...command]
-  const stdio = ['pipe', 'pipe', 'inherit'] as const
-  if (uid === 0) return spawn(command[0]!, command.slice(1), { stdio: [...stdio] })
-  if (who === 'single') return spawn(become[0]!, become.slice(1), { stdio: [...stdio] })
+  const [program = '', ...rest] =
+    uid === 0
+      ? [process.execPath, ...nodeFlags, server, ...args]
+      : commandAs({ uid, gid, directory, hasSubordinateIds: who === 'subordinate' }, [
+          ...nodeFlags,
+          publicPath(directory, server),
+          ...args,
+        ])
+  return spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
+}
+
+/** What an ordinary user may not reach (a checkout in root's home) is shown to it in a mount namespace of its own. */
+export interface UserCommand {
+  readonly uid: number
+  readonly gid: number
+  /** Readable by everybody. */
+  readonly directory: TemporaryDirectory
+  readonly hasSubordinateIds?: boolean
+  /** A command for the shell, as root, before. */
+  readonly before?: string
+}
+
+const checkout = fileURLToPath(new URL('../../../../', import.meta.url))
+const shownFolders = ['packages', 'testing', 'node_modules']
+export const nodeFlags: readonly string[] = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
+
+/** Where the user finds a file of the checkout. */
+export function publicPath(directory: TemporaryDirectory, path: string): string {
+  return directory.join('checkout', relative(checkout, path))
+}
+
+/** The command line that runs Node as that user; needs root, `unshare` and `setpriv`. */
+export function commandAs(user: UserCommand, nodeArguments: readonly string[]): readonly string[] {
+  const { uid, gid, directory, before } = user
+  for (const folder of shownFolders) mkdirSync(directory.join('checkout', folder), { recursive: true })
+  writeFileSync(directory.join('node'), '')
   writeFileSync(directory.join('subid'), 'nobody:300000:65536\n')
-  const script = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"'
-  return spawn(findTool('unshare')!, ['-m', 'sh', '-c', script, directory.join('subid'), ...become], {
-    stdio: [...stdio],
-  })
+  const lines = [
+    'set -e',
+    ...shownFolders.map((folder) => `mount --bind "$2/${folder}" "$1/checkout/${folder}"`),
+    'mount --bind "$3" "$1/node"',
+    ...(user.hasSubordinateIds ? ['mount --bind "$1/subid" /etc/subuid', 'mount --bind "$1/subid" /etc/subgid'] : []),
+    ...(before === undefined ? [] : [before]),
+    'node=$1/node; shift 3',
+    `exec setpriv --reuid=${uid} --regid=${gid} --clear-groups "$node" "$@"`,
+  ]
+  const script = lines.join('\n')
+  return [
+    findTool('unshare') ?? 'unshare',
+    '-m',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    directory.path,
+    checkout,
+    process.execPath,
+    ...nodeArguments,
+  ]
 }
 
 function callsTo(child: ChildProcess): (request: object) => Promise<unknown> {
