@@ -10,7 +10,7 @@ import {
   temporaryDirectory,
   testWith,
 } from '@ts-oci/testing'
-import { environmentOf, tsbuild, tsbuildPath, writeContext } from './test-tsbuild.ts'
+import { environmentOf, tsbuild, tsbuildPath, writeContext } from './tsbuild.test.helper.ts'
 
 const dockerfile = 'FROM scratch\nCOPY hello.txt /data/\nENV A=1\nLABEL who=me\nCMD ["/none"]\n'
 const files = { Dockerfile: dockerfile, 'hello.txt': 'hello\n' }
