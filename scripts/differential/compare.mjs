@@ -22,6 +22,8 @@ const describe = (outcome) => (outcome.ok ? 'builds it' : `refuses it (${outcome
 function normalError(error) {
   return error
     .replace(/\/\S*\/(?:snapshots\/\d+\/fs|cachemounts\/buildkit\d+)(?=\/|$|\s)/g, '')
+    // A program that cannot be started: runc's exit status is that of any failure.
+    .replace(/exit code: 12[67]: exec: .*$/, 'exit code: 1')
     .replace(/\(did you mean [^ ]+\?\)/, '(did you mean …?)')
     .replace(/failed to calculate checksum of ref [^ ]+: /, 'failed to calculate checksum of ref REF: ')
     .replace(/sha256:[0-9a-f]{64}/g, 'DIGEST')

@@ -6,6 +6,7 @@ import { BuilderError } from '../../errors.ts'
 import type { LayerHandle } from '../../forms/types.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { formatPlatform } from '../../oci/platform.ts'
+import { quote } from '../../text.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../merge/driver.ts'
 import type { ExecSpec } from '../specs.ts'
@@ -124,7 +125,7 @@ function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, facts: { read
 }
 
 function stepError(spec: ExecSpec, vertex: Vertex, why: string, options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {}): BuilderError {
-  return new BuilderError('OCI_STEP_FAILED', `process "${spec.meta.args.join(' ')}" did not complete successfully: ${why}`, { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } })
+  return new BuilderError('OCI_STEP_FAILED', `process ${quote(spec.meta.args.join(' '))} did not complete successfully: ${why}`, { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } })
 }
 
 function location(vertex: Vertex): { readonly location?: NonNullable<Vertex['metadata']['location']> } {
