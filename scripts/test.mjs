@@ -22,9 +22,8 @@ process.exitCode = status !== 0 ? status : isClean ? 0 : 1
 
 async function lint() {
   step('lint: oxlint (type-aware), oxfmt --check')
-  const bin = join(root, 'node_modules', '.bin')
-  const lintStatus = await run(join(bin, 'oxlint'), ['-c', '.config/oxlint.json', '--type-aware', '--deny-warnings'])
-  const formatStatus = await run(join(bin, 'oxfmt'), ['-c', '.config/oxfmt.json', '--check', '.'])
+  const lintStatus = await run('npm', ['run', '--silent', 'lint'])
+  const formatStatus = await run('npm', ['run', '--silent', 'format:check'])
   return lintStatus === 0 && formatStatus === 0
 }
 

@@ -20,14 +20,16 @@ const describe = (outcome) => (outcome.ok ? 'builds it' : `refuses it (${outcome
 // Names of references and sessions are drawn anew for every build, paths of snapshots are the machine's, and of two
 // suggestions that are equally near BuildKit takes either.
 function normalError(error) {
-  return error
-    .replace(/\/\S*\/(?:snapshots\/\d+\/fs|cachemounts\/buildkit\d+)(?=\/|$|\s)/g, '')
-    // A program that cannot be started: runc's exit status is that of any failure.
-    .replace(/exit code: 12[67]: exec: .*$/, 'exit code: 1')
-    .replace(/\(did you mean [^ ]+\?\)/, '(did you mean …?)')
-    .replace(/failed to calculate checksum of ref [^ ]+: /, 'failed to calculate checksum of ref REF: ')
-    .replace(/sha256:[0-9a-f]{64}/g, 'DIGEST')
-    .trim()
+  return (
+    error
+      .replace(/\/\S*\/(?:snapshots\/\d+\/fs|cachemounts\/buildkit\d+)(?=\/|$|\s)/g, '')
+      // A program that cannot be started: runc's exit status is that of any failure.
+      .replace(/exit code: 12[67]: exec: .*$/, 'exit code: 1')
+      .replace(/\(did you mean [^ ]+\?\)/, '(did you mean …?)')
+      .replace(/failed to calculate checksum of ref [^ ]+: /, 'failed to calculate checksum of ref REF: ')
+      .replace(/sha256:[0-9a-f]{64}/g, 'DIGEST')
+      .trim()
+  )
 }
 
 function compareConfigs(reference, ours) {

@@ -135,7 +135,7 @@ function readIgnore(directory: string, dockerfile: string | undefined): readonly
 }
 
 export function isRemote(context: string): boolean {
-  return /^(https?|git|ssh):\/\//.test(context) || /^git@/.test(context) || /^github\.com\//.test(context)
+  return /^(https?|git|ssh):\/\//.test(context) || context.startsWith('git@') || context.startsWith('github.com/')
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {

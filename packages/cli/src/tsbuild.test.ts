@@ -145,7 +145,7 @@ describe('what goes wrong', () => {
   ])('tsbuild %j', async (args, status, line) => {
     await using directory = await temporaryDirectory()
     await writeContext(directory, files)
-    const result = await tsbuild(directory, args as string[])
+    const result = await tsbuild(directory, args)
     expect(result.status).toBe(status)
     expect(result.stderr.split('\n').find((one) => one.startsWith('ERROR:'))).toEqual(line)
   })

@@ -75,7 +75,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       store.sync()
       if (entries) store.layers.writeTable(layer.id, toStored(entries))
       // A layer that is not compressed in the registry is its own plain tar.
-      const isPlain = descriptor.digest === (layer.id as string)
+      const isPlain = descriptor.digest === (layer.id)
       put(layer, { blobs: [{ descriptor, origin: 'pulled' }], hasTable: entries !== undefined, ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}) })
       return { path: store.blobs.path(descriptor.digest), descriptor }
     })

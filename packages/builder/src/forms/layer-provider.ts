@@ -10,7 +10,7 @@ import type { JobRunner } from './jobs.ts'
 
 /** The layers of a finished chain as exporters read them. */
 export function createLayerProvider(options: { readonly store: Store; readonly forms: LayerForms; readonly jobs: JobRunner; readonly layers: readonly LayerHandle[] }): LayerProvider {
-  const { store, forms, layers } = options
+  const { store, layers } = options
   return {
     count: layers.length,
     layer: (index): ExportLayer => {

@@ -39,5 +39,5 @@ export function makeEntry(fields: EntryFields): LayerEntry {
     xattrs: fields.xattrs,
     content: fields.content,
     contentDigest: fields.contentDigest,
-  } as LayerEntry
+  }
 }

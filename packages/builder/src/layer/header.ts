@@ -80,7 +80,7 @@ function paxRecords(entry: LayerEntry, name: ByteString): Map<string, ByteString
   if (needsPath) records.set('path', name)
   if (needsLink) records.set('linkpath', link)
   if (needsNumber) addNumbers(records, entry)
-  if (hasXattrs) for (const [key, value] of entry.xattrs!) records.set(XATTR_PREFIX + key, latin1(value))
+  if (hasXattrs) for (const [key, value] of entry.xattrs) records.set(XATTR_PREFIX + key, latin1(value))
   return records
 }
 

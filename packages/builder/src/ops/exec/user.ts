@@ -29,7 +29,7 @@ export async function resolveUser(user: string, root: View, readFile: (entry: Vi
     if (entry?.type !== 'file') return []
     return Buffer.from(await readFile(entry, MAX_DATABASE_BYTES)).toString('latin1').split('\n')
   }
-  const [name = '', group] = splitOnce(user === '' ? '0' : user)
+  const [name, group] = splitOnce(user === '' ? '0' : user)
   const accounts = (await read('etc/passwd')).flatMap(parseAccount)
   const account = accounts.find((candidate) => candidate.name === name) ?? (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
   if (account === undefined && !isNumber(name)) throw userError(`unable to find user ${name}: no matching entries in passwd file`)
