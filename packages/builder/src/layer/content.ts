@@ -103,9 +103,7 @@ export function createContentReader(): ContentReader {
 
 const CHUNK_BYTES = 1 << 18
 
-/**
- * The content of a file in pieces, each valid until the next is asked for. Throws as `ContentReader.read`.
- */
+/** The content of a file in pieces, each a buffer of its own. Throws as `ContentReader.read`. */
 export function* contentChunks(entry: LayerEntry): Generator<Buffer, void, undefined> {
   const { content, size } = entry
   if (size === 0) return
@@ -118,11 +116,10 @@ export function* contentChunks(entry: LayerEntry): Generator<Buffer, void, undef
   try {
     const start = content.kind === 'range' ? content.offset : 0
     if (content.kind !== 'range') checkStat(content, entry, statFd(fd))
-    const buffer = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES))
     for (let done = 0; done < size; done += CHUNK_BYTES) {
-      const length = Math.min(CHUNK_BYTES, size - done)
-      if (readFully(fd, buffer, 0, length, start + done) < length) throw missing(entry, 'is shorter than it should be')
-      yield buffer.subarray(0, length)
+      const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - done))
+      if (readFully(fd, piece, 0, piece.length, start + done) < piece.length) throw missing(entry, 'is shorter than it should be')
+      yield piece
     }
   } finally {
     closeFd(fd)
@@ -156,11 +153,7 @@ export function isSameContent(a: LayerEntry, b: LayerEntry): boolean {
 /** Inline bytes come as one piece, whatever the other side does: compare them as a whole. */
 function sameInline(a: LayerEntry, b: LayerEntry): boolean {
   if (a.content?.kind !== 'inline' && b.content?.kind !== 'inline') return false
-  return Buffer.concat([...copies(a)]).equals(Buffer.concat([...copies(b)]))
-}
-
-function* copies(entry: LayerEntry): Generator<Buffer> {
-  for (const chunk of contentChunks(entry)) yield Buffer.from(chunk)
+  return Buffer.concat([...contentChunks(a)]).equals(Buffer.concat([...contentChunks(b)]))
 }
 
 type NamedContent = Extract<ContentSource, { readonly root: string }>

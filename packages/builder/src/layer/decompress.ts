@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { BuilderError } from '../errors.ts'
+import { createGunzip } from 'node:zlib'
+import { BuilderError, isTsOciError } from '../errors.ts'
+import { inflateZstd } from './zstd-frames.ts'
 
 export type ArchiveCompression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz'
 
@@ -29,24 +30,30 @@ export function detectCompression(start: Uint8Array): ArchiveCompression {
  */
 export function decompress(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, compression: ArchiveCompression): AsyncIterable<Buffer> {
   if (compression === 'none') return Readable.from(source, { objectMode: false })
-  if (compression === 'gzip') return throughStream(source, createGunzip({ chunkSize: 1 << 18 }), compression)
-  if (compression === 'zstd') return throughStream(source, createZstdDecompress({ chunkSize: 1 << 18 }), compression)
+  if (compression === 'gzip') return withMessage(throughGunzip(source), compression)
+  if (compression === 'zstd') return withMessage(inflateZstd(source), compression)
   return throughProgram(source, compression)
 }
 
-async function* throughStream(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, stream: NodeJS.ReadWriteStream & { destroy(error?: Error): unknown }, compression: ArchiveCompression): AsyncGenerator<Buffer> {
+/** Errors of the source pass as they are; those of node:zlib become ours. */
+async function* withMessage(pieces: AsyncIterable<Buffer>, compression: ArchiveCompression): AsyncGenerator<Buffer> {
+  try {
+    yield* pieces
+  } catch (cause) {
+    const code = (cause as { code?: unknown }).code
+    const isZlib = typeof code === 'string' && /^(?:Z_|ZSTD_|ERR_ZLIB)/.test(code)
+    if (isTsOciError(cause) || !isZlib) throw cause
+    throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${compression} data is damaged or cut off`, { cause })
+  }
+}
+
+async function* throughGunzip(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const stream = createGunzip({ chunkSize: 1 << 18 })
   const input = Readable.from(source, { objectMode: false })
-  let sourceError: Error | undefined
-  input.on('error', (error) => {
-    sourceError = error
-    stream.destroy(error)
-  })
+  input.on('error', (error) => stream.destroy(error))
   input.pipe(stream)
   try {
     for await (const chunk of stream) yield chunk as Buffer
-  } catch (cause) {
-    if (sourceError !== undefined) throw sourceError
-    throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${compression} data is damaged or cut off`, { cause })
   } finally {
     input.destroy()
     stream.destroy()

@@ -1,0 +1,203 @@
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { describe, expect, test } from '@jest/globals'
+import { closeFd, getXattr, openRoot, walkTree } from '@ts-oci/runtime'
+import { checkTool, describeWith, temporaryDirectory, testWith } from '@ts-oci/testing'
+import fc from 'fast-check'
+import { makeEntry, type EntryFields } from './entry.ts'
+import { extractLayer } from './extract.ts'
+import { layerTable } from './layers.testing.ts'
+import { materializeLayer } from './materialize.ts'
+import { mountLines } from './overlay.testing.ts'
+import { packLayer } from './pack.ts'
+import { scanTarFile } from './scan.ts'
+
+const isRoot = process.getuid?.() === 0
+const options = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'drop' } as const
+
+async function inTree<T>(fields: readonly EntryFields[], check: (tree: string, root: number) => T, how: { readonly before?: (tree: string) => void; readonly xattrs?: 'trusted' | 'user' } = {}): Promise<T> {
+  await using directory = await temporaryDirectory()
+  const tar = directory.join('x.tar')
+  packUnsorted(fields, tar)
+  const destination = directory.join('tree')
+  mkdirSync(destination)
+  how.before?.(destination)
+  await extractLayer({ file: tar, compression: 'none', destination, ...options, xattrs: how.xattrs ?? options.xattrs })
+  const root = openRoot(destination)
+  try {
+    return check(destination, root)
+  } finally {
+    closeFd(root)
+  }
+}
+
+/** Entries in the order that they are given: a tar needs no order. */
+function packUnsorted(fields: readonly EntryFields[], tar: string): void {
+  packLayer(fields.map(makeEntry), tar)
+}
+
+const file = (path: string, text = 'x'): EntryFields => ({ path, type: 'file', mode: 0o644, size: text.length, content: { kind: 'inline', bytes: Buffer.from(text) } })
+const layerInvalid = expect.objectContaining({ code: 'OCI_LAYER_INVALID' })
+
+describe('extracting', () => {
+  test('answers diffID, size and table of the tar in one pass, from every compression', async () => {
+    await using directory = await temporaryDirectory()
+    const packed = packLayer([makeEntry(file('a', 'hello'))], directory.join('x.tar'))
+    const tar = readFileSync(directory.join('x.tar'))
+    writeFileSync(directory.join('x.gzip'), Buffer.concat([gzipSync(tar.subarray(0, 600)), gzipSync(tar.subarray(600))]))
+    writeFileSync(directory.join('x.zstd'), zstdCompressSync(tar))
+    for (const compression of ['none', 'gzip', 'zstd'] as const) {
+      const destination = directory.join(`tree-${compression}`)
+      mkdirSync(destination)
+      const source = directory.join(compression === 'none' ? 'x.tar' : `x.${compression}`)
+      const extracted = await extractLayer({ file: source, compression, destination, ...options, expectedDiffId: packed.diffId })
+      expect(extracted).toMatchObject({ diffId: packed.diffId, sizeBytes: packed.sizeBytes, entries: [{ path: 'a', size: 5, content: { kind: 'range', file: '', offset: 512 } }] })
+      expect(readFileSync(`${destination}/a`, 'utf8')).toBe('hello')
+    }
+  })
+
+  test('refuses another diffID than the expected one', async () => {
+    await using directory = await temporaryDirectory()
+    packLayer([], directory.join('x.tar'))
+    mkdirSync(directory.join('tree'))
+    const expectedDiffId = `sha256:${'0'.repeat(64)}` as never
+    await expect(extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('tree'), ...options, expectedDiffId })).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+  })
+
+  test('refuses damaged and cut off data', async () => {
+    await using directory = await temporaryDirectory()
+    packLayer([makeEntry(file('a', 'hello'.repeat(1000)))], directory.join('x.tar'))
+    const gzip = gzipSync(readFileSync(directory.join('x.tar')))
+    writeFileSync(directory.join('cut.gzip'), gzip.subarray(0, gzip.length - 20))
+    mkdirSync(directory.join('tree'))
+    await expect(extractLayer({ file: directory.join('cut.gzip'), compression: 'gzip', destination: directory.join('tree'), ...options })).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID' })
+  })
+
+  test('stops at the largest size that is allowed', async () => {
+    await using directory = await temporaryDirectory()
+    packLayer([makeEntry(file('a', 'x'.repeat(10_000)))], directory.join('x.tar'))
+    mkdirSync(directory.join('tree'))
+    await expect(extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('tree'), ...options, maxBytes: 5000 })).rejects.toEqual(layerInvalid)
+  })
+
+  test('keeps modes, times to the second and a directory that forbids writing', async () => {
+    await inTree([{ path: 'd', type: 'directory', mode: 0o555, mtimeSec: 99 }, { ...file('d/f'), mode: 0o4751, mtimeSec: -5 }], (_, root) => {
+      const walk = walkTree(root)
+      expect([walk.mode(0), walk.mtimeSec(0), walk.mode(1), walk.mtimeSec(1)]).toEqual([0o555, 99, 0o4751, -5])
+    })
+  })
+
+  test('makes directories that the tar does not list', async () => {
+    await inTree([file('a/b/c')], (_, root) => {
+      const walk = walkTree(root)
+      expect([walk.path(0), walk.mode(0), walk.path(1), walk.mode(1)]).toEqual(['a', 0o755, 'a/b', 0o755])
+    })
+  })
+
+  test('lets a later entry take the place of an earlier one', async () => {
+    const entries = [{ path: 'd', type: 'directory', mode: 0o755 }, file('d/x'), file('d', 'now a file'), file('f', '1'), { path: 'f', type: 'directory', mode: 0o700 }, file('f/y')] as const
+    await inTree(entries, (tree, root) => {
+      const walk = walkTree(root)
+      expect(Array.from({ length: walk.length }, (_, index) => walk.path(index))).toEqual(['d', 'f', 'f/y'])
+      expect(readFileSync(`${tree}/d`, 'utf8')).toBe('now a file')
+    })
+  })
+})
+
+describeWith(['root'], 'a tree in overlay form', () => {
+  test('has whiteouts as devices 0/0 and opaque directories by the attribute that is asked for', async () => {
+    const entries: EntryFields[] = [{ path: 'd', type: 'directory', mode: 0o755 }, { path: 'd', type: 'opaque' }, { path: 'gone', type: 'whiteout' }]
+    for (const xattrs of ['trusted', 'user'] as const) {
+      await inTree(entries, (_, root) => {
+        const walk = walkTree(root)
+        expect([walk.type(1), walk.rdevMajor(1), walk.rdevMinor(1)]).toEqual(['character', 0, 0])
+        expect(getXattr(root, 'd', `${xattrs}.overlay.opaque`)?.toString()).toBe('y')
+      }, { xattrs })
+    }
+  })
+
+  test('takes no attribute from a layer that steers an overlay', async () => {
+    await using directory = await temporaryDirectory()
+    mkdirSync(directory.join('tree'))
+    const xattrs = new Map(['trusted.overlay.redirect', 'user.overlay.opaque', 'trusted.note'].map((name) => [name, Buffer.from('/etc')]))
+    materializeLayer({ entries: [makeEntry({ path: 'd', type: 'directory', mode: 0o755, xattrs })], destination: directory.join('tree'), ...options })
+    const root = openRoot(directory.join('tree'))
+    expect([...xattrs.keys()].filter((name) => getXattr(root, 'd', name) !== undefined)).toEqual(['trusted.note'])
+    closeFd(root)
+  })
+
+  test('has owners, and set-id bits after them', async () => {
+    await inTree([{ ...file('f'), mode: 0o6755, uid: 70_000, gid: 7 }], (_, root) => {
+      const walk = walkTree(root)
+      expect([walk.uid(0), walk.gid(0), walk.mode(0)]).toEqual([70_000, 7, 0o6755])
+    })
+  })
+
+  test('never holds a device 0/0 that a layer lists as one: it would hide a name', async () => {
+    await inTree([{ path: 'c', type: 'character', mode: 0o666, devMajor: 0, devMinor: 0 }, { path: 'n', type: 'character', mode: 0o666, devMajor: 1, devMinor: 3 }], (tree) => {
+      expect(readdirSync(tree)).toEqual(['n'])
+    })
+  })
+
+  testWith(['tar'], 'is what GNU tar unpacks, apart from what an overlay adds', async () => {
+    await fc.assert(
+      fc.asyncProperty(layerTable, async (table) => {
+        const entries = table.entries.filter((entry) => entry.type !== 'whiteout' && entry.type !== 'opaque')
+        await using directory = await temporaryDirectory()
+        for (const name of ['ours', 'theirs']) mkdirSync(directory.join(name))
+        packLayer(entries, directory.join('x.tar'))
+        await extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('ours'), ...options })
+        await checkTool('tar', ['-xpf', directory.join('x.tar'), '--numeric-owner', '--same-owner', '-C', directory.join('theirs')])
+        expect(linesOf(directory.join('ours'))).toEqual(linesOf(directory.join('theirs')))
+      }),
+      { numRuns: 30 },
+    )
+  })
+})
+
+test('a tree made of entries is the tree that their tar unpacks to', async () => {
+  await fc.assert(
+    fc.asyncProperty(layerTable, async (table) => {
+      await using directory = await temporaryDirectory()
+      for (const name of ['extracted', 'made']) mkdirSync(directory.join(name))
+      const entries = table.entries.map((entry) => ({ ...entry, mtimeNsec: 0 }))
+      packLayer(entries, directory.join('x.tar'))
+      await extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('extracted'), ...options })
+      materializeLayer({ entries: scanTarFile(directory.join('x.tar')).entries, destination: directory.join('made'), ...options })
+      expect(linesOf(directory.join('made'))).toEqual(linesOf(directory.join('extracted')))
+    }),
+    { numRuns: 30 },
+  )
+})
+
+function linesOf(path: string): string[] {
+  const root = openRoot(path)
+  try {
+    // Whiteouts have the time of their making.
+    return mountLines(root).map((line) => (line.includes(' character ') ? line.replace(/ \d+\.\d+ /, ' ') : line))
+  } finally {
+    closeFd(root)
+  }
+}
+
+describe('a hostile layer', () => {
+  test('writes nothing outside through names that climb or are absolute', async () => {
+    await inTree([file('../../../tmp/escaped'), file('/abs')], (tree) => expect(readdirSync(tree).toSorted()).toEqual(['abs', 'tmp']))
+  })
+
+  test('writes nothing outside through its own symlinks', async () => {
+    const link: EntryFields = { path: 'l', type: 'symlink', link: '../../..' }
+    await inTree([link, file('l/escaped'), file('l/etc/x')], (tree) => expect(readdirSync(tree).toSorted()).toEqual(['escaped', 'etc', 'l']))
+  })
+
+  test('writes nothing through a symlink that stood in the directory before', async () => {
+    const before = (tree: string): void => symlinkSync('/tmp', `${tree}/t`)
+    await expect(inTree([file('t/escaped')], () => undefined, { before })).rejects.toMatchObject({ code: expect.stringMatching(/^OCI_/) })
+  })
+
+  test('links to nothing outside', async () => {
+    for (const link of ['/etc/passwd', '../../../../etc/passwd', 'missing']) {
+      await expect(inTree([{ path: 'h', type: 'hardlink', link }], () => undefined)).rejects.toEqual(layerInvalid)
+    }
+  })
+})
