@@ -9,8 +9,9 @@ import { lowerState, type LoweredState, type StateOrigin } from './graph/state.t
 import type { Edge } from './graph/types.ts'
 import { createVertex } from './graph/vertex.ts'
 import { internalStep } from './internal-step.ts'
-import { hostPlatform } from './oci/platform.ts'
+import { formatPlatform, hostPlatform } from './oci/platform.ts'
 import { canonicalName } from './oci/reference.ts'
+import type { Platform } from './oci/types.ts'
 import type { ImageResolver } from './ops/environment.ts'
 import type { ProgressSink } from './progress.ts'
 import type { BuildOptions } from './public-types.ts'
@@ -24,6 +25,8 @@ export async function lowerDockerfileBuild(options: BuildOptions, checked: Check
     report('transfer', `transferring dockerfile: ${Buffer.byteLength(dockerfile.text)}B`, { isDone: true })
     return parseDockerfile(dockerfile.text, { name: dockerfile.name })
   })
+  await internalStep(sink, '[internal] load .dockerignore', async (report) => report('transfer', `transferring context: ${Buffer.byteLength((sources.ignorePatterns ?? []).join('\n'))}B`, { isDone: true }))
+  const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
   const image = await lowerDockerfile(
     parsed,
     {
@@ -46,15 +49,29 @@ export async function lowerDockerfileBuild(options: BuildOptions, checked: Check
     },
     {
       ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
-      resolveImageConfig: (reference, platform) =>
+      resolveImageConfig: metadata((reference, platform) =>
         internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
           const resolved = await images.resolve(reference, platform)
           return { reference: resolved.reference, digest: resolved.digest, config: resolved.config }
         }),
+      ),
     },
   )
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
+}
+
+/** Wraps asynchronous work so that it runs once for equal arguments: stages of one base ask for it, and show it, once. */
+function oncePerKey<Args extends readonly unknown[]>(keyOf: (...args: Args) => string): <T>(work: (...args: Args) => Promise<T>) => (...args: Args) => Promise<T> {
+  return <T>(work: (...args: Args) => Promise<T>) => {
+    const pending = new Map<string, Promise<T>>()
+    return (...args) => {
+      const key = keyOf(...args)
+      let promise = pending.get(key)
+      if (promise === undefined) pending.set(key, (promise = work(...args)))
+      return promise
+    }
+  }
 }
 
 /** A fluent state to an image in the making. */

@@ -42,7 +42,7 @@ export async function history(image: string, options: CommonOptions = {}): Promi
     const id = entry.empty_layer ? undefined : record.layerIds[layer++]
     return {
       id: '<missing>',
-      createdMs: entry.created === undefined ? undefined : Date.parse(entry.created),
+      createdMs: knownTime(entry.created),
       createdBy: entry.created_by ?? '',
       sizeBytes: id === undefined ? 0 : contentSize(session.store, id),
       comment: entry.comment ?? '',
@@ -52,6 +52,14 @@ export async function history(image: string, options: CommonOptions = {}): Promi
   rows.reverse()
   return rows.map((row, index) => (index === 0 ? { ...row, id: record.configDigest } : row))
 }
+
+/** Go's zero time says that nobody knows. */
+function knownTime(text: string | undefined): number | undefined {
+  const time = text === undefined ? Number.NaN : Date.parse(text)
+  return Number.isNaN(time) || time < ZERO_TIME_LIMIT_MS ? undefined : time
+}
+
+const ZERO_TIME_LIMIT_MS = Date.parse('0001-01-10T00:00:00Z')
 
 /** Bytes of a layer's files, as Docker counts; of its tar or blob where no table is at hand. */
 function contentSize(store: Store, layerId: string): number {
