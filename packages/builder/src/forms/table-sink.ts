@@ -1,8 +1,10 @@
 import { once } from 'node:events'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import type { Duplex } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import { BuilderError } from '../errors.ts'
 import { createLayerScanner } from '../layer/scan.ts'
 import type { LayerEntry } from '../layer/types.ts'
+import { createZstdInflater } from '../layer/zstd-frames.ts'
 import { createDigester, type DiffID } from '../oci/digest.ts'
 
 /** Takes a layer's blob piece by piece, compressed or not, and makes its table and diffID of it. */
@@ -34,7 +36,7 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
       failure = error
     }
   }
-  let inflater: ReturnType<typeof createGunzip> | undefined
+  let inflater: Duplex | undefined
   let isFirst = true
   const start = (chunk: Uint8Array): void => {
     isFirst = false
@@ -80,9 +82,9 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
 }
 
 /** By the first bytes, as every reader of layers does: media types are often wrong. */
-function createInflater(first: Uint8Array): ReturnType<typeof createGunzip> | undefined {
+function createInflater(first: Uint8Array): Duplex | undefined {
   const options = { chunkSize: 1 << 18, highWaterMark: 1 << 20 }
   if (first[0] === 0x1f && first[1] === 0x8b) return createGunzip(options)
-  if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) return createZstdDecompress(options)
+  if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) return createZstdInflater()
   return undefined
 }
