@@ -35,6 +35,7 @@ export async function lowerDockerfileBuild(options: BuildOptions, checked: Check
       labels: checked.labels,
       buildPlatform: hostPlatform(),
       targetPlatform: checked.platform,
+      isPlatformRequested: (options.platform ?? '') !== '',
       namedContexts: sources.namedContexts,
       noCache: options.noCache ?? false,
       noCacheFilter: options.noCacheFilter ?? [],

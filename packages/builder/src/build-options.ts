@@ -17,6 +17,7 @@ export interface CheckedOptions {
   readonly sourceDateEpoch: number | undefined
 }
 
+const EPOCH = 'SOURCE_DATE_EPOCH'
 const ENTITLEMENTS = ['network.host', 'security.insecure']
 
 /** @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED, OCI_REFERENCE_INVALID, OCI_PLATFORM_INVALID */
@@ -31,15 +32,19 @@ export function checkOptions(options: BuildOptions): CheckedOptions {
   }
   // A build that is given the host's network as a whole may name it in a step too, as buildx has it.
   if (options.network === 'host') allowed.add('network.host')
+  const buildArgs = new Map(Object.entries(options.buildArgs ?? {}))
+  const sourceDateEpoch = options.sourceDateEpoch ?? epochOf(buildArgs.get(EPOCH), true) ?? epochOf(process.env[EPOCH])
+  // As buildx has it: a time from outside is a build argument, and an ARG of that name sees it.
+  if (sourceDateEpoch !== undefined && !buildArgs.has(EPOCH)) buildArgs.set(EPOCH, String(sourceDateEpoch))
   return {
     platform: platforms[0] === undefined ? hostPlatform() : parsePlatform(platforms[0]),
     names: (options.tags ?? []).map(checkTag),
-    buildArgs: new Map(Object.entries(options.buildArgs ?? {})),
+    buildArgs,
     labels: new Map(Object.entries(options.labels ?? {})),
     extraHosts: (options.addHosts ?? []).map(parseHost),
     ulimits: options.ulimits?.map(parseUlimit),
     allowed,
-    sourceDateEpoch: options.sourceDateEpoch ?? epochOf(options.buildArgs?.['SOURCE_DATE_EPOCH']) ?? epochOf(process.env['SOURCE_DATE_EPOCH']),
+    sourceDateEpoch,
   }
 }
 
@@ -48,9 +53,12 @@ function checkTag(tag: string): string {
   return canonicalName(tag)
 }
 
-function epochOf(text: string | undefined): number | undefined {
+// A build argument may also name what the time is taken from: lowering finds out.
+function epochOf(text: string | undefined, mayBeName = false): number | undefined {
   if (text === undefined || text === '') return undefined
-  if (!/^-?\d+$/.test(text)) throw new BuilderError('OCI_OPTION_INVALID', `invalid SOURCE_DATE_EPOCH: ${text}`, { hint: 'whole seconds since 1970-01-01' })
+  const isNumber = /^-?\d+$/.test(text)
+  if (!isNumber && mayBeName) return undefined
+  if (!isNumber) throw new BuilderError('OCI_OPTION_INVALID', `invalid SOURCE_DATE_EPOCH: ${text}`, { hint: 'whole seconds since 1970-01-01' })
   return Number(text)
 }
 

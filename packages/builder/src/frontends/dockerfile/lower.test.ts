@@ -182,6 +182,13 @@ describe('options', () => {
     })
   })
 
+  test('build arguments for the builder set the namespace of cache mounts, the host name and the platform in names', async () => {
+    const buildArgs = new Map([['BUILDKIT_CACHE_MOUNT_NS', 'mine'], ['BUILDKIT_SANDBOX_HOSTNAME', 'box'], ['BUILDKIT_MULTI_PLATFORM', '1']])
+    const { edge } = await lowerText('FROM registry.example/base:1\nARG TARGETARCH=arm64\nRUN --mount=type=cache,target=/c true\n', { buildArgs })
+    expect(edge?.vertex.metadata.name).toBe('[linux/amd64->arm64 stage-0 2/2] RUN --mount=type=cache,target=/c true')
+    expect(edge?.vertex.op).toMatchObject({ meta: { hostname: 'box' }, mounts: [{}, { cache: { id: 'mine//c' } }] })
+  })
+
   test('a build argument that nothing declares is no variable', async () => {
     const lowered = await lowerText('FROM registry.example/base:1\nRUN true\n', { buildArgs: new Map([['A', '1']]) })
     expect(lowered.history.at(-1)?.created_by).toBe('RUN /bin/sh -c true # buildkit')

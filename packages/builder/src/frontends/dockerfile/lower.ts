@@ -21,6 +21,7 @@ import { followedPaths, localSource } from './lower/sources.ts'
 import type { StageState } from './lower/stage-state.ts'
 import type { StageTable } from './lower/stage-table.ts'
 import { resolveStages } from './resolve.ts'
+import { parseBoolean } from './quantities.ts'
 import { connectStages, createStages, findTarget } from './stages.ts'
 import { createIgnoredPaths } from './lower/ignored-paths.ts'
 
@@ -86,7 +87,8 @@ export function checkConfigOf(parsed: ParsedDockerfile, options: LowerOptions): 
  * sense.
  * @throws BuilderError
  */
-export async function lower(parsed: ParsedDockerfile, options: LowerOptions, environment: LowerEnvironment, linter: Linter, onError?: ErrorSink): Promise<Lowering> {
+export async function lower(parsed: ParsedDockerfile, given: LowerOptions, environment: LowerEnvironment, linter: Linter, onError?: ErrorSink): Promise<Lowering> {
+  const options = withArgumentsForBuilder(given)
   const { stages, metaArgs, escapeToken: escape } = parsed
   if (stages.length === 0) throw new BuilderError('OCI_DOCKERFILE_INVALID', 'dockerfile contains no stages to build', { hint: 'begin with FROM' })
   const predefined = predefinedArgs(options, options.target || stages.at(-1)!.name)
@@ -116,6 +118,20 @@ export async function lower(parsed: ParsedDockerfile, options: LowerOptions, env
   target.paths.add('/')
   if (options.allStages !== true) context.graph.finish()
   return { target, table, image: finishImage(target, options, contextPaths, epoch) }
+}
+
+// Build arguments that speak to the builder itself.
+function withArgumentsForBuilder(options: LowerOptions): LowerOptions {
+  const { buildArgs } = options
+  const namespace = options.cacheMountNamespace ?? buildArgs.get('BUILDKIT_CACHE_MOUNT_NS')
+  const hostname = buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') || options.hostname
+  const multiPlatform = parseBoolean(buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? '') ?? options.multiPlatform
+  return {
+    ...options,
+    ...(namespace === undefined ? {} : { cacheMountNamespace: namespace }),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(multiPlatform === undefined ? {} : { multiPlatform }),
+  }
 }
 
 function contextEdge(options: LowerOptions, environment: LowerEnvironment, paths: ReadonlySet<string>): ReturnType<typeof edgeOf> {

@@ -63,8 +63,10 @@ async function prepareMount(environment: OpsEnvironment, mount: ExecMount, input
     case 'ssh': {
       const { ssh } = mount
       if (ssh === undefined) throw new Error('an ssh mount without an id')
-      const socket = environment.sshSocket(ssh.id)
-      if (socket === undefined && !ssh.optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${ssh.id}`, { hint: `give --ssh ${ssh.id}` })
+      // In a definition, as in BuildKit's, an empty id is the default one.
+      const id = ssh.id || 'default'
+      const socket = environment.sshSocket(id)
+      if (socket === undefined && !ssh.optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${id}`, { hint: `give --ssh ${id}` })
       return socket === undefined ? undefined : { ...base, readonly: false, source: { kind: 'bind', hostPath: socket } }
     }
   }
