@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import type { BuildResult, BuildWarning } from '@ts-oci/builder'
 import type { build } from '../flags.ts'
 import type { Input } from '../flag-types.ts'
@@ -12,6 +12,8 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   const { flags } = input
   const options = buildOptions(input, session)
   const mode = chooseMode(flags.progress, flags.quiet, session)
+  // Whoever reads it after a failure must not find the id of an earlier build.
+  if (flags.iidfile !== undefined) await rm(flags.iidfile, { force: true })
   const library = await import('@ts-oci/builder')
   const result = await withProgress(flags, 'Building', session, (onProgress) =>
     library.build({ ...options, onProgress }),

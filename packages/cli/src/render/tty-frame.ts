@@ -32,12 +32,13 @@ export function composeFrame(trace: Trace, options: FrameOptions): string[] {
   const rows = trace.started.flatMap((vertex) => rowsOf(vertex, options))
   const room = options.height - 2
   const shown = options.isFinal ? rows : withinHeight(rows, room)
-  let free = room - shown.length
+  const talking = shown.filter((row) => row.tail.length > 0).length
+  // Steps that run side by side share what is left of the screen.
+  const share = Math.max(0, Math.min(tailHeight, Math.floor((room - shown.length) / Math.max(1, talking))))
   const lines = [headline(trace, options)]
   for (const row of shown) {
     lines.push(rowLine(row, options))
-    const tail = options.isFinal ? [] : row.tail.slice(-Math.max(0, Math.min(tailHeight, free)))
-    free -= tail.length
+    const tail = options.isFinal ? [] : row.tail.slice(row.tail.length - Math.min(share, row.tail.length))
     for (const line of tail) lines.push(paint('dim', fit(` => => # ${safeLine(line)}`, options.width - 1), options))
   }
   return lines
