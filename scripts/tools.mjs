@@ -12,15 +12,20 @@ const packages = {
   'docker-registry': 'docker-registry',
   git: 'git',
   gzip: 'gzip',
+  ldd: 'libc-bin',
   losetup: 'mount',
   'mkfs.ext4': 'e2fsprogs',
+  mount: 'mount',
   newuidmap: 'uidmap',
   openssl: 'openssl',
+  ps: 'procps',
+  python3: 'python3',
   script: 'bsdutils',
   setpriv: 'util-linux',
   skopeo: 'skopeo',
   tar: 'tar',
   umoci: 'umoci',
+  unshare: 'util-linux',
   xz: 'xz-utils',
   zstd: 'zstd',
 }
@@ -32,7 +37,7 @@ const packages = {
 export function ensureTools() {
   const missing = Object.keys(packages).filter((tool) => !isInstalled(tool))
   if (missing.length === 0) return []
-  const wanted = missing.map((tool) => packages[tool])
+  const wanted = [...new Set(missing.map((tool) => packages[tool]))]
   if (process.env['TS_OCI_NO_INSTALL'] === '1') return say(missing, 'TS_OCI_NO_INSTALL=1 forbids to install them')
   if (!isDebian()) return say(missing, 'only Debian and Ubuntu are known here')
   if (process.getuid() !== 0) return say(missing, `install them: sudo apt-get install ${wanted.join(' ')}`)
