@@ -23,6 +23,9 @@ export interface CopyOptions {
   readonly signal: AbortSignal | undefined
 }
 
+/** BuildKit's daemon makes directories with this umask, and does not change their mode afterwards. */
+const UMASK = 0o022
+
 /** What an action's fields mean for each of its sources. Throws OCI_COPY_INVALID and OCI_IGNORE_PATTERN. */
 export function copyOptions(action: FileActionCopy, owner: Ids | undefined, time: Time | undefined, signal: AbortSignal | undefined): CopyOptions {
   const octal = action.mode
@@ -31,7 +34,7 @@ export function copyOptions(action: FileActionCopy, owner: Ids | undefined, time
     owner,
     time,
     mode: action.modeStr !== '' ? parseModeChange(action.modeStr) : hasOctal ? () => octal & 0o7777 : undefined,
-    parentMode: action.mode !== -1 && action.modeStr === '' ? octal : 0o755,
+    parentMode: hasOctal ? octal & 0o777 & ~UMASK : 0o755,
     include: action.includePatterns.length > 0 ? createIgnoreMatcher(action.includePatterns) : undefined,
     exclude: action.excludePatterns.length > 0 ? createIgnoreMatcher(action.excludePatterns) : undefined,
     followLast: action.followSymlink,
