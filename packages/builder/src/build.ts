@@ -123,6 +123,7 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
       layers = result?.layers ?? []
     }
     exported = await runExports(session, outputs, exportSource(session, forms, jobs, image, layers), sink)
+    forms.syncTrees()
   } finally {
     contexts.close()
   }

@@ -1,5 +1,101 @@
-import { readFileSync } from 'node:fs'
-import type { IdMapping } from '@ts-oci/runtime'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
+import type { Executor, IdMapping } from '@ts-oci/runtime'
+import type { LayerRecord, TreeForm } from '../content/types.ts'
+import { BuilderError } from '../errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { ensureBlob } from './blob-form.ts'
+import { compressionOf } from './blobs.ts'
+import { resolveContents } from './contents.ts'
+import type { FormsState } from './forms-state.ts'
+import { toStored } from './stored-table.ts'
+import type { LayerHandle } from './types.ts'
+
+/** A layer as a directory in overlay form, for the executor of this build. */
+export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
+  const { store, jobs } = state
+  return state.once(`tree ${layer.id}`, async () => {
+    const early = await usableTree(state, state.record(layer))
+    if (early) return early
+    await using lock = await store.locks.acquire(`tree-${layer.id}`, { signal: state.signal })
+    const late = lock && (await usableTree(state, state.record(layer)))
+    if (late) return late
+    const executor = await state.executor()
+    const target = { xattrs: executor.overlayXattr, owners: executor.idMapping.kind === 'single' ? ('drop' as const) : ('keep' as const) }
+    await using temporary = await store.createTemporaryDirectory('tree')
+    const destination = `${temporary.path}/tree`
+    await jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
+    const directory = store.snapshotDirectory(layer.id)
+    const selection = state.selections.get(layer.id)
+    if (selection) {
+      await jobs.run('materialize', { entries: await resolveContents(state, selection), destination, ...target }, true)
+      await replaceTree(state, destination, directory)
+      store.layers.writeTable(layer.id, toStored(selection))
+      recordTree(state, layer, executor, { hasTable: true })
+      state.forgetTemporary(layer)
+      return directory
+    }
+    const source = await sourceOf(state, layer)
+    const { diffId } = state.requireRecord(layer)
+    const extracted = await jobs.run('extract', { ...source, destination, ...target, ...(diffId === undefined ? {} : { expectedDiffId: diffId }) }, true)
+    await replaceTree(state, destination, directory)
+    if (!store.layers.readTable(layer.id)) store.layers.writeTable(layer.id, toStored(extracted.entries))
+    recordTree(state, layer, executor, { diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes, hasTable: true })
+    return directory
+  })
+}
+
+/** Notes a tree that lies in its place now. It counts only in this boot until {@link markTreesSynced}. */
+export function recordTree(state: FormsState, layer: LayerHandle, executor: Executor, more: Partial<LayerRecord>): void {
+  const tree: TreeForm = { xattrs: executor.overlayXattr, owners: ownersKey(executor.idMapping), bootId: readBootId(), synced: false }
+  state.put(layer, { tree, ...more })
+  state.newTrees.add(layer.id)
+}
+
+/** After a sync: the trees of this build outlive a crash of the machine. */
+export function markTreesSynced(state: FormsState): void {
+  state.store.transaction(() => {
+    for (const id of state.newTrees) {
+      const record = state.store.layers.get(id)
+      if (record?.tree) state.store.layers.put({ ...record, tree: { ...record.tree, synced: true } })
+    }
+  })
+  state.newTrees.clear()
+}
+
+async function sourceOf(state: FormsState, layer: LayerHandle): Promise<{ readonly file: string; readonly compression: 'none' | 'gzip' | 'zstd' }> {
+  const record = state.requireRecord(layer)
+  if (record.hasTar && record.diffId !== undefined) return { file: state.store.blobs.path(record.diffId as string as Digest), compression: 'none' }
+  if (record.tree !== undefined && record.blobs.length === 0 && record.remote === undefined) {
+    throw new BuilderError('OCI_STORE_UNUSABLE', `the tree of layer ${layer.id} was made by another kind of isolation and nothing else of it is left`, { hint: 'build with --no-cache, or prune the cache' })
+  }
+  const { path } = await ensureBlob(state, layer)
+  return { file: path, compression: compressionOf(path) }
+}
+
+async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
+  if (existsSync(to)) await state.jobs.run('removeTree', { path: to }, true)
+  renameSync(from, to)
+}
+
+/** The directory of a row's tree, where this build's executor can mount it. */
+export async function usableTree(state: FormsState, record: LayerRecord | undefined): Promise<string | undefined> {
+  if (record?.tree === undefined || !isOfThisBoot(record.tree)) return undefined
+  const directory = state.store.snapshotDirectory(record.id)
+  const { overlayXattr, idMapping } = await state.executor()
+  const isOurs = record.tree.xattrs === overlayXattr && record.tree.owners === ownersKey(idMapping)
+  return isOurs && existsSync(directory) ? directory : undefined
+}
+
+/** Whether a row's tree can be what this process needs, told without starting an executor. */
+export function mayUseTree(tree: TreeForm | undefined): boolean {
+  if (tree === undefined || !isOfThisBoot(tree)) return false
+  const uid = process.getuid?.() ?? 0
+  return uid === 0 ? tree.owners === 'identity' : tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+}
+
+function isOfThisBoot(tree: TreeForm): boolean {
+  return tree.synced || tree.bootId === readBootId()
+}
 
 let bootId: string | undefined
 

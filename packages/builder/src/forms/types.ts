@@ -23,7 +23,7 @@ export interface LayerForms {
   /** A tree that a step wrote, and the entries that it adds. */
   fromTree(id: string, entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): Promise<LayerHandle>
   /** The layers of an image whose manifest and config are in the store; nothing is fetched. `reference`: where a registry has them. */
-  fromImage(layers: readonly { readonly descriptor: Descriptor; readonly diffId: DiffID }[], reference: string | undefined, progressVertex?: string): readonly LayerHandle[]
+  fromImage(layers: readonly ImageLayer[], reference: string | undefined, progressVertex?: string): readonly LayerHandle[]
 
   table(layer: LayerHandle): Promise<LayerTable>
   /** The merged file system of a chain. */
@@ -40,7 +40,17 @@ export interface LayerForms {
   resolveContents(entries: readonly LayerEntry[]): Promise<readonly LayerEntry[]>
   /** True when some persistent form is in the store. */
   isPersistent(layer: LayerHandle): boolean
+  /** As `isPersistent`, and this process can read it: a tree of another boot or another kind of isolation does not count. */
+  hasContent(layer: LayerHandle): boolean
   record(layer: LayerHandle): LayerRecord | undefined
+  /** One sync, after which the trees that this build made outlive a crash of the machine. */
+  syncTrees(): void
+}
+
+/** A layer as a manifest and a config name it. */
+export interface ImageLayer {
+  readonly descriptor: Descriptor
+  readonly diffId: DiffID
 }
 
 export interface BlobWish {

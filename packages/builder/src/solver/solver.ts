@@ -123,7 +123,7 @@ export function createSolver(options: SolverOptions): Solver {
     reporter.completed(vertex, true)
     const load = once(async (): Promise<readonly Result[]> => {
       // Records without content are those whose layers were cheap to make again, or were pruned.
-      const hasContent = found.hasContent && found.layerIds.every((id) => options.store.layers.get(id) !== undefined)
+      const hasContent = found.hasContent && found.layerIds.every((id) => options.store.layers.get(id) !== undefined && options.forms.hasContent(options.forms.load(id, vertex.digest)))
       if (!hasContent) return execute(vertex, driver, inputs, undefined)
       return [{ kind: 'layers', layers: found.layerIds.map((id) => options.forms.load(id, vertex.digest)) }]
     })

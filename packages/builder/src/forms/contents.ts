@@ -1,0 +1,58 @@
+import { BuilderError } from '../errors.ts'
+import type { ContentSource, LayerEntry } from '../layer/types.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { FormsState } from './forms-state.ts'
+import { tarOf } from './tar-form.ts'
+import { usableTree } from './tree-form.ts'
+
+type Location = { readonly tar: string } | { readonly tree: string }
+
+/** Entries whose bytes lie in layers of the store, with sources that can be read: ranges of a tar, or files of a tree. */
+export async function resolveContents(state: FormsState, entries: readonly LayerEntry[]): Promise<readonly LayerEntry[]> {
+  const needed = new Set<string>()
+  for (const { content } of entries) if (content?.kind === 'layer') needed.add(content.layer)
+  if (needed.size === 0) return entries
+  const locations = new Map<string, Location>()
+  for (const id of needed) locations.set(id, await locate(state, id))
+  const offsetOf = createOffsets(state)
+  return entries.map((entry) => {
+    const { content } = entry
+    return content?.kind === 'layer' ? { ...entry, content: sourceIn(locations.get(content.layer)!, content, offsetOf) } : entry
+  })
+}
+
+type LayerContent = Extract<ContentSource, { kind: 'layer' }>
+
+function sourceIn(location: Location, content: LayerContent, offsetOf: (content: LayerContent) => number | undefined): ContentSource {
+  if ('tree' in location) return { kind: 'tree', root: location.tree, path: content.path }
+  const offset = content.offset ?? offsetOf(content)
+  if (offset === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(content.path)} in layer ${content.layer} are not at hand`)
+  return { kind: 'range', file: location.tar, offset }
+}
+
+/** A view made before its layer was packed has no offsets: the table that pack wrote has them. */
+function createOffsets(state: FormsState): (content: LayerContent) => number | undefined {
+  const tables = new Map<string, ReadonlyMap<string, LayerEntry>>()
+  return ({ layer, path }) => {
+    let byPath = tables.get(layer)
+    if (byPath === undefined) {
+      byPath = new Map((state.store.layers.readTable(layer)?.entries ?? []).map((entry) => [entry.path, entry] as const))
+      tables.set(layer, byPath)
+    }
+    const packed = byPath.get(path)?.content
+    return packed?.kind === 'range' ? packed.offset : undefined
+  }
+}
+
+/** A plain tar is read by anybody; else a tree that is there; else the layer is packed or its blob inflated. */
+async function locate(state: FormsState, id: string): Promise<Location> {
+  const layer = state.load(id)
+  const record = state.record(layer)
+  if (record?.hasTar && record.diffId !== undefined) return { tar: state.store.blobs.path(record.diffId as string as Digest) }
+  if (record?.tree !== undefined) {
+    const directory = await usableTree(state, record)
+    if (directory !== undefined) return { tree: directory }
+  }
+  const { diffId } = await tarOf(state, layer)
+  return { tar: state.store.blobs.path(diffId as string as Digest) }
+}

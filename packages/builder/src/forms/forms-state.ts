@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import type { Executor } from '@ts-oci/runtime'
+import type { LayerRecord, Store } from '../content/types.ts'
+import { BuilderError } from '../errors.ts'
+import type { LayerEntry } from '../layer/types.ts'
+import type { LayerFetcher } from './fetch.ts'
+import type { JobRunner } from './jobs.ts'
+import type { LayerHandle } from './types.ts'
+
+export interface LayerFormsOptions {
+  readonly store: Store
+  readonly jobs: JobRunner
+  readonly executor: () => Promise<Executor>
+  readonly fetcher: LayerFetcher
+  readonly signal: AbortSignal
+}
+
+/** What the conversions of one build share: the layers that it knows, and the work that is under way. */
+export interface FormsState extends LayerFormsOptions {
+  /** Entries of layers that nobody has written yet, by layer id. */
+  readonly selections: Map<string, readonly LayerEntry[]>
+  /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
+  readonly newTrees: Set<string>
+  /** Runs work once for a key; a failure is not remembered. */
+  once<T>(key: string, work: () => Promise<T>): Promise<T>
+  handleOf(record: Pick<LayerRecord, 'id' | 'createdMs' | 'description'>, more?: { readonly progressVertex?: string | undefined; readonly isBase?: boolean }): LayerHandle
+  /** @throws OCI_BLOB_NOT_FOUND */
+  load(id: string, progressVertex?: string): LayerHandle
+  record(layer: LayerHandle): LayerRecord | undefined
+  /** @throws OCI_BLOB_NOT_FOUND */
+  requireRecord(layer: LayerHandle): LayerRecord
+  /** Adds forms to the row of a layer. */
+  put(layer: LayerHandle, forms: Partial<LayerRecord>): void
+  /** Bytes of an unpacked archive or a checkout lie in a directory that goes: from now on the stored form is read. */
+  forgetTemporary(layer: LayerHandle): void
+}
+
+export function createFormsState(options: LayerFormsOptions): FormsState {
+  const { store } = options
+  const handles = new Map<string, LayerHandle>()
+  const selections = new Map<string, readonly LayerEntry[]>()
+  const pending = new Map<string, Promise<unknown>>()
+
+  const handleOf: FormsState['handleOf'] = ({ id, createdMs, description }, { progressVertex, isBase = false } = {}) => {
+    let handle = handles.get(id)
+    if (handle === undefined) handles.set(id, (handle = { id, createdMs, description, progressVertex, isBase }))
+    return handle
+  }
+
+  return {
+    ...options,
+    selections,
+    newTrees: new Set(),
+    handleOf,
+    once: <T>(key: string, work: () => Promise<T>): Promise<T> => {
+      let promise = pending.get(key) as Promise<T> | undefined
+      if (promise === undefined) {
+        promise = work()
+        pending.set(key, promise)
+        promise.catch(() => pending.delete(key))
+      }
+      return promise
+    },
+    load: (id, progressVertex) => {
+      const known = handles.get(id)
+      if (known) return known
+      const record = store.layers.get(id)
+      if (record === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${id} is not in the store`)
+      // Layers that were pulled have their diffID as id; whatever a build made has one of its own.
+      return handleOf(record, { progressVertex, isBase: record.id.startsWith('sha256:') })
+    },
+    record: (layer) => store.layers.get(layer.id),
+    requireRecord: (layer) => {
+      const record = store.layers.get(layer.id)
+      if (record === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${layer.id} (${layer.description}) is not in the store`, { hint: 'another process may have pruned it: build again' })
+      return record
+    },
+    put: (layer, forms) => store.layers.put({ id: layer.id, createdMs: layer.createdMs, description: layer.description, blobs: [], hasTar: false, hasTable: false, ...forms }),
+    forgetTemporary: (layer) => {
+      const temporary = join(store.root, 'tmp', '/')
+      const isTemporary = selections.get(layer.id)?.some(({ content }) => (content?.kind === 'range' ? content.file : content?.kind === 'tree' ? content.root : '').startsWith(temporary))
+      if (isTemporary !== true) return
+      selections.delete(layer.id)
+      pending.delete(`table ${layer.id}`)
+    },
+  }
+}
