@@ -3,7 +3,7 @@ import type { CheckedOptions } from './build-options.ts'
 import { MAIN_CONTEXT, type BuildContexts } from './build-contexts.ts'
 import type { BuildSources } from './build-sources.ts'
 import { lowerDockerfile } from './frontends/dockerfile/lower.ts'
-import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
+import type { LoweredImage, LowerEnvironment, LowerOptions } from './frontends/dockerfile/lower-types.ts'
 import { parseDockerfile } from './frontends/dockerfile/parse.ts'
 import { lowerState, type LoweredState, type StateOrigin } from './graph/state.ts'
 import type { Edge } from './graph/types.ts'
@@ -26,40 +26,46 @@ export async function lowerDockerfileBuild(options: BuildOptions, checked: Check
     return parseDockerfile(dockerfile.text, { name: dockerfile.name })
   })
   await internalStep(sink, '[internal] load .dockerignore', async (report) => report('transfer', `transferring context: ${Buffer.byteLength((sources.ignorePatterns ?? []).join('\n'))}B`, { isDone: true }))
-  const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
-  const image = await lowerDockerfile(
-    parsed,
-    {
-      target: options.target,
-      buildArgs: checked.buildArgs,
-      labels: checked.labels,
-      buildPlatform: hostPlatform(),
-      targetPlatform: checked.platform,
-      isPlatformRequested: (options.platform ?? '') !== '',
-      namedContexts: sources.namedContexts,
-      noCache: options.noCache ?? false,
-      noCacheFilter: options.noCacheFilter ?? [],
-      pull: options.pull ?? false,
-      networkMode: options.network ?? 'default',
-      extraHosts: checked.extraHosts,
-      ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
-      ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
-      contextName: MAIN_CONTEXT,
-      ...(sources.contextEdge === undefined ? {} : { contextEdge: sources.contextEdge }),
-      ...(checked.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: checked.sourceDateEpoch }),
-    },
-    {
-      ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
-      resolveImageConfig: metadata((reference, platform) =>
-        internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
-          const resolved = await images.resolve(reference, platform)
-          return { reference: resolved.reference, digest: resolved.digest, config: resolved.config }
-        }),
-      ),
-    },
-  )
+  const image = await lowerDockerfile(parsed, lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink))
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
+}
+
+/** What lowering is told: the build's options in the frontend's words. */
+export function lowerOptionsOf(options: BuildOptions, checked: CheckedOptions, sources: BuildSources): LowerOptions {
+  return {
+    target: options.target,
+    buildArgs: checked.buildArgs,
+    labels: checked.labels,
+    buildPlatform: hostPlatform(),
+    targetPlatform: checked.platform,
+    isPlatformRequested: (options.platform ?? '') !== '',
+    namedContexts: sources.namedContexts,
+    noCache: options.noCache ?? false,
+    noCacheFilter: options.noCacheFilter ?? [],
+    pull: options.pull ?? false,
+    networkMode: options.network ?? 'default',
+    extraHosts: checked.extraHosts,
+    ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
+    ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
+    contextName: MAIN_CONTEXT,
+    ...(sources.contextEdge === undefined ? {} : { contextEdge: sources.contextEdge }),
+    ...(checked.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: checked.sourceDateEpoch }),
+  }
+}
+
+/** What lowering may ask for: the configs of bases, each once. */
+export function lowerEnvironmentOf(sources: BuildSources, images: ImageResolver, sink: ProgressSink): LowerEnvironment {
+  const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
+  return {
+    ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
+    resolveImageConfig: metadata((reference, platform) =>
+      internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
+        const resolved = await images.resolve(reference, platform)
+        return { reference: resolved.reference, digest: resolved.digest, config: resolved.config }
+      }),
+    ),
+  }
 }
 
 /** Wraps asynchronous work so that it runs once for equal arguments: stages of one base ask for it, and show it, once. */
