@@ -23,7 +23,7 @@ export interface CopyOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** BuildKit's daemon makes directories with this umask, and does not change their mode afterwards. */
+/** Docker's daemon makes directories with this umask, and BuildKit in it does not change their mode afterwards. */
 const UMASK = 0o022
 
 /** What an action's fields mean for each of its sources. Throws OCI_COPY_INVALID and OCI_IGNORE_PATTERN. */

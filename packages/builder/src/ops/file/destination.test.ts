@@ -8,8 +8,8 @@ import type { FileAction, FileActionCopy, FileSpec, Owner, OwnerId } from '../sp
 import { applyFileSpec } from './apply.ts'
 import { formatListing, NOW_MS, viewOfListing } from './listing.testing.ts'
 
-// Every expectation below is what BuildKit (docker 28.5) wrote for this line on this base and this context. One differs:
-// a directory that --chmod makes takes all permission bits, as in BuildKit's own daemon, which has no umask.
+// Every expectation below is what BuildKit (docker 28.5) wrote for this line on this base and this context. (BuildKit's
+// own daemon has no umask: there a directory that --chmod makes keeps all permission bits.)
 
 const BASE = `
 d 755 0:0 0 1046649600 etc
@@ -225,7 +225,7 @@ COPY --chmod=4755 file /ch2/f
   d 755 0:0 0 now ch2
   f 4755 0:0 3 1012608000 ch2/f
 COPY --chmod=1777 src /ch3
-  d 777 0:0 0 1012608000 ch3
+  d 755 0:0 0 1012608000 ch3
   f 1777 0:0 2 1012608000 ch3/a
   d 1777 0:0 0 1012608000 ch3/sub
   f 1777 0:0 2 1012608000 ch3/sub/b
