@@ -1,14 +1,19 @@
 /** `--check`: everything that can be said about a Dockerfile without running it. */
 import { BuilderError } from '../../errors.ts'
 import type { SourceFile } from '../../source.ts'
-import type { ParsedDockerfile } from './ast.ts'
+import type { ParsedDockerfile, RawInstruction } from './ast.ts'
+import { checkFromAsCasing } from './checks/from-as-casing.ts'
+import { checkMaintainerDeprecated } from './checks/maintainer-deprecated.ts'
 import { checkParsed } from './checks/check-file.ts'
+import { checkStageNameCasing } from './checks/stage-name-casing.ts'
 import { DEFAULT_CHECKS } from './checks/config.ts'
 import { createLinter, violationOf } from './checks/linter.ts'
 import type { CheckFinding, Linter } from './checks/rule.ts'
 import { checkConfigOf, lower } from './lower.ts'
 import type { LowerEnvironment, LowerOptions } from './lower-types.ts'
 import { checkDockerfile, type ParseOptions } from './parse.ts'
+import { splitDockerfile } from './split.ts'
+import { decodeText, lowerCase } from './text.ts'
 
 export interface LintResult {
   readonly source: SourceFile
@@ -33,11 +38,13 @@ export async function lintDockerfile(
   const found: BuilderError[] = [...errors]
   const result = { source: dockerfile.source, findings, errors: found }
   const config = errors.length === 0 ? checkConfigOf(dockerfile, options) : { ...DEFAULT_CHECKS, ...tryConfig(dockerfile, options) }
-  const linter = createLinter(config, (finding) => findings.push(finding))
-  if (errors.length > 0) {
-    checkBefore(dockerfile, errors[0]!, linter)
+  const [first] = errors
+  if (first !== undefined) {
+    if (isAboutMeaning(first)) checkBefore(text, dockerfile, first, createLinter(config, (finding) => findings.push(finding)))
     return result
   }
+  // BuildKit stops at its first error, and so do its findings.
+  const linter = createLinter(config, (finding) => found.length === 0 && findings.push(finding))
   const isAll = options.target === undefined || options.target === ''
   try {
     await lower(dockerfile, { ...options, allStages: isAll }, environment, linter, (error) => found.push(error))
@@ -58,10 +65,28 @@ function tryConfig(dockerfile: ParsedDockerfile, options: LowerOptions): Partial
   }
 }
 
+// The lines of a file are read as a whole before the first instruction is given its meaning, and checked.
+function isAboutMeaning({ message }: BuilderError): boolean {
+  return message.startsWith('dockerfile parse error on line') || message === 'no build stage in current context'
+}
+
 // BuildKit checks instruction by instruction while it parses, and stops at the first that it cannot parse.
-function checkBefore(dockerfile: ParsedDockerfile, error: BuilderError, linter: Linter): void {
+function checkBefore(text: string | Uint8Array, dockerfile: ParsedDockerfile, error: BuilderError, linter: Linter): void {
   const line = error.location?.startLine ?? 1
   const isBefore = (place: { readonly location: { readonly start: { readonly line: number } } }): boolean => place.location.start.line < line
   const stages = dockerfile.stages.filter(isBefore).map((stage) => ({ ...stage, instructions: stage.instructions.filter(isBefore) }))
   checkParsed({ ...dockerfile, metaArgs: dockerfile.metaArgs.filter(isBefore), stages }, linter)
+  const { instructions } = splitDockerfile(typeof text === 'string' ? text : decodeText(text), { collect: true })
+  const failed = instructions.find((raw) => raw.location.start.line <= line && raw.location.end.line >= line)
+  if (failed !== undefined) checkUnparsed(failed, linter.forComments(failed.comments))
+}
+
+// Some checks speak before the instruction itself is looked at.
+function checkUnparsed(raw: RawInstruction, linter: Linter): void {
+  const keyword = lowerCase(raw.keyword)
+  if (keyword === 'maintainer') checkMaintainerDeprecated(raw, linter)
+  if (keyword !== 'from' || raw.args.length < 3) return
+  const { keyword: written, location, args } = raw
+  if (args.length === 3) checkStageNameCasing({ stageNameAsWritten: args[2]!, location }, linter)
+  checkFromAsCasing({ keyword: written, asKeyword: args[1]!, location }, linter)
 }

@@ -3,7 +3,7 @@ import { BuilderError } from '../../errors.ts'
 import { normalizePlatform } from '../../oci/platform.ts'
 import type { Platform } from '../../oci/types.ts'
 import type { BuildWarning } from '../../progress.ts'
-import type { ParsedDockerfile } from './ast.ts'
+import type { ParsedDockerfile, Stage } from './ast.ts'
 import { checkParsed, checkStages } from './checks/check-file.ts'
 import { type CheckConfig, parseCheckConfig } from './checks/config.ts'
 import { createLinter, violationOf } from './checks/linter.ts'
@@ -22,7 +22,7 @@ import type { StageState } from './lower/stage-state.ts'
 import type { StageTable } from './lower/stage-table.ts'
 import { resolveStages } from './resolve.ts'
 import { parseBoolean } from './quantities.ts'
-import { connectStages, createStages, findTarget } from './stages.ts'
+import { connectStages, createStages, findTarget, type StageContext } from './stages.ts'
 import { createIgnoredPaths } from './lower/ignored-paths.ts'
 
 /** All that lowering found out, for those who want more than the image. */
@@ -98,7 +98,7 @@ export async function lower(parsed: ParsedDockerfile, given: LowerOptions, envir
   const { epoch, buildArgs, globalArgs } = await resolveEpoch(parsed, declared.values, options, environment)
   const context = { options: { ...options, buildArgs }, environment, linter, graph: createPendingGraph(), onError }
   const outline = { ...createOutline(), arguments: declared.outline }
-  const table = createStages(stages, { ...context, globalArgs, escape, outline })
+  const table = createStagesOrStop(stages, { ...context, globalArgs, escape, outline })
   const target = findTarget(table, options.target)
   connectStages(table, onError)
 
@@ -118,6 +118,15 @@ export async function lower(parsed: ParsedDockerfile, given: LowerOptions, envir
   target.paths.add('/')
   if (options.allStages !== true) context.graph.finish()
   return { target, table, image: finishImage(target, options, contextPaths, epoch) }
+}
+
+// Without all of its stages a file means something else: what would be told next would mislead.
+function createStagesOrStop(stages: readonly Stage[], context: StageContext): StageTable {
+  const errors: BuilderError[] = []
+  const table = createStages(stages, { ...context, onError: context.onError && ((error) => errors.push(error)) })
+  for (const error of errors.slice(0, -1)) context.onError?.(error)
+  if (errors.length > 0) throw errors.at(-1)!
+  return table
 }
 
 // Build arguments that speak to the builder itself.

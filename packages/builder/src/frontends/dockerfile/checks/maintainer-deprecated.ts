@@ -7,6 +7,6 @@ export const maintainerDeprecated: CheckRule = {
   url: documentationOf('maintainer-deprecated'),
 }
 
-export function checkMaintainerDeprecated(instruction: MaintainerInstruction, linter: Linter): void {
+export function checkMaintainerDeprecated(instruction: Pick<MaintainerInstruction, 'location'>, linter: Linter): void {
   linter.report(maintainerDeprecated, instruction.location, 'Maintainer instruction is deprecated in favor of using label')
 }
