@@ -23,6 +23,7 @@ function normalError(error) {
   return (
     error
       .replace(/\/\S*\/(?:snapshots\/\d+\/fs|cachemounts\/buildkit\d+)(?=\/|$|\s)/g, '')
+      .replace(/^.*syntax error in pattern.*$/, 'syntax error in pattern')
       // A program that cannot be started: runc's exit status is that of any failure.
       .replace(/exit code: 12[67]: exec: .*$/, 'exit code: 1')
       .replace(/\(did you mean [^ ]+\?\)/, '(did you mean …?)')

@@ -36,7 +36,8 @@ export function writeContext(directory, random) {
     link: 'a.txt',
     'dir/up': '../a.txt',
     linkdir: 'dir',
-    dangling: 'nowhere',
+    // A dangling link makes BuildKit refuse many a wildcard.
+    ...(random.chance(0.15) && { dangling: 'nowhere' }),
     'links/abs': '/real',
     'links/rel': '../real',
     'links/dangling': '/made/here',

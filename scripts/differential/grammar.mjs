@@ -36,6 +36,7 @@ const SOURCES = [
   'l*',
   'dollar*',
 ]
+const STAGE_SOURCES = ['/', '.', '*', 'd*', '/d*', '[a-z]*', 'links', '/w*', 'h', './*/', 'opt']
 const WRONG_SOURCES = ['missing', 'dangling', 'links/abs', '"sp', 'dir/missing', '$UNSET', 'a.txt/x', '[a']
 const DESTINATIONS = [
   '/',
@@ -198,6 +199,8 @@ function transfer(file, keyword) {
   if (keyword === 'ADD' && random.chance(0.4)) sources[0] = random.pick(['archive.tgz', 'archive.tar'])
   const destination = random.chance(0.05) ? words.word() : random.pick(DESTINATIONS)
   const flags = copyFlags(file, keyword)
+  if (flags.some((flag) => flag.startsWith('--from=')) && random.chance(0.9))
+    sources.splice(0, Infinity, random.pick(STAGE_SOURCES))
   if (keyword === 'ADD' && random.chance(0.1)) flags.push(random.pick(['--unpack', '--unpack=false', '--keep-git-dir']))
   const all = [...sources, destination]
   const args = random.chance(0.12)
