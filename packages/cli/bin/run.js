@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Plain JavaScript that every Node can read: an old one must get a sentence, not a syntax error.
+import { statSync } from 'node:fs'
 import module from 'node:module'
 import { join } from 'node:path'
 
@@ -13,5 +14,16 @@ if (major < 22 || (major === 22 && minor < 19)) {
 // Of the user, not in the shared temporary directory: compiled code of others must not get in.
 const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'))
 if (cache) module.enableCompileCache(join(cache, 'tsbuild', 'compile-cache'))
-const { main } = await import('../dist/main.js')
+const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js')
 await main(process.argv.slice(2))
+
+/** In a source tree the compiler may have run since; a released package has no marks of it. */
+function isBundled() {
+  const bundled = timeOf('../dist/bundle/main.js')
+  const marks = ['..', '../../builder', '../../runtime'].map((folder) => timeOf(`${folder}/dist/.tsbuildinfo`))
+  return bundled !== undefined && marks.every((time) => time === undefined || time <= bundled)
+}
+
+function timeOf(file) {
+  return statSync(new URL(file, import.meta.url), { throwIfNoEntry: false })?.mtimeMs
+}

@@ -55,11 +55,9 @@ function directiveFor({ escape }: RawInstruction): string {
   return escape === '\\' ? '' : `# escape=${escape}\n`
 }
 
-const require = createRequire(import.meta.url)
-
 // Loaded on first use: most builds never ask for a column.
 function parseNode(text: string, raw: RawInstruction): AstInstruction | undefined {
-  const library = require('dockerfile-ast') as { DockerfileParser: typeof DockerfileParser }
+  const library = createRequire(import.meta.url)('dockerfile-ast') as { DockerfileParser: typeof DockerfileParser }
   return library.DockerfileParser.parse(directiveFor(raw) + text).getInstructions()[0]
 }
 
