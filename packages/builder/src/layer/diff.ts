@@ -90,6 +90,7 @@ function isSameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): bool
 
 /** What a layer of ours carries of a view's entry: no key of hard links, and no attribute but capabilities. */
 function toLayerEntry(entry: ViewEntry): LayerEntry {
+  if (entry.xattrs === undefined && entry.linkKey === undefined) return entry
   const capability = entry.xattrs?.get(CAPABILITY)
   return makeEntry({ ...entry, xattrs: capability === undefined ? undefined : new Map([[CAPABILITY, capability]]) })
 }

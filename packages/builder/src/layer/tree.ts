@@ -172,7 +172,10 @@ export function editTree(start: TreeNode): TreeEditor {
       return root
     },
     peek: () => root,
-    node: (path) => nodeAt(root, path),
+    node(path) {
+      if (lastNode !== undefined && path !== '' && parentPath(path) === lastPath) return lastNode.children!.get(baseName(path))
+      return nodeAt(root, path)
+    },
     put,
     remove,
     clear,

@@ -54,20 +54,25 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
   const edit: TreeEditor = editTree(root)
   // The tree only changes through this target: what is asked most often is remembered.
   let touched: ByteString | undefined
+  let directory: ByteString | undefined
 
-  function touch(directory: ByteString): void {
-    if (directory === touched) return
-    touched = directory
-    const node = edit.node(directory)
+  function touch(path: ByteString): void {
+    if (path === touched) return
+    touched = path
+    const node = edit.node(path)
     if (node !== undefined) edit.put({ ...node.entry, mtimeSec: now.sec, mtimeNsec: now.nsec })
   }
 
   function put(entry: ViewEntry): void {
     const parent = parentPath(entry.path)
-    const node = edit.node(parent)
-    if (node === undefined) throw failed('open', entry.path, 'no such file or directory')
-    if (node.children === undefined) throw failed('open', entry.path, 'not a directory')
+    if (parent !== directory) {
+      const node = edit.node(parent)
+      if (node === undefined) throw failed('open', entry.path, 'no such file or directory')
+      if (node.children === undefined) throw failed('open', entry.path, 'not a directory')
+      directory = parent
+    }
     if (entry.path === touched) touched = undefined
+    if (entry.path === directory) directory = undefined
     edit.put(entry)
     touch(parent)
   }
@@ -120,7 +125,7 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
     remove(path) {
       if (edit.node(path) === undefined) return
       edit.remove(path)
-      touched = undefined
+      touched = directory = undefined
       touch(parentPath(path))
     },
     view: () => viewOfTree(edit.peek()),
