@@ -12,6 +12,7 @@ import { internalStep } from './internal-step.ts'
 import { formatPlatform, hostPlatform } from './oci/platform.ts'
 import { canonicalName } from './oci/reference.ts'
 import type { Platform } from './oci/types.ts'
+import { findInLayout } from './ops/image/layout.ts'
 import type { ImageResolver } from './ops/environment.ts'
 import type { ProgressSink } from './progress.ts'
 import type { BuildOptions } from './public-types.ts'
@@ -59,6 +60,11 @@ export function lowerEnvironmentOf(sources: BuildSources, images: ImageResolver,
   const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
   return {
     ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
+    ignorePatternsOf: async (key) => sources.namedDirectories.get(key)?.ignorePatterns,
+    resolveLayoutConfig: async (reference, platform) => {
+      const resolved = await images.resolveLayout(findInLayout(reference), platform)
+      return { digest: resolved.digest, config: resolved.config }
+    },
     resolveImageConfig: metadata((reference, platform) =>
       internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
         const resolved = await images.resolve(reference, platform)

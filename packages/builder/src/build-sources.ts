@@ -5,6 +5,7 @@ import { parseIgnoreFile } from './context/ignore.ts'
 import type { Edge } from './graph/types.ts'
 import type { LocalResult } from './ops/types.ts'
 import { readViewFile, type RemoteContexts } from './build-remote.ts'
+import { findInLayout } from './ops/image/layout.ts'
 import type { BuildOptions } from './public-types.ts'
 
 /** Where a build's text and files come from, found before anything else. */
@@ -87,8 +88,11 @@ function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'nam
   const namedDirectories = new Map<string, { directory: string; ignorePatterns: readonly string[] }>()
   for (const [name, value] of Object.entries(options.buildContexts ?? {})) {
     if (value.startsWith('docker-image://') || isRemote(value)) namedContexts.set(name, value)
-    else if (value.startsWith('oci-layout://') || value.startsWith('target:')) {
-      throw new BuilderError('OCI_OPTION_UNSUPPORTED', `the named context ${name}=${value} is of a kind that is not supported yet`, { hint: 'a directory, docker-image://…, a git repository or an http URL' })
+    else if (value.startsWith('oci-layout://')) {
+      const { directory, digest } = findInLayout(value.slice('oci-layout://'.length))
+      namedContexts.set(name, `oci-layout://${directory}@${digest}`)
+    } else if (value.startsWith('target:')) {
+      throw new BuilderError('OCI_OPTION_UNSUPPORTED', `the named context ${name}=${value} names a target of a bake file, and bake files are not supported yet`, { hint: 'build that target first and give its image: docker-image://… or oci-layout://…' })
     } else {
       const directory = contextDirectory(value)
       namedContexts.set(name, `local:${name}`)

@@ -47,4 +47,6 @@ export interface ResolvedImage {
 export interface ImageResolver {
   /** @throws OCI_IMAGE_NOT_FOUND, OCI_REGISTRY_… */
   resolve(reference: string, platform: Platform): Promise<ResolvedImage>
+  /** An image of an OCI layout on this machine, brought into the store. */
+  resolveLayout(reference: { readonly directory: string; readonly digest: Digest }, platform: Platform): Promise<ResolvedImage>
 }

@@ -1,16 +1,23 @@
-import { chainIdOf } from '../../oci/digest.ts'
+import { chainIdOf, parseDigest } from '../../oci/digest.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment, ResolvedImage } from '../environment.ts'
+import type { SourceSpec } from '../specs.ts'
 import type { OpDriver } from '../types.ts'
 
 const SCHEME = 'docker-image://'
+const LAYOUT_SCHEME = 'oci-layout://'
 
-/** Images of registries and of the store. Keyed by chainID: an image that was tagged or packed anew is the same base. */
+/** Images of registries, of the store and of layouts on this machine. Keyed by chainID: an image that was tagged or packed anew is the same base. */
 export function createImageDriver(environment: OpsEnvironment): OpDriver {
-  const resolve = (vertex: Vertex): Promise<ResolvedImage> => environment.images.resolve(identifierOf(vertex), vertex.platform ?? environment.hostPlatform)
+  const resolve = (vertex: Vertex): Promise<ResolvedImage> => {
+    const { identifier, attrs } = sourceOf(vertex)
+    const platform = vertex.platform ?? environment.hostPlatform
+    if (identifier.startsWith(SCHEME)) return environment.images.resolve(identifier.slice(SCHEME.length), platform)
+    return environment.images.resolveLayout({ directory: attrs['oci.store']!, digest: parseDigest(identifier.slice(identifier.lastIndexOf('@') + 1)) }, platform)
+  }
   return {
     recordType: 'internal',
-    handles: (vertex) => vertex.op.kind === 'source' && vertex.op.identifier.startsWith(SCHEME),
+    handles: (vertex) => vertex.op.kind === 'source' && (vertex.op.identifier.startsWith(SCHEME) || vertex.op.identifier.startsWith(LAYOUT_SCHEME)),
     cacheMap: async (vertex) => {
       const image = await resolve(vertex)
       const chain = chainIdOf(image.config.rootfs.diff_ids) ?? 'empty'
@@ -27,7 +34,7 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
   }
 }
 
-function identifierOf(vertex: Vertex): string {
+function sourceOf(vertex: Vertex): SourceSpec {
   if (vertex.op.kind !== 'source') throw new Error('not a source')
-  return vertex.op.identifier.slice(SCHEME.length)
+  return vertex.op
 }

@@ -38,13 +38,18 @@ export function createImageResolver(options: { readonly store: Store; readonly f
     if (image === undefined) throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${name}: the store lost what was just fetched`)
     return image
   }
+  const once = (key: string, work: () => Promise<ResolvedImage>): Promise<ResolvedImage> => {
+    let promise = pending.get(key)
+    if (promise === undefined) pending.set(key, (promise = work()))
+    return promise
+  }
   return {
-    resolve: (reference, platform) => {
-      const key = `${reference}|${formatPlatform(platform)}`
-      let promise = pending.get(key)
-      if (promise === undefined) pending.set(key, (promise = resolve(reference, platform)))
-      return promise
-    },
+    resolve: (reference, platform) => once(`${reference}|${formatPlatform(platform)}`, () => resolve(reference, platform)),
+    resolveLayout: (reference, platform) =>
+      once(`${reference.directory}@${reference.digest}|${formatPlatform(platform)}`, async () => {
+        const { importFromLayout } = await import('./layout.ts')
+        return importFromLayout(store, reference, platform)
+      }),
   }
 }
 
