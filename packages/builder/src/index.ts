@@ -4,6 +4,7 @@
  */
 export { build } from './build.ts'
 export { history, images, inspect, prune, remove, tag } from './images.ts'
+export { call, type CallOptions, type CallOutput } from './call.ts'
 export { info } from './info.ts'
 export { toLlb, type BuildDefinition } from './llb.ts'
 export { pull, push } from './images-transfer.ts'

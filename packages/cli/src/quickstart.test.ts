@@ -11,8 +11,11 @@ async function quickstart(prefix: readonly string[]): Promise<string> {
   await using directory = await temporaryDirectory()
   // An ordinary user writes its store here.
   await chmod(directory.path, 0o777)
-  const [tool = '', ...args] = [...prefix, process.execPath, demo]
-  return await checkTool(tool, args, { cwd: directory.path, env: { PATH: process.env['PATH'], HOME: directory.path } })
+  const command = [...prefix, process.execPath, demo]
+  return await checkTool(command[0] ?? '', command.slice(1), {
+    cwd: directory.path,
+    env: { PATH: process.env['PATH'], HOME: directory.path },
+  })
 }
 
 testWith(['root', 'ldd'], 'the quickstart builds, and finds everything in the cache the second time', async () => {

@@ -14,7 +14,7 @@ export interface Session {
 export type Action<Input> = (input: Input, session: Session) => Promise<number>
 
 // Whatever an interrupted build still holds is taken back by the kernel: waiting longer helps nobody.
-const graceMs = 900
+const graceMs = 700
 
 /** The session of this process; SIGINT, SIGTERM and SIGHUP abort it, a second one ends the process at once. */
 export function processSession(): Session {

@@ -133,6 +133,58 @@ describe('commands on images', () => {
   )
 })
 
+describe('questions about a Dockerfile', () => {
+  test('--check prints the warnings with their places, builds nothing, and fails when there are any', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, { Dockerfile: 'FROM scratch AS Final\nCOPY . /\n' })
+    const checked = await tsbuild(directory, ['--check', context])
+    expect(checked.status).toBe(1)
+    expect(checked.stdout).toMatch(/^Check complete, 1 warning has been found!\n\nWARNING: StageNameCasing - https:/)
+    expect((await tsbuild(directory, ['images', '-q'])).stdout).toBe('')
+  })
+
+  test('--call lists the targets and what they take', async () => {
+    await using directory = await temporaryDirectory()
+    const text = '# the tools\nFROM scratch AS tools\n# which one\nARG V=1\nENV V=$V\nFROM tools AS final\n'
+    const context = await writeContext(directory, { Dockerfile: text })
+    const targets = await tsbuild(directory, ['--call=targets', context])
+    expect(targets.stdout).toMatch(/tools .*\nfinal \(default\)/)
+    const outline = await tsbuild(directory, ['--call=outline,format=json', '--target=tools', context])
+    expect(JSON.parse(outline.stdout)).toMatchObject({ name: 'tools', args: [{ name: 'V', value: '1' }] })
+  })
+
+  test('debug llb prints the graph, and writes it as BuildKit reads it', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    const printed = await tsbuild(directory, ['debug', 'llb', context])
+    const { def } = JSON.parse(printed.stdout) as { def: Record<string, object> }
+    expect(Object.values(def)).toContainEqual(
+      expect.objectContaining({ source: expect.objectContaining({ identifier: 'local://context' }) }),
+    )
+    await tsbuild(directory, ['debug', 'llb', '-o', directory.join('graph.pb'), context])
+    // A pb.Definition begins with its first op: field 1, wire type 2.
+    expect((await readFile(directory.join('graph.pb')))[0]).toBe(0x0a)
+  })
+
+  test('debug hooks answer a line for a line', async () => {
+    await using directory = await temporaryDirectory()
+    const lines = '{"dockerfile":"FROM a\\n"}\n\nnonsense\n'
+    const parsed = await tsbuild(directory, ['debug', 'parse'], { input: lines })
+    expect(
+      parsed.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { ok: boolean }).ok),
+    ).toEqual([true, false])
+    const expanded = await tsbuild(directory, ['debug', 'expand'], { input: '{"word":"${A:-b}","env":[]}\n' })
+    expect(JSON.parse(expanded.stdout)).toMatchObject({ ok: true, result: 'b' })
+    const ignored = await tsbuild(directory, ['debug', 'ignore'], {
+      input: '{"patterns":["*.md"],"paths":["a.md","b"]}\n',
+    })
+    expect(JSON.parse(ignored.stdout)).toEqual({ ok: true, excluded: [true, false] })
+  })
+})
+
 describe('what goes wrong', () => {
   test.each([
     [['--bogus', '.'], 125, 'ERROR: unknown flag: --bogus'],

@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises'
-import type { BuildResult, BuildWarning } from '@ts-oci/builder'
+import type { BuildResult, BuildWarning, CallOptions } from '@ts-oci/builder'
 import type { build } from '../flags.ts'
 import type { Input } from '../flag-types.ts'
 import { chooseMode } from '../render/renderer.ts'
@@ -11,6 +11,8 @@ import { buildOptions } from './options.ts'
 export async function buildAction(input: Input<typeof build>, session: Session): Promise<number> {
   const { flags } = input
   const options = buildOptions(input, session)
+  const question = callOf(input.flags)
+  if (question !== undefined) return answer({ ...options, ...question }, session)
   const mode = chooseMode(flags.progress, flags.quiet, session)
   // Whoever reads it after a failure must not find the id of an earlier build.
   if (flags.iidfile !== undefined) await rm(flags.iidfile, { force: true })
@@ -24,6 +26,22 @@ export async function buildAction(input: Input<typeof build>, session: Session):
     await writeFile(flags['metadata-file'], `${JSON.stringify(result.metadata, null, 2)}\n`)
   if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
   return 0
+}
+
+/** `--call=METHOD[,format=json]` and `--check`; undefined for a build. */
+function callOf(flags: Input<typeof build>['flags']): Pick<CallOptions, 'method' | 'json'> | undefined {
+  const [method = 'build', format] = (flags.call ?? (flags.check ? 'check' : 'build')).split(',')
+  if (method === 'build') return undefined
+  // The name that BuildKit gives the method of `check`.
+  return { method: method === 'lint' ? 'check' : (method as CallOptions['method']), json: format === 'format=json' }
+}
+
+async function answer(options: CallOptions, session: Session): Promise<number> {
+  const library = await import('@ts-oci/builder')
+  const { stdout, stderr, exitCode } = await library.call(options)
+  session.stdout.write(stdout)
+  session.stderr.write(stderr)
+  return exitCode
 }
 
 /** The image id is the digest of the config, as everywhere in Docker's tables. */
