@@ -122,10 +122,11 @@ export async function lower(parsed: ParsedDockerfile, given: LowerOptions, envir
 
 // Without all of its stages a file means something else: what would be told next would mislead.
 function createStagesOrStop(stages: readonly Stage[], context: StageContext): StageTable {
-  const errors: BuilderError[] = []
-  const table = createStages(stages, { ...context, onError: context.onError && ((error) => errors.push(error)) })
-  for (const error of errors.slice(0, -1)) context.onError?.(error)
-  if (errors.length > 0) throw errors.at(-1)!
+  const { onError } = context
+  let last: BuilderError | undefined
+  const note: ErrorSink = (error) => onError?.((last = error))
+  const table = createStages(stages, { ...context, onError: onError && note })
+  if (last !== undefined) throw last
   return table
 }
 
