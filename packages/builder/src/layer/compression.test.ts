@@ -8,18 +8,33 @@ import { compressFile, compressorId } from './compression.ts'
 import { decompress, detectCompression } from './decompress.ts'
 
 const MEBI = 1 << 20
-const text = (bytes: number): Buffer => Buffer.from(Array.from({ length: Math.ceil(bytes / 8) }, (_, index) => String(index % 977).padStart(8, ' ')).join('')).subarray(0, bytes)
+const text = (bytes: number): Buffer =>
+  Buffer.from(
+    Array.from({ length: Math.ceil(bytes / 8) }, (_, index) => String(index % 977).padStart(8, ' ')).join(''),
+  ).subarray(0, bytes)
 
 /** What a script prints in a process of its own. */
 function runNode(script: string, args: readonly string[], env: NodeJS.ProcessEnv): string {
   const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning', '--input-type=module']
-  return execFileSync(process.execPath, [...flags, '-e', script, ...args], { env: { ...process.env, NODE_OPTIONS: '', ...env }, encoding: 'utf8' }).trim()
+  return execFileSync(process.execPath, [...flags, '-e', script, ...args], {
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    encoding: 'utf8',
+  }).trim()
 }
 
-async function compressed(content: Buffer, compression: 'gzip' | 'zstd', level?: number): Promise<{ readonly bytes: Buffer; readonly digest: string; readonly sizeBytes: number }> {
+async function compressed(
+  content: Buffer,
+  compression: 'gzip' | 'zstd',
+  level?: number,
+): Promise<{ readonly bytes: Buffer; readonly digest: string; readonly sizeBytes: number }> {
   await using directory = await temporaryDirectory()
   writeFileSync(directory.join('tar'), content)
-  const result = await compressFile({ source: directory.join('tar'), destination: directory.join('out'), compression, level })
+  const result = await compressFile({
+    source: directory.join('tar'),
+    destination: directory.join('out'),
+    compression,
+    level,
+  })
   expect(statSync(directory.join('out')).size).toBe(result.sizeBytes)
   return { ...result, bytes: readFileSync(directory.join('out')) }
 }
@@ -35,11 +50,12 @@ describe('gzip', () => {
   ]
   for (const [what, content] of contents) {
     test(`of ${what} inflates to the same bytes`, async () => {
-      for (const level of [0, 1, undefined, 9]) expect(gunzipSync((await compressed(content, 'gzip', level)).bytes).equals(content)).toBe(true)
+      for (const level of [0, 1, undefined, 9])
+        expect(gunzipSync((await compressed(content, 'gzip', level)).bytes).equals(content)).toBe(true)
     })
   }
 
-  test('begins as BuildKit\'s layers do, and is one member', async () => {
+  test("begins as BuildKit's layers do, and is one member", async () => {
     const { bytes } = await compressed(text(3 * MEBI), 'gzip')
     expect(bytes.toString('hex', 0, 10)).toBe('1f8b08000000000000ff')
     // RFC 1952: the member ends with the length of ALL bytes.
@@ -64,7 +80,11 @@ describe('gzip', () => {
     writeFileSync(directory.join('tar'), text(5 * MEBI))
     const module = new URL('./compression.ts', import.meta.url).href
     const script = `const { compressFile } = await import(${JSON.stringify(module)}); console.log((await compressFile({ source: process.argv[1], destination: process.argv[2], compression: 'gzip' })).digest)`
-    const digests = [1, 2, 4].map((threads) => runNode(script, [directory.join('tar'), directory.join(`out${threads}`)], { UV_THREADPOOL_SIZE: String(threads) }))
+    const digests = [1, 2, 4].map((threads) =>
+      runNode(script, [directory.join('tar'), directory.join(`out${threads}`)], {
+        UV_THREADPOOL_SIZE: String(threads),
+      }),
+    )
     expect(new Set(digests).size).toBe(1)
   })
 
@@ -77,21 +97,34 @@ describe('gzip', () => {
 })
 
 test('zstd inflates to the same bytes', async () => {
-  for (const content of [Buffer.alloc(1024), text(3 * MEBI + 1)]) expect(zstdDecompressSync((await compressed(content, 'zstd')).bytes).equals(content)).toBe(true)
+  for (const content of [Buffer.alloc(1024), text(3 * MEBI + 1)])
+    expect(zstdDecompressSync((await compressed(content, 'zstd')).bytes).equals(content)).toBe(true)
 })
 
 test('an abort ends the work', async () => {
   await using directory = await temporaryDirectory()
   writeFileSync(directory.join('x'), text(MEBI))
   for (const compression of ['gzip', 'zstd'] as const) {
-    await expect(compressFile({ source: directory.join('x'), destination: directory.join(compression), compression, signal: AbortSignal.abort(new Error('stop')) })).rejects.toThrow('stop')
+    await expect(
+      compressFile({
+        source: directory.join('x'),
+        destination: directory.join(compression),
+        compression,
+        signal: AbortSignal.abort(new Error('stop')),
+      }),
+    ).rejects.toThrow('stop')
   }
 })
 
 test('a compressor is named with its version and level, and a level that does not exist is refused', () => {
   expect(compressorId('gzip', 6)).toBe(`node-zlib ${process.versions.zlib} level 6`)
   expect(compressorId('zstd')).toContain(process.versions['zstd'])
-  for (const [compression, level] of [['gzip', 10], ['gzip', -1], ['zstd', 23], ['gzip', 1.5]] as const) {
+  for (const [compression, level] of [
+    ['gzip', 10],
+    ['gzip', -1],
+    ['zstd', 23],
+    ['gzip', 1.5],
+  ] as const) {
     expect(() => compressorId(compression, level)).toThrow(expect.objectContaining({ code: 'OCI_OPTION_INVALID' }))
   }
 })
@@ -99,14 +132,17 @@ test('a compressor is named with its version and level, and a level that does no
 describe('decompressing', () => {
   async function all(bytes: Buffer): Promise<Buffer> {
     const pieces: Buffer[] = []
-    for await (const piece of decompress([bytes.subarray(0, 10), bytes.subarray(10)], detectCompression(bytes))) pieces.push(Buffer.from(piece))
+    for await (const piece of decompress([bytes.subarray(0, 10), bytes.subarray(10)], detectCompression(bytes)))
+      pieces.push(Buffer.from(piece))
     return Buffer.concat(pieces)
   }
 
   for (const tool of ['gzip', 'bzip2', 'xz', 'zstd']) {
     testWith([tool], `reads what ${tool} wrote, several parts of it too`, async () => {
       await using directory = await temporaryDirectory()
-      await checkTool('sh', ['-euc', `printf one > 1; printf two > 2; for i in 1 2; do ${tool} -c $i; done > both`], { cwd: directory.path })
+      await checkTool('sh', ['-euc', `printf one > 1; printf two > 2; for i in 1 2; do ${tool} -c $i; done > both`], {
+        cwd: directory.path,
+      })
       expect((await all(readFileSync(directory.join('both')))).toString()).toBe('onetwo')
     })
     testWith([tool], `refuses ${tool} data that is cut off`, async () => {

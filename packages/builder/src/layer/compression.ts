@@ -73,7 +73,9 @@ function checkedLevel(compression: 'gzip' | 'zstd', level: number | undefined): 
   const [min, max, standard] = compression === 'gzip' ? [0, 9, DEFAULT_GZIP_LEVEL] : [1, 22, DEFAULT_ZSTD_LEVEL]
   const used = level ?? standard
   if (Number.isInteger(used) && used >= min && used <= max) return used
-  throw new BuilderError('OCI_OPTION_INVALID', `${compression} has no compression level ${used}`, { hint: `levels are ${min} to ${max}` })
+  throw new BuilderError('OCI_OPTION_INVALID', `${compression} has no compression level ${used}`, {
+    hint: `levels are ${min} to ${max}`,
+  })
 }
 
 interface Output {
@@ -94,7 +96,13 @@ function createOutput(fd: number): Output {
   }
 }
 
-async function writeGzip(source: number, size: number, level: number, output: Output, signal: AbortSignal | undefined): Promise<void> {
+async function writeGzip(
+  source: number,
+  size: number,
+  level: number,
+  output: Output,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   output.write(GZIP_HEADER)
   const waiting: Promise<(staging: Buffer) => Uint8Array>[] = []
   // One buffer more than can be at work: the last block is still the dictionary of the one after it.
@@ -124,12 +132,18 @@ async function writeGzip(source: number, size: number, level: number, output: Ou
 }
 
 function readBlock(source: number, position: number, block: Buffer): Buffer {
-  if (readFully(source, block, 0, block.length, position) < block.length) throw new BuilderError('OCI_STORE_UNUSABLE', 'a layer in the store became shorter while it was compressed')
+  if (readFully(source, block, 0, block.length, position) < block.length)
+    throw new BuilderError('OCI_STORE_UNUSABLE', 'a layer in the store became shorter while it was compressed')
   return block
 }
 
 /** One block as a piece of the deflate stream that begins and ends at a byte. */
-function deflateBlock(block: Buffer, dictionary: Buffer | undefined, level: number, isLast: boolean): Promise<(staging: Buffer) => Uint8Array> {
+function deflateBlock(
+  block: Buffer,
+  dictionary: Buffer | undefined,
+  level: number,
+  isLast: boolean,
+): Promise<(staging: Buffer) => Uint8Array> {
   if (level === 0 || !isWorthwhile(block)) return Promise.resolve((staging) => storeBlock(block, isLast, staging))
   const options: ZlibOptions = {
     level,
@@ -167,7 +181,13 @@ function storedSize(bytes: number): number {
   return bytes + STORED_HEADER_BYTES * Math.max(1, Math.ceil(bytes / STORED_BYTES))
 }
 
-async function writeZstd(source: number, size: number, level: number, output: Output, signal: AbortSignal | undefined): Promise<void> {
+async function writeZstd(
+  source: number,
+  size: number,
+  level: number,
+  output: Output,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const stream = createZstdCompress({
     chunkSize: 1 << 18,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
@@ -180,7 +200,8 @@ async function writeZstd(source: number, size: number, level: number, output: Ou
   try {
     for (let position = 0; position < size; position += BLOCK_BYTES) {
       signal?.throwIfAborted()
-      if (!stream.write(readBlock(source, position, Buffer.allocUnsafe(Math.min(BLOCK_BYTES, size - position))))) await once(stream, 'drain')
+      if (!stream.write(readBlock(source, position, Buffer.allocUnsafe(Math.min(BLOCK_BYTES, size - position)))))
+        await once(stream, 'drain')
     }
     stream.end()
     await ended

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { fromByteString, toByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -33,6 +34,31 @@ export async function digestSelectors(
   const hash = createHash('sha256')
   for (const selection of selections) hashSelection(hash, selection, digests)
   return `sha256:${hash.digest('hex')}` as Digest
+}
+
+/** At most so many files are told apart in an explanation; of more only the digest of all is kept. */
+const MAX_DESCRIBED = 2000
+
+/**
+ * A short mark for each entry that `selectors` choose, by its path in the view: what two of these do not share is what
+ * changed. Undefined when there are too many. Throws as {@link digestSelectors}.
+ */
+export async function describeSelectors(
+  view: View,
+  selectors: readonly ContentSelector[],
+  digestFiles: FileDigester,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  const entries = selectors.flatMap((selector) => chosenBy(view, selector)).flatMap((selection) => selection.entries)
+  if (entries.length > MAX_DESCRIBED) return undefined
+  const files = [...new Set(entries.map(({ entry }) => entry))].filter(needsDigest)
+  const digests = new Map<ViewEntry, Digest>()
+  for (const [index, digest] of (await digestFiles(files)).entries()) digests.set(files[index]!, digest)
+  const marks: Record<string, string> = {}
+  for (const { entry } of entries) {
+    const record = recordOf(entry, '', entry.contentDigest ?? digests.get(entry), new Map())
+    marks[fromByteString(entry.path)] = crc32(Buffer.from(record, 'latin1')).toString(16)
+  }
+  return marks
 }
 
 interface Selection {

@@ -1,4 +1,15 @@
-import { closeFd, errnoOf, openPath, openResolved, openRoot, OpenFlags, readFileInto, readFully, statFd, type FileStat } from '@ts-oci/runtime'
+import {
+  closeFd,
+  errnoOf,
+  openPath,
+  openResolved,
+  openRoot,
+  OpenFlags,
+  readFileInto,
+  readFully,
+  statFd,
+  type FileStat,
+} from '@ts-oci/runtime'
 import { fromByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import type { ContentSource, LayerEntry } from './types.ts'
@@ -60,7 +71,9 @@ export function createContentReader(): ContentReader {
   }
 
   function readWhole(content: NamedContent, entry: LayerEntry, sink: ContentSink, buffer: Buffer, start: number): void {
-    const result = guardNamed(content, entry, () => readFileInto(rootFd(content.root), content.path, buffer, start, entry.size + 1))
+    const result = guardNamed(content, entry, () =>
+      readFileInto(rootFd(content.root), content.path, buffer, start, entry.size + 1),
+    )
     if (result === undefined || result.bytesRead !== entry.size) throw changed(content, entry)
     checkStat(content, entry, result.stat)
     sink.filled(entry.size)
@@ -86,7 +99,8 @@ export function createContentReader(): ContentReader {
     const { content } = entry
     if (length === 0 || content === undefined) return target.subarray(0, 0)
     if (content.kind === 'inline') return Buffer.from(content.bytes.subarray(0, length))
-    if (content.kind === 'range') return target.subarray(0, readFully(fileFd(content.file), target, 0, length, content.offset))
+    if (content.kind === 'range')
+      return target.subarray(0, readFully(fileFd(content.file), target, 0, length, content.offset))
     if (content.kind === 'layer') throw missing(entry, `lies in the layer ${content.layer}, which is not at hand`)
     const result = guardNamed(content, entry, () => readFileInto(rootFd(content.root), content.path, target, 0, length))
     if (result === undefined) throw changed(content, entry)
@@ -118,7 +132,8 @@ export function* contentChunks(entry: LayerEntry): Generator<Buffer, void, undef
     if (content.kind !== 'range') checkStat(content, entry, statFd(fd))
     for (let done = 0; done < size; done += CHUNK_BYTES) {
       const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - done))
-      if (readFully(fd, piece, 0, piece.length, start + done) < piece.length) throw missing(entry, 'is shorter than it should be')
+      if (readFully(fd, piece, 0, piece.length, start + done) < piece.length)
+        throw missing(entry, 'is shorter than it should be')
       yield piece
     }
   } finally {
@@ -129,7 +144,9 @@ export function* contentChunks(entry: LayerEntry): Generator<Buffer, void, undef
 function openNamed(content: NamedContent, entry: LayerEntry): number {
   const root = openRoot(content.root)
   try {
-    return guardNamed(content, entry, () => openResolved(root, content.path, OpenFlags.read | OpenFlags.nonBlocking, 'beneath'))
+    return guardNamed(content, entry, () =>
+      openResolved(root, content.path, OpenFlags.read | OpenFlags.nonBlocking, 'beneath'),
+    )
   } finally {
     closeFd(root)
   }
@@ -170,12 +187,19 @@ function copyInline(bytes: Uint8Array, entry: LayerEntry, sink: ContentSink): vo
   }
 }
 
-function readRange(fd: number, offset: number, entry: LayerEntry, sink: ContentSink, onShort?: () => BuilderError): void {
+function readRange(
+  fd: number,
+  offset: number,
+  entry: LayerEntry,
+  sink: ContentSink,
+  onShort?: () => BuilderError,
+): void {
   let done = 0
   while (done < entry.size) {
     const { buffer, start, end } = sink.room()
     const length = Math.min(end - start, entry.size - done)
-    if (readFully(fd, buffer, start, length, offset + done) < length) throw onShort?.() ?? missing(entry, 'is cut off in the file that holds it')
+    if (readFully(fd, buffer, start, length, offset + done) < length)
+      throw onShort?.() ?? missing(entry, 'is cut off in the file that holds it')
     sink.filled(length)
     done += length
   }
@@ -204,7 +228,11 @@ function guardNamed<T>(content: NamedContent, entry: LayerEntry, work: () => T):
 
 function changed(content: NamedContent, entry: LayerEntry, cause?: unknown): BuilderError {
   const name = fromByteString(content.path)
-  if (content.kind === 'tree') return new BuilderError('OCI_FILE_OP_FAILED', `the file "${name}" of a layer's tree is not what its table says`, { cause, details: { path: entry.path } })
+  if (content.kind === 'tree')
+    return new BuilderError('OCI_FILE_OP_FAILED', `the file "${name}" of a layer's tree is not what its table says`, {
+      cause,
+      details: { path: entry.path },
+    })
   return new BuilderError('OCI_CONTEXT_CHANGED', `"${name}" changed while it was read`, {
     hint: 'build again when nothing writes to the build context',
     cause,

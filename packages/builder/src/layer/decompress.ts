@@ -19,7 +19,8 @@ export const MAGIC_BYTES = 6
 /** What the first bytes of a file say; names are never asked. A skippable zstd frame counts as zstd. */
 export function detectCompression(start: Uint8Array): ArchiveCompression {
   for (const [compression, magic] of MAGIC) if (magic.every((byte, index) => start[index] === byte)) return compression
-  const isSkippable = start.length >= 4 && (start[0]! & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18
+  const isSkippable =
+    start.length >= 4 && (start[0]! & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18
   return isSkippable ? 'zstd' : 'none'
 }
 
@@ -28,7 +29,10 @@ export function detectCompression(start: Uint8Array): ArchiveCompression {
  * programs of that name. Fails with OCI_COMPRESSION_UNSUPPORTED when the program is missing, OCI_ARCHIVE_INVALID when
  * the data is damaged.
  */
-export function decompress(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, compression: ArchiveCompression): AsyncIterable<Buffer> {
+export function decompress(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  compression: ArchiveCompression,
+): AsyncIterable<Buffer> {
   if (compression === 'none') return Readable.from(source, { objectMode: false })
   if (compression === 'gzip') return withMessage(throughGunzip(source), compression)
   if (compression === 'zstd') return withMessage(inflateZstd(source), compression)
@@ -60,7 +64,10 @@ async function* throughGunzip(source: AsyncIterable<Uint8Array> | Iterable<Uint8
   }
 }
 
-async function* throughProgram(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, program: 'bzip2' | 'xz'): AsyncGenerator<Buffer> {
+async function* throughProgram(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  program: 'bzip2' | 'xz',
+): AsyncGenerator<Buffer> {
   const child = spawn(program, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ readonly status: number | null; readonly error?: Error }>((resolve) => {
     child.on('error', (error) => resolve({ status: null, error }))
@@ -82,7 +89,8 @@ async function* throughProgram(source: AsyncIterable<Uint8Array> | Iterable<Uint
     const { status, error } = await ended
     if (sourceError !== undefined) throw sourceError
     if (error !== undefined) throw programMissing(program, error)
-    if (status !== 0) throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${program} data is damaged or cut off: ${message.trim()}`)
+    if (status !== 0)
+      throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${program} data is damaged or cut off: ${message.trim()}`)
   } finally {
     input.destroy()
     child.kill('SIGKILL')
@@ -91,9 +99,13 @@ async function* throughProgram(source: AsyncIterable<Uint8Array> | Iterable<Uint
 }
 
 function programMissing(program: string, cause: Error): BuilderError {
-  return new BuilderError('OCI_COMPRESSION_UNSUPPORTED', `${program} archives need the program "${program}", which cannot be started`, {
-    hint: `install ${program === 'xz' ? 'xz-utils' : 'bzip2'}, or compress the archive with gzip or zstd`,
-    cause,
-    details: { program },
-  })
+  return new BuilderError(
+    'OCI_COMPRESSION_UNSUPPORTED',
+    `${program} archives need the program "${program}", which cannot be started`,
+    {
+      hint: `install ${program === 'xz' ? 'xz-utils' : 'bzip2'}, or compress the archive with gzip or zstd`,
+      cause,
+      details: { program },
+    },
+  )
 }

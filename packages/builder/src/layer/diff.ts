@@ -46,7 +46,14 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
   function addFile(entry: ViewEntry): void {
     const first = entry.linkKey === undefined ? undefined : firstNames.get(entry.linkKey)
     if (first !== undefined) {
-      changes.push({ ...toLayerEntry(entry), type: 'hardlink', size: 0, link: first, content: undefined, contentDigest: undefined } as unknown as LayerEntry)
+      changes.push({
+        ...toLayerEntry(entry),
+        type: 'hardlink',
+        size: 0,
+        link: first,
+        content: undefined,
+        contentDigest: undefined,
+      } as unknown as LayerEntry)
       return
     }
     if (entry.linkKey !== undefined) firstNames.set(entry.linkKey, entry.path)
@@ -72,14 +79,18 @@ function compareNames(lower: TreeNode | undefined, upper: TreeNode | undefined):
  */
 export function isSameEntry(lower: ViewEntry, upper: ViewEntry, isSameContent: SameContent): boolean {
   if (lower === upper) return true
-  if (lower.type !== upper.type || lower.mode !== upper.mode || lower.uid !== upper.uid || lower.gid !== upper.gid) return false
+  if (lower.type !== upper.type || lower.mode !== upper.mode || lower.uid !== upper.uid || lower.gid !== upper.gid)
+    return false
   if ((lower.devMajor ?? 0) !== (upper.devMajor ?? 0) || (lower.devMinor ?? 0) !== (upper.devMinor ?? 0)) return false
   if (!isSameBytes(lower.xattrs?.get(CAPABILITY), upper.xattrs?.get(CAPABILITY))) return false
   if (lower.type === 'directory') return true
-  if (lower.size !== upper.size || lower.mtimeSec !== upper.mtimeSec || lower.mtimeNsec !== upper.mtimeNsec) return false
-  if (lower.type === 'symlink') return lower.link!.length === upper.link!.length && (lower.mtimeNsec !== 0 || lower.link === upper.link)
+  if (lower.size !== upper.size || lower.mtimeSec !== upper.mtimeSec || lower.mtimeNsec !== upper.mtimeNsec)
+    return false
+  if (lower.type === 'symlink')
+    return lower.link!.length === upper.link!.length && (lower.mtimeNsec !== 0 || lower.link === upper.link)
   if (lower.mtimeNsec !== 0 || lower.type !== 'file' || lower.size === 0) return true
-  if (lower.contentDigest !== undefined && upper.contentDigest !== undefined) return lower.contentDigest === upper.contentDigest
+  if (lower.contentDigest !== undefined && upper.contentDigest !== undefined)
+    return lower.contentDigest === upper.contentDigest
   return isSameContent(lower, upper)
 }
 

@@ -15,7 +15,11 @@ import { scanTarFile } from './scan.ts'
 const isRoot = process.getuid?.() === 0
 const options = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'drop' } as const
 
-async function inTree<T>(fields: readonly EntryFields[], check: (tree: string, root: number) => T, how: { readonly before?: (tree: string) => void; readonly xattrs?: 'trusted' | 'user' } = {}): Promise<T> {
+async function inTree<T>(
+  fields: readonly EntryFields[],
+  check: (tree: string, root: number) => T,
+  how: { readonly before?: (tree: string) => void; readonly xattrs?: 'trusted' | 'user' } = {},
+): Promise<T> {
   await using directory = await temporaryDirectory()
   const tar = directory.join('x.tar')
   packUnsorted(fields, tar)
@@ -36,7 +40,13 @@ function packUnsorted(fields: readonly EntryFields[], tar: string): void {
   packLayer(fields.map(makeEntry), tar)
 }
 
-const file = (path: string, text = 'x'): EntryFields => ({ path, type: 'file', mode: 0o644, size: text.length, content: { kind: 'inline', bytes: Buffer.from(text) } })
+const file = (path: string, text = 'x'): EntryFields => ({
+  path,
+  type: 'file',
+  mode: 0o644,
+  size: text.length,
+  content: { kind: 'inline', bytes: Buffer.from(text) },
+})
 const layerInvalid = expect.objectContaining({ code: 'OCI_LAYER_INVALID' })
 
 describe('extracting', () => {
@@ -44,14 +54,27 @@ describe('extracting', () => {
     await using directory = await temporaryDirectory()
     const packed = packLayer([makeEntry(file('a', 'hello'))], directory.join('x.tar'))
     const tar = readFileSync(directory.join('x.tar'))
-    writeFileSync(directory.join('x.gzip'), Buffer.concat([gzipSync(tar.subarray(0, 600)), gzipSync(tar.subarray(600))]))
+    writeFileSync(
+      directory.join('x.gzip'),
+      Buffer.concat([gzipSync(tar.subarray(0, 600)), gzipSync(tar.subarray(600))]),
+    )
     writeFileSync(directory.join('x.zstd'), zstdCompressSync(tar))
     for (const compression of ['none', 'gzip', 'zstd'] as const) {
       const destination = directory.join(`tree-${compression}`)
       mkdirSync(destination)
       const source = directory.join(compression === 'none' ? 'x.tar' : `x.${compression}`)
-      const extracted = await extractLayer({ file: source, compression, destination, ...options, expectedDiffId: packed.diffId })
-      expect(extracted).toMatchObject({ diffId: packed.diffId, sizeBytes: packed.sizeBytes, entries: [{ path: 'a', size: 5, content: { kind: 'range', file: '', offset: 512 } }] })
+      const extracted = await extractLayer({
+        file: source,
+        compression,
+        destination,
+        ...options,
+        expectedDiffId: packed.diffId,
+      })
+      expect(extracted).toMatchObject({
+        diffId: packed.diffId,
+        sizeBytes: packed.sizeBytes,
+        entries: [{ path: 'a', size: 5, content: { kind: 'range', file: '', offset: 512 } }],
+      })
       expect(readFileSync(`${destination}/a`, 'utf8')).toBe('hello')
     }
   })
@@ -61,7 +84,15 @@ describe('extracting', () => {
     packLayer([], directory.join('x.tar'))
     mkdirSync(directory.join('tree'))
     const expectedDiffId = `sha256:${'0'.repeat(64)}` as never
-    await expect(extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('tree'), ...options, expectedDiffId })).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    await expect(
+      extractLayer({
+        file: directory.join('x.tar'),
+        compression: 'none',
+        destination: directory.join('tree'),
+        ...options,
+        expectedDiffId,
+      }),
+    ).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
   })
 
   test('refuses damaged and cut off data', async () => {
@@ -70,21 +101,42 @@ describe('extracting', () => {
     const gzip = gzipSync(readFileSync(directory.join('x.tar')))
     writeFileSync(directory.join('cut.gzip'), gzip.subarray(0, gzip.length - 20))
     mkdirSync(directory.join('tree'))
-    await expect(extractLayer({ file: directory.join('cut.gzip'), compression: 'gzip', destination: directory.join('tree'), ...options })).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID' })
+    await expect(
+      extractLayer({
+        file: directory.join('cut.gzip'),
+        compression: 'gzip',
+        destination: directory.join('tree'),
+        ...options,
+      }),
+    ).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID' })
   })
 
   test('stops at the largest size that is allowed', async () => {
     await using directory = await temporaryDirectory()
     packLayer([makeEntry(file('a', 'x'.repeat(10_000)))], directory.join('x.tar'))
     mkdirSync(directory.join('tree'))
-    await expect(extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('tree'), ...options, maxBytes: 5000 })).rejects.toEqual(layerInvalid)
+    await expect(
+      extractLayer({
+        file: directory.join('x.tar'),
+        compression: 'none',
+        destination: directory.join('tree'),
+        ...options,
+        maxBytes: 5000,
+      }),
+    ).rejects.toEqual(layerInvalid)
   })
 
   test('keeps modes, times to the second and a directory that forbids writing', async () => {
-    await inTree([{ path: 'd', type: 'directory', mode: 0o555, mtimeSec: 99 }, { ...file('d/f'), mode: 0o4751, mtimeSec: -5 }], (_, root) => {
-      const walk = walkTree(root)
-      expect([walk.mode(0), walk.mtimeSec(0), walk.mode(1), walk.mtimeSec(1)]).toEqual([0o555, 99, 0o4751, -5])
-    })
+    await inTree(
+      [
+        { path: 'd', type: 'directory', mode: 0o555, mtimeSec: 99 },
+        { ...file('d/f'), mode: 0o4751, mtimeSec: -5 },
+      ],
+      (_, root) => {
+        const walk = walkTree(root)
+        expect([walk.mode(0), walk.mtimeSec(0), walk.mode(1), walk.mtimeSec(1)]).toEqual([0o555, 99, 0o4751, -5])
+      },
+    )
   })
 
   test('makes directories that the tar does not list', async () => {
@@ -95,7 +147,14 @@ describe('extracting', () => {
   })
 
   test('lets a later entry take the place of an earlier one', async () => {
-    const entries = [{ path: 'd', type: 'directory', mode: 0o755 }, file('d/x'), file('d', 'now a file'), file('f', '1'), { path: 'f', type: 'directory', mode: 0o700 }, file('f/y')] as const
+    const entries = [
+      { path: 'd', type: 'directory', mode: 0o755 },
+      file('d/x'),
+      file('d', 'now a file'),
+      file('f', '1'),
+      { path: 'f', type: 'directory', mode: 0o700 },
+      file('f/y'),
+    ] as const
     await inTree(entries, (tree, root) => {
       const walk = walkTree(root)
       expect(Array.from({ length: walk.length }, (_, index) => walk.path(index))).toEqual(['d', 'f', 'f/y'])
@@ -106,21 +165,35 @@ describe('extracting', () => {
 
 describeWith(['root'], 'a tree in overlay form', () => {
   test('has whiteouts as devices 0/0 and opaque directories by the attribute that is asked for', async () => {
-    const entries: EntryFields[] = [{ path: 'd', type: 'directory', mode: 0o755 }, { path: 'd', type: 'opaque' }, { path: 'gone', type: 'whiteout' }]
+    const entries: EntryFields[] = [
+      { path: 'd', type: 'directory', mode: 0o755 },
+      { path: 'd', type: 'opaque' },
+      { path: 'gone', type: 'whiteout' },
+    ]
     for (const xattrs of ['trusted', 'user'] as const) {
-      await inTree(entries, (_, root) => {
-        const walk = walkTree(root)
-        expect([walk.type(1), walk.rdevMajor(1), walk.rdevMinor(1)]).toEqual(['character', 0, 0])
-        expect(getXattr(root, 'd', `${xattrs}.overlay.opaque`)?.toString()).toBe('y')
-      }, { xattrs })
+      await inTree(
+        entries,
+        (_, root) => {
+          const walk = walkTree(root)
+          expect([walk.type(1), walk.rdevMajor(1), walk.rdevMinor(1)]).toEqual(['character', 0, 0])
+          expect(getXattr(root, 'd', `${xattrs}.overlay.opaque`)?.toString()).toBe('y')
+        },
+        { xattrs },
+      )
     }
   })
 
   test('takes no attribute from a layer that steers an overlay', async () => {
     await using directory = await temporaryDirectory()
     mkdirSync(directory.join('tree'))
-    const xattrs = new Map(['trusted.overlay.redirect', 'user.overlay.opaque', 'trusted.note'].map((name) => [name, Buffer.from('/etc')]))
-    materializeLayer({ entries: [makeEntry({ path: 'd', type: 'directory', mode: 0o755, xattrs })], destination: directory.join('tree'), ...options })
+    const xattrs = new Map(
+      ['trusted.overlay.redirect', 'user.overlay.opaque', 'trusted.note'].map((name) => [name, Buffer.from('/etc')]),
+    )
+    materializeLayer({
+      entries: [makeEntry({ path: 'd', type: 'directory', mode: 0o755, xattrs })],
+      destination: directory.join('tree'),
+      ...options,
+    })
     const root = openRoot(directory.join('tree'))
     expect([...xattrs.keys()].filter((name) => getXattr(root, 'd', name) !== undefined)).toEqual(['trusted.note'])
     closeFd(root)
@@ -134,9 +207,15 @@ describeWith(['root'], 'a tree in overlay form', () => {
   })
 
   test('never holds a device 0/0 that a layer lists as one: it would hide a name', async () => {
-    await inTree([{ path: 'c', type: 'character', mode: 0o666, devMajor: 0, devMinor: 0 }, { path: 'n', type: 'character', mode: 0o666, devMajor: 1, devMinor: 3 }], (tree) => {
-      expect(readdirSync(tree)).toEqual(['n'])
-    })
+    await inTree(
+      [
+        { path: 'c', type: 'character', mode: 0o666, devMajor: 0, devMinor: 0 },
+        { path: 'n', type: 'character', mode: 0o666, devMajor: 1, devMinor: 3 },
+      ],
+      (tree) => {
+        expect(readdirSync(tree)).toEqual(['n'])
+      },
+    )
   })
 
   testWith(['tar'], 'is what GNU tar unpacks, apart from what an overlay adds', async () => {
@@ -146,8 +225,20 @@ describeWith(['root'], 'a tree in overlay form', () => {
         await using directory = await temporaryDirectory()
         for (const name of ['ours', 'theirs']) mkdirSync(directory.join(name))
         packLayer(entries, directory.join('x.tar'))
-        await extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('ours'), ...options })
-        await checkTool('tar', ['-xpf', directory.join('x.tar'), '--numeric-owner', '--same-owner', '-C', directory.join('theirs')])
+        await extractLayer({
+          file: directory.join('x.tar'),
+          compression: 'none',
+          destination: directory.join('ours'),
+          ...options,
+        })
+        await checkTool('tar', [
+          '-xpf',
+          directory.join('x.tar'),
+          '--numeric-owner',
+          '--same-owner',
+          '-C',
+          directory.join('theirs'),
+        ])
         expect(linesOf(directory.join('ours'))).toEqual(linesOf(directory.join('theirs')))
       }),
       { numRuns: 30 },
@@ -162,8 +253,17 @@ test('a tree made of entries is the tree that their tar unpacks to', async () =>
       for (const name of ['extracted', 'made']) mkdirSync(directory.join(name))
       const entries = table.entries.map((entry) => ({ ...entry, mtimeNsec: 0 }))
       packLayer(entries, directory.join('x.tar'))
-      await extractLayer({ file: directory.join('x.tar'), compression: 'none', destination: directory.join('extracted'), ...options })
-      materializeLayer({ entries: scanTarFile(directory.join('x.tar')).entries, destination: directory.join('made'), ...options })
+      await extractLayer({
+        file: directory.join('x.tar'),
+        compression: 'none',
+        destination: directory.join('extracted'),
+        ...options,
+      })
+      materializeLayer({
+        entries: scanTarFile(directory.join('x.tar')).entries,
+        destination: directory.join('made'),
+        ...options,
+      })
       expect(linesOf(directory.join('made'))).toEqual(linesOf(directory.join('extracted')))
     }),
     { numRuns: 30 },
@@ -182,17 +282,23 @@ function linesOf(path: string): string[] {
 
 describe('a hostile layer', () => {
   test('writes nothing outside through names that climb or are absolute', async () => {
-    await inTree([file('../../../tmp/escaped'), file('/abs')], (tree) => expect(readdirSync(tree).toSorted()).toEqual(['abs', 'tmp']))
+    await inTree([file('../../../tmp/escaped'), file('/abs')], (tree) =>
+      expect(readdirSync(tree).toSorted()).toEqual(['abs', 'tmp']),
+    )
   })
 
   test('writes nothing outside through its own symlinks', async () => {
     const link: EntryFields = { path: 'l', type: 'symlink', link: '../../..' }
-    await inTree([link, file('l/escaped'), file('l/etc/x')], (tree) => expect(readdirSync(tree).toSorted()).toEqual(['escaped', 'etc', 'l']))
+    await inTree([link, file('l/escaped'), file('l/etc/x')], (tree) =>
+      expect(readdirSync(tree).toSorted()).toEqual(['escaped', 'etc', 'l']),
+    )
   })
 
   test('writes nothing through a symlink that stood in the directory before', async () => {
     const before = (tree: string): void => symlinkSync('/tmp', `${tree}/t`)
-    await expect(inTree([file('t/escaped')], () => undefined, { before })).rejects.toMatchObject({ code: expect.stringMatching(/^OCI_/) })
+    await expect(inTree([file('t/escaped')], () => undefined, { before })).rejects.toMatchObject({
+      code: expect.stringMatching(/^OCI_/),
+    })
   })
 
   test('links to nothing outside', async () => {

@@ -21,7 +21,12 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
   try {
     const extraction = createExtraction(writer, input)
     if (input.compression === 'none') pushFile(input.file, extraction.push)
-    else for await (const chunk of decompress(createReadStream(input.file, { highWaterMark: CHUNK_BYTES }), input.compression)) extraction.push(chunk)
+    else
+      for await (const chunk of decompress(
+        createReadStream(input.file, { highWaterMark: CHUNK_BYTES }),
+        input.compression,
+      ))
+        extraction.push(chunk)
     return extraction.finish()
   } finally {
     writer.close()
@@ -76,7 +81,8 @@ function createExtraction(writer: TreeWriter, input: ExtractInput): Extraction {
     push(chunk) {
       hash.update(chunk)
       sizeBytes += chunk.length
-      if (input.maxBytes !== undefined && sizeBytes > input.maxBytes) throw new BuilderError('OCI_LAYER_INVALID', `a layer is larger than ${input.maxBytes} bytes`)
+      if (input.maxBytes !== undefined && sizeBytes > input.maxBytes)
+        throw new BuilderError('OCI_LAYER_INVALID', `a layer is larger than ${input.maxBytes} bytes`)
       try {
         reader.push(chunk)
       } catch (error) {
@@ -90,7 +96,10 @@ function createExtraction(writer: TreeWriter, input: ExtractInput): Extraction {
       reader.end()
       const diffId = `sha256:${hash.digest('hex')}` as DiffID
       if (input.expectedDiffId !== undefined && diffId !== input.expectedDiffId) {
-        throw new BuilderError('OCI_DIGEST_MISMATCH', `a layer's content has diffID ${diffId}, its image says ${input.expectedDiffId}`)
+        throw new BuilderError(
+          'OCI_DIGEST_MISMATCH',
+          `a layer's content has diffID ${diffId}, its image says ${input.expectedDiffId}`,
+        )
       }
       writer.finish()
       return { diffId, sizeBytes, entries: builder.finish().entries }

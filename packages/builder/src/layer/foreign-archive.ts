@@ -17,7 +17,10 @@ export interface ForeignEntry {
  * Reads an archive that a user gave (ADD). Contents go one after the other into `contentFile`, which must not exist.
  * `open` gives the plain tar from its beginning; it may be asked for twice. Throws OCI_ARCHIVE_INVALID.
  */
-export async function readForeignArchive(open: () => AsyncIterable<Uint8Array>, contentFile: string): Promise<readonly ForeignEntry[]> {
+export async function readForeignArchive(
+  open: () => AsyncIterable<Uint8Array>,
+  contentFile: string,
+): Promise<readonly ForeignEntry[]> {
   const fd = openPath(contentFile, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o600)
   try {
     const read = await readWithTarStream(open(), fd, contentFile)
@@ -66,8 +69,14 @@ async function readWithTarStream(tar: AsyncIterable<Uint8Array>, fd: number, fil
 }
 
 const TYPES: Partial<Record<string, TarEntry['type']>> = {
-  file: 'file', 'contiguous-file': 'file', link: 'hardlink', symlink: 'symlink', directory: 'directory',
-  'block-device': 'block', 'character-device': 'character', fifo: 'fifo',
+  file: 'file',
+  'contiguous-file': 'file',
+  link: 'hardlink',
+  symlink: 'symlink',
+  directory: 'directory',
+  'block-device': 'block',
+  'character-device': 'character',
+  fifo: 'fifo',
 }
 
 /** A header of tar-stream, with the member that its types do not name. */
@@ -89,9 +98,17 @@ function toTarEntry(header: ForeignHeader): TarEntry | undefined {
   const pax = header.pax ?? {}
   const type = TYPES[String(header.type)]
   const texts = [header.name, header.linkname ?? '', ...Object.values(pax)]
-  if (type === undefined || texts.some((text) => text.includes('\ufffd')) || Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))) return undefined
+  if (
+    type === undefined ||
+    texts.some((text) => text.includes('\ufffd')) ||
+    Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))
+  )
+    return undefined
   // tar-stream leaves these three records to us.
-  const time = pax['mtime'] === undefined ? { sec: Math.floor((header.mtime?.getTime() ?? 0) / 1000), nsec: 0 } : parsePaxTime(pax['mtime'])
+  const time =
+    pax['mtime'] === undefined
+      ? { sec: Math.floor((header.mtime?.getTime() ?? 0) / 1000), nsec: 0 }
+      : parsePaxTime(pax['mtime'])
   return {
     name: toByteString(header.name),
     type,
@@ -111,15 +128,23 @@ function toTarEntry(header: ForeignHeader): TarEntry | undefined {
 
 function xattrsOf(pax: Record<string, string>): ReadonlyMap<string, Uint8Array> | undefined {
   const keys = Object.keys(pax).filter((key) => key.startsWith(XATTR_PREFIX))
-  return keys.length === 0 ? undefined : new Map(keys.map((key) => [key.slice(XATTR_PREFIX.length), Buffer.from(pax[key]!, 'utf8')]))
+  return keys.length === 0
+    ? undefined
+    : new Map(keys.map((key) => [key.slice(XATTR_PREFIX.length), Buffer.from(pax[key]!, 'utf8')]))
 }
 
-async function readWithOwnReader(tar: AsyncIterable<Uint8Array>, fd: number, file: string, start: number): Promise<readonly ForeignEntry[]> {
+async function readWithOwnReader(
+  tar: AsyncIterable<Uint8Array>,
+  fd: number,
+  file: string,
+  start: number,
+): Promise<readonly ForeignEntry[]> {
   const entries: ForeignEntry[] = []
   let offset = start
   const reader = createTarReader(
     {
-      entry: (entry) => void entries.push({ entry, content: entry.size > 0 ? { kind: 'range', file, offset } : undefined }),
+      entry: (entry) =>
+        void entries.push({ entry, content: entry.size > 0 ? { kind: 'range', file, offset } : undefined }),
       data(piece) {
         writeFully(fd, piece)
         offset += piece.length

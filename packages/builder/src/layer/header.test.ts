@@ -33,10 +33,14 @@ const header = (fields: EntryFields): Buffer => {
 }
 
 /** A field of a header block up to its first NUL. */
-const field = (block: Buffer, offset: number, length: number): string => block.toString('latin1', offset, offset + length).replace(/\0.*$/s, '')
+const field = (block: Buffer, offset: number, length: number): string =>
+  block.toString('latin1', offset, offset + length).replace(/\0.*$/s, '')
 
 describe('the bytes of a layer', () => {
-  for (const [name, base64] of [['of a COPY', COPY_LAYER], ['of a RUN', RUN_LAYER]] as const) {
+  for (const [name, base64] of [
+    ['of a COPY', COPY_LAYER],
+    ['of a RUN', RUN_LAYER],
+  ] as const) {
     test(`${name} that BuildKit packed are the same when they are read and packed again`, async () => {
       await using directory = await temporaryDirectory()
       const tar = gunzipSync(Buffer.from(base64, 'base64'))
@@ -50,14 +54,26 @@ describe('the bytes of a layer', () => {
     await using directory = await temporaryDirectory()
     const packed = packLayer([], directory.join('empty.tar'))
     // The well-known digest: sha256sum of 1024 zero bytes.
-    expect(packed).toMatchObject({ diffId: 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef', sizeBytes: 1024 })
+    expect(packed).toMatchObject({
+      diffId: 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef',
+      sizeBytes: 1024,
+    })
     expect(readFileSync(directory.join('empty.tar')).equals(Buffer.alloc(1024))).toBe(true)
   })
 })
 
 describe('a header', () => {
   test('is ustar, octal and NUL-ended', () => {
-    const block = header({ path: 'bin/sh', type: 'file', mode: 0o4755, uid: 1, gid: 2, size: 10, mtimeSec: 1_700_000_000, mtimeNsec: 999 })
+    const block = header({
+      path: 'bin/sh',
+      type: 'file',
+      mode: 0o4755,
+      uid: 1,
+      gid: 2,
+      size: 10,
+      mtimeSec: 1_700_000_000,
+      mtimeNsec: 999,
+    })
     expect(block.length).toBe(512)
     expect(block.toString('latin1', 0, 7)).toBe('bin/sh\0')
     expect(block.toString('latin1', 100, 148)).toBe('0004755\x000000001\x000000002\x0000000000012\x0014524770400\x00')
@@ -95,10 +111,24 @@ describe('a header', () => {
 
   test('writes PAX records sorted, and attributes as bytes', () => {
     const value = Buffer.from([1, 0, 0, 2, 0xff, 0x80])
-    const block = header({ path: 'x', type: 'file', uid: 2_097_152, gid: 3_000_000, mtimeSec: -1, xattrs: new Map([['security.capability', value]]) })
+    const block = header({
+      path: 'x',
+      type: 'file',
+      uid: 2_097_152,
+      gid: 3_000_000,
+      mtimeSec: -1,
+      xattrs: new Map([['security.capability', value]]),
+    })
     const size = Number.parseInt(field(block, 124, 12), 8)
-    expect(block.toString('latin1', 512, 512 + size)).toBe('43 SCHILY.xattr.security.capability=\x01\0\0\x02\xff\x80\n' + '15 gid=3000000\n' + '12 mtime=-1\n' + '15 uid=2097152\n')
-    expect(block.toString('latin1', 1024 + 108, 1024 + 147)).toBe('0000000\x000000000\x0000000000000\x0000000000000'.slice(0, 39))
+    expect(block.toString('latin1', 512, 512 + size)).toBe(
+      '43 SCHILY.xattr.security.capability=\x01\0\0\x02\xff\x80\n' +
+        '15 gid=3000000\n' +
+        '12 mtime=-1\n' +
+        '15 uid=2097152\n',
+    )
+    expect(block.toString('latin1', 1024 + 108, 1024 + 147)).toBe(
+      '0000000\x000000000\x0000000000000\x0000000000000'.slice(0, 39),
+    )
   })
 
   testWith(['tar'], 'is what GNU tar reads', async () => {
@@ -107,7 +137,14 @@ describe('a header', () => {
     packLayer(
       [
         { path: 'dir', type: 'directory' as const, mode: 0o1777, uid: 12, gid: 34, mtimeSec: 5 },
-        { path: 'dir/f', type: 'file' as const, mode: 0o644, size: 3, mtimeSec: 1_000_000_000, content: { kind: 'inline' as const, bytes: Buffer.from('abc') } },
+        {
+          path: 'dir/f',
+          type: 'file' as const,
+          mode: 0o644,
+          size: 3,
+          mtimeSec: 1_000_000_000,
+          content: { kind: 'inline' as const, bytes: Buffer.from('abc') },
+        },
         { path: 'dir/h', type: 'hardlink' as const, mode: 0o644, link: 'dir/f', mtimeSec: 1_000_000_000 },
         { path: 'dir/s', type: 'symlink' as const, link: '../x', mtimeSec: 1 },
         { path: 'null', type: 'character' as const, mode: 0o666, devMajor: 1, devMinor: 3 },
@@ -115,8 +152,15 @@ describe('a header', () => {
       ].map(makeEntry),
       directory.join('x.tar'),
     )
-    const listing = await checkTool('tar', ['-tvf', directory.join('x.tar'), '--numeric-owner', '--full-time'], { env: { ...process.env, TZ: 'UTC' } })
-    expect(listing.trim().split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
+    const listing = await checkTool('tar', ['-tvf', directory.join('x.tar'), '--numeric-owner', '--full-time'], {
+      env: { ...process.env, TZ: 'UTC' },
+    })
+    expect(
+      listing
+        .trim()
+        .split('\n')
+        .map((line) => line.replaceAll(/ +/g, ' ')),
+    ).toEqual([
       'drwxrwxrwt 12/34 0 1970-01-01 00:00:05 dir/',
       '-rw-r--r-- 0/0 3 2001-09-09 01:46:40 dir/f',
       'hrw-r--r-- 0/0 0 2001-09-09 01:46:40 dir/h link to dir/f',

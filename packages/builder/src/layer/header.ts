@@ -12,7 +12,15 @@ const MAX_OCTAL_7 = 0o7777777
 const MAX_OCTAL_11 = 0o77777777777
 
 const TYPE_FLAGS = {
-  file: 48, hardlink: 49, symlink: 50, character: 51, block: 52, directory: 53, fifo: 54, whiteout: 48, opaque: 48,
+  file: 48,
+  hardlink: 49,
+  symlink: 50,
+  character: 51,
+  block: 52,
+  directory: 53,
+  fifo: 54,
+  whiteout: 48,
+  opaque: 48,
 } as const satisfies Record<LayerEntry['type'], number>
 const PAX_FLAG = 120
 
@@ -70,7 +78,12 @@ function paxRecords(entry: LayerEntry, name: ByteString): Map<string, ByteString
   const needsPath = !isAscii(name) || name.length > NAME_BYTES
   const needsLink = link !== '' && (link.length > NAME_BYTES || !isAscii(link))
   const hasXattrs = !isMarker && entry.xattrs !== undefined && entry.xattrs.size > 0
-  const isOutOfRange = entry.uid > MAX_OCTAL_7 || entry.gid > MAX_OCTAL_7 || entry.mtimeSec < 0 || entry.mtimeSec > MAX_OCTAL_11 || entry.size > MAX_OCTAL_11
+  const isOutOfRange =
+    entry.uid > MAX_OCTAL_7 ||
+    entry.gid > MAX_OCTAL_7 ||
+    entry.mtimeSec < 0 ||
+    entry.mtimeSec > MAX_OCTAL_11 ||
+    entry.size > MAX_OCTAL_11
   const needsNumber = !isMarker && isOutOfRange
   const fitsByPrefix = needsPath && splitName(name) !== undefined
   if (!needsLink && !hasXattrs && !needsNumber && (!needsPath || fitsByPrefix)) return undefined
@@ -119,7 +132,9 @@ function writeBlock(target: Buffer, offset: number, entry: LayerEntry, name: Byt
 function writePaxBlock(target: Buffer, offset: number, name: ByteString, sizeBytes: number): void {
   target.fill(0, offset, offset + BLOCK_BYTES)
   const slash = name.lastIndexOf('/')
-  const joined = [name.slice(0, slash + 1), 'PaxHeaders.0', name.slice(slash + 1)].filter((part) => part !== '').join('/')
+  const joined = [name.slice(0, slash + 1), 'PaxHeaders.0', name.slice(slash + 1)]
+    .filter((part) => part !== '')
+    .join('/')
   const cut = toAscii(joined.replaceAll('//', '/')).slice(0, NAME_BYTES).replace(/\/+$/, '')
   target.write(cut, offset, NAME_BYTES, 'latin1')
   for (const field of [100, 108, 116]) writeOctal(target, offset + field, 7, 0)
@@ -203,7 +218,8 @@ export interface RawHeader {
 
 /** Decodes a header block: v7, ustar, GNU. Throws OCI_LAYER_INVALID for a wrong checksum or number. */
 export function readHeader(block: Buffer, offset: number): RawHeader {
-  if (!hasValidChecksum(block, offset)) throw new BuilderError('OCI_LAYER_INVALID', 'a header of the tar has a wrong checksum')
+  if (!hasValidChecksum(block, offset))
+    throw new BuilderError('OCI_LAYER_INVALID', 'a header of the tar has a wrong checksum')
   const magic = block.toString('latin1', offset + 257, offset + 263)
   const isUstar = magic === 'ustar\0'
   const isGnu = magic === 'ustar '
@@ -235,7 +251,10 @@ function hasValidChecksum(block: Buffer, offset: number): boolean {
     sum += byte
     if (byte > 127) negative += 256
   }
-  const text = block.toString('latin1', offset + 148, offset + 156).replace(/[\0 ]+$/, '').trimStart()
+  const text = block
+    .toString('latin1', offset + 148, offset + 156)
+    .replace(/[\0 ]+$/, '')
+    .trimStart()
   if (!/^[0-7]{1,8}$/.test(text)) return false
   const stored = Number.parseInt(text, 8)
   return stored === sum || stored === sum - negative

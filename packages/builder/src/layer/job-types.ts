@@ -14,11 +14,22 @@ export interface LayerJobs {
   /** sha256 of each file. */
   hashFiles(input: { readonly sources: readonly SizedSource[] }): Promise<readonly Digest[]>
   /** For pairs of files of equal size: whether their bytes are equal. */
-  compareFiles(input: { readonly pairs: readonly { readonly a: SizedSource; readonly b: SizedSource }[] }): Promise<readonly boolean[]>
+  compareFiles(input: {
+    readonly pairs: readonly { readonly a: SizedSource; readonly b: SizedSource }[]
+  }): Promise<readonly boolean[]>
   /** @throws OCI_LAYER_INVALID when the file is larger than `maxBytes`. */
-  readFile(input: { readonly source: ContentSource; readonly size: number; readonly maxBytes: number }): Promise<Uint8Array>
+  readFile(input: {
+    readonly source: ContentSource
+    readonly size: number
+    readonly maxBytes: number
+  }): Promise<Uint8Array>
   /** Makes a directory (its parent exists) with these attributes unless it is there. */
-  makeDirectory(input: { readonly path: string; readonly mode: number; readonly uid: number; readonly gid: number }): Promise<{ readonly created: boolean }>
+  makeDirectory(input: {
+    readonly path: string
+    readonly mode: number
+    readonly uid: number
+    readonly gid: number
+  }): Promise<{ readonly created: boolean }>
   /** Removes a tree of ours, whatever modes and owners it holds; nothing when it is not there. */
   removeTree(input: { readonly path: string }): Promise<void>
 }

@@ -35,7 +35,11 @@ export const handlers: LayerJobs = {
   hashFiles: async ({ sources }) => sources.map(hashFile),
   compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => isSameContent(asEntry(a), asEntry(b))),
   readFile: async ({ source, size, maxBytes }) => {
-    if (size > maxBytes) throw new BuilderError('OCI_LAYER_INVALID', `a file of ${size} bytes is larger than the ${maxBytes} that are read of it`)
+    if (size > maxBytes)
+      throw new BuilderError(
+        'OCI_LAYER_INVALID',
+        `a file of ${size} bytes is larger than the ${maxBytes} that are read of it`,
+      )
     return Buffer.concat([...contentChunks(asEntry({ source, size }))])
   },
   makeDirectory: async ({ path, mode, uid, gid }) => {

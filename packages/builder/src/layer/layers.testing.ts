@@ -10,7 +10,13 @@ type Node =
   | { readonly kind: 'whiteout' }
   | { readonly kind: 'fifo'; readonly mode: number }
   | { readonly kind: 'link' }
-  | { readonly kind: 'directory'; readonly mode: number; readonly owner: number; readonly isOpaque: boolean; readonly children: Readonly<Record<string, Node>> }
+  | {
+      readonly kind: 'directory'
+      readonly mode: number
+      readonly owner: number
+      readonly isOpaque: boolean
+      readonly children: Readonly<Record<string, Node>>
+    }
 
 // Few names, so that layers meet; bytes that order otherwise than text; names that a slash orders.
 const NAMES = ['a', 'b', 'a-b', 'é', '\xff'] as const
@@ -18,7 +24,15 @@ const TARGETS = ['/a', 'a', 'b/a', '../b', '../../a', '/b/a', '/', '.', 'missing
 const MODES = [0o644, 0o755, 0o4711, 0o600, 0o1777, 0o2750] as const
 
 const leaf: fc.Arbitrary<Node> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('file' as const), content: fc.constantFrom('', 'x', 'yy', 'zz'), mode: fc.constantFrom(...MODES), owner: fc.constantFrom(0, 7, 70_000) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('file' as const),
+      content: fc.constantFrom('', 'x', 'yy', 'zz'),
+      mode: fc.constantFrom(...MODES),
+      owner: fc.constantFrom(0, 7, 70_000),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('symlink' as const), target: fc.constantFrom(...TARGETS) }) },
   { weight: 2, arbitrary: fc.constant({ kind: 'whiteout' as const }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('fifo' as const), mode: fc.constantFrom(...MODES) }) },
@@ -38,7 +52,11 @@ const { directory } = fc.letrec<{ node: Node; directory: Node }>((tie) => ({
 
 /** A layer as a step or another builder may have left it: whiteouts, opaque directories, links of every kind. */
 export const layerTable: fc.Arbitrary<LayerTable> = fc
-  .dictionary(fc.constantFrom(...NAMES), fc.oneof(leaf, directory, directory), { minKeys: 1, maxKeys: 4, noNullPrototype: true })
+  .dictionary(fc.constantFrom(...NAMES), fc.oneof(leaf, directory, directory), {
+    minKeys: 1,
+    maxKeys: 4,
+    noNullPrototype: true,
+  })
   .map((children) => {
     const entries: LayerEntry[] = []
     addChildren('', children, entries)
@@ -46,7 +64,9 @@ export const layerTable: fc.Arbitrary<LayerTable> = fc
   })
 
 /** A path to look up: components that exist, and some that do not. */
-export const lookupPath: fc.Arbitrary<string> = fc.array(fc.constantFrom(...NAMES, 'missing'), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'))
+export const lookupPath: fc.Arbitrary<string> = fc
+  .array(fc.constantFrom(...NAMES, 'missing'), { minLength: 1, maxLength: 4 })
+  .map((parts) => parts.join('/'))
 
 function addChildren(directoryPath: string, children: Readonly<Record<string, Node>>, entries: LayerEntry[]): void {
   for (const [name, node] of Object.entries(children)) {
@@ -81,7 +101,18 @@ function addNode(path: string, node: Node, entries: LayerEntry[]): void {
     case 'file': {
       const bytes = Buffer.from(node.content)
       const content = bytes.length > 0 ? ({ kind: 'inline', bytes } as const) : undefined
-      entries.push(makeEntry({ path, type: 'file', mode: node.mode, uid: node.owner, gid: node.owner, size: bytes.length, content, ...time }))
+      entries.push(
+        makeEntry({
+          path,
+          type: 'file',
+          mode: node.mode,
+          uid: node.owner,
+          gid: node.owner,
+          size: bytes.length,
+          content,
+          ...time,
+        }),
+      )
     }
   }
 }

@@ -1,4 +1,13 @@
-import { closeFd, copyContent, copyRange, openPath, openResolved, OpenFlags, openRoot, writeFully } from '@ts-oci/runtime'
+import {
+  closeFd,
+  copyContent,
+  copyRange,
+  openPath,
+  openResolved,
+  OpenFlags,
+  openRoot,
+  writeFully,
+} from '@ts-oci/runtime'
 import { BuilderError } from '../errors.ts'
 import { fromByteString } from '../byte-string.ts'
 import { createContentReader, type ContentReader, type ContentSink } from './content.ts'
@@ -44,8 +53,15 @@ function writeContent(entry: LayerEntry, fd: number, reader: ContentReader, buff
   // A context file is read by the reader, which sees whether it changed.
   const isCopied = entry.size >= BUFFER_BYTES && (content?.kind === 'range' || content?.kind === 'tree')
   if (!isCopied) return reader.read(entry, createFileSink(fd, buffer))
-  const copied = content.kind === 'range' ? copyFromFile(content.file, content.offset, entry.size, fd) : copyFromTree(content.root, content.path, entry.size, fd)
-  if (copied !== entry.size) throw new BuilderError('OCI_FILE_OP_FAILED', `the file "${fromByteString(entry.path)}" is shorter than its table says`)
+  const copied =
+    content.kind === 'range'
+      ? copyFromFile(content.file, content.offset, entry.size, fd)
+      : copyFromTree(content.root, content.path, entry.size, fd)
+  if (copied !== entry.size)
+    throw new BuilderError(
+      'OCI_FILE_OP_FAILED',
+      `the file "${fromByteString(entry.path)}" is shorter than its table says`,
+    )
 }
 
 function createFileSink(fd: number, buffer: Buffer): ContentSink {

@@ -14,7 +14,12 @@ export interface MountedOverlay {
 }
 
 /** Mounts the layers as a real overlay with the options that steps get, and unmounts it afterwards. */
-export async function withOverlay(tables: readonly LayerTable[], options: { readonly writable: boolean }, use: (overlay: MountedOverlay) => Promise<void> | void, after?: (upper: string) => Promise<void> | void): Promise<void> {
+export async function withOverlay(
+  tables: readonly LayerTable[],
+  options: { readonly writable: boolean },
+  use: (overlay: MountedOverlay) => Promise<void> | void,
+  after?: (upper: string) => Promise<void> | void,
+): Promise<void> {
   await using temporary = await temporaryDirectory('overlay-test-')
   const lowers = tables.map((table, index) => {
     const destination = temporary.join(`layer${index}`)
@@ -28,7 +33,14 @@ export async function withOverlay(tables: readonly LayerTable[], options: { read
   // An overlay without an upper directory wants two lower ones.
   const lowerdir = [...lowers.toReversed(), temporary.join('empty')].join(':')
   const upperdir = options.writable ? `,upperdir=${upper},workdir=${temporary.join('work')}` : ''
-  await checkTool('mount', ['-t', 'overlay', '-o', `lowerdir=${lowerdir}${upperdir},redirect_dir=nofollow,metacopy=off,index=off,xino=off`, 'overlay', merged])
+  await checkTool('mount', [
+    '-t',
+    'overlay',
+    '-o',
+    `lowerdir=${lowerdir}${upperdir},redirect_dir=nofollow,metacopy=off,index=off,xino=off`,
+    'overlay',
+    merged,
+  ])
   try {
     const root = openRoot(merged)
     try {

@@ -9,8 +9,10 @@ import { scanTarFile } from './scan.ts'
 import type { ContentSource, LayerEntry } from './types.ts'
 
 const SECONDS = 1_600_000_000
-const entryOf = (path: string, size: number, content: ContentSource): LayerEntry => makeEntry({ path, type: 'file', mode: 0o644, size, mtimeSec: SECONDS, content })
-const inContext = (root: string, path: string, size: number): LayerEntry => entryOf(path, size, { kind: 'context', root, path, mtimeNs: `${SECONDS}000000000` })
+const entryOf = (path: string, size: number, content: ContentSource): LayerEntry =>
+  makeEntry({ path, type: 'file', mode: 0o644, size, mtimeSec: SECONDS, content })
+const inContext = (root: string, path: string, size: number): LayerEntry =>
+  entryOf(path, size, { kind: 'context', root, path, mtimeNs: `${SECONDS}000000000` })
 
 function writeContextFile(path: string, text: string): void {
   writeFileSync(path, text)
@@ -50,7 +52,14 @@ describe('packing', () => {
 
   test('clamps times when it is asked to', async () => {
     await using directory = await temporaryDirectory()
-    packLayer([makeEntry({ path: 'a', type: 'file', mtimeSec: 20, mtimeNsec: 5 }), makeEntry({ path: 'b', type: 'file', mtimeSec: 5 })], directory.join('x.tar'), { latestMtimeSec: 10 })
+    packLayer(
+      [
+        makeEntry({ path: 'a', type: 'file', mtimeSec: 20, mtimeNsec: 5 }),
+        makeEntry({ path: 'b', type: 'file', mtimeSec: 5 }),
+      ],
+      directory.join('x.tar'),
+      { latestMtimeSec: 10 },
+    )
     expect(scanTarFile(directory.join('x.tar')).entries.map((entry) => entry.mtimeSec)).toEqual([10, 5])
   })
 })

@@ -37,7 +37,11 @@ export function packLayer(entries: readonly LayerEntry[], outputPath: string, op
       if (written.type === 'file' && written.size > 0) {
         reader.read(written, sink)
         sink.pad()
-        packed.push({ ...written, mtimeNsec: entry.mtimeSec === written.mtimeSec ? entry.mtimeNsec : 0, content: { kind: 'range', file: OWN_TAR, offset } })
+        packed.push({
+          ...written,
+          mtimeNsec: entry.mtimeSec === written.mtimeSec ? entry.mtimeNsec : 0,
+          content: { kind: 'range', file: OWN_TAR, offset },
+        })
       } else packed.push(written)
     }
     const { diffId, sizeBytes } = sink.finish()

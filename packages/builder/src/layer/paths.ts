@@ -59,7 +59,8 @@ function isClean(path: ByteString): boolean {
     if (i < path.length && path.charCodeAt(i) !== SLASH) continue
     const length = i - start
     if (length === 0 && path !== '') return false
-    if (length <= 2 && path.charCodeAt(start) === 46 && (length === 1 || path.charCodeAt(start + 1) === 46)) return false
+    if (length <= 2 && path.charCodeAt(start) === 46 && (length === 1 || path.charCodeAt(start + 1) === 46))
+      return false
     start = i + 1
   }
   return true

@@ -31,7 +31,8 @@ export function decodePax(data: Uint8Array): Map<string, ByteString> {
     const length = /^[0-9]{1,9}$/.test(digits) ? Number(digits) : 0
     const end = position + length
     const equals = text.indexOf('=', space)
-    const isWhole = length > digits.length + 2 && end <= text.length && text[end - 1] === '\n' && equals > space && equals < end
+    const isWhole =
+      length > digits.length + 2 && end <= text.length && text[end - 1] === '\n' && equals > space && equals < end
     if (!isWhole) {
       // Some writers pad the last block's data with NULs.
       if (/^\0+$/.test(text.slice(position))) break
@@ -46,7 +47,8 @@ export function decodePax(data: Uint8Array): Map<string, ByteString> {
 /** A PAX time (`-1.5`, `1700000000.123456789`) as floored seconds and nanoseconds. Throws OCI_LAYER_INVALID. */
 export function parsePaxTime(text: string): { readonly sec: number; readonly nsec: number } {
   const match = /^(-?)([0-9]+)(?:\.([0-9]*))?$/.exec(text)
-  if (match === null) throw new BuilderError('OCI_LAYER_INVALID', `a PAX header of the tar holds the time ${JSON.stringify(text)}`)
+  if (match === null)
+    throw new BuilderError('OCI_LAYER_INVALID', `a PAX header of the tar holds the time ${JSON.stringify(text)}`)
   const whole = Number(match[2])
   const nsec = Number((match[3] ?? '').slice(0, 9).padEnd(9, '0'))
   if (match[1] === '') return { sec: whole, nsec }
@@ -57,5 +59,8 @@ export function parsePaxTime(text: string): { readonly sec: number; readonly nse
 export function parsePaxInteger(text: string, key: string): number {
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (Number.isSafeInteger(value)) return value
-  throw new BuilderError('OCI_LAYER_INVALID', `a PAX header of the tar holds ${key}=${JSON.stringify(text.slice(0, 40))}`)
+  throw new BuilderError(
+    'OCI_LAYER_INVALID',
+    `a PAX header of the tar holds ${key}=${JSON.stringify(text.slice(0, 40))}`,
+  )
 }

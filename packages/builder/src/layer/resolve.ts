@@ -51,7 +51,10 @@ export function resolvePath(root: TreeNode, path: ByteString, followLast: boolea
 
 /** Components in reverse, so that the next one is popped; empty ones and `.` say nothing. */
 function partsOf(path: ByteString): ByteString[] {
-  return path.split('/').filter((part) => part !== '' && part !== '.').reverse()
+  return path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .reverse()
 }
 
 function tooManyLinks(path: ByteString): BuilderError {

@@ -48,7 +48,15 @@ export function orderLinks(entries: LayerEntry[]): LayerEntry[] {
       firstNames.set(owner, entry.path)
       return entry.path === owner ? entry : { ...file, path: entry.path }
     }
-    return makeEntry({ ...file, path: entry.path, type: 'hardlink', size: 0, link: first, content: undefined, contentDigest: undefined })
+    return makeEntry({
+      ...file,
+      path: entry.path,
+      type: 'hardlink',
+      size: 0,
+      link: first,
+      content: undefined,
+      contentDigest: undefined,
+    })
   })
 }
 
@@ -66,7 +74,8 @@ function lastLink(links: ReadonlyMap<ByteString, ByteString>, path: ByteString):
 /** The entry of each path, markers left out. */
 export function indexEntries(table: LayerTable): ReadonlyMap<ByteString, LayerEntry> {
   const found = new Map<ByteString, LayerEntry>()
-  for (const entry of table.entries) if (entry.type !== 'whiteout' && entry.type !== 'opaque') found.set(entry.path, entry)
+  for (const entry of table.entries)
+    if (entry.type !== 'whiteout' && entry.type !== 'opaque') found.set(entry.path, entry)
   return found
 }
 
@@ -211,7 +220,9 @@ export function createTableBuilder(): TableBuilder {
   return {
     add,
     setDigest,
-    finish: () => ({ entries: orderLinks(sortEntries([...entries.values(), ...whiteouts.values(), ...opaques.values()])) }),
+    finish: () => ({
+      entries: orderLinks(sortEntries([...entries.values(), ...whiteouts.values(), ...opaques.values()])),
+    }),
   }
 }
 

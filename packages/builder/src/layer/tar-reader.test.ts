@@ -30,7 +30,9 @@ function readAll(tar: Uint8Array, chunkBytes = 1000): ReadEntry[] {
 }
 
 /** A tar of raw blocks: header fields as they are given, checksum right. */
-function rawTar(...members: readonly { readonly header: Readonly<Record<number, string>>; readonly data?: Buffer }[]): Buffer {
+function rawTar(
+  ...members: readonly { readonly header: Readonly<Record<number, string>>; readonly data?: Buffer }[]
+): Buffer {
   const blocks = members.flatMap(({ header, data = Buffer.alloc(0) }) => {
     const block = Buffer.alloc(512)
     writeHeader(block, 0, makeEntry({ path: 'x', type: 'file' }))
@@ -58,7 +60,12 @@ describe('tars of other tools', () => {
   for (const format of ['v7', 'ustar', 'gnu', 'pax']) {
     testWith(['tar'], `reads GNU tar's ${format} format`, async () => {
       await using directory = await temporaryDirectory()
-      const name = format === 'v7' ? 'name' : format === 'ustar' ? `${'d'.repeat(40)}/${'n'.repeat(55)}` : `${'d'.repeat(120)}/${'n'.repeat(140)}`
+      const name =
+        format === 'v7'
+          ? 'name'
+          : format === 'ustar'
+            ? `${'d'.repeat(40)}/${'n'.repeat(55)}`
+            : `${'d'.repeat(120)}/${'n'.repeat(140)}`
       const script = `mkdir -p "$(dirname '${name}')" && printf hello > '${name}' && ln '${name}' link && ln -s '${name.slice(0, 90)}' symlink && chmod 2750 '${name}' && touch -d 2001-02-03T04:05:06Z '${name}' && tar --format=${format} --numeric-owner --owner=:1234 --group=:77 -cf x.tar '${name}' link symlink`
       await checkTool('sh', ['-euc', script], { cwd: directory.path })
       const entries = readAll(readFileSync(directory.join('x.tar')), 512 * 3 + 7)
@@ -72,8 +79,15 @@ describe('tars of other tools', () => {
 
   testWith(['tar'], 'reads ids that no octal field holds: base-256 and PAX', async () => {
     await using directory = await temporaryDirectory()
-    await checkTool('sh', ['-euc', 'touch f; for k in gnu pax; do tar --format=$k --owner=:3000000 --group=:4000000000 -cf $k.tar f; done'], { cwd: directory.path })
-    for (const kind of ['gnu', 'pax']) expect(readAll(readFileSync(directory.join(`${kind}.tar`)))).toMatchObject([{ uid: 3_000_000, gid: 4_000_000_000 }])
+    await checkTool(
+      'sh',
+      ['-euc', 'touch f; for k in gnu pax; do tar --format=$k --owner=:3000000 --group=:4000000000 -cf $k.tar f; done'],
+      { cwd: directory.path },
+    )
+    for (const kind of ['gnu', 'pax'])
+      expect(readAll(readFileSync(directory.join(`${kind}.tar`)))).toMatchObject([
+        { uid: 3_000_000, gid: 4_000_000_000 },
+      ])
   })
 
   testWith(['python3'], 'reads nanoseconds, times before 1970 and attributes that are not text', async () => {
@@ -96,8 +110,12 @@ with tarfile.open('x.tar', 'w', format=tarfile.PAX_FORMAT) as t:
   for (const arguments_ of ['--format=gnu --sparse', '--format=pax --sparse']) {
     testWith(['tar'], `refuses a sparse file by name (${arguments_})`, async () => {
       await using directory = await temporaryDirectory()
-      await checkTool('sh', ['-euc', `truncate -s 1M hole; printf x >> hole; tar ${arguments_} -cf x.tar hole`], { cwd: directory.path })
-      expect(() => readAll(readFileSync(directory.join('x.tar')))).toThrow(expect.objectContaining({ code: 'OCI_LAYER_INVALID', message: expect.stringContaining('sparse') }))
+      await checkTool('sh', ['-euc', `truncate -s 1M hole; printf x >> hole; tar ${arguments_} -cf x.tar hole`], {
+        cwd: directory.path,
+      })
+      expect(() => readAll(readFileSync(directory.join('x.tar')))).toThrow(
+        expect.objectContaining({ code: 'OCI_LAYER_INVALID', message: expect.stringContaining('sparse') }),
+      )
     })
   }
 })
@@ -121,7 +139,9 @@ describe('a hostile tar', () => {
 
   test('with malformed PAX records is refused', () => {
     for (const text of ['5 a=b\n', '99 a=b\n', 'x a=b\n', '6 a b\n', '20 size=12345678901\n']) {
-      expect(() => readAll(rawTar({ header: { [TYPE]: 'x' }, data: Buffer.from(text) }, { header: {} }))).toThrow(layerInvalid)
+      expect(() => readAll(rawTar({ header: { [TYPE]: 'x' }, data: Buffer.from(text) }, { header: {} }))).toThrow(
+        layerInvalid,
+      )
     }
   })
 
@@ -130,7 +150,12 @@ describe('a hostile tar', () => {
   })
 
   test('whose names climb or are absolute stays in the root', () => {
-    expect(scan(named('../../etc/passwd', '/abs', './a/../b', 'c//d')).map((entry) => entry.path)).toEqual(['abs', 'b', 'c/d', 'etc/passwd'])
+    expect(scan(named('../../etc/passwd', '/abs', './a/../b', 'c//d')).map((entry) => entry.path)).toEqual([
+      'abs',
+      'b',
+      'c/d',
+      'etc/passwd',
+    ])
   })
 
   test('that writes through a link of its own stays in the root', () => {
@@ -139,7 +164,11 @@ describe('a hostile tar', () => {
   })
 
   test('whose links lead in a circle is refused', () => {
-    const tar = rawTar({ header: { 0: 'a\0', [TYPE]: '2', 157: 'b\0' } }, { header: { 0: 'b\0', [TYPE]: '2', 157: 'a\0' } }, { header: { 0: 'a/x\0' } })
+    const tar = rawTar(
+      { header: { 0: 'a\0', [TYPE]: '2', 157: 'b\0' } },
+      { header: { 0: 'b\0', [TYPE]: '2', 157: 'a\0' } },
+      { header: { 0: 'a/x\0' } },
+    )
     expect(() => scan(tar)).toThrow(layerInvalid)
   })
 
@@ -152,24 +181,36 @@ describe('a hostile tar', () => {
   })
 
   test('is read or refused, and never crashes, whatever byte is changed', () => {
-    const tar = rawTar({ header: { [TYPE]: 'x' }, data: Buffer.from('12 path=a/b\n') }, { header: {}, data: Buffer.from('data') }, { header: { 0: 'l\0', [TYPE]: '1', 157: 'a/b\0' } })
+    const tar = rawTar(
+      { header: { [TYPE]: 'x' }, data: Buffer.from('12 path=a/b\n') },
+      { header: {}, data: Buffer.from('data') },
+      { header: { 0: 'l\0', [TYPE]: '1', 157: 'a/b\0' } },
+    )
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(tar.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }), fc.nat(tar.length), (changes, length) => {
-        const copy = Buffer.from(tar)
-        for (const [at, byte] of changes) copy[at] = byte
-        try {
-          scan(copy.subarray(0, length))
-        } catch (error) {
-          if (!isTsOciError(error)) throw error
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(tar.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+        fc.nat(tar.length),
+        (changes, length) => {
+          const copy = Buffer.from(tar)
+          for (const [at, byte] of changes) copy[at] = byte
+          try {
+            scan(copy.subarray(0, length))
+          } catch (error) {
+            if (!isTsOciError(error)) throw error
+          }
+        },
+      ),
       { numRuns: 2000 },
     )
   })
 })
 
 test('entries do not depend on how the tar is cut into chunks', () => {
-  const tar = rawTar({ header: { [TYPE]: 'x' }, data: Buffer.from('14 path=long/n\n'.replace('14', '15')) }, { header: {}, data: Buffer.alloc(1300, 'q') }, { header: { 0: 'dir/\0', [TYPE]: '5' } })
+  const tar = rawTar(
+    { header: { [TYPE]: 'x' }, data: Buffer.from('14 path=long/n\n'.replace('14', '15')) },
+    { header: {}, data: Buffer.alloc(1300, 'q') },
+    { header: { 0: 'dir/\0', [TYPE]: '5' } },
+  )
   const whole = readAll(tar, tar.length)
   expect(whole.map((entry) => entry.name)).toEqual(['long/n', 'dir/'])
   fc.assert(
@@ -181,21 +222,47 @@ test('entries do not depend on how the tar is cut into chunks', () => {
 
 describe('a table', () => {
   test('holds whiteouts and opaque markers by the names that they hide', () => {
-    expect(scan(named('d/.wh.gone', 'd/.wh..wh..opq', 'd/new')).map((entry) => `${entry.type} ${entry.path}`)).toEqual(['opaque d', 'whiteout d/gone', 'file d/new'])
+    expect(scan(named('d/.wh.gone', 'd/.wh..wh..opq', 'd/new')).map((entry) => `${entry.type} ${entry.path}`)).toEqual([
+      'opaque d',
+      'whiteout d/gone',
+      'file d/new',
+    ])
   })
 
   test('keeps the later of two entries of one name', () => {
-    const tar = rawTar({ header: { 0: 'a\0' }, data: Buffer.from('old') }, { header: { 0: 'a\0' }, data: Buffer.from('newer') })
+    const tar = rawTar(
+      { header: { 0: 'a\0' }, data: Buffer.from('old') },
+      { header: { 0: 'a\0' }, data: Buffer.from('newer') },
+    )
     expect(scan(tar)).toMatchObject([{ path: 'a', size: 5, content: { kind: 'range', offset: 1536 } }])
   })
 
   test('gives the data to the first of several names', () => {
-    const tar = rawTar({ header: { 0: 'z\0' }, data: Buffer.from('data') }, { header: { 0: 'a\0', [TYPE]: '1', 157: 'z\0' } })
-    expect(scan(tar)).toMatchObject([{ path: 'a', type: 'file', size: 4, content: { offset: 512 } }, { path: 'z', type: 'hardlink', link: 'a' }])
+    const tar = rawTar(
+      { header: { 0: 'z\0' }, data: Buffer.from('data') },
+      { header: { 0: 'a\0', [TYPE]: '1', 157: 'z\0' } },
+    )
+    expect(scan(tar)).toMatchObject([
+      { path: 'a', type: 'file', size: 4, content: { offset: 512 } },
+      { path: 'z', type: 'hardlink', link: 'a' },
+    ])
   })
 
   test('is sorted as a tar is: a directory, its content, then names that continue it', () => {
-    expect(scan(named('a-b', 'a/x', 'a0', 'a')).map((entry) => entry.path).toSorted()).toEqual(['a', 'a-b', 'a0'])
-    expect(scan(rawTar({ header: { 0: 'a-b\0' } }, { header: { 0: 'a/\0', [TYPE]: '5' } }, { header: { 0: 'a/x\0' } }, { header: { 0: 'a0\0' } })).map((entry) => entry.path)).toEqual(['a', 'a/x', 'a-b', 'a0'])
+    expect(
+      scan(named('a-b', 'a/x', 'a0', 'a'))
+        .map((entry) => entry.path)
+        .toSorted(),
+    ).toEqual(['a', 'a-b', 'a0'])
+    expect(
+      scan(
+        rawTar(
+          { header: { 0: 'a-b\0' } },
+          { header: { 0: 'a/\0', [TYPE]: '5' } },
+          { header: { 0: 'a/x\0' } },
+          { header: { 0: 'a0\0' } },
+        ),
+      ).map((entry) => entry.path),
+    ).toEqual(['a', 'a/x', 'a-b', 'a0'])
   })
 })

@@ -53,7 +53,11 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
   let isFinished = false
   let hasEntries = false
   let meta: { readonly flag: string; readonly data: Buffer; filled: number } | undefined
-  const next = { pax: undefined as Map<string, ByteString> | undefined, name: undefined as ByteString | undefined, link: undefined as ByteString | undefined }
+  const next = {
+    pax: undefined as Map<string, ByteString> | undefined,
+    name: undefined as ByteString | undefined,
+    link: undefined as ByteString | undefined,
+  }
 
   function push(chunk: Uint8Array): void {
     const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
@@ -173,8 +177,13 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
     }
   }
 
-  function typeOf(raw: RawHeader, name: ByteString, pax: ReadonlyMap<string, ByteString> | undefined): TarEntry['type'] {
-    if (raw.flag === 'S' || hasSparseRecords(pax)) throw invalid(`"${fromByteString(name)}" is a sparse file of GNU tar, which is not supported`)
+  function typeOf(
+    raw: RawHeader,
+    name: ByteString,
+    pax: ReadonlyMap<string, ByteString> | undefined,
+  ): TarEntry['type'] {
+    if (raw.flag === 'S' || hasSparseRecords(pax))
+      throw invalid(`"${fromByteString(name)}" is a sparse file of GNU tar, which is not supported`)
     if (raw.flag === '\0') return name.endsWith('/') ? 'directory' : 'file'
     const type = TYPES[raw.flag]
     if (type === undefined) throw invalid(`"${fromByteString(name)}" has the unknown type ${JSON.stringify(raw.flag)}`)
@@ -185,7 +194,8 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
     try {
       return work()
     } catch (error) {
-      if (error instanceof BuilderError && error.code !== code) throw new BuilderError(code, error.message, { cause: error })
+      if (error instanceof BuilderError && error.code !== code)
+        throw new BuilderError(code, error.message, { cause: error })
       throw error
     }
   }
@@ -196,7 +206,8 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
 
   function end(): void {
     if (isFinished) return
-    if (dataLeft > 0 || isInEntry || carried > 0 || meta !== undefined) throw invalid('the tar ends in the middle of an entry')
+    if (dataLeft > 0 || isInEntry || carried > 0 || meta !== undefined)
+      throw invalid('the tar ends in the middle of an entry')
     if (paddingLeft > 0 && !hasEntries) throw invalid('the tar ends in the middle of an entry')
   }
 
@@ -204,7 +215,14 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
 }
 
 const TYPES: Readonly<Record<string, TarEntry['type']>> = {
-  '0': 'file', '7': 'file', '1': 'hardlink', '2': 'symlink', '3': 'character', '4': 'block', '5': 'directory', '6': 'fifo',
+  '0': 'file',
+  '7': 'file',
+  '1': 'hardlink',
+  '2': 'symlink',
+  '3': 'character',
+  '4': 'block',
+  '5': 'directory',
+  '6': 'fifo',
 }
 
 function isZero(block: Buffer, offset: number): boolean {

@@ -1,6 +1,20 @@
 import {
-  chmodAt, chownAt, closeFd, createDirectoryCache, errnoOf, linkAt, mkdirAtIfMissing, mknodAt, openAt, OpenFlags, openRoot,
-  removeTree, setXattr, statAtIfPresent, symlinkAt, utimensAt,
+  chmodAt,
+  chownAt,
+  closeFd,
+  createDirectoryCache,
+  errnoOf,
+  linkAt,
+  mkdirAtIfMissing,
+  mknodAt,
+  openAt,
+  OpenFlags,
+  openRoot,
+  removeTree,
+  setXattr,
+  statAtIfPresent,
+  symlinkAt,
+  utimensAt,
 } from '@ts-oci/runtime'
 import { fromByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
@@ -172,7 +186,14 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
       setXattr(fd, name, key, value)
     } catch (error) {
       const errno = errnoOf(error)
-      if (errno !== 'EPERM' && errno !== 'ENOTSUP' && errno !== 'EOPNOTSUPP' && errno !== 'EINVAL' && errno !== 'EACCES') throw error
+      if (
+        errno !== 'EPERM' &&
+        errno !== 'ENOTSUP' &&
+        errno !== 'EOPNOTSUPP' &&
+        errno !== 'EINVAL' &&
+        errno !== 'EACCES'
+      )
+        throw error
     }
   }
 
@@ -215,5 +236,7 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
 
 /** The name of the file below its directory; for messages. */
 function invalid(path: ByteString, why: string): BuilderError {
-  return new BuilderError('OCI_LAYER_INVALID', `the layer's entry "${fromByteString(path)}" ${why}`, { details: { path, name: baseName(path) } })
+  return new BuilderError('OCI_LAYER_INVALID', `the layer's entry "${fromByteString(path)}" ${why}`, {
+    details: { path, name: baseName(path) },
+  })
 }

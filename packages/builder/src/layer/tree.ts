@@ -173,7 +173,8 @@ export function editTree(start: TreeNode): TreeEditor {
     },
     peek: () => root,
     node(path) {
-      if (lastNode !== undefined && path !== '' && parentPath(path) === lastPath) return lastNode.children!.get(baseName(path))
+      if (lastNode !== undefined && path !== '' && parentPath(path) === lastPath)
+        return lastNode.children!.get(baseName(path))
       return nodeAt(root, path)
     },
     put,
@@ -259,5 +260,8 @@ function applyLink(edit: TreeEditor, link: LayerEntry): void {
 }
 
 function danglingLink(link: LayerEntry): BuilderError {
-  return new BuilderError('OCI_LAYER_INVALID', `the hard link "${fromByteString(link.path)}" names "${fromByteString(link.link ?? '')}", which is no file`)
+  return new BuilderError(
+    'OCI_LAYER_INVALID',
+    `the hard link "${fromByteString(link.path)}" names "${fromByteString(link.link ?? '')}", which is no file`,
+  )
 }

@@ -1,7 +1,16 @@
 import type { ByteString } from '../byte-string.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 
-export type EntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo' | 'whiteout' | 'opaque'
+export type EntryType =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'hardlink'
+  | 'character'
+  | 'block'
+  | 'fifo'
+  | 'whiteout'
+  | 'opaque'
 
 /** One entry of a layer table: what a tar header says, and where the bytes lie. Immutable. */
 export interface LayerEntry {
@@ -39,7 +48,12 @@ export type ContentSource =
   | { readonly kind: 'context'; readonly root: string; readonly path: ByteString; readonly mtimeNs: string }
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   /** Inside a layer of the store whose bytes are not at hand uncompressed yet; the store resolves it to a range or tree. */
-  | { readonly kind: 'layer'; readonly layer: string; readonly path: ByteString; /** Offset in the uncompressed tar, where it is known. */ readonly offset?: number }
+  | {
+      readonly kind: 'layer'
+      readonly layer: string
+      readonly path: ByteString
+      /** Offset in the uncompressed tar, where it is known. */ readonly offset?: number
+    }
 
 /** All entries of one layer. Entries are sorted as the tar is: depth-first, names of a directory bytewise. */
 export interface LayerTable {

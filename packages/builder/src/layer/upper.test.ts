@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { expect, test } from '@jest/globals'
 import { closeFd, openRoot, setXattr } from '@ts-oci/runtime'
 import { describeWith } from '@ts-oci/testing'
@@ -18,12 +29,29 @@ const directory = (path: string): EntryFields => ({ path, type: 'directory', mod
 const bytes = Buffer.from('old\n')
 // struct vfs_cap_data of version 2, effective, CAP_NET_RAW permitted (capabilities(7)).
 const CAP_NET_RAW = Buffer.from('0100000200200000000000000000000000000000', 'hex')
-const file = (path: string, mtimeNsec = 0): EntryFields => ({ path, type: 'file', mode: 0o644, size: 4, mtimeSec: 1_600_000_000, mtimeNsec, content: { kind: 'inline', bytes } })
+const file = (path: string, mtimeNsec = 0): EntryFields => ({
+  path,
+  type: 'file',
+  mode: 0o644,
+  size: 4,
+  mtimeSec: 1_600_000_000,
+  mtimeNsec,
+  content: { kind: 'inline', bytes },
+})
 
-const lines = (entries: readonly LayerEntry[]): string[] => entries.map((entry) => `${entry.type} ${entry.path}${entry.type === 'hardlink' ? ` -> ${entry.link}` : ''}`)
+const lines = (entries: readonly LayerEntry[]): string[] =>
+  entries.map((entry) => `${entry.type} ${entry.path}${entry.type === 'hardlink' ? ` -> ${entry.link}` : ''}`)
 
 /** What a shell script leaves of these layers: the layer of the step, and its view beside what the mount showed. */
-async function changesOf(tables: readonly LayerTable[], script: string | ((merged: string) => void)): Promise<{ readonly changes: readonly LayerEntry[]; readonly view: View; readonly mounted: readonly string[]; readonly contents: ReadonlyMap<string, string> }> {
+async function changesOf(
+  tables: readonly LayerTable[],
+  script: string | ((merged: string) => void),
+): Promise<{
+  readonly changes: readonly LayerEntry[]
+  readonly view: View
+  readonly mounted: readonly string[]
+  readonly contents: ReadonlyMap<string, string>
+}> {
   const lower = createChainView(tables)
   let mounted: readonly string[] = []
   let changes: readonly LayerEntry[] = []
@@ -37,8 +65,14 @@ async function changesOf(tables: readonly LayerTable[], script: string | ((merge
       mounted = mountLines(root)
     },
     async (upper) => {
-      changes = await diffUpper({ upper: walkUpper({ upper, xattrs: 'trusted' }), lower, keepsOwners: true, compare: async (pairs) => pairs.map((pair) => isSameContent(pair.lower, pair.upper)) })
-      for (const entry of changes) if (entry.type === 'file') contents.set(entry.path, [...contentChunks(entry)].join(''))
+      changes = await diffUpper({
+        upper: walkUpper({ upper, xattrs: 'trusted' }),
+        lower,
+        keepsOwners: true,
+        compare: async (pairs) => pairs.map((pair) => isSameContent(pair.lower, pair.upper)),
+      })
+      for (const entry of changes)
+        if (entry.type === 'file') contents.set(entry.path, [...contentChunks(entry)].join(''))
     },
   )
   return { changes, view: createChainView([...tables, { entries: changes }]), mounted, contents }
@@ -46,12 +80,18 @@ async function changesOf(tables: readonly LayerTable[], script: string | ((merge
 
 describeWith(['root', 'mount'], 'the layer of a step', () => {
   test('a file that was opened for writing, touched back or copied up is no change', async () => {
-    const { changes } = await changesOf([layer(directory('a'), file('a/x', 5), file('a/y'), file('a/z'))], ': >> a/x; chmod 600 a/y; chmod 644 a/y; cp -p a/z z; mv z a/z')
+    const { changes } = await changesOf(
+      [layer(directory('a'), file('a/x', 5), file('a/y'), file('a/z'))],
+      ': >> a/x; chmod 600 a/y; chmod 644 a/y; cp -p a/z z; mv z a/z',
+    )
     expect(lines(changes)).toEqual([])
   })
 
   test('a changed file brings its parents, and nothing else of them', async () => {
-    const { changes, contents } = await changesOf([layer(directory('a'), directory('a/b'), file('a/b/x'), file('a/b/y'))], 'echo new > a/b/x')
+    const { changes, contents } = await changesOf(
+      [layer(directory('a'), directory('a/b'), file('a/b/x'), file('a/b/y'))],
+      'echo new > a/b/x',
+    )
     expect(lines(changes)).toEqual(['directory a', 'directory a/b', 'file a/b/x'])
     expect(contents.get('a/b/x')).toBe('new\n')
   })
@@ -84,12 +124,18 @@ describeWith(['root', 'mount'], 'the layer of a step', () => {
   })
 
   test('a file in place of a directory and the reverse need no whiteouts', async () => {
-    const { changes } = await changesOf([layer(directory('d'), file('d/a'), file('f'))], 'rm -r d f; echo x > d; mkdir f; echo y > f/b')
+    const { changes } = await changesOf(
+      [layer(directory('d'), file('d/a'), file('f'))],
+      'rm -r d f; echo x > d; mkdir f; echo y > f/b',
+    )
     expect(lines(changes)).toEqual(['file d', 'directory f', 'file f/b'])
   })
 
   test('sockets are left out, fifos and devices are not', async () => {
-    const { changes } = await changesOf([layer(directory('d'))], 'mkfifo p; mknod null c 1 3; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\'s\')"')
+    const { changes } = await changesOf(
+      [layer(directory('d'))],
+      'mkfifo p; mknod null c 1 3; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\'s\')"',
+    )
     expect(lines(changes)).toEqual(['character null', 'fifo p'])
     expect(changes[0]).toMatchObject({ devMajor: 1, devMinor: 3 })
   })
@@ -116,12 +162,16 @@ describeWith(['root', 'mount'], 'the layer of a step', () => {
 
   test('laid over what was below, it shows what the step saw', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(layerTable, { minLength: 1, maxLength: 3 }), fc.array(operation, { minLength: 1, maxLength: 8 }), async (tables, operations) => {
-        const { view, mounted } = await changesOf(tables, (merged) => {
-          for (const one of operations) perform(merged, one)
-        })
-        expect(unlinked(viewLines(view))).toEqual(unlinked(mounted))
-      }),
+      fc.asyncProperty(
+        fc.array(layerTable, { minLength: 1, maxLength: 3 }),
+        fc.array(operation, { minLength: 1, maxLength: 8 }),
+        async (tables, operations) => {
+          const { view, mounted } = await changesOf(tables, (merged) => {
+            for (const one of operations) perform(merged, one)
+          })
+          expect(unlinked(viewLines(view))).toEqual(unlinked(mounted))
+        },
+      ),
       { numRuns: 60 },
     )
   }, 120_000)
@@ -131,15 +181,23 @@ test('with a single id an entry that was only copied up keeps the owner below', 
   const lower = createChainView([layer({ ...file('x'), uid: 7, gid: 8 })])
   const upper: WalkUpperOutput = { entries: [makeEntry({ ...file('x'), mode: 0o600 }), makeEntry(file('y'))] }
   const changes = await diffUpper({ upper, lower, keepsOwners: false, compare: async (pairs) => pairs.map(() => true) })
-  expect(changes).toMatchObject([{ path: 'x', uid: 7, gid: 8, mode: 0o600 }, { path: 'y', uid: 0, gid: 0 }])
+  expect(changes).toMatchObject([
+    { path: 'x', uid: 7, gid: 8, mode: 0o600 },
+    { path: 'y', uid: 0, gid: 0 },
+  ])
 })
 
 // Directories that only got a new time are in no layer (BuildKit), and a link to a file below becomes a copy.
-const unlinked = (all: readonly string[]): string[] => all.map((line) => line.replace(/ =.*$/, '').replace(/^(\S+ directory \S+ \S+ \S+) \S+/, '$1'))
+const unlinked = (all: readonly string[]): string[] =>
+  all.map((line) => line.replace(/ =.*$/, '').replace(/^(\S+ directory \S+ \S+ \S+) \S+/, '$1'))
 
 const NAMES = ['a', 'b', 'a-b', 'c'] as const
 const path = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'))
-type Operation = { readonly kind: 'write' | 'append' | 'mkdir' | 'remove' | 'rename' | 'chmod' | 'symlink' | 'link' | 'touch'; readonly path: string; readonly other: string }
+type Operation = {
+  readonly kind: 'write' | 'append' | 'mkdir' | 'remove' | 'rename' | 'chmod' | 'symlink' | 'link' | 'touch'
+  readonly path: string
+  readonly other: string
+}
 const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.constantFrom('write', 'append', 'mkdir', 'remove', 'remove', 'rename', 'chmod', 'symlink', 'link', 'touch'),
   path,

@@ -39,7 +39,10 @@ function upperEntry(walk: PackedEntries, index: number, root: number, input: Wal
   if (type === 'character' && devMajor === 0 && devMinor === 0) return makeEntry({ path, type: 'whiteout' })
   const xattrs = walk.hasXattrs(index) ? readXattrs(root, path) : undefined
   if (xattrs?.has('trusted.overlay.redirect') === true || xattrs?.has('user.overlay.redirect') === true) {
-    throw new BuilderError('OCI_FILE_OP_FAILED', `the directory "${fromByteString(path)}" was moved by the overlay (redirect_dir), which a layer cannot say`)
+    throw new BuilderError(
+      'OCI_FILE_OP_FAILED',
+      `the directory "${fromByteString(path)}" was moved by the overlay (redirect_dir), which a layer cannot say`,
+    )
   }
   const capability = xattrs?.get(CAPABILITY)
   const size = type === 'file' ? walk.size(index) : 0
@@ -61,7 +64,11 @@ function upperEntry(walk: PackedEntries, index: number, root: number, input: Wal
   const isLinked = type !== 'directory' && walk.nlink(index) > 1
   const isOpaque = type === 'directory' && isMarked(xattrs, input)
   if (!isLinked && !isOpaque) return entry
-  return { ...entry, ...(isLinked ? { linkKey: `upper-${walk.dev(index)}-${walk.ino(index)}` } : {}), ...(isOpaque ? { isOpaque } : {}) }
+  return {
+    ...entry,
+    ...(isLinked ? { linkKey: `upper-${walk.dev(index)}-${walk.ino(index)}` } : {}),
+    ...(isOpaque ? { isOpaque } : {}),
+  }
 }
 
 function isMarked(xattrs: ReadonlyMap<string, Buffer> | undefined, input: WalkUpperInput): boolean {
@@ -83,7 +90,9 @@ export interface DiffUpperOptions {
   /** False with a single id: the disk knows no owners, so what was only copied up keeps the owner below. */
   readonly keepsOwners: boolean
   /** For pairs of files that nothing else tells apart: whether their bytes are equal. */
-  readonly compare: (pairs: readonly { readonly lower: ViewEntry; readonly upper: ViewEntry }[]) => Promise<readonly boolean[]>
+  readonly compare: (
+    pairs: readonly { readonly lower: ViewEntry; readonly upper: ViewEntry }[],
+  ) => Promise<readonly boolean[]>
 }
 
 /**

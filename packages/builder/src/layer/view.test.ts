@@ -15,17 +15,30 @@ const file = (path: string): EntryFields => ({ path, type: 'file', mode: 0o644 }
 const symlink = (path: string, link: string): EntryFields => ({ path, type: 'symlink', mode: 0o777, link })
 
 test('a later layer replaces a file and keeps its neighbours', () => {
-  const view = createChainView([layer(directory('a'), file('a/x'), file('a/y')), layer(directory('a'), { ...file('a/x'), mode: 0o600 })])
+  const view = createChainView([
+    layer(directory('a'), file('a/x'), file('a/y')),
+    layer(directory('a'), { ...file('a/x'), mode: 0o600 }),
+  ])
   expect(paths(view)).toEqual(['a', 'a/x', 'a/y'])
   expect(view.entry('a/x')).toMatchObject({ mode: 0o600 })
 })
 
 test('a whiteout removes a name and everything below it', () => {
-  expect(paths(createChainView([layer(directory('a'), directory('a/d'), file('a/d/x')), layer(directory('a'), { path: 'a/d', type: 'whiteout' })]))).toEqual(['a'])
+  expect(
+    paths(
+      createChainView([
+        layer(directory('a'), directory('a/d'), file('a/d/x')),
+        layer(directory('a'), { path: 'a/d', type: 'whiteout' }),
+      ]),
+    ),
+  ).toEqual(['a'])
 })
 
 test('an opaque whiteout hides everything below it and nothing of its own layer', () => {
-  const view = createChainView([layer(directory('a'), file('a/old')), layer(directory('a'), { path: 'a', type: 'opaque' }, file('a/new'))])
+  const view = createChainView([
+    layer(directory('a'), file('a/old')),
+    layer(directory('a'), { path: 'a', type: 'opaque' }, file('a/new')),
+  ])
   expect(paths(view)).toEqual(['a', 'a/new'])
 })
 
@@ -48,11 +61,22 @@ test('names of one file share a key, and one that is replaced later leaves the o
 })
 
 test('a hard link to nothing is refused', () => {
-  expect(() => createChainView([layer({ path: 'b', type: 'hardlink', link: 'a' })])).toThrow(expect.objectContaining({ code: 'OCI_LAYER_INVALID' }))
+  expect(() => createChainView([layer({ path: 'b', type: 'hardlink', link: 'a' })])).toThrow(
+    expect.objectContaining({ code: 'OCI_LAYER_INVALID' }),
+  )
 })
 
 test('symlinks are resolved inside the root, and a missing end is still named', () => {
-  const view = createChainView([layer(directory('d'), symlink('d/up', '../../etc'), symlink('d/abs', '/d/up'), directory('etc'), file('etc/x'), symlink('gone', '/no/where'))])
+  const view = createChainView([
+    layer(
+      directory('d'),
+      symlink('d/up', '../../etc'),
+      symlink('d/abs', '/d/up'),
+      directory('etc'),
+      file('etc/x'),
+      symlink('gone', '/no/where'),
+    ),
+  ])
   expect(view.resolve('d/abs/x')).toBe('etc/x')
   expect(view.lookup('d/up/x')?.path).toBe('etc/x')
   expect(view.resolve('gone/y')).toBe('no/where/y')
@@ -62,7 +86,9 @@ test('symlinks are resolved inside the root, and a missing end is still named', 
 
 test('links that lead in a circle are an error', () => {
   const view = createChainView([layer(symlink('a', 'b'), symlink('b', 'a'))])
-  expect(() => view.lookup('a/x')).toThrow(expect.objectContaining({ code: 'OCI_FILE_OP_FAILED', details: expect.objectContaining({ errno: 'ELOOP' }) }))
+  expect(() => view.lookup('a/x')).toThrow(
+    expect.objectContaining({ code: 'OCI_FILE_OP_FAILED', details: expect.objectContaining({ errno: 'ELOOP' }) }),
+  )
 })
 
 test('a chain of one layer more shares what the layer does not touch', () => {
@@ -77,13 +103,17 @@ test('a chain of one layer more shares what the layer does not touch', () => {
 describeWith(['root', 'mount'], 'beside the overlay of the kernel', () => {
   test('a view shows what the mount of the same layers shows', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(layerTable, { minLength: 1, maxLength: 4 }), fc.array(lookupPath, { maxLength: 12 }), async (tables, lookups) => {
-        await withOverlay(tables, { writable: false }, ({ root }) => {
-          const view = createChainView(tables)
-          expect(viewLines(view)).toEqual(mountLines(root))
-          for (const path of lookups) expect(viewLookup(view, path)).toEqual(mountLookup(root, path))
-        })
-      }),
+      fc.asyncProperty(
+        fc.array(layerTable, { minLength: 1, maxLength: 4 }),
+        fc.array(lookupPath, { maxLength: 12 }),
+        async (tables, lookups) => {
+          await withOverlay(tables, { writable: false }, ({ root }) => {
+            const view = createChainView(tables)
+            expect(viewLines(view)).toEqual(mountLines(root))
+            for (const path of lookups) expect(viewLookup(view, path)).toEqual(mountLookup(root, path))
+          })
+        },
+      ),
       { numRuns: 100 },
     )
   }, 120_000)
@@ -92,7 +122,9 @@ describeWith(['root', 'mount'], 'beside the overlay of the kernel', () => {
 function viewLookup(view: View, path: string): string {
   try {
     const entry = view.lookup(path)
-    return entry === undefined ? 'missing' : `${entry.type} ${entry.path === '' ? '' : `${entry.mode} ${entry.mtimeSec}`}`
+    return entry === undefined
+      ? 'missing'
+      : `${entry.type} ${entry.path === '' ? '' : `${entry.mode} ${entry.mtimeSec}`}`
   } catch {
     return 'loop'
   }

@@ -7,7 +7,9 @@ const OPTIONS: ZstdOptions = { chunkSize: 1 << 18 }
  * Decompresses zstd of any number of frames, skippable ones included (RFC 8878, 3): node:zlib ends at the first frame
  * that is followed by another in the same chunk. Layers of podman and of `zstd:chunked` have several.
  */
-export async function* inflateZstd(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+export async function* inflateZstd(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Buffer, void, undefined> {
   const input = inputOf(source)
   try {
     while (input.rest !== undefined || (await input.fill())) yield* inflateFrames(input)

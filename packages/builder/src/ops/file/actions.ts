@@ -4,7 +4,14 @@ import { makeEntry } from '../../layer/entry.ts'
 import { baseName, cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
 import type { View, ViewEntry } from '../../layer/types.ts'
 import { expandWildcard, hasWildcard } from '../../layer/wildcard.ts'
-import type { FileAction, FileActionCopy, FileActionMkdir, FileActionMkfile, FileActionRm, FileActionSymlink } from '../specs.ts'
+import type {
+  FileAction,
+  FileActionCopy,
+  FileActionMkdir,
+  FileActionMkfile,
+  FileActionRm,
+  FileActionSymlink,
+} from '../specs.ts'
 import type { FileOpContext } from './apply.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner, type Ids } from './owner.ts'
@@ -12,7 +19,12 @@ import { failed, type FileTarget, type Time } from './target.ts'
 import { unpackArchive } from './unpack.ts'
 
 /** Runs one action on its target. */
-export async function runAction(action: FileAction, target: FileTarget, viewOf: (input: number) => View, context: FileOpContext): Promise<void> {
+export async function runAction(
+  action: FileAction,
+  target: FileTarget,
+  viewOf: (input: number) => View,
+  context: FileOpContext,
+): Promise<void> {
   const owner = 'owner' in action.action ? await resolveOwner(action.action.owner, viewOf, context.readFile) : undefined
   switch (action.action.kind) {
     case 'copy':
@@ -28,14 +40,21 @@ export async function runAction(action: FileAction, target: FileTarget, viewOf: 
   }
 }
 
-async function copy(action: FileActionCopy, target: FileTarget, view: View, owner: Ids | undefined, context: FileOpContext): Promise<void> {
+async function copy(
+  action: FileActionCopy,
+  target: FileTarget,
+  view: View,
+  owner: Ids | undefined,
+  context: FileOpContext,
+): Promise<void> {
   const destination = toByteString(action.dest)
   const time = toTime(action.timestamp)
   if (!action.createDestPath) requireParent(target, action.dest)
   requirePaths(action, view)
   const source = toByteString(action.src)
   const sources = action.allowWildcard && hasWildcard(source) ? expandSource(view, source) : [source]
-  if (sources.length === 0 && !action.allowEmptyWildcard) throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `${action.src} not found`)
+  if (sources.length === 0 && !action.allowEmptyWildcard)
+    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `${action.src} not found`)
   const options = copyOptions(action, owner, time, context.signal)
   for (const path of sources) {
     if (action.attemptUnpackDockerCompatibility) {
@@ -43,7 +62,8 @@ async function copy(action: FileActionCopy, target: FileTarget, view: View, owne
       if (entry === undefined) throw sourceNotFound(path)
       const [readable] = entry.type === 'file' ? ((await context.resolveContents?.([entry])) ?? [entry]) : [entry]
       const unpackOptions = { owner, time, temporaryDirectory: context.temporaryDirectory, signal: context.signal }
-      if (await unpackArchive(readable as ViewEntry, target, target.resolve(cleanPath(destination)), unpackOptions)) continue
+      if (await unpackArchive(readable as ViewEntry, target, target.resolve(cleanPath(destination)), unpackOptions))
+        continue
     }
     copySource(view, path, target, destination, options)
   }
@@ -51,15 +71,23 @@ async function copy(action: FileActionCopy, target: FileTarget, view: View, owne
 
 function requireParent(target: FileTarget, destination: string): void {
   const parent = parentPath(target.resolve(cleanPath(toByteString(destination))))
-  if (target.entry(parent) === undefined) throw new BuilderError('OCI_FILE_OP_FAILED', `failed to stat ${destination}: no such file or directory`)
+  if (target.entry(parent) === undefined)
+    throw new BuilderError('OCI_FILE_OP_FAILED', `failed to stat ${destination}: no such file or directory`)
 }
 
 /** What stands before the first wildcard must exist; that the rest matches nothing is the action's business. */
 function expandSource(view: View, source: ByteString): readonly ByteString[] {
   const parts = cleanPath(source).split('/')
-  const fixed = parts.slice(0, parts.findIndex((part) => hasWildcard(part))).join('/')
+  const fixed = parts
+    .slice(
+      0,
+      parts.findIndex((part) => hasWildcard(part)),
+    )
+    .join('/')
   if (fixed !== '' && view.lookup(fixed) === undefined) {
-    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(fixed)}: no such file or directory`, { details: { path: source } })
+    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(fixed)}: no such file or directory`, {
+      details: { path: source },
+    })
   }
   return expandWildcard(view, source)
 }
@@ -68,7 +96,11 @@ function expandSource(view: View, source: ByteString): readonly ByteString[] {
 function requirePaths(action: FileActionCopy, view: View): void {
   for (const path of action.requiredPaths ?? []) {
     if (view.lookup(toByteString(path)) !== undefined) continue
-    throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `"/${fromByteString(cleanPath(toByteString(path)))}": not found`, { details: { path } })
+    throw new BuilderError(
+      'OCI_COPY_SOURCE_NOT_FOUND',
+      `"/${fromByteString(cleanPath(toByteString(path)))}": not found`,
+      { details: { path } },
+    )
   }
 }
 
@@ -108,10 +140,22 @@ function makeDirectory(action: FileActionMkdir, target: FileTarget, owner: Ids |
 
 function makeSymlink(action: FileActionSymlink, target: FileTarget, owner: Ids | undefined): void {
   const path = target.resolve(toByteString(action.newpath))
-  if (target.entry(path) !== undefined) throw new BuilderError('OCI_FILE_OP_FAILED', `symlink ${action.oldpath} /${fromByteString(path)}: file exists`)
+  if (target.entry(path) !== undefined)
+    throw new BuilderError('OCI_FILE_OP_FAILED', `symlink ${action.oldpath} /${fromByteString(path)}: file exists`)
   const time = toTime(action.timestamp) ?? target.now
   const { uid, gid } = owner ?? target.newOwner(path)
-  target.put(makeEntry({ path, type: 'symlink', mode: 0o777, uid, gid, link: toByteString(action.oldpath), mtimeSec: time.sec, mtimeNsec: time.nsec }))
+  target.put(
+    makeEntry({
+      path,
+      type: 'symlink',
+      mode: 0o777,
+      uid,
+      gid,
+      link: toByteString(action.oldpath),
+      mtimeSec: time.sec,
+      mtimeNsec: time.nsec,
+    }),
+  )
 }
 
 function remove(action: FileActionRm, target: FileTarget): void {

@@ -27,7 +27,12 @@ export interface FileOpContext {
  * lie, nothing copied. Later actions see what earlier ones did. Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_COPY_INVALID,
  * OCI_FILE_OP_FAILED, OCI_ARCHIVE_INVALID.
  */
-export async function applyFileSpec(spec: FileSpec, inputs: readonly View[], context: FileOpContext, output = 0): Promise<LayerEntry[]> {
+export async function applyFileSpec(
+  spec: FileSpec,
+  inputs: readonly View[],
+  context: FileOpContext,
+  output = 0,
+): Promise<LayerEntry[]> {
   const results: TreeNode[] = []
   const bases: TreeNode[] = []
   const nowSec = Math.floor(context.nowMs / 1000)
@@ -70,7 +75,8 @@ async function diff(lower: TreeNode, upper: TreeNode, context: FileOpContext): P
   const answers = new Map<ViewEntry, boolean>()
   const readable = (await context.resolveContents?.(doubts.flat())) ?? doubts.flat()
   const pairs = doubts.map((_, index) => [readable[2 * index]!, readable[2 * index + 1]!] as const)
-  const same = context.compareFiles === undefined ? pairs.map(([a, b]) => isSameContent(a, b)) : await context.compareFiles(pairs)
+  const same =
+    context.compareFiles === undefined ? pairs.map(([a, b]) => isSameContent(a, b)) : await context.compareFiles(pairs)
   for (const [index, [, above]] of doubts.entries()) answers.set(above, same[index]!)
   return diffTrees(lower, upper, (_, above) => answers.get(above) ?? false)
 }
@@ -78,4 +84,3 @@ async function diff(lower: TreeNode, upper: TreeNode, context: FileOpContext): P
 function invalidInput(input: number): BuilderError {
   return new BuilderError('OCI_FILE_OP_FAILED', `the file op names the input ${input}, which does not exist`)
 }
-

@@ -27,7 +27,12 @@ export interface CopyOptions {
 const UMASK = 0o022
 
 /** What an action's fields mean for each of its sources. Throws OCI_COPY_INVALID and OCI_IGNORE_PATTERN. */
-export function copyOptions(action: FileActionCopy, owner: Ids | undefined, time: Time | undefined, signal: AbortSignal | undefined): CopyOptions {
+export function copyOptions(
+  action: FileActionCopy,
+  owner: Ids | undefined,
+  time: Time | undefined,
+  signal: AbortSignal | undefined,
+): CopyOptions {
   const octal = action.mode
   const hasOctal = action.modeStr === '' && octal !== -1
   return {
@@ -54,11 +59,19 @@ interface Parent {
  * Copies one source (no wildcards in it) to a destination, with `cp -a`'s idea of both. Paths are inside their roots;
  * a destination that ends in `/` or `/.` is a directory. Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_FILE_OP_FAILED.
  */
-export function copySource(view: View, source: ByteString, target: FileTarget, destination: ByteString, options: CopyOptions): void {
+export function copySource(
+  view: View,
+  source: ByteString,
+  target: FileTarget,
+  destination: ByteString,
+  options: CopyOptions,
+): void {
   const directoryOptions = { mode: options.parentMode, owner: options.owner, time: options.time }
   const isDirectoryName = /(?:^|\/)\.?$/.test(destination)
   const named = cleanPath(destination)
-  const made: ByteString[] = [...target.makeDirectories(target.resolve(isDirectoryName ? named : parentPath(named)), directoryOptions)]
+  const made: ByteString[] = [
+    ...target.makeDirectories(target.resolve(isDirectoryName ? named : parentPath(named)), directoryOptions),
+  ]
 
   const resolved = target.resolve(named)
   const sourcePath = view.resolve(source, { followLast: options.followLast })
@@ -68,7 +81,8 @@ export function copySource(view: View, source: ByteString, target: FileTarget, d
   const entry = found.path === '' ? { ...found, mtimeSec: target.now.sec, mtimeNsec: target.now.nsec } : found
 
   const standing = target.entry(resolved)
-  const goesInside = entry.type === 'directory' ? !options.copyContents && standing !== undefined : standing?.type === 'directory'
+  const goesInside =
+    entry.type === 'directory' ? !options.copyContents && standing !== undefined : standing?.type === 'directory'
   const finalPath = goesInside ? joinPath(resolved, baseName(cleanPath(source))) : resolved
   const isNewDirectory = options.copyContents && entry.type === 'directory' && standing === undefined
   made.push(...target.makeDirectories(isNewDirectory ? finalPath : parentPath(finalPath), directoryOptions))
@@ -79,7 +93,14 @@ export function copySource(view: View, source: ByteString, target: FileTarget, d
 }
 
 interface Copier {
-  copy(source: ViewEntry, components: ByteString, path: ByteString, isBelow: boolean, include: DirectoryMatches | undefined, exclude: DirectoryMatches | undefined): void
+  copy(
+    source: ViewEntry,
+    components: ByteString,
+    path: ByteString,
+    isBelow: boolean,
+    include: DirectoryMatches | undefined,
+    exclude: DirectoryMatches | undefined,
+  ): void
 }
 
 function createCopier(view: View, target: FileTarget, options: CopyOptions): Copier {
@@ -87,20 +108,41 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
   const linkKeys = new Map<string, string>()
 
   /** `isBelow`: an existing directory takes the source's mode and owner too; the destination itself keeps them. */
-  function copy(source: ViewEntry, components: ByteString, path: ByteString, isBelow: boolean, includeAbove: DirectoryMatches | undefined, excludeAbove: DirectoryMatches | undefined): void {
+  function copy(
+    source: ViewEntry,
+    components: ByteString,
+    path: ByteString,
+    isBelow: boolean,
+    includeAbove: DirectoryMatches | undefined,
+    excludeAbove: DirectoryMatches | undefined,
+  ): void {
     const included = match(options.include, components, includeAbove, true)
     const excluded = match(options.exclude, components, excludeAbove, false)
     const isIncluded = included.isMatch && !excluded.isMatch
-    if (!isIncluded && (source.type !== 'directory' || (options.include === undefined && options.exclude?.hasExceptions !== true))) return
+    if (
+      !isIncluded &&
+      (source.type !== 'directory' || (options.include === undefined && options.exclude?.hasExceptions !== true))
+    )
+      return
     if (isIncluded) {
       removeIfReplaced(source, path)
       copyParents(isBelow)
     }
-    if (source.type === 'directory') copyDirectory(source, components, path, isBelow, isIncluded, excluded.isMatch, included.matches, excluded.matches)
+    if (source.type === 'directory')
+      copyDirectory(source, components, path, isBelow, isIncluded, excluded.isMatch, included.matches, excluded.matches)
     else copyFile(source, path)
   }
 
-  function copyDirectory(source: ViewEntry, components: ByteString, path: ByteString, isBelow: boolean, isIncluded: boolean, isExcluded: boolean, include: DirectoryMatches | undefined, exclude: DirectoryMatches | undefined): void {
+  function copyDirectory(
+    source: ViewEntry,
+    components: ByteString,
+    path: ByteString,
+    isBelow: boolean,
+    isIncluded: boolean,
+    isExcluded: boolean,
+    include: DirectoryMatches | undefined,
+    exclude: DirectoryMatches | undefined,
+  ): void {
     options.signal?.throwIfAborted()
     const standing = target.entry(path)
     const wasMade = isIncluded && makeDirectory(source, path)
@@ -114,7 +156,8 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
     }
     // Last, since every name that was made inside has set the directory's time.
     if (isBelow ? isIncluded : wasMade) target.update(copiedEntry(source, path))
-    else if (!isBelow && standing !== undefined) setTime(target, path, options.time ?? { sec: source.mtimeSec, nsec: source.mtimeNsec })
+    else if (!isBelow && standing !== undefined)
+      setTime(target, path, options.time ?? { sec: source.mtimeSec, nsec: source.mtimeNsec })
   }
 
   function makeDirectory(source: ViewEntry, path: ByteString): boolean {
@@ -123,7 +166,10 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
       target.put(copiedEntry(source, path))
       return true
     }
-    if (standing.type !== 'directory') throw new BuilderError('OCI_FILE_OP_FAILED', `cannot copy to non-directory: /${fromByteString(path)}`, { details: { path } })
+    if (standing.type !== 'directory')
+      throw new BuilderError('OCI_FILE_OP_FAILED', `cannot copy to non-directory: /${fromByteString(path)}`, {
+        details: { path },
+      })
     return false
   }
 
@@ -145,12 +191,18 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
   }
 
   function copyFile(source: ViewEntry, path: ByteString): void {
-    if (target.entry(path)?.type === 'directory') throw new BuilderError('OCI_FILE_OP_FAILED', `cannot replace to directory /${fromByteString(path)} with file`, { details: { path } })
+    if (target.entry(path)?.type === 'directory')
+      throw new BuilderError('OCI_FILE_OP_FAILED', `cannot replace to directory /${fromByteString(path)} with file`, {
+        details: { path },
+      })
     target.put(copiedEntry(source, path))
   }
 
   function copiedEntry(source: ViewEntry, path: ByteString): ViewEntry {
-    const mode = source.type === 'symlink' || options.mode === undefined ? source.mode : options.mode(source.mode, source.type === 'directory')
+    const mode =
+      source.type === 'symlink' || options.mode === undefined
+        ? source.mode
+        : options.mode(source.mode, source.type === 'directory')
     // Written out, since spreading 30,000 entries costs as much as all else.
     return {
       path,
@@ -168,7 +220,7 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
       content: source.content,
       contentDigest: source.contentDigest,
       linkKey: source.linkKey === undefined ? undefined : keyOfCopy(source.linkKey),
-    } as ViewEntry
+    }
   }
 
   /** Names of one file stay together within one copied source, and only there. */
@@ -188,7 +240,12 @@ const IN = { isMatch: true, matches: undefined }
 const OUT = { isMatch: false, matches: undefined }
 
 /** The source itself (no components) is always in. */
-function match(matcher: IgnoreMatcher | undefined, components: ByteString, above: DirectoryMatches | undefined, otherwise: boolean): { readonly isMatch: boolean; readonly matches: DirectoryMatches | undefined } {
+function match(
+  matcher: IgnoreMatcher | undefined,
+  components: ByteString,
+  above: DirectoryMatches | undefined,
+  otherwise: boolean,
+): { readonly isMatch: boolean; readonly matches: DirectoryMatches | undefined } {
   if (components === '' || matcher === undefined) return otherwise ? IN : OUT
   const { excluded, matches } = matcher.matchesWithParent(fromByteString(components), above)
   return { isMatch: excluded, matches }
@@ -201,8 +258,12 @@ function setTime(target: FileTarget, path: ByteString, time: Time): void {
 
 /** In BuildKit's words, for a source that is missed only when it is to be copied: its digest was not asked for by name. */
 export function sourceNotFound(source: ByteString): BuilderError {
-  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(cleanPath(source))}: no such file or directory`, {
-    hint: 'is it in the build context, and not excluded by .dockerignore?',
-    details: { path: source },
-  })
+  return new BuilderError(
+    'OCI_COPY_SOURCE_NOT_FOUND',
+    `lstat /${fromByteString(cleanPath(source))}: no such file or directory`,
+    {
+      hint: 'is it in the build context, and not excluded by .dockerignore?',
+      details: { path: source },
+    },
+  )
 }

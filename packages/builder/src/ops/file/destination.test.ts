@@ -44,7 +44,8 @@ d 755 0:0 0 1046649600 same
 f 644 0:0 0 1012608000 same/f = f1
 `
 
-const ARCHIVE_GZIP = 'H4sIAAAAAAAAA+3VTQ6CMBCG4a49RW/Q6R89D4ZGF7qxcH8BWRGjq4KR99kMlMVM8mVoZ1R1IuJSlKmKDWGu3r7eF8qOR76J87NYccErHeuPptRQ+vahtbrnUtpLPg9li64/ozO36j2mUFNKn/OPXqyPIUiY8m/Gol2uPhr5m2v1HlPAzZL7+/zdev/D+FlL9cnU4fPvT3tPgD11Jpu+co/v+7++/60LTmm7xc/p4PsPAAAAAAAAAAAAAPgPTzGZ1ngAKAAA'
+const ARCHIVE_GZIP =
+  'H4sIAAAAAAAAA+3VTQ6CMBCG4a49RW/Q6R89D4ZGF7qxcH8BWRGjq4KR99kMlMVM8mVoZ1R1IuJSlKmKDWGu3r7eF8qOR76J87NYccErHeuPptRQ+vahtbrnUtpLPg9li64/ozO36j2mUFNKn/OPXqyPIUiY8m/Gol2uPhr5m2v1HlPAzZL7+/zdev/D+FlL9cnU4fPvT3tPgD11Jpu+co/v+7++/60LTmm7xc/p4PsPAAAAAAAAAAAAAPgPTzGZ1ngAKAAA'
 const ARCHIVE_BZIP2 =
   'QlpoOTFBWSZTWXJ9LY0AANvbgcHQQAD/gAAL9sYeAAAgAAgwANa2DRJ5TyQ0AAABIkJD0mj1NDTJoaAVU1NJo0aHqaNAaM1P22vp116YbLeJJ4RUSRNNCQ7Y4uT7MIChEUui0iJSmMSCRYRSZoTPsnO26WVIISBQrgM83AaUuUgtEg0tIcwoqBNwitNVUIlM4CErFBQRmdwiFAZ70JHaIgSucxAZBiUPWVeEX+dDU0JywLCpxMCw2X2lTWr3vJH8XckU4UJByfS2NA=='
 
@@ -448,22 +449,46 @@ function run(line: string): Promise<LayerEntry[]> {
 /** What the Dockerfile's lowering makes of such a line. */
 function parseLine(line: string): FileSpec {
   const [keyword, ...words] = line.split(' ')
-  if (keyword === 'WORKDIR') return { kind: 'file', actions: [{ input: 0, secondaryInput: -1, output: 0, action: { kind: 'mkdir', path: words[0]!, mode: 0o755, makeParents: true, timestamp: -1 } }] }
+  if (keyword === 'WORKDIR')
+    return {
+      kind: 'file',
+      actions: [
+        {
+          input: 0,
+          secondaryInput: -1,
+          output: 0,
+          action: { kind: 'mkdir', path: words[0]!, mode: 0o755, makeParents: true, timestamp: -1 },
+        },
+      ],
+    }
   const flags = words.filter((word) => word.startsWith('--'))
   const paths = words.filter((word) => !word.startsWith('--'))
-  const values = (name: string): string[] => flags.filter((flag) => flag.startsWith(`--${name}=`)).map((flag) => flag.slice(name.length + 3))
+  const values = (name: string): string[] =>
+    flags.filter((flag) => flag.startsWith(`--${name}=`)).map((flag) => flag.slice(name.length + 3))
   const [chown] = values('chown')
   const [chmod] = values('chmod')
   const base = flags.includes('--link') ? -1 : 0
   const source = values('from').length > 0 ? 0 : 1
   const actions = paths.slice(0, -1).map((src, index): FileAction => {
     const isLast = index === paths.length - 2
-    return { input: index === 0 ? base : 1 + index, secondaryInput: source, output: isLast ? 0 : -1, action: copyAction(keyword!, src, paths.at(-1)!, chown, chmod, values('exclude')) }
+    return {
+      input: index === 0 ? base : 1 + index,
+      secondaryInput: source,
+      output: isLast ? 0 : -1,
+      action: copyAction(keyword!, src, paths.at(-1)!, chown, chmod, values('exclude')),
+    }
   })
   return { kind: 'file', actions }
 }
 
-function copyAction(keyword: string, src: string, dest: string, chown: string | undefined, chmod: string | undefined, excludePatterns: string[]): FileActionCopy {
+function copyAction(
+  keyword: string,
+  src: string,
+  dest: string,
+  chown: string | undefined,
+  chmod: string | undefined,
+  excludePatterns: string[],
+): FileActionCopy {
   return {
     kind: 'copy',
     src: src.startsWith('/') ? src : `/${src}`,

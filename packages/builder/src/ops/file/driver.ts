@@ -14,7 +14,10 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'file',
-    cacheMap: (vertex) => ({ payload: { kind: 'file', actions: fileSpecOf(vertex).actions.map(keyedAction), epochMs: environment.epochMs }, selectors: selectorsOf(vertex) }),
+    cacheMap: (vertex) => ({
+      payload: { kind: 'file', actions: fileSpecOf(vertex).actions.map(keyedAction), epochMs: environment.epochMs },
+      selectors: selectorsOf(vertex),
+    }),
     inputUse: (vertex) => inputUses(vertex),
     run: async (vertex, inputs, run) => {
       const spec = fileSpecOf(vertex)
@@ -31,13 +34,18 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
         resolveContents: (list) => forms.resolveContents(list),
         compareFiles: (pairs) => {
           const sized = (entry: LayerEntry): SizedSource => ({ source: entry.content!, size: entry.size })
-          return environment.jobs.run('compareFiles', { pairs: pairs.map(([a, b]) => ({ a: sized(a), b: sized(b) })) }, pairs.flat().some((entry) => entry.content?.kind === 'tree'))
+          return environment.jobs.run(
+            'compareFiles',
+            { pairs: pairs.map(([a, b]) => ({ a: sized(a), b: sized(b) })) },
+            pairs.flat().some((entry) => entry.content?.kind === 'tree'),
+          )
         },
         signal: run.signal,
       })
       const layer = forms.fromSelection(entries, { createdMs, description: vertex.metadata.name })
       // Bytes of an unpacked archive lie in the temporary directory: they must be written before it goes.
-      if (entries.some((entry) => entry.content?.kind === 'range' && entry.content.file.startsWith(temporary.path))) await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
+      if (entries.some((entry) => entry.content?.kind === 'range' && entry.content.file.startsWith(temporary.path)))
+        await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
       const base = baseInput(spec, vertex.inputs.length)
       return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(inputs[base]!)), layer] }]
     },
@@ -77,7 +85,13 @@ function selectorsOf(vertex: Vertex): readonly (readonly ContentSelector[] | und
   for (const { action, secondaryInput } of spec.actions) {
     if (action.kind !== 'copy' || secondaryInput < 0 || secondaryInput >= vertex.inputs.length) continue
     const list = selectors.get(secondaryInput) ?? []
-    list.push({ path: action.src, followLast: action.followSymlink, allowWildcard: action.allowWildcard, includePatterns: action.includePatterns, excludePatterns: action.excludePatterns })
+    list.push({
+      path: action.src,
+      followLast: action.followSymlink,
+      allowWildcard: action.allowWildcard,
+      includePatterns: action.includePatterns,
+      excludePatterns: action.excludePatterns,
+    })
     selectors.set(secondaryInput, list)
   }
   return vertex.inputs.map((_, index) => (index === base ? undefined : withoutCovered(selectors.get(index))))

@@ -22,10 +22,14 @@ describe('a mode of --chmod', () => {
   for (const [text, file, directory] of cases) {
     test(`${text} is understood`, () => {
       const change = parseModeChange(text)
-      expect([change(0o640, false).toString(8), change(0o750, true).toString(8)]).toEqual([file.toString(8), directory.toString(8)])
+      expect([change(0o640, false).toString(8), change(0o750, true).toString(8)]).toEqual([
+        file.toString(8),
+        directory.toString(8),
+      ])
     })
   }
   test('that means nothing is refused', () => {
-    for (const text of ['', 'u', 'z+x', 'u+q', '8', '0x1', 'u+x,', '17777', '=rw,x']) expect(() => parseModeChange(text)).toThrow(expect.objectContaining({ code: 'OCI_COPY_INVALID' }))
+    for (const text of ['', 'u', 'z+x', 'u+q', '8', '0x1', 'u+x,', '17777', '=rw,x'])
+      expect(() => parseModeChange(text)).toThrow(expect.objectContaining({ code: 'OCI_COPY_INVALID' }))
   })
 })

@@ -110,5 +110,7 @@ function copyClass(operator: string, who: number, letter: string): Step {
 }
 
 function invalidSyntax(): BuilderError {
-  return new BuilderError('OCI_COPY_INVALID', 'invalid syntax', { hint: 'modes of --chmod are octal (0755) or symbolic (u=rwX,go=rX)' })
+  return new BuilderError('OCI_COPY_INVALID', 'invalid syntax', {
+    hint: 'modes of --chmod are octal (0755) or symbolic (u=rwX,go=rX)',
+  })
 }

@@ -6,21 +6,36 @@ import { createChainView } from '../../layer/view.ts'
 /** The clock of the tests: mtimes that equal it print as `now`. */
 export const NOW_MS = 1_800_000_000_000
 
-const TYPES: Readonly<Record<string, EntryType>> = { d: 'directory', f: 'file', l: 'symlink', h: 'hardlink', w: 'whiteout' }
+const TYPES: Readonly<Record<string, EntryType>> = {
+  d: 'directory',
+  f: 'file',
+  l: 'symlink',
+  h: 'hardlink',
+  w: 'whiteout',
+}
 
 /**
  * Entries from lines `type mode uid:gid size mtime path[ -> link]`; a file's content is the text behind ` = `, and its
  * size that of the text.
  */
 export function parseListing(text: string): LayerEntry[] {
-  return sortEntries(text.split('\n').map((line) => line.trim()).filter((line) => line !== '').map(parseLine))
+  return sortEntries(
+    text
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
+      .map(parseLine),
+  )
 }
 
 function parseLine(line: string): LayerEntry {
   const match = /^(\w) (\d+) (\d+):(\d+) (\d+) (\d+|now) (\S+?)(?: -> (\S+))?(?: = (.*))?$/.exec(line)
   if (match === null) throw new Error(`not a line of a listing: ${line}`)
   const [, type, mode, uid, gid, size, mtime, path, link, content] = match
-  const bytes = content === undefined ? undefined : Buffer.from(content.startsWith('base64:') ? Buffer.from(content.slice(7), 'base64') : `${content}\n`)
+  const bytes =
+    content === undefined
+      ? undefined
+      : Buffer.from(content.startsWith('base64:') ? Buffer.from(content.slice(7), 'base64') : `${content}\n`)
   return makeEntry({
     path: path!,
     type: TYPES[type!]!,

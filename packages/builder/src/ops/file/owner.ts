@@ -17,7 +17,11 @@ const MAX_FILE_BYTES = 10 << 20
  * The numbers of an owner. A name that `/etc/passwd` or `/etc/group` does not know, or where there is no such file, is
  * 0, without an error (BuildKit). A user alone brings the group: its primary one, or its own number.
  */
-export async function resolveOwner(owner: Owner | undefined, viewOf: (input: number) => View, readFile: ReadFile): Promise<Ids | undefined> {
+export async function resolveOwner(
+  owner: Owner | undefined,
+  viewOf: (input: number) => View,
+  readFile: ReadFile,
+): Promise<Ids | undefined> {
   if (owner === undefined) return undefined
   const user = owner.user === undefined ? undefined : await findUser(owner.user, viewOf, readFile)
   const gid = owner.group === undefined ? undefined : await findGroup(owner.group, viewOf, readFile)
@@ -32,7 +36,11 @@ async function findUser(user: OwnerId, viewOf: (input: number) => View, readFile
 }
 
 /** Undefined leaves the user's group in place, as BuildKit does for a name that it does not find. */
-async function findGroup(group: OwnerId, viewOf: (input: number) => View, readFile: ReadFile): Promise<number | undefined> {
+async function findGroup(
+  group: OwnerId,
+  viewOf: (input: number) => View,
+  readFile: ReadFile,
+): Promise<number | undefined> {
   if ('id' in group) return settable(group.id)
   requireInput(group.input)
   const fields = await findLine('etc/group', group.name, viewOf(group.input), readFile)
@@ -48,14 +56,23 @@ function settable(id: number): number {
 
 // Names are looked up below the action; on scratch there is nothing below the first one.
 function requireInput(input: number): void {
-  if (input < 0) throw new BuilderError('OCI_COPY_INVALID', `invalid user index: ${input}`, { hint: 'write the owner as a number: this stage has no /etc/passwd yet' })
+  if (input < 0)
+    throw new BuilderError('OCI_COPY_INVALID', `invalid user index: ${input}`, {
+      hint: 'write the owner as a number: this stage has no /etc/passwd yet',
+    })
 }
 
-async function findLine(path: string, name: string, view: View, readFile: ReadFile): Promise<readonly string[] | undefined> {
+async function findLine(
+  path: string,
+  name: string,
+  view: View,
+  readFile: ReadFile,
+): Promise<readonly string[] | undefined> {
   const entry = view.lookup(path)
   if (entry === undefined) return undefined
   if (entry.type !== 'file') throw new BuilderError('OCI_COPY_INVALID', `/${path} is not a regular file`)
-  if (entry.size > MAX_FILE_BYTES) throw new BuilderError('OCI_COPY_INVALID', `"/${path}" exceeds ${MAX_FILE_BYTES} bytes`)
+  if (entry.size > MAX_FILE_BYTES)
+    throw new BuilderError('OCI_COPY_INVALID', `"/${path}" exceeds ${MAX_FILE_BYTES} bytes`)
   const text = fromByteString(Buffer.from(await readFile(entry, MAX_FILE_BYTES)).toString('latin1'))
   for (const line of text.split('\n')) {
     const fields = line.trim().split(':')

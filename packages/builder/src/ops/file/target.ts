@@ -145,5 +145,7 @@ function refuseBelowFile(edit: TreeEditor, path: ByteString): void {
 
 /** A failure in the words of Go's `os` package, which BuildKit prints. */
 export function failed(operation: string, path: ByteString, reason: string): BuilderError {
-  return new BuilderError('OCI_FILE_OP_FAILED', `${operation} /${fromByteString(path)}: ${reason}`, { details: { path } })
+  return new BuilderError('OCI_FILE_OP_FAILED', `${operation} /${fromByteString(path)}: ${reason}`, {
+    details: { path },
+  })
 }

@@ -24,12 +24,20 @@ let unpacked = 0
  * is none (then it is copied like any other). Bytes of its files lie in the temporary directory afterwards.
  * Throws OCI_ARCHIVE_INVALID when it begins as an archive and is damaged further on.
  */
-export async function unpackArchive(source: ViewEntry, target: FileTarget, destination: ByteString, options: UnpackOptions): Promise<boolean> {
+export async function unpackArchive(
+  source: ViewEntry,
+  target: FileTarget,
+  destination: ByteString,
+  options: UnpackOptions,
+): Promise<boolean> {
   if (source.type !== 'file' || source.size === 0) return false
   const open = await findTar(source)
   if (open === undefined) return false
   target.makeDirectories(destination, { ...options, mode: 0o755 })
-  const entries = await readForeignArchive(open, join(options.temporaryDirectory, `unpacked-${process.pid}-${++unpacked}`))
+  const entries = await readForeignArchive(
+    open,
+    join(options.temporaryDirectory, `unpacked-${process.pid}-${++unpacked}`),
+  )
   options.signal?.throwIfAborted()
   placeEntries(entries, target, destination, options.owner)
   return true
@@ -45,7 +53,8 @@ async function findTar(source: ViewEntry): Promise<(() => AsyncIterable<Buffer>)
   } catch (error) {
     // BuildKit copies what it cannot decompress, an xz archive where there is no xz included.
     if (error instanceof BuilderError && error.code === 'OCI_ARCHIVE_INVALID') return undefined
-    if (error instanceof BuilderError && error.code === 'OCI_COMPRESSION_UNSUPPORTED' && compression === 'xz') return undefined
+    if (error instanceof BuilderError && error.code === 'OCI_COMPRESSION_UNSUPPORTED' && compression === 'xz')
+      return undefined
     throw error
   }
 }
@@ -72,7 +81,12 @@ async function beginsWithHeader(tar: AsyncIterable<Buffer>): Promise<boolean> {
 }
 
 /** As `tar -x` in a chroot at the destination: what stands in the way is replaced, two directories become one. */
-function placeEntries(entries: readonly ForeignEntry[], target: FileTarget, destination: ByteString, owner: Ids | undefined): void {
+function placeEntries(
+  entries: readonly ForeignEntry[],
+  target: FileTarget,
+  destination: ByteString,
+  owner: Ids | undefined,
+): void {
   const directories = new Map<ByteString, ViewEntry>()
   for (const { entry: raw, content } of entries) {
     const name = cleanMember(raw.name)
@@ -110,13 +124,15 @@ function placeEntries(entries: readonly ForeignEntry[], target: FileTarget, dest
   // Last, since what came into them has set their times.
   for (const [path, entry] of directories) {
     const standing = target.entry(path)
-    if (standing?.type === 'directory') target.update({ ...standing, mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec })
+    if (standing?.type === 'directory')
+      target.update({ ...standing, mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec })
   }
 }
 
 function placeLink(target: FileTarget, path: ByteString, to: ByteString): void {
   const file = target.entry(to)
-  if (file === undefined || file.type === 'directory') throw invalid(path, `is a hard link to "${fromByteString(to)}", which is no file`)
+  if (file === undefined || file.type === 'directory')
+    throw invalid(path, `is a hard link to "${fromByteString(to)}", which is no file`)
   const linkKey = file.linkKey ?? newLinkKey()
   if (file.linkKey === undefined) target.update({ ...file, linkKey })
   target.put({ ...file, path, linkKey })
@@ -128,7 +144,8 @@ function cleanMember(name: ByteString): ByteString {
   for (const part of name.split('/')) {
     if (part === '' || part === '.') continue
     if (part !== '..') kept.push(part)
-    else if (kept.pop() === undefined && !name.startsWith('/')) throw invalid(name, 'leads out of the directory that it is unpacked into')
+    else if (kept.pop() === undefined && !name.startsWith('/'))
+      throw invalid(name, 'leads out of the directory that it is unpacked into')
   }
   return kept.join('/')
 }
