@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { checkOptions, type CheckedOptions } from './build-options.ts'
-import { findSources, type BuildSources } from './build-sources.ts'
-import { explainMiss } from './cache/explain.ts'
+import { findSources, remoteOnDemand, type BuildSources } from './build-sources.ts'
+import { createExplainer } from './cache/explain.ts'
 import { BuilderError } from './errors.ts'
 import { prepareOutputs } from './exporters/index.ts'
 import type { ExportResult, ExportSource, PreparedExport } from './exporters/types.ts'
@@ -13,7 +13,6 @@ import type { LayerForms, LayerHandle } from './forms/types.ts'
 import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
 import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
 import { createContexts } from './build-contexts.ts'
-import { createRemoteContexts } from './build-remote.ts'
 import { createSecrets, sshSocketOf } from './build-secrets.ts'
 import { withCodeFrame } from './locate-error.ts'
 import { internalStep } from './internal-step.ts'
@@ -105,9 +104,12 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     onProgress: sink,
     signal,
     digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
-    explain: (vertex, key) => explainMiss(store, vertex.metadata.name, key),
+    explainer: createExplainer(store, resolve(options.context ?? '.')),
   })
-  await using remote = createRemoteContexts({ store, forms, signal, solve: (edge) => solveView(solver, forms, edge) })
+  await using remote = remoteOnDemand(async () => {
+    const { createRemoteContexts } = await import('./build-remote.ts')
+    return createRemoteContexts({ store, forms, signal, solve: (edge) => solveView(solver, forms, edge) })
+  })
   const sources = options.state === undefined ? await findSources(options, remote) : undefined
   text.dockerfile = sources?.dockerfile
   if (sources !== undefined) contexts.use(sources)

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import type { CacheRecord, Store } from '../content/types.ts'
-import { cacheKeyOf, type KeyPart } from './keys.ts'
-import { explainMiss } from './explain.ts'
+import { temporaryDirectory } from '@ts-oci/testing'
+import { openStore } from '../content/store.ts'
+import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from './keys.ts'
+import { createExplainer, explainDifference } from './explain.ts'
 import type { CacheMap } from '../ops/types.ts'
 import { digestOf } from '../oci/digest.ts'
 
@@ -9,10 +10,8 @@ function keyOf(payload: unknown, parts: readonly KeyPart[]) {
   return cacheKeyOf({ payload, selectors: [] } satisfies CacheMap, parts)
 }
 
-/** The one record that a store may have of a name. */
-function storeWith(preimage: string | undefined): Store {
-  const record = preimage === undefined ? undefined : ({ preimage } as CacheRecord)
-  return { cache: { findByName: () => record } } as unknown as Store
+function explain(before: CacheKey, now: CacheKey): string {
+  return explainDifference(before.preimage, now.preimage)
 }
 
 const content = (text: string, path: string): KeyPart => ({ content: digestOf(text), selectors: [{ path, followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] }] })
@@ -20,26 +19,41 @@ const content = (text: string, path: string): KeyPart => ({ content: digestOf(te
 describe('a miss is explained', () => {
   test('by the paths whose content changed', () => {
     const before = keyOf({ kind: 'file' }, [{ key: 'k:base' }, content('old', '/src')])
-    expect(explainMiss(storeWith(before.preimage), 'COPY', keyOf({ kind: 'file' }, [{ key: 'k:base' }, content('new', '/src')]))).toBe('the content of /src changed')
+    expect(explain(before, keyOf({ kind: 'file' }, [{ key: 'k:base' }, content('new', '/src')]))).toBe('the content of /src changed')
+  })
+
+  test('by the files that changed, came and went', () => {
+    const before = withFiles(keyOf({}, [content('old', '/src')]), [{ 'src/a': '1', 'src/b': '2', 'src/same': '3' }])
+    const now = withFiles(keyOf({}, [content('new', '/src')]), [{ 'src/a': '9', 'src/c': '4', 'src/same': '3' }])
+    expect(explain(before, now)).toBe('src/a changed, src/c is new, src/b is gone')
   })
 
   test('by the name of a variable, never by its value', () => {
     const before = keyOf({ meta: { env: ['A=1', 'TOKEN=old', 'GONE=x'] } }, [])
     const now = keyOf({ meta: { env: ['A=1', 'TOKEN=new'] } }, [])
-    expect(explainMiss(storeWith(before.preimage), 'RUN', now)).toBe('variable TOKEN changed; variable GONE is gone')
+    expect(explain(before, now)).toBe('variable TOKEN changed; variable GONE is gone')
   })
 
   test('by the argument that differs', () => {
     const before = keyOf({ meta: { args: ['/bin/sh', '-c', 'make'] } }, [])
     const now = keyOf({ meta: { args: ['/bin/sh', '-c', 'make all'] } }, [])
-    expect(explainMiss(storeWith(before.preimage), 'RUN', now)).toBe('meta.args[2] changed from "make" to "make all"')
+    expect(explain(before, now)).toBe('meta.args[2] changed from "make" to "make all"')
   })
 
   test('by what it is built on', () => {
-    expect(explainMiss(storeWith(keyOf({}, [{ key: 'k:one' }]).preimage), 'RUN', keyOf({}, [{ key: 'k:two' }]))).toBe('what it builds on changed')
+    expect(explain(keyOf({}, [{ key: 'k:one' }]), keyOf({}, [{ key: 'k:two' }]))).toBe('what it builds on changed')
   })
 
-  test('not at all when it never ran', () => {
-    expect(explainMiss(storeWith(undefined), 'RUN', keyOf({}, []))).toBeUndefined()
+  test('of the same place of the same project, whatever else has that name', async () => {
+    await using directory = await temporaryDirectory()
+    await using store = await openStore({ root: directory.path })
+    const first = keyOf({ meta: { env: ['MODE=dev'] } }, [])
+    const facts = { layerIds: [], hasContent: false, createdMs: 1, usedMs: 1, usageCount: 1, type: 'regular' }
+    store.cache.put({ ...facts, key: first.key, name: '[2/2] RUN make dev', preimage: first.preimage }, [])
+    createExplainer(store, '/project').remember('[2/2] RUN make dev', first.key)
+
+    const now = keyOf({ meta: { env: ['MODE=prod'] } }, [])
+    expect(createExplainer(store, '/project').explain('[2/2] RUN make prod', now)).toBe('variable MODE changed')
+    expect(createExplainer(store, '/other').explain('[2/2] RUN make prod', now)).toBeUndefined()
   })
 })

@@ -1,16 +1,38 @@
 import type { Store } from '../content/types.ts'
 import type { CacheKey } from './keys.ts'
 
-/**
- * Why a vertex was not found: compares what is hashed into its key now with what was the last time that a vertex of this
- * name ran. Undefined when it never ran here.
- */
-export function explainMiss(store: Store, name: string, key: CacheKey): string | undefined {
-  const before = store.cache.findByName(name)
-  if (before === undefined) return undefined
-  const then = JSON.parse(before.preimage) as Preimage
-  const now = JSON.parse(key.preimage) as Preimage
-  const differences = [...compare('', then.op, now.op), ...compareInputs(then.inputs ?? [], now.inputs ?? [])]
+/** Tells why vertices missed the cache, from what the same place of the same project was keyed with the last time. */
+export interface Explainer {
+  /** Undefined when nothing is known of an earlier run. */
+  explain(name: string, key: CacheKey): string | undefined
+  /** Notes what a place was keyed with. */
+  remember(name: string, key: string): void
+}
+
+/** @param scope what tells projects apart: the directory of the context. */
+export function createExplainer(store: Pick<Store, 'cache'>, scope: string): Explainer {
+  const { cache } = store
+  const factOf = (name: string): string => `last:${scope}:${placeOf(name)}`
+  return {
+    explain: (name, key) => {
+      const last = cache.getFact(factOf(name))
+      const before = (last === undefined ? undefined : cache.find(last)) ?? cache.findByName(name)
+      return before === undefined ? undefined : explainDifference(before.preimage, key.preimage)
+    },
+    remember: (name, key) => cache.putFact(factOf(name), key),
+  }
+}
+
+/** `[build 4/4] RUN` of `[build 4/4] RUN npm ci`: the rest is what may have changed. */
+function placeOf(name: string): string {
+  return /^(?:\[[^\]]*\] )?\S+/.exec(name)?.[0] ?? name
+}
+
+/** What differs between two preimages of keys; something always does. */
+export function explainDifference(before: string, after: string): string {
+  const then = JSON.parse(before) as Preimage
+  const now = JSON.parse(after) as Preimage
+  const differences = [...compare('', then.op, now.op), ...compareInputs(then, now)]
   return differences.length === 0 ? 'it was dropped from the cache' : differences.slice(0, MAX_REASONS).join('; ')
 }
 
@@ -18,20 +40,34 @@ const MAX_REASONS = 3
 
 interface Preimage {
   readonly op?: unknown
+  readonly files?: readonly (Readonly<Record<string, string>> | null)[]
   readonly inputs?: readonly { readonly key?: string; readonly content?: string; readonly selectors?: readonly { readonly path: string }[] }[]
 }
 
-function compareInputs(then: NonNullable<Preimage['inputs']>, now: NonNullable<Preimage['inputs']>): string[] {
+function compareInputs(before: Preimage, after: Preimage): string[] {
+  const then = before.inputs ?? []
+  const now = after.inputs ?? []
   if (then.length !== now.length) return [`it has ${now.length} inputs, then ${then.length}`]
   return now.flatMap((input, index) => {
     const other = then[index]!
     if (input.content !== undefined && other.content !== undefined && input.content !== other.content) {
-      const paths = (input.selectors ?? []).map((selector) => selector.path).join(', ')
-      return [`the content of ${paths} changed`]
+      const files = compareFiles(before.files?.[index], after.files?.[index])
+      return files.length > 0 ? files : [`the content of ${(input.selectors ?? []).map((selector) => selector.path).join(', ')} changed`]
     }
     if (input.key !== undefined && other.key !== undefined && input.key !== other.key) return [index === 0 ? 'what it builds on changed' : `input ${index + 1} changed`]
     return []
   })
+}
+
+const MAX_FILES = 3
+
+function compareFiles(then: Readonly<Record<string, string>> | null | undefined, now: Readonly<Record<string, string>> | null | undefined): string[] {
+  if (!then || !now) return []
+  const changes = [
+    ...Object.keys(now).flatMap((path) => (then[path] === undefined ? [`${path} is new`] : then[path] === now[path] ? [] : [`${path} changed`])),
+    ...Object.keys(then).flatMap((path) => (now[path] === undefined ? [`${path} is gone`] : [])),
+  ]
+  return changes.length > MAX_FILES ? [`${changes.slice(0, MAX_FILES).join(', ')} and ${changes.length - MAX_FILES} more`] : changes.length > 0 ? [changes.join(', ')] : []
 }
 
 function compare(path: string, then: unknown, now: unknown): string[] {

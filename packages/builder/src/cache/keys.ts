@@ -8,7 +8,14 @@ export type KeyPart = { readonly key: string } | { readonly content: Digest; rea
 /** A cache key and what was hashed into it, for explanations. */
 export interface CacheKey {
   readonly key: string
+  /** JSON. */
   readonly preimage: string
+}
+
+/** Marks of the files behind each input, for an explanation: beside the key, not in it. */
+export function withFiles(key: CacheKey, files: readonly (Readonly<Record<string, string>> | undefined)[]): CacheKey {
+  if (files.every((marks) => marks === undefined)) return key
+  return { key: key.key, preimage: JSON.stringify({ ...(JSON.parse(key.preimage) as object), files: files.map((marks) => marks ?? null) }) }
 }
 
 /** Version of the rules: a change of them must not find records of the old ones. */

@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { closeFd, errnoOf, openRoot, statResolved } from '@ts-oci/runtime'
 import { toByteString } from '../byte-string.ts'
 import { BuilderError, isTsOciError } from '../errors.ts'
-import { digestSelectors } from '../layer/content-digest.ts'
+import { describeSelectors, digestSelectors } from '../layer/content-digest.ts'
 import type { View, ViewEntry } from '../layer/types.ts'
 import { viewOfTree } from '../layer/view.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -84,6 +84,7 @@ export function openLocalContext(options: LocalContextOptions): LocalContext {
     directory,
     view,
     digestPaths,
+    describePaths: (selectors) => describeSelectors(view, selectors, digester.digestFiles),
     statistics: () => ({ entries: tree.entryCount(), ...digester.statistics() }),
     close,
     [Symbol.dispose]: close,

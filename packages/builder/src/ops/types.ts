@@ -16,6 +16,8 @@ export interface LocalResult {
   readonly view: View
   /** Digest over paths of the view; never over times. */
   digestPaths(paths: readonly ContentSelector[]): Promise<Digest>
+  /** A mark for each path, to tell later which of them changed; undefined when there are too many. */
+  describePaths?(paths: readonly ContentSelector[]): Promise<Readonly<Record<string, string>> | undefined>
 }
 
 /** Paths of an input whose content decides: a literal path, or what a wildcard and the patterns leave of it. */

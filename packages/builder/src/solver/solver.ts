@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { cacheKeyOf, type CacheKey, type KeyPart } from '../cache/keys.ts'
+import type { Explainer } from '../cache/explain.ts'
+import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from '../cache/keys.ts'
 import type { CacheRecord, Store } from '../content/types.ts'
 import { BuilderError, isTsOciError } from '../errors.ts'
 import type { LayerForms, LayerHandle } from '../forms/types.ts'
@@ -21,7 +22,7 @@ export interface SolverOptions {
   readonly signal: AbortSignal
   /** Digest of the content that `selectors` choose from a chain of layers. */
   readonly digestLayers: (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>
-  readonly explain?: (vertex: Vertex, key: CacheKey) => string | undefined
+  readonly explainer?: Explainer
 }
 
 /** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
@@ -108,12 +109,13 @@ export function createSolver(options: SolverOptions): Solver {
     const first = fast ?? slow
     if (first === undefined) throw new Error(`vertex ${vertex.metadata.name} has no cache key`)
     // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
-    const own = ignoreCache ? { ...first, key: `${first.key}#${randomBytes(8).toString('hex')}` } : first
+    const described = await describeFiles(vertex, map, inputs, slow ?? first)
+    const own = ignoreCache ? { ...described, key: `${first.key}#${randomBytes(8).toString('hex')}` } : { ...described, key: first.key }
     // Another build that executes the same vertex holds this lock: we wait for its result instead of doing it twice.
     await using lock = await options.store.locks.acquire(`exec-${first.key}`, { signal })
     const late = lock && found()
     if (late) return hit(vertex, driver, late, inputs)
-    const reason = ignoreCache ? 'the cache was not asked (--no-cache)' : options.explain?.(vertex, own)
+    const reason = ignoreCache ? 'the cache was not asked (--no-cache)' : options.explainer?.explain(vertex.metadata.name, own)
     const results = await execute(vertex, driver, inputs, reason)
     record(vertex, driver, own, [fast, slow], results)
     return { key: own.key, cached: false, load: async () => results }
@@ -172,6 +174,7 @@ export function createSolver(options: SolverOptions): Solver {
       },
       alternatives,
     )
+    options.explainer?.remember(vertex.metadata.name, own.key)
   }
 
   const contentKey = async (vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[]): Promise<CacheKey> => {
@@ -190,6 +193,19 @@ export function createSolver(options: SolverOptions): Solver {
       }),
     )
     return cacheKeyOf(map, parts)
+  }
+
+  /** What a later miss is explained with; asked only of a vertex that is run. */
+  const describeFiles = async (vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[], key: CacheKey): Promise<CacheKey> => {
+    const files = await Promise.all(
+      vertex.inputs.map(async (edge, index) => {
+        const selectors = map.selectors[index]
+        if (selectors === undefined || !isNever(inputs[index]!)) return undefined
+        const result = (await inputs[index]!.load())[edge.output]
+        return result?.kind === 'local' ? result.describePaths?.(selectors) : undefined
+      }),
+    )
+    return withFiles(key, files)
   }
 
   const loadInputs = (vertex: Vertex, inputs: readonly VertexOutcome[]): Promise<readonly Result[]> =>

@@ -19,6 +19,8 @@ interface PlainState {
   readonly indexes: Map<TracedVertex, number>
   readonly reported: Map<StatusEvent['id'], { readonly current: number; readonly atMs: number }>
   readonly ended: Set<TracedVertex>
+  /** Vertices whose reason for missing the cache was told. */
+  readonly explained: Set<TracedVertex>
   current: TracedVertex | undefined
   turnStartedMs: number
   isFirst: boolean
@@ -34,6 +36,7 @@ export function plainRenderer(write: (text: string) => void, now: () => number =
     indexes: new Map(),
     reported: new Map(),
     ended: new Set(),
+    explained: new Set(),
     current: undefined,
     turnStartedMs: 0,
     isFirst: true,
@@ -60,6 +63,10 @@ function take(state: PlainState, event: ProgressEvent): void {
   if (vertex.event.startedMs === undefined || state.ended.has(vertex)) return
   const queue = state.waiting.get(vertex) ?? []
   state.waiting.set(vertex, queue)
+  if (vertex.event.missReason !== undefined && !state.explained.has(vertex)) {
+    state.explained.add(vertex)
+    queue.push(`not cached: ${vertex.event.missReason}`)
+  }
   for (const line of lines) queue.push(`${sinceStart(vertex, event)} ${line}`)
   if (event.type === 'status' && isWorthReporting(state, event)) queue.push(statusLine(event))
   if (event.type === 'warning') queue.push(`WARN: ${event.warning.message}`)

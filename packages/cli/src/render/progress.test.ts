@@ -51,6 +51,14 @@ describe('plain progress', () => {
     expect(plain(events)).toBe('#1 one\n#1 CACHED\n\n#2 two\n#2 DONE 0.0s\n')
   })
 
+  test('a step that missed the cache says why, once', () => {
+    const events = [
+      vertex('a', 'RUN make', { missReason: 'variable MODE changed' }),
+      vertex('a', 'RUN make', { missReason: 'variable MODE changed', completedMs: base + 100 }),
+    ]
+    expect(plain(events)).toBe('#1 RUN make\n#1 not cached: variable MODE changed\n#1 DONE 0.1s\n')
+  })
+
   test('a vertex that never started is not shown', () => {
     expect(plain([{ type: 'vertex', id: 'a', name: 'one', inputs: [] }])).toBe('')
   })

@@ -72,6 +72,10 @@ function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
     color: event.canceled === true ? 'yellow' : event.error === undefined ? 'cyan' : 'red',
     tail: isCompleted(vertex) ? [] : lines,
   }
+  const reason: Row[] =
+    event.missReason === undefined
+      ? []
+      : [{ text: ` => => not cached: ${safeLine(event.missReason)}`, amount: '', elapsedMs: 0, isDone: true, color: 'cyan', tail: [] }]
   const warnings = vertex.warnings.map((warning): Row => {
     return {
       text: ` => WARN: ${safeLine(warning.message)}`,
@@ -82,7 +86,7 @@ function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
       tail: [],
     }
   })
-  return [own, ...[...vertex.statuses.values()].map((status) => statusRow(status, options)), ...warnings]
+  return [own, ...reason, ...[...vertex.statuses.values()].map((status) => statusRow(status, options)), ...warnings]
 }
 
 function statusRow(status: StatusEvent, options: FrameOptions): Row {
