@@ -26,8 +26,6 @@ export interface TreeWriterOptions {
   readonly xattrs: 'trusted' | 'user'
   /** `drop`: with a single id all files are ours, whoever the entry names. */
   readonly owners: 'keep' | 'drop'
-  /** Attributes of directories that the layer does not list and that exist below it; others are 0755 and root's. */
-  readonly parents?: readonly LayerEntry[]
 }
 
 /**
@@ -53,7 +51,6 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
   const directories = new Map<ByteString, LayerEntry | undefined>()
   const whiteouts = new Set<ByteString>()
   const opaques = new Set<ByteString>()
-  const knownParents = new Map((options.parents ?? []).map((entry) => [entry.path, entry]))
 
   /** The parent's descriptor; directories on the way that nobody listed are made. */
   function parentOf(path: ByteString): { readonly fd: number; readonly name: ByteString } {
@@ -61,7 +58,7 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
     if (directory !== '' && !directories.has(directory)) {
       const above = parentOf(directory)
       if (!tryMakeDirectory(above.fd, above.name)) throw invalid(path, 'lies below a file of the same layer')
-      directories.set(directory, knownParents.get(directory))
+      directories.set(directory, undefined)
     }
     return cache.parent(path)
   }
@@ -215,7 +212,7 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
   function markOpaque(path: ByteString): void {
     const { fd, name } = parentOf(path)
     if (!tryMakeDirectory(fd, name)) return
-    if (!directories.has(path)) directories.set(path, knownParents.get(path))
+    if (!directories.has(path)) directories.set(path, undefined)
     setXattr(fd, name, `${options.xattrs}.overlay.opaque`, Buffer.from('y'))
   }
 

@@ -1,8 +1,9 @@
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { statFd, statResolved } from '@ts-oci/runtime'
-import { describeWith } from '@ts-oci/testing'
+import { describeWith, testWith } from '@ts-oci/testing'
 import fc from 'fast-check'
 import { makeEntry, type EntryFields } from './entry.ts'
+import { impliedDirectories } from './implied.ts'
 import { layerTable, lookupPath } from './layers.testing.ts'
 import { mountLines, viewLines, withOverlay } from './overlay.testing.ts'
 import type { LayerTable, View } from './types.ts'
@@ -139,3 +140,33 @@ function mountLookup(root: number, path: string): string {
     return 'loop'
   }
 }
+
+describe('directories that a layer does not list', () => {
+  const base = layer({ ...directory('tmp'), mode: 0o1777 }, directory('usr'))
+  const careless = layer(file('tmp/x'), file('new/y'))
+
+  test('are named when the view and an overlay of the trees would differ', () => {
+    const tables = [base, careless]
+    expect(impliedDirectories(tables, createChainView(tables))).toMatchObject([{ path: 'tmp', mode: 0o1777 }])
+  })
+
+  test('are not when a later layer lists them, nor when nobody does', () => {
+    const tables = [base, careless, layer({ ...directory('tmp'), mode: 0o700 })]
+    expect(impliedDirectories(tables, createChainView(tables))).toEqual([])
+    expect(impliedDirectories([careless], createChainView([careless]))).toEqual([])
+  })
+
+  test('bring their parents along', () => {
+    const tables = [layer(directory('a'), { ...directory('a/b'), mode: 0o711 }), layer(file('a/b/x'))]
+    expect(impliedDirectories(tables, createChainView(tables)).map((entry) => entry.path)).toEqual(['a', 'a/b'])
+  })
+
+  testWith(['root', 'mount'], 'are as the view says once their tree lies on top', async () => {
+    const tables = [base, careless]
+    const view = createChainView(tables)
+    const isKnown = (line: string): boolean => !line.startsWith('new ')
+    await withOverlay([...tables, { entries: impliedDirectories(tables, view) }], { writable: false }, ({ root }) => {
+      expect(mountLines(root).filter(isKnown)).toEqual(viewLines(view).filter(isKnown))
+    })
+  })
+})
