@@ -19,7 +19,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (words[0] === 'build' && !asksForHelp(words)) {
     // The one command whose start-up counts: oclif, which is twice Node's own start, is not loaded for it.
     const { buildAction } = await import('./build/action.ts')
-    process.exit(await runAction(build, buildAction, words.slice(1), processSession()))
+    const status = await runAction(build, buildAction, words.slice(1), processSession())
+    // A signal has said its own status already (143 for SIGTERM); what was done in time is no failure.
+    process.exit(status === 0 ? 0 : (process.exitCode ?? status))
   }
   await runOclif(words)
   process.exit(process.exitCode)

@@ -1,5 +1,6 @@
 import type { Executor } from '@ts-oci/runtime'
 import type { LayerJobs } from '../layer/job-types.ts'
+import { isLargeJob, runJobInThread } from './thread-job.ts'
 
 type JobName = keyof LayerJobs
 type JobInput<Name extends JobName> = Parameters<LayerJobs[Name]>[0]
@@ -11,13 +12,14 @@ export interface JobRunner {
   run<Name extends JobName>(name: Name, input: JobInput<Name>, needsOwners: boolean): Promise<JobOutput<Name>>
 }
 
-/** @param executor starts the executor when a job needs one; as root none does. */
+/** @param executor starts the executor when a job needs one; as root none does. Large jobs get a thread. */
 export function createJobRunner(options: { readonly executor: () => Promise<Executor>; readonly signal: AbortSignal }): JobRunner {
   const isRoot = process.getuid?.() === 0
   return {
     run: async (name, input, needsOwners) => {
       options.signal.throwIfAborted()
       if (isRoot || !needsOwners) {
+        if (isLargeJob(name, input)) return (await runJobInThread(name, input, options.signal)) as never
         const { handlers } = await import('../layer/jobs.ts')
         const handler = handlers[name] as (input: unknown) => Promise<unknown>
         return (await handler(input)) as never

@@ -76,12 +76,22 @@ export function readFileIntoRaw(
   return addon().readFileInto(directoryFd, path, resolutionFlags('beneath'), target, offset, length)
 }
 
+/** A thread that is to end does so between two calls: none may last as long as a huge file takes. */
+const COPY_BYTES = 64 * 1024 * 1024
+
 /**
  * Copies `length` bytes between descriptors inside the kernel (copy_file_range, else read and write); answers how many.
  * Less than `length` means that the source is shorter.
  */
 export function copyRange(fromFd: number, fromOffset: number, toFd: number, toOffset: number, length: number): number {
-  return check(addon().copyRange(fromFd, fromOffset, toFd, toOffset, length), 'copy_file_range', `fd ${fromFd}`)
+  let done = 0
+  while (done < length) {
+    const wanted = Math.min(length - done, COPY_BYTES)
+    const copied = check(addon().copyRange(fromFd, fromOffset + done, toFd, toOffset + done, wanted), 'copy_file_range', `fd ${fromFd}`)
+    done += copied
+    if (copied < wanted) break
+  }
+  return done
 }
 
 /** Copies a whole file's content: as a clone that shares its blocks where the file system can, else byte by byte. */
