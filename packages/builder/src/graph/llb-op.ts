@@ -65,7 +65,10 @@ function opMember(op: OpSpec, inputCount: number): OpMember {
     case 'file':
       return { case: 'file', value: { actions: op.actions.map(actionMessage) } }
     case 'merge':
-      return { case: 'merge', value: { inputs: Array.from({ length: inputCount }, (_, index) => ({ input: BigInt(index) })) } }
+      return {
+        case: 'merge',
+        value: { inputs: Array.from({ length: inputCount }, (_, index) => ({ input: BigInt(index) })) },
+      }
     case 'diff':
       return { case: 'diff', value: { lower: { input: BigInt(op.lower) }, upper: { input: BigInt(op.upper) } } }
   }
@@ -78,7 +81,11 @@ function sortedRecord(record: Readonly<Record<string, string>>): Record<string, 
 
 const NETWORKS = { default: NetMode.UNSET, host: NetMode.HOST, none: NetMode.NONE } as const
 const SECURITY = { sandbox: SecurityMode.SANDBOX, insecure: SecurityMode.INSECURE } as const
-const SHARING = { shared: CacheSharingOpt.SHARED, private: CacheSharingOpt.PRIVATE, locked: CacheSharingOpt.LOCKED } as const
+const SHARING = {
+  shared: CacheSharingOpt.SHARED,
+  private: CacheSharingOpt.PRIVATE,
+  locked: CacheSharingOpt.LOCKED,
+} as const
 const MOUNTS = {
   bind: MountType.BIND,
   secret: MountType.SECRET,
@@ -98,7 +105,11 @@ function execMessage(op: ExecSpec): MessageInitShape<typeof ExecOpSchema> {
       ...(meta.proxyEnv === undefined ? {} : { proxyEnv: meta.proxyEnv }),
       extraHosts: meta.extraHosts.map(({ host, ip }) => ({ Host: host, IP: ip })),
       hostname: meta.hostname,
-      ulimit: (meta.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Soft: BigInt(soft), Hard: BigInt(hard) })),
+      ulimit: (meta.ulimits ?? []).map(({ name, soft, hard }) => ({
+        Name: name,
+        Soft: BigInt(soft),
+        Hard: BigInt(hard),
+      })),
       cgroupParent: meta.cgroupParent ?? '',
       removeMountStubsRecursive: true,
       validExitCodes: [...(meta.validExitCodes ?? [])],
@@ -124,12 +135,23 @@ function mountMessage(mount: ExecMount): MessageInitShape<typeof MountSchema> {
     mountType: MOUNTS[type],
     ...(type === 'tmpfs' ? { TmpfsOpt: { size: BigInt(mount.tmpfsSizeBytes ?? 0) } } : {}),
     ...(cache === undefined ? {} : { cacheOpt: { ID: cache.id, sharing: SHARING[cache.sharing] } }),
-    ...(secret === undefined ? {} : { secretOpt: { ID: secret.id, uid: secret.uid, gid: secret.gid, mode: secret.mode, optional: secret.optional } }),
-    ...(ssh === undefined ? {} : { SSHOpt: { ID: ssh.id, uid: ssh.uid, gid: ssh.gid, mode: ssh.mode, optional: ssh.optional } }),
+    ...(secret === undefined
+      ? {}
+      : {
+          secretOpt: { ID: secret.id, uid: secret.uid, gid: secret.gid, mode: secret.mode, optional: secret.optional },
+        }),
+    ...(ssh === undefined
+      ? {}
+      : { SSHOpt: { ID: ssh.id, uid: ssh.uid, gid: ssh.gid, mode: ssh.mode, optional: ssh.optional } }),
   }
 }
 
-function actionMessage({ input, secondaryInput, output, action }: FileAction): MessageInitShape<typeof FileActionSchema> {
+function actionMessage({
+  input,
+  secondaryInput,
+  output,
+  action,
+}: FileAction): MessageInitShape<typeof FileActionSchema> {
   return {
     input: BigInt(input),
     secondaryInput: BigInt(secondaryInput),
@@ -143,13 +165,42 @@ function actionMember(action: FileAction['action']): NonNullable<MessageInitShap
     case 'copy':
       return { case: 'copy', value: copyMessage(action) }
     case 'mkfile':
-      return { case: 'mkfile', value: { path: action.path, mode: action.mode, data: plainBytes(action.data), ...ownerMember(action.owner), timestamp: toInt64(action.timestamp) } }
+      return {
+        case: 'mkfile',
+        value: {
+          path: action.path,
+          mode: action.mode,
+          data: plainBytes(action.data),
+          ...ownerMember(action.owner),
+          timestamp: toInt64(action.timestamp),
+        },
+      }
     case 'mkdir':
-      return { case: 'mkdir', value: { path: action.path, mode: action.mode, makeParents: action.makeParents, ...ownerMember(action.owner), timestamp: toInt64(action.timestamp) } }
+      return {
+        case: 'mkdir',
+        value: {
+          path: action.path,
+          mode: action.mode,
+          makeParents: action.makeParents,
+          ...ownerMember(action.owner),
+          timestamp: toInt64(action.timestamp),
+        },
+      }
     case 'rm':
-      return { case: 'rm', value: { path: action.path, allowNotFound: action.allowNotFound, allowWildcard: action.allowWildcard } }
+      return {
+        case: 'rm',
+        value: { path: action.path, allowNotFound: action.allowNotFound, allowWildcard: action.allowWildcard },
+      }
     case 'symlink':
-      return { case: 'symlink', value: { oldpath: action.oldpath, newpath: action.newpath, ...ownerMember(action.owner), timestamp: toInt64(action.timestamp) } }
+      return {
+        case: 'symlink',
+        value: {
+          oldpath: action.oldpath,
+          newpath: action.newpath,
+          ...ownerMember(action.owner),
+          timestamp: toInt64(action.timestamp),
+        },
+      }
   }
 }
 

@@ -13,17 +13,36 @@ function edge(op: OpSpec, inputs: readonly Edge[] = [], name = 'x'): Edge {
   return { vertex: createVertex(op, inputs, { platform: PLATFORM, metadata: { name } }), output: 0 }
 }
 
-const image = edge({ kind: 'source', identifier: 'docker-image://registry.example/base:1@sha256:51621868f89f1be248c22467fff7885ab944f507ea9d6d304a1ce95cb986cf34', attrs: { 'image.resolvemode': 'local' } })
+const image = edge({
+  kind: 'source',
+  identifier:
+    'docker-image://registry.example/base:1@sha256:51621868f89f1be248c22467fff7885ab944f507ea9d6d304a1ce95cb986cf34',
+  attrs: { 'image.resolvemode': 'local' },
+})
 
 const script = edge({
   kind: 'file',
-  actions: [{ input: -1, secondaryInput: -1, output: 0, action: { kind: 'mkfile', path: '/EOT', mode: 0o755, data: Buffer.from('#!/bin/sh\necho hi\n'), timestamp: -1 } }],
+  actions: [
+    {
+      input: -1,
+      secondaryInput: -1,
+      output: 0,
+      action: { kind: 'mkfile', path: '/EOT', mode: 0o755, data: Buffer.from('#!/bin/sh\necho hi\n'), timestamp: -1 },
+    },
+  ],
 })
 
 const step = edge(
   {
     kind: 'exec',
-    meta: { args: ['/bin/sh', '-c', 'true'], env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'A=1'], cwd: '/', user: '', hostname: '', extraHosts: [] },
+    meta: {
+      args: ['/bin/sh', '-c', 'true'],
+      env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'A=1'],
+      cwd: '/',
+      user: '',
+      hostname: '',
+      extraHosts: [],
+    },
     mounts: [{ input: 0, selector: '', dest: '/', output: 0, readonly: false, type: 'bind' }],
     network: 'default',
     security: 'sandbox',
@@ -45,11 +64,16 @@ describe('digests', () => {
   test('of a file are those of BuildKit, which writes the kind of op last', () => {
     const [op] = marshalGraph(script)
     expect(op?.digest).toBe('sha256:d8479fefce8753b6ba54746fa034c941f93c05f5d735446d433736958ec3167f')
-    expect(Buffer.from(op?.bytes ?? []).subarray(0, 3).toString('hex')).toBe('5a0022')
+    expect(
+      Buffer.from(op?.bytes ?? [])
+        .subarray(0, 3)
+        .toString('hex'),
+    ).toBe('5a0022')
   })
 
   test('do not depend on the order of attributes', () => {
-    const source = (attrs: Record<string, string>): string => marshalGraph(edge({ kind: 'source', identifier: 'local://a', attrs }))[0]!.digest
+    const source = (attrs: Record<string, string>): string =>
+      marshalGraph(edge({ kind: 'source', identifier: 'local://a', attrs }))[0]!.digest
     expect(source({ b: '1', a: '2' })).toBe(source({ a: '2', b: '1' }))
   })
 })
@@ -59,7 +83,11 @@ describe('a graph', () => {
     const merged = edge({ kind: 'merge' }, [step, script, edge(step.vertex.op, [image], 'the same')])
     const ops = marshalGraph(merged)
     expect(ops.map((op) => op.vertex?.op.kind)).toEqual(['source', 'exec', 'file', 'merge', undefined])
-    expect(ops[3]?.message.inputs.map((input) => input.digest)).toEqual([ops[1]?.digest, ops[2]?.digest, ops[1]?.digest])
+    expect(ops[3]?.message.inputs.map((input) => input.digest)).toEqual([
+      ops[1]?.digest,
+      ops[2]?.digest,
+      ops[1]?.digest,
+    ])
   })
 
   test('of an empty image is empty', () => {
@@ -68,7 +96,21 @@ describe('a graph', () => {
 
   test('may be deeper than the stack', () => {
     let last = image
-    for (let index = 0; index < 20_000; index++) last = edge({ kind: 'file', actions: [{ input: 0, secondaryInput: -1, output: 0, action: { kind: 'rm', path: `/${index}`, allowNotFound: false, allowWildcard: false } }] }, [last])
+    for (let index = 0; index < 20_000; index++)
+      last = edge(
+        {
+          kind: 'file',
+          actions: [
+            {
+              input: 0,
+              secondaryInput: -1,
+              output: 0,
+              action: { kind: 'rm', path: `/${index}`, allowNotFound: false, allowWildcard: false },
+            },
+          ],
+        },
+        [last],
+      )
     expect(marshalGraph(last).length).toBe(20_002)
   })
 })
@@ -78,7 +120,12 @@ describe('a definition', () => {
   const named: Edge = {
     vertex: createVertex(image.vertex.op, [], {
       platform: PLATFORM,
-      metadata: { name: '[1/1] FROM x', command: 'FROM x', ignoreCache: true, location: { file: 'Dockerfile', startLine: 1, startColumn: 1, endLine: 1, endColumn: 7 } },
+      metadata: {
+        name: '[1/1] FROM x',
+        command: 'FROM x',
+        ignoreCache: true,
+        location: { file: 'Dockerfile', startLine: 1, startColumn: 1, endLine: 1, endColumn: 7 },
+      },
     }),
     output: 0,
   }

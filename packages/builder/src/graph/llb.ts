@@ -4,7 +4,17 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import type { Platform } from '../oci/types.ts'
 import { createOp } from './llb-op.ts'
-import { type Definition, DefinitionSchema, type Locations, LocationsSchema, type Op, OpSchema, type Source, SourceInfoSchema, SourceSchema } from './proto/llb_pb.ts'
+import {
+  type Definition,
+  DefinitionSchema,
+  type Locations,
+  LocationsSchema,
+  type Op,
+  OpSchema,
+  type Source,
+  SourceInfoSchema,
+  SourceSchema,
+} from './proto/llb_pb.ts'
 import type { Edge, Vertex, VertexMetadata } from './types.ts'
 
 /** A vertex with its bytes; `digest` is theirs, as BuildKit computes it. */
@@ -80,7 +90,9 @@ export function createDefinition(ops: readonly LlbOp[], options: LlbOptions = {}
   const named = ops.toSorted((a, b) => (a.digest < b.digest ? -1 : 1))
   return create(DefinitionSchema, {
     def: ops.map(({ bytes }) => new Uint8Array(bytes)),
-    metadata: Object.fromEntries(named.map(({ digest, vertex }) => [digest, vertex === undefined ? {} : metadataMessage(vertex.metadata)])),
+    metadata: Object.fromEntries(
+      named.map(({ digest, vertex }) => [digest, vertex === undefined ? {} : metadataMessage(vertex.metadata)]),
+    ),
     ...(options.source === undefined ? {} : { Source: sourceMessage(named, options.source) }),
   })
 }
@@ -90,7 +102,11 @@ export function definitionToBinary(definition: Definition): Uint8Array {
   return toBinary(DefinitionSchema, definition)
 }
 
-type MetadataInit = { description: Record<string, string>; ignoreCache?: boolean; progressGroup?: { id: string; name: string; weak: boolean } }
+type MetadataInit = {
+  description: Record<string, string>
+  ignoreCache?: boolean
+  progressGroup?: { id: string; name: string; weak: boolean }
+}
 
 function metadataMessage(metadata: VertexMetadata): MetadataInit {
   const { command, progressGroup } = metadata
@@ -101,7 +117,9 @@ function metadataMessage(metadata: VertexMetadata): MetadataInit {
       ...metadata.description,
     },
     ...(metadata.ignoreCache === true ? { ignoreCache: true } : {}),
-    ...(progressGroup === undefined ? {} : { progressGroup: { id: progressGroup.id, name: progressGroup.name, weak: progressGroup.weak === true } }),
+    ...(progressGroup === undefined
+      ? {}
+      : { progressGroup: { id: progressGroup.id, name: progressGroup.name, weak: progressGroup.weak === true } }),
   }
 }
 
@@ -134,7 +152,9 @@ export interface LlbMetadataJson {
 export function definitionToJson(ops: readonly LlbOp[], options: LlbOptions = {}): LlbJson {
   return {
     def: Object.fromEntries(ops.map(({ digest, message }) => [digest, toJson(OpSchema, message)])),
-    metadata: Object.fromEntries(ops.map(({ digest, vertex }) => [digest, vertex === undefined ? {} : metadataJson(vertex.metadata)])),
+    metadata: Object.fromEntries(
+      ops.map(({ digest, vertex }) => [digest, vertex === undefined ? {} : metadataJson(vertex.metadata)]),
+    ),
     source: options.source === undefined ? {} : toJson(SourceSchema, sourceMessage(ops, options.source)),
   }
 }

@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatCheck, formatCheckJson, formatOutline, formatOutlineJson, formatTargets, formatTargetsJson } from './call-format.ts'
+import {
+  formatCheck,
+  formatCheckJson,
+  formatOutline,
+  formatOutlineJson,
+  formatTargets,
+  formatTargetsJson,
+} from './call-format.ts'
 import { lintDockerfile } from './lint.ts'
 import { createTestEnvironment, createTestOptions } from './lower/test-environment.ts'
 import { outlineDockerfile } from './outline.ts'
@@ -25,8 +32,10 @@ FROM scratch AS o
 ARG oarg=2
 `
 
-const check = (text: string): ReturnType<typeof lintDockerfile> => lintDockerfile(text, createTestOptions(), createTestEnvironment())
-const outline = (text: string, target?: string): ReturnType<typeof outlineDockerfile> => outlineDockerfile(text, createTestOptions({ target }), createTestEnvironment())
+const check = (text: string): ReturnType<typeof lintDockerfile> =>
+  lintDockerfile(text, createTestOptions(), createTestEnvironment())
+const outline = (text: string, target?: string): ReturnType<typeof outlineDockerfile> =>
+  outlineDockerfile(text, createTestOptions({ target }), createTestEnvironment())
 
 describe('check', () => {
   test('prints findings by line with the lines around them', async () => {
@@ -60,7 +69,11 @@ Dockerfile:3
   })
 
   test('says that nothing was found', async () => {
-    expect(formatCheck(await check('FROM scratch\n'))).toEqual({ stdout: 'Check complete, no warnings found.\n', stderr: '', exitCode: 0 })
+    expect(formatCheck(await check('FROM scratch\n'))).toEqual({
+      stdout: 'Check complete, no warnings found.\n',
+      stderr: '',
+      exitCode: 0,
+    })
   })
 
   test('prints an error beside the findings', async () => {
@@ -112,7 +125,11 @@ Dockerfile:2
   })
 
   test('as JSON tells the first error where BuildKit does, and all of them beside', async () => {
-    const json = JSON.parse(formatCheckJson(await check('FROM scratch\nEXPOSE x\nEXPOSE y\n')).stdout) as { buildError: unknown; buildErrors: unknown[]; warnings: unknown }
+    const json = JSON.parse(formatCheckJson(await check('FROM scratch\nEXPOSE x\nEXPOSE y\n')).stdout) as {
+      buildError: unknown
+      buildErrors: unknown[]
+      warnings: unknown
+    }
     const place = (line: number): object => ({ ranges: [{ start: { line }, end: { line } }] })
     expect(json.warnings).toBeNull()
     expect(json.buildError).toEqual({ message: 'invalid containerPort: x', location: place(2) })
@@ -140,7 +157,9 @@ x         true
 default   
 
 `)
-    expect(formatOutline(await outline(OUTLINED))).toBe('TARGET: o\n\nBUILD ARG   VALUE   DESCRIPTION\noarg        2       \n\n')
+    expect(formatOutline(await outline(OUTLINED))).toBe(
+      'TARGET: o\n\nBUILD ARG   VALUE   DESCRIPTION\noarg        2       \n\n',
+    )
     expect(formatOutline(await outline('FROM scratch\n'))).toBe('')
   })
 
@@ -175,12 +194,18 @@ default
 
 describe('targets', () => {
   test('are the stages, with the default one marked', () => {
-    expect(formatTargets(listTargets(OUTLINED))).toBe('TARGET      DESCRIPTION\nbase        the base stage\nfin         a final stage\no (default) \n')
-    expect(formatTargets(listTargets('FROM scratch AS a\nFROM scratch\n'))).toBe('TARGET    DESCRIPTION\na         \n(default) \n')
+    expect(formatTargets(listTargets(OUTLINED))).toBe(
+      'TARGET      DESCRIPTION\nbase        the base stage\nfin         a final stage\no (default) \n',
+    )
+    expect(formatTargets(listTargets('FROM scratch AS a\nFROM scratch\n'))).toBe(
+      'TARGET    DESCRIPTION\na         \n(default) \n',
+    )
   })
 
   test('as JSON tell base and platform as written', () => {
-    const json = JSON.parse(formatTargetsJson(listTargets('ARG x\nFROM --platform=$x a:${x} AS b\nFROM b\n'))) as { targets: object[] }
+    const json = JSON.parse(formatTargetsJson(listTargets('ARG x\nFROM --platform=$x a:${x} AS b\nFROM b\n'))) as {
+      targets: object[]
+    }
     const place = (line: number): object => ({ ranges: [{ start: { line }, end: { line } }] })
     expect(json.targets).toEqual([
       { name: 'b', base: 'a:${x}', platform: '$x', location: place(2) },

@@ -17,7 +17,8 @@ export interface CallOutput {
 /** `--call=check` (and `--check`). Any finding makes the exit code 1. */
 export function formatCheck(result: LintResult): CallOutput {
   const findings = result.findings.toSorted((a, b) => a.location.start.line - b.location.start.line)
-  const head = findings.length === 0 && result.errors.length > 0 ? '' : `Check complete, ${countText(findings.length)}\n`
+  const head =
+    findings.length === 0 && result.errors.length > 0 ? '' : `Check complete, ${countText(findings.length)}\n`
   const body = findings.map(({ rule, message, location }) => {
     const url = rule.url === undefined ? '' : ` - ${rule.url}`
     return `\nWARNING: ${rule.name}${url}\n${message}\n${codeFrame(location)}`
@@ -43,13 +44,16 @@ function exitCodeOf({ findings, errors }: LintResult): number {
 export function formatCheckJson(result: LintResult): CallOutput {
   const [first, ...more] = result.errors.map(errorJson)
   const json = {
-    warnings: result.findings.length === 0 ? null : result.findings.map(({ rule, message, location }) => ({
-      ruleName: rule.name,
-      description: rule.description,
-      url: rule.url,
-      detail: message,
-      location: locationJson(location),
-    })),
+    warnings:
+      result.findings.length === 0
+        ? null
+        : result.findings.map(({ rule, message, location }) => ({
+            ruleName: rule.name,
+            description: rule.description,
+            url: rule.url,
+            detail: message,
+            location: locationJson(location),
+          })),
     sources: [{ filename: baseNameOf(result.source), data: base64(result.source), language: 'Dockerfile' }],
     buildError: first,
     buildErrors: more.length === 0 ? undefined : [first, ...more],
@@ -89,11 +93,19 @@ export function formatOutline(outline: DockerfileOutline): string {
   const head = [['TARGET:', name || '(default)'], ...(description === '' ? [] : [['DESCRIPTION:', description]])]
   const tables = [
     name === '' && description === '' ? '' : table(head, 1),
-    outline.args.length === 0 ? '' : table([['BUILD ARG', 'VALUE', 'DESCRIPTION'], ...outline.args.map((arg) => [arg.name, arg.value, arg.description])], 3),
+    outline.args.length === 0
+      ? ''
+      : table(
+          [['BUILD ARG', 'VALUE', 'DESCRIPTION'], ...outline.args.map((arg) => [arg.name, arg.value, arg.description])],
+          3,
+        ),
     outline.secrets.length === 0 ? '' : table([['SECRET', 'REQUIRED'], ...outline.secrets.map(requirementRow)], 3),
     outline.ssh.length === 0 ? '' : table([['SSH', 'REQUIRED'], ...outline.ssh.map(requirementRow)], 3),
   ]
-  return tables.filter((text) => text !== '').map((text) => `${text}\n`).join('')
+  return tables
+    .filter((text) => text !== '')
+    .map((text) => `${text}\n`)
+    .join('')
 }
 
 function requirementRow({ name, required }: { readonly name: string; readonly required: boolean }): string[] {
@@ -105,7 +117,14 @@ export function formatOutlineJson(outline: DockerfileOutline): string {
   const json = {
     name: outline.name || undefined,
     description: outline.description || undefined,
-    args: list(outline.args.map((arg) => ({ name: arg.name, description: arg.description || undefined, value: arg.value || undefined, location: locationJson(arg.location) }))),
+    args: list(
+      outline.args.map((arg) => ({
+        name: arg.name,
+        description: arg.description || undefined,
+        value: arg.value || undefined,
+        location: locationJson(arg.location),
+      })),
+    ),
     secrets: list(outline.secrets.map(requirementJson)),
     ssh: list(outline.ssh.map(requirementJson)),
     sources: [base64(outline.source)],
@@ -123,7 +142,10 @@ function list(items: readonly object[]): readonly object[] | undefined {
 
 /** `--call=targets`. */
 export function formatTargets({ targets }: TargetList): string {
-  const rows = targets.map(({ name, description, isDefault }) => [isDefault ? `${name} (default)`.trimStart() : name, description])
+  const rows = targets.map(({ name, description, isDefault }) => [
+    isDefault ? `${name} (default)`.trimStart() : name,
+    description,
+  ])
   return table([['TARGET', 'DESCRIPTION'], ...rows], 1)
 }
 
@@ -146,7 +168,10 @@ export function formatTargetsJson({ targets, source }: TargetList): string {
 // Each column but the last is as wide as its widest cell and the gap.
 function table(rows: readonly (readonly string[])[], gap: number): string {
   const columns = rows[0]!.length
-  const widths = Array.from({ length: columns - 1 }, (_, column) => Math.max(...rows.map((row) => lengthOf(row[column]!))) + gap)
+  const widths = Array.from(
+    { length: columns - 1 },
+    (_, column) => Math.max(...rows.map((row) => lengthOf(row[column]!))) + gap,
+  )
   return rows.map((row) => `${row.map((cell, column) => pad(cell, widths[column])).join('')}\n`).join('')
 }
 

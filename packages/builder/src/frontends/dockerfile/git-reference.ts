@@ -40,7 +40,10 @@ const SCP_PARTS = /^([a-zA-Z0-9-_]+)@([a-zA-Z0-9-.]+):(.*?)(?:\?(.*?))?(?:#(.*))
  * `github.com/…` without a scheme counts only where `allowBare` is set: in a Dockerfile it is a path.
  * @throws Complaint when it is one, with a query that makes no sense.
  */
-export function parseGitReference(text: string, options: { readonly allowBare?: boolean } = {}): GitReference | undefined {
+export function parseGitReference(
+  text: string,
+  options: { readonly allowBare?: boolean } = {},
+): GitReference | undefined {
   if (text.startsWith('./') || text.startsWith('../')) return undefined
   const isBare = text.startsWith('github.com/')
   if (isBare && options.allowBare !== true) return undefined

@@ -57,7 +57,12 @@ export function blankImage(): DraftImage {
 
 /** What `FROM scratch` begins with. */
 export function scratchImage(platform: Platform): DraftImage {
-  return { platform, author: '', config: { ...emptyConfig(), workingDir: '/', env: new Map([['PATH', DEFAULT_PATH]]) }, history: [] }
+  return {
+    platform,
+    author: '',
+    config: { ...emptyConfig(), workingDir: '/', env: new Map([['PATH', DEFAULT_PATH]]) },
+    history: [],
+  }
 }
 
 /** What a base image's config begins with. */
@@ -123,7 +128,12 @@ export function inheritImage(image: DraftImage): DraftImage {
 }
 
 /** Adds what an instruction leaves in the history; `created` only for a build with a fixed time. */
-export function addHistory(image: DraftImage, createdBy: string, hasLayer: boolean, epochSeconds: number | undefined): void {
+export function addHistory(
+  image: DraftImage,
+  createdBy: string,
+  hasLayer: boolean,
+  epochSeconds: number | undefined,
+): void {
   image.history.push({
     ...(epochSeconds === undefined ? {} : { created: formatEpoch(epochSeconds) }),
     created_by: createdBy,

@@ -14,7 +14,11 @@ const CASES = JSON.parse(readFileSync(new URL('./checks/buildkit-cases.json', im
   readonly warnings: readonly Told[]
 }[]
 
-async function told(text: string, options: Partial<LowerOptions> = {}, environment: Partial<LowerEnvironment> = {}): Promise<Told[]> {
+async function told(
+  text: string,
+  options: Partial<LowerOptions> = {},
+  environment: Partial<LowerEnvironment> = {},
+): Promise<Told[]> {
   const { findings } = await lintDockerfile(text, createTestOptions(options), createTestEnvironment({}, environment))
   return findings.map(({ rule, location, message }) => [rule.name, location.start.line, message])
 }
@@ -78,7 +82,9 @@ describe('which checks speak', () => {
     ['foo', 'invalid check option "foo"'],
     ['error=maybe', 'failed to parse check option "error=maybe": strconv.ParseBool: parsing "maybe": invalid syntax'],
   ])('%s is refused', async (value, message) => {
-    await expect(told(`# check=${value}\nFROM scratch\n`)).rejects.toMatchObject({ message: `failed to parse check options: ${message}` })
+    await expect(told(`# check=${value}\nFROM scratch\n`)).rejects.toMatchObject({
+      message: `failed to parse check options: ${message}`,
+    })
   })
 })
 
@@ -106,10 +112,14 @@ describe('errors', () => {
   })
 
   test('a finding is one when the file says so', async () => {
-    expect(await errorsOf('# check=error=true\nFROM scratch\nMAINTAINER a\n')).toEqual([[undefined, 'lint violation found for rules: MaintainerDeprecated']])
+    expect(await errorsOf('# check=error=true\nFROM scratch\nMAINTAINER a\n')).toEqual([
+      [undefined, 'lint violation found for rules: MaintainerDeprecated'],
+    ])
   })
 
   test('every stage is looked at when no target is given', async () => {
-    expect(await errorsOf('FROM scratch AS unused\nEXPOSE x\nFROM scratch\n')).toEqual([[2, 'invalid containerPort: x']])
+    expect(await errorsOf('FROM scratch AS unused\nEXPOSE x\nFROM scratch\n')).toEqual([
+      [2, 'invalid containerPort: x'],
+    ])
   })
 })

@@ -37,10 +37,17 @@ export async function lintDockerfile(
   const findings: CheckFinding[] = []
   const found: BuilderError[] = [...errors]
   const result = { source: dockerfile.source, findings, errors: found }
-  const config = errors.length === 0 ? checkConfigOf(dockerfile, options) : { ...DEFAULT_CHECKS, ...tryConfig(dockerfile, options) }
+  const config =
+    errors.length === 0 ? checkConfigOf(dockerfile, options) : { ...DEFAULT_CHECKS, ...tryConfig(dockerfile, options) }
   const [first] = errors
   if (first !== undefined) {
-    if (isAboutMeaning(first)) checkBefore(text, dockerfile, first, createLinter(config, (finding) => findings.push(finding)))
+    if (isAboutMeaning(first))
+      checkBefore(
+        text,
+        dockerfile,
+        first,
+        createLinter(config, (finding) => findings.push(finding)),
+      )
     return result
   }
   // BuildKit stops at its first error, and so do its findings.
@@ -71,10 +78,18 @@ function isAboutMeaning({ message }: BuilderError): boolean {
 }
 
 // BuildKit checks instruction by instruction while it parses, and stops at the first that it cannot parse.
-function checkBefore(text: string | Uint8Array, dockerfile: ParsedDockerfile, error: BuilderError, linter: Linter): void {
+function checkBefore(
+  text: string | Uint8Array,
+  dockerfile: ParsedDockerfile,
+  error: BuilderError,
+  linter: Linter,
+): void {
   const line = error.location?.startLine ?? 1
-  const isBefore = (place: { readonly location: { readonly start: { readonly line: number } } }): boolean => place.location.start.line < line
-  const stages = dockerfile.stages.filter(isBefore).map((stage) => ({ ...stage, instructions: stage.instructions.filter(isBefore) }))
+  const isBefore = (place: { readonly location: { readonly start: { readonly line: number } } }): boolean =>
+    place.location.start.line < line
+  const stages = dockerfile.stages
+    .filter(isBefore)
+    .map((stage) => ({ ...stage, instructions: stage.instructions.filter(isBefore) }))
   checkParsed({ ...dockerfile, metaArgs: dockerfile.metaArgs.filter(isBefore), stages }, linter)
   const { instructions } = splitDockerfile(typeof text === 'string' ? text : decodeText(text), { collect: true })
   const failed = instructions.find((raw) => raw.location.start.line <= line && raw.location.end.line >= line)

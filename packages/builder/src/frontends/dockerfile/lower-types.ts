@@ -9,13 +9,19 @@ export interface LowerEnvironment {
    * The config of a base image; asked only for stages that the target reaches.
    * `reference` is canonical; the answer's `reference` carries the digest (`name:tag@sha256:…`).
    */
-  resolveImageConfig(reference: string, platform: Platform): Promise<{ readonly reference: string; readonly digest: string; readonly config: ImageConfig }>
+  resolveImageConfig(
+    reference: string,
+    platform: Platform,
+  ): Promise<{ readonly reference: string; readonly digest: string; readonly config: ImageConfig }>
   /** Path → exists, for checks such as CopyIgnoredFile: patterns of the context's ignore file, undefined without one. */
   readonly ignorePatterns?: readonly string[]
   /** Patterns of the ignore file of a named local context, by its key. */
   ignorePatternsOf?(key: string): Promise<readonly string[] | undefined>
   /** As `resolveImageConfig`, of an image in an OCI layout: `reference` is `name@sha256:…` as the named context has it. */
-  resolveLayoutConfig?(reference: string, platform: Platform): Promise<{ readonly digest: string; readonly config: ImageConfig }>
+  resolveLayoutConfig?(
+    reference: string,
+    platform: Platform,
+  ): Promise<{ readonly digest: string; readonly config: ImageConfig }>
   /** When the content of a source was made, in seconds (commit time, Last-Modified): for a SOURCE_DATE_EPOCH that names a context or a stage. */
   resolveSourceEpoch?(source: SourceSpec): Promise<number | undefined>
 }

@@ -20,8 +20,12 @@ interface RecordedCase {
 }
 
 // What BuildKit (of Docker 28.5) made of them: config, history, and the digests of its vertices from its provenance.
-const CASES = JSON.parse(readFileSync(new URL('./lower/buildkit-cases.json', import.meta.url), 'utf8')) as readonly RecordedCase[]
-const IGNORE_PATTERNS: Readonly<Record<string, readonly string[]>> = { 'what is read of the context': ['ignored', '!kept'] }
+const CASES = JSON.parse(
+  readFileSync(new URL('./lower/buildkit-cases.json', import.meta.url), 'utf8'),
+) as readonly RecordedCase[]
+const IGNORE_PATTERNS: Readonly<Record<string, readonly string[]>> = {
+  'what is read of the context': ['ignored', '!kept'],
+}
 
 function vertices(edge: Edge | undefined): Vertex[] {
   const found = new Map<string, Vertex>()
@@ -41,36 +45,51 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
   try {
     await work
   } catch (error) {
-    if (error instanceof BuilderError) return `${error.message}${error.location === undefined ? '' : ` @${error.location.startLine}`}`
+    if (error instanceof BuilderError)
+      return `${error.message}${error.location === undefined ? '' : ` @${error.location.startLine}`}`
     throw error
   }
   return ''
 }
 
 describe('an image is what BuildKit makes of the same file', () => {
-  test.each(CASES)('$name', async ({ name, dockerfile, buildArgs, labels, history, config, author, digests, sources }) => {
-    const patterns = IGNORE_PATTERNS[name]
-    const lowered = await lowerText(
-      dockerfile,
-      { buildArgs: new Map(Object.entries(buildArgs ?? {})), labels: new Map(Object.entries(labels ?? {})) },
-      createTestEnvironment({}, patterns === undefined ? {} : { ignorePatterns: patterns }),
-    )
-    const own = lowered.history.slice(lowered.baseHistoryLength)
-    expect(own.map((entry) => [entry.created_by, entry.empty_layer !== true])).toEqual(history)
-    expect(own.every((entry) => entry.comment === 'buildkit.dockerfile.v0')).toBe(true)
-    expect(lowered.config.config).toEqual(config)
-    expect(lowered.config.author).toBe(author)
-    if (digests !== undefined) expect(marshalGraph(lowered.edge).map((op) => op.digest).toSorted()).toEqual(digests.toSorted())
-    if (sources !== undefined) {
-      const local = vertices(lowered.edge).flatMap(({ op }) => (op.kind === 'source' && op.identifier.startsWith('local://') ? [{ identifier: op.identifier, attrs: op.attrs }] : []))
-      expect(local).toEqual(sources)
-    }
-  })
+  test.each(CASES)(
+    '$name',
+    async ({ name, dockerfile, buildArgs, labels, history, config, author, digests, sources }) => {
+      const patterns = IGNORE_PATTERNS[name]
+      const lowered = await lowerText(
+        dockerfile,
+        { buildArgs: new Map(Object.entries(buildArgs ?? {})), labels: new Map(Object.entries(labels ?? {})) },
+        createTestEnvironment({}, patterns === undefined ? {} : { ignorePatterns: patterns }),
+      )
+      const own = lowered.history.slice(lowered.baseHistoryLength)
+      expect(own.map((entry) => [entry.created_by, entry.empty_layer !== true])).toEqual(history)
+      expect(own.every((entry) => entry.comment === 'buildkit.dockerfile.v0')).toBe(true)
+      expect(lowered.config.config).toEqual(config)
+      expect(lowered.config.author).toBe(author)
+      if (digests !== undefined)
+        expect(
+          marshalGraph(lowered.edge)
+            .map((op) => op.digest)
+            .toSorted(),
+        ).toEqual(digests.toSorted())
+      if (sources !== undefined) {
+        const local = vertices(lowered.edge).flatMap(({ op }) =>
+          op.kind === 'source' && op.identifier.startsWith('local://')
+            ? [{ identifier: op.identifier, attrs: op.attrs }]
+            : [],
+        )
+        expect(local).toEqual(sources)
+      }
+    },
+  )
 })
 
 describe('names of vertices', () => {
   test('count the steps of each stage and show variables', async () => {
-    const { edge } = await lowerText('FROM registry.example/base:1 AS build\nARG X=1\nworkdir /a\nRUN echo $X ${Y}\nFROM scratch\nCOPY --from=build /a /b\nADD x /\n')
+    const { edge } = await lowerText(
+      'FROM registry.example/base:1 AS build\nARG X=1\nworkdir /a\nRUN echo $X ${Y}\nFROM scratch\nCOPY --from=build /a /b\nADD x /\n',
+    )
     expect(names(edge)).toEqual([
       '[build 1/3] FROM registry.example/base:1@sha256:51621868f89f1be248c22467fff7885ab944f507ea9d6d304a1ce95cb986cf34',
       '[build 2/3] WORKDIR /a',
@@ -87,8 +106,13 @@ describe('names of vertices', () => {
   })
 
   test('show the first line of a heredoc and mask secrets of the environment', async () => {
-    const { edge } = await lowerText('FROM scratch\nRUN <<E\n echo a\necho b\nE\nRUN --mount=type=secret,id=s,env=S echo $S\n')
-    expect(names(edge)).toEqual(['[stage-0 1/2] RUN <<E (echo a...)', '[stage-0 2/2] RUN --mount=type=secret,id=s,env=S echo ****'])
+    const { edge } = await lowerText(
+      'FROM scratch\nRUN <<E\n echo a\necho b\nE\nRUN --mount=type=secret,id=s,env=S echo $S\n',
+    )
+    expect(names(edge)).toEqual([
+      '[stage-0 1/2] RUN <<E (echo a...)',
+      '[stage-0 2/2] RUN --mount=type=secret,id=s,env=S echo ****',
+    ])
   })
 
   test('tell a linked copy and its merge apart', async () => {
@@ -108,7 +132,9 @@ describe('only what the target needs becomes work', () => {
   })
 
   test('a base image without layers is as scratch', async () => {
-    const environment = createTestEnvironment({ 'registry.example/empty:1': { rootfs: { type: 'layers', diff_ids: [] }, history: [] } })
+    const environment = createTestEnvironment({
+      'registry.example/empty:1': { rootfs: { type: 'layers', diff_ids: [] }, history: [] },
+    })
     expect((await lowerText('FROM registry.example/empty:1\nENV a=b\n', {}, environment)).edge).toBeUndefined()
   })
 
@@ -126,7 +152,14 @@ describe('the base', () => {
     createTestEnvironment({ 'registry.example/own:1': { config, author: 'them', history: [{ created_by: 'theirs' }] } })
 
   test('hands on its config, its author and its history, and never its triggers', async () => {
-    const config = { User: 'u', WorkingDir: '/w', Entrypoint: ['e'], Labels: { l: '1' }, OnBuild: ['ENV t=1'], Unknown: 1 }
+    const config = {
+      User: 'u',
+      WorkingDir: '/w',
+      Entrypoint: ['e'],
+      Labels: { l: '1' },
+      OnBuild: ['ENV t=1'],
+      Unknown: 1,
+    }
     const lowered = await lowerText('FROM registry.example/own:1\n', {}, base(config))
     expect(lowered.config.config).toEqual({
       User: 'u',
@@ -178,13 +211,24 @@ describe('options', () => {
     expect(run?.op).toMatchObject({
       network: 'none',
       meta: { hostname: 'box', extraHosts: [{ host: 'h', ip: '10.0.0.1' }], proxyEnv: { httpsProxy: 'http://p' } },
-      mounts: [{ dest: '/' }, { dest: '/c', cache: { id: 'ns//c', sharing: 'shared' } }, { dest: '/dev/shm', type: 'tmpfs', tmpfsSizeBytes: 1024 }],
+      mounts: [
+        { dest: '/' },
+        { dest: '/c', cache: { id: 'ns//c', sharing: 'shared' } },
+        { dest: '/dev/shm', type: 'tmpfs', tmpfsSizeBytes: 1024 },
+      ],
     })
   })
 
   test('build arguments for the builder set the namespace of cache mounts, the host name and the platform in names', async () => {
-    const buildArgs = new Map([['BUILDKIT_CACHE_MOUNT_NS', 'mine'], ['BUILDKIT_SANDBOX_HOSTNAME', 'box'], ['BUILDKIT_MULTI_PLATFORM', '1']])
-    const { edge } = await lowerText('FROM registry.example/base:1\nARG TARGETARCH=arm64\nRUN --mount=type=cache,target=/c true\n', { buildArgs })
+    const buildArgs = new Map([
+      ['BUILDKIT_CACHE_MOUNT_NS', 'mine'],
+      ['BUILDKIT_SANDBOX_HOSTNAME', 'box'],
+      ['BUILDKIT_MULTI_PLATFORM', '1'],
+    ])
+    const { edge } = await lowerText(
+      'FROM registry.example/base:1\nARG TARGETARCH=arm64\nRUN --mount=type=cache,target=/c true\n',
+      { buildArgs },
+    )
     expect(edge?.vertex.metadata.name).toBe('[linux/amd64->arm64 stage-0 2/2] RUN --mount=type=cache,target=/c true')
     expect(edge?.vertex.op).toMatchObject({ meta: { hostname: 'box' }, mounts: [{}, { cache: { id: 'mine//c' } }] })
   })
@@ -195,9 +239,18 @@ describe('options', () => {
   })
 
   test('a named context replaces a stage, an image, or one platform of it', async () => {
-    const text = 'FROM registry.example/base:1 AS deps\nRUN true\nFROM scratch\nCOPY --from=deps /a /\nCOPY --from=img /b /\n'
-    const { edge } = await lowerText(text, { namedContexts: new Map([['deps', 'local:key'], ['img::linux/amd64', 'docker-image://registry.example/base:1'], ['img', 'local:no']]) })
-    expect(vertices(edge).map(({ op, metadata }) => [metadata.name, op.kind === 'source' ? op.identifier : op.kind])).toEqual([
+    const text =
+      'FROM registry.example/base:1 AS deps\nRUN true\nFROM scratch\nCOPY --from=deps /a /\nCOPY --from=img /b /\n'
+    const { edge } = await lowerText(text, {
+      namedContexts: new Map([
+        ['deps', 'local:key'],
+        ['img::linux/amd64', 'docker-image://registry.example/base:1'],
+        ['img', 'local:no'],
+      ]),
+    })
+    expect(
+      vertices(edge).map(({ op, metadata }) => [metadata.name, op.kind === 'source' ? op.identifier : op.kind]),
+    ).toEqual([
       ['[context deps] load from client', 'local://key'],
       ['[stage-1 1/2] COPY --from=deps /a /', 'file'],
       ['[context img::linux/amd64] registry.example/base:1', 'docker-image://registry.example/base:1'],
@@ -215,11 +268,17 @@ describe('options', () => {
 
   test('SOURCE_DATE_EPOCH can name a stage with one remote ADD', async () => {
     const asked: string[] = []
-    const environment = createTestEnvironment({}, { resolveSourceEpoch: async ({ identifier }) => (asked.push(identifier), Promise.resolve(7)) })
-    const text = 'ARG SOURCE_DATE_EPOCH=when\nFROM scratch AS when\nADD https://files.example/a.tar /\nFROM scratch\nARG SOURCE_DATE_EPOCH\n'
+    const environment = createTestEnvironment(
+      {},
+      { resolveSourceEpoch: async ({ identifier }) => (asked.push(identifier), Promise.resolve(7)) },
+    )
+    const text =
+      'ARG SOURCE_DATE_EPOCH=when\nFROM scratch AS when\nADD https://files.example/a.tar /\nFROM scratch\nARG SOURCE_DATE_EPOCH\n'
     const lowered = await lowerText(text, {}, environment)
     expect(asked).toEqual(['https://files.example/a.tar'])
-    expect(lowered.history.map((entry) => [entry.created, entry.created_by])).toEqual([['1970-01-01T00:00:07Z', 'ARG SOURCE_DATE_EPOCH=7']])
+    expect(lowered.history.map((entry) => [entry.created, entry.created_by])).toEqual([
+      ['1970-01-01T00:00:07Z', 'ARG SOURCE_DATE_EPOCH=7'],
+    ])
   })
 })
 
@@ -231,11 +290,30 @@ describe('remote sources of ADD', () => {
     const sources = vertices(edge).flatMap(({ op }) => (op.kind === 'source' ? [[op.identifier, op.attrs]] : []))
     const secrets = { 'git.authtokensecret': 'GIT_AUTH_TOKEN', 'git.authheadersecret': 'GIT_AUTH_HEADER' }
     expect(sources).toEqual([
-      ['git://git.example/a/b.git#v1:sub', { 'git.fullurl': 'https://git.example/a/b.git', 'git.keepgitdir': 'true', ...secrets }],
-      ['git://git.example/c/d.git#refs/tags/t', { 'git.fullurl': 'git@git.example:c/d.git', 'git.mountsshsock': 'default', 'git.skipsubmodules': 'true', ...secrets }],
-      ['https://files.example/x/y.tgz?z', { 'http.checksum': 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'http.filename': 'y.tgz' }],
+      [
+        'git://git.example/a/b.git#v1:sub',
+        { 'git.fullurl': 'https://git.example/a/b.git', 'git.keepgitdir': 'true', ...secrets },
+      ],
+      [
+        'git://git.example/c/d.git#refs/tags/t',
+        {
+          'git.fullurl': 'git@git.example:c/d.git',
+          'git.mountsshsock': 'default',
+          'git.skipsubmodules': 'true',
+          ...secrets,
+        },
+      ],
+      [
+        'https://files.example/x/y.tgz?z',
+        {
+          'http.checksum': 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+          'http.filename': 'y.tgz',
+        },
+      ],
     ])
-    expect(edge?.vertex.op).toMatchObject({ actions: [{ action: { src: '/y.tgz', dest: '/w', attemptUnpackDockerCompatibility: true } }] })
+    expect(edge?.vertex.op).toMatchObject({
+      actions: [{ action: { src: '/y.tgz', dest: '/w', attemptUnpackDockerCompatibility: true } }],
+    })
   })
 })
 
@@ -256,21 +334,42 @@ describe('errors', () => {
   const B = 'FROM registry.example/base:1'
   test.each([
     ['FROM $X', 'base name ($X) should not be blank @1'],
-    [`${B} AS Foo\nFROM Foo`, 'failed to parse stage name "Foo": invalid reference format: repository name (library/Foo) must be lowercase @2'],
+    [
+      `${B} AS Foo\nFROM Foo`,
+      'failed to parse stage name "Foo": invalid reference format: repository name (library/Foo) must be lowercase @2',
+    ],
     [`${B} AS a\nFROM a AS b\nCOPY --from=b / /`, 'circular dependency detected on stage: b @3'],
-    [`${B} AS x\nCOPY --from=y a b\nFROM ${B.slice(5)} AS y\nCOPY --from=x a b`, 'circular dependency detected on stage: x @2'],
+    [
+      `${B} AS x\nCOPY --from=y a b\nFROM ${B.slice(5)} AS y\nCOPY --from=x a b`,
+      'circular dependency detected on stage: x @2',
+    ],
     [`${B} AS x\nCOPY --from=y a b\nFROM ${B.slice(5)} AS y`, ''],
-    [`${B} AS y\nFROM ${B.slice(5)} AS x\nCOPY --from=z a b\nFROM y AS z\nFROM x`, 'cannot copy from stage "z", it needs to be defined before current stage "x" @3'],
+    [
+      `${B} AS y\nFROM ${B.slice(5)} AS x\nCOPY --from=z a b\nFROM y AS z\nFROM x`,
+      'cannot copy from stage "z", it needs to be defined before current stage "x" @3',
+    ],
     ['FROM --platform=$P scratch', 'empty platform value from expression $P @1'],
-    ['FROM --platform=$TARGETPLATFOM scratch', 'empty platform value from expression $TARGETPLATFOM (did you mean TARGETPLATFORM?) @1'],
-    ['FROM --platform=foo scratch', 'failed to parse platform foo: "foo": unknown operating system or architecture: invalid argument @1'],
+    [
+      'FROM --platform=$TARGETPLATFOM scratch',
+      'empty platform value from expression $TARGETPLATFOM (did you mean TARGETPLATFORM?) @1',
+    ],
+    [
+      'FROM --platform=foo scratch',
+      'failed to parse platform foo: "foo": unknown operating system or architecture: invalid argument @1',
+    ],
     ['FROM a/b@sha256:abc', 'failed to parse stage name "a/b@sha256:abc": invalid reference format @1'],
     [`${B}\nCOPY --from=7 a b`, 'invalid stage index 7 @2'],
-    [`${B}\nCOPY --from=$x a b`, 'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround @2'],
+    [
+      `${B}\nCOPY --from=$x a b`,
+      'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround @2',
+    ],
     [`${B}\nRUN --mount=type=cache,target=/ true`, 'invalid mount target "/" @2'],
     [`${B}\nRUN --mount=type=ssh,source=x true`, 'ssh does not support source @2'],
     [`${B}\nCOPY --chmod=foo a b`, 'invalid syntax @2'],
-    [`${B}\nCOPY --chmod=0999 a b`, "invalid chmod parameter: '0999'. it should be octal string and between 0 and 07777 @2"],
+    [
+      `${B}\nCOPY --chmod=0999 a b`,
+      "invalid chmod parameter: '0999'. it should be octal string and between 0 and 07777 @2",
+    ],
     [`${B}\nCOPY --chmod=u+x, a b`, 'invalid syntax @2'],
     [`${B}\nCOPY http://x/y /z`, "source can't be a URL for COPY @2"],
     [`${B}\nCOPY https://github.com/x/y.git /z`, "source can't be a git ref for COPY @2"],
@@ -280,7 +379,10 @@ describe('errors', () => {
     [`${B}\nADD https://github.com/x/y.git?foo=bar /z`, 'unexpected query "foo" @2'],
     [`${B}\nADD https://github.com/x/y.git?branch=a&tag=b /z`, 'branch conflicts with tag @2'],
     [`${B}\nADD https://github.com/x/y.git?ref=a#b /z`, 'ref conflicts: "b" vs "a" @2'],
-    [`${B}\nADD --keep-git-dir=true https://github.com/x/y.git?keep-git-dir=false /z`, 'inconsistent keep-git-dir configuration @2'],
+    [
+      `${B}\nADD --keep-git-dir=true https://github.com/x/y.git?keep-git-dir=false /z`,
+      'inconsistent keep-git-dir configuration @2',
+    ],
     [`${B}\nEXPOSE foo`, 'invalid containerPort: foo @2'],
     [`${B}\nEXPOSE 80/foo`, 'invalid port: "80/foo": invalid proto: foo @2'],
     [`${B}\nEXPOSE /tcp`, 'invalid port: "/tcp": no port specified @2'],
@@ -294,36 +396,97 @@ describe('errors', () => {
     [`${B} AS a\nONBUILD COPY --from=9 / /x\nFROM a`, 'invalid stage index 9 @3'],
     [`${B}\nCOPY <<A /\n\${x:?no}\nA`, 'failed to process "${x:?no}\\n": x: no @2'],
     [`${B}\nRUN []`, 'failed to marshal LLB definition: arguments are required @2'],
-    [`${B} AS base\nFROM bse`, 'bse: failed to resolve source metadata for docker.io/library/bse:latest: docker.io/library/bse:latest: not found (did you mean base?) @2'],
+    [
+      `${B} AS base\nFROM bse`,
+      'bse: failed to resolve source metadata for docker.io/library/bse:latest: docker.io/library/bse:latest: not found (did you mean base?) @2',
+    ],
   ])('%j', async (text, message) => {
     expect(await messageOf(lowerText(`${text}\n`))).toBe(message)
   })
 
   test('a target that does not exist is told with the nearest name', async () => {
-    expect(await messageOf(lowerText('FROM scratch AS build\n', { target: 'biuld' }))).toBe('target stage "biuld" could not be found (did you mean build?)')
+    expect(await messageOf(lowerText('FROM scratch AS build\n', { target: 'biuld' }))).toBe(
+      'target stage "biuld" could not be found (did you mean build?)',
+    )
   })
 
   test('a time that is no time is told', async () => {
-    expect(await messageOf(lowerText('FROM scratch\n', { buildArgs: new Map([['SOURCE_DATE_EPOCH', 'soon']]) }))).toBe('invalid SOURCE_DATE_EPOCH: soon')
+    expect(await messageOf(lowerText('FROM scratch\n', { buildArgs: new Map([['SOURCE_DATE_EPOCH', 'soon']]) }))).toBe(
+      'invalid SOURCE_DATE_EPOCH: soon',
+    )
   })
 
   test('a finding fails the build when the file says so', async () => {
     const text = '# check=error=true\nFROM scratch\nCMD x\nMAINTAINER y\n'
-    expect(await messageOf(lowerText(text))).toBe('lint violation found for rules: MaintainerDeprecated, JSONArgsRecommended @4')
-    expect(await messageOf(lowerText(text, { buildArgs: new Map([['BUILDKIT_DOCKERFILE_CHECK', 'skip=all;error=true']]) }))).toBe('')
+    expect(await messageOf(lowerText(text))).toBe(
+      'lint violation found for rules: MaintainerDeprecated, JSONArgsRecommended @4',
+    )
+    expect(
+      await messageOf(lowerText(text, { buildArgs: new Map([['BUILDKIT_DOCKERFILE_CHECK', 'skip=all;error=true']]) })),
+    ).toBe('')
   })
 })
 
 test('whatever stands in the file, nothing but our error is thrown', async () => {
-  const word = fc.constantFrom('a', '$x', '${x', '"', "'", '/', '..', '--from=a', '--from=0', '--link', '--chmod=7', '--mount=type=cache,target=/c', '--mount=from=a', '<<E', '["a"]', '=', ':', '80/tcp', 'http://x', 'a=b', '\\')
-  const keyword = fc.constantFrom('FROM', 'RUN', 'COPY', 'ADD', 'ENV', 'ARG', 'LABEL', 'EXPOSE', 'VOLUME', 'USER', 'WORKDIR', 'CMD', 'ENTRYPOINT', 'SHELL', 'ONBUILD', 'STOPSIGNAL', 'HEALTHCHECK', 'MAINTAINER')
+  const word = fc.constantFrom(
+    'a',
+    '$x',
+    '${x',
+    '"',
+    "'",
+    '/',
+    '..',
+    '--from=a',
+    '--from=0',
+    '--link',
+    '--chmod=7',
+    '--mount=type=cache,target=/c',
+    '--mount=from=a',
+    '<<E',
+    '["a"]',
+    '=',
+    ':',
+    '80/tcp',
+    'http://x',
+    'a=b',
+    '\\',
+  )
+  const keyword = fc.constantFrom(
+    'FROM',
+    'RUN',
+    'COPY',
+    'ADD',
+    'ENV',
+    'ARG',
+    'LABEL',
+    'EXPOSE',
+    'VOLUME',
+    'USER',
+    'WORKDIR',
+    'CMD',
+    'ENTRYPOINT',
+    'SHELL',
+    'ONBUILD',
+    'STOPSIGNAL',
+    'HEALTHCHECK',
+    'MAINTAINER',
+  )
   const line = fc.tuple(keyword, fc.array(word, { maxLength: 4 })).map(([key, words]) => `${key} ${words.join(' ')}`)
-  const file = fc.array(line, { maxLength: 8 }).map((lines) => ['FROM registry.example/base:1 AS a', ...lines, ''].join('\n'))
-  await fc.assert(fc.asyncProperty(file, async (text) => void (await messageOf(lowerText(text)))), { numRuns: 300 })
+  const file = fc
+    .array(line, { maxLength: 8 })
+    .map((lines) => ['FROM registry.example/base:1 AS a', ...lines, ''].join('\n'))
+  await fc.assert(
+    fc.asyncProperty(file, async (text) => void (await messageOf(lowerText(text)))),
+    { numRuns: 300 },
+  )
 })
 
 test('thousands of instructions are lowered in linear time', async () => {
-  const lines = Array.from({ length: 2000 }, (_, index) => [`RUN echo ${index}`, `COPY f${index} /d/`, `ENV V${index % 50}=${index}`, 'COPY <<E /e\n$V1\nE'][index % 4])
+  const lines = Array.from(
+    { length: 2000 },
+    (_, index) =>
+      [`RUN echo ${index}`, `COPY f${index} /d/`, `ENV V${index % 50}=${index}`, 'COPY <<E /e\n$V1\nE'][index % 4],
+  )
   const lowered = await lowerText(['FROM registry.example/base:1', ...lines, ''].join('\n'))
   expect(lowered.history.length).toBe(2001)
 })

@@ -37,10 +37,19 @@ export interface Lowering {
  * images are asked for.
  * @throws BuilderError with BuildKit's words and the place in the file.
  */
-export async function lowerDockerfile(parsed: ParsedDockerfile, options: LowerOptions, environment: LowerEnvironment): Promise<LoweredImage> {
+export async function lowerDockerfile(
+  parsed: ParsedDockerfile,
+  options: LowerOptions,
+  environment: LowerEnvironment,
+): Promise<LoweredImage> {
   const findings: CheckFinding[] = []
   const config = checkConfigOf(parsed, options)
-  const { image } = await lower(parsed, options, environment, createLinter(config, (finding) => findings.push(finding)))
+  const { image } = await lower(
+    parsed,
+    options,
+    environment,
+    createLinter(config, (finding) => findings.push(finding)),
+  )
   const violation = violationOf(config, findings)
   if (violation !== undefined) throw checkError(violation, findings)
   return { ...image, warnings: findings.map(toWarning) }
@@ -74,7 +83,8 @@ export function checkConfigOf(parsed: ParsedDockerfile, options: LowerOptions): 
     return parseCheckConfig(argument ?? check?.value.split(' ', 1)[0] ?? '')
   } catch (error) {
     if (!isComplaint(error)) throw error
-    const message = argument === undefined ? 'failed to parse check options' : 'failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK'
+    const message =
+      argument === undefined ? 'failed to parse check options' : 'failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK'
     throw new BuilderError('OCI_DOCKERFILE_INVALID', `${message}: ${error.message}`, {
       hint: 'checks are configured by skip=NAMES;error=true;experimental=NAMES',
       ...(argument === undefined && check !== undefined ? { location: toErrorLocation(check.location) } : {}),
@@ -87,10 +97,19 @@ export function checkConfigOf(parsed: ParsedDockerfile, options: LowerOptions): 
  * sense.
  * @throws BuilderError
  */
-export async function lower(parsed: ParsedDockerfile, given: LowerOptions, environment: LowerEnvironment, linter: Linter, onError?: ErrorSink): Promise<Lowering> {
+export async function lower(
+  parsed: ParsedDockerfile,
+  given: LowerOptions,
+  environment: LowerEnvironment,
+  linter: Linter,
+  onError?: ErrorSink,
+): Promise<Lowering> {
   const options = withArgumentsForBuilder(given)
   const { stages, metaArgs, escapeToken: escape } = parsed
-  if (stages.length === 0) throw new BuilderError('OCI_DOCKERFILE_INVALID', 'dockerfile contains no stages to build', { hint: 'begin with FROM' })
+  if (stages.length === 0)
+    throw new BuilderError('OCI_DOCKERFILE_INVALID', 'dockerfile contains no stages to build', {
+      hint: 'begin with FROM',
+    })
   const predefined = predefinedArgs(options, options.target || stages.at(-1)!.name)
   checkParsed(parsed, linter)
   checkStages(parsed, predefined, linter)
@@ -144,7 +163,11 @@ function withArgumentsForBuilder(options: LowerOptions): LowerOptions {
   }
 }
 
-function contextEdge(options: LowerOptions, environment: LowerEnvironment, paths: ReadonlySet<string>): ReturnType<typeof edgeOf> {
+function contextEdge(
+  options: LowerOptions,
+  environment: LowerEnvironment,
+  paths: ReadonlySet<string>,
+): ReturnType<typeof edgeOf> {
   const source = localSource({
     name: options.contextName,
     sharedKeyHint: options.contextName,
@@ -154,7 +177,12 @@ function contextEdge(options: LowerOptions, environment: LowerEnvironment, paths
   return edgeOf(source, [], undefined, { name: '[internal] load build context' })
 }
 
-function finishImage(target: StageState, options: LowerOptions, contextPaths: ReadonlySet<string>, epoch: number | undefined): LoweredImage {
+function finishImage(
+  target: StageState,
+  options: LowerOptions,
+  contextPaths: ReadonlySet<string>,
+  epoch: number | undefined,
+): LoweredImage {
   const { image, state } = target
   for (const [name, value] of options.labels) image.config.labels.set(name, value)
   const platform = normalizePlatform(imagePlatform(image.platform, options))

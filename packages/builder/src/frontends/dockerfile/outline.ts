@@ -70,9 +70,13 @@ function stagesBehind(target: StageState): StageState[] {
   return order
 }
 
-function collect<T extends { readonly name: string }>(stages: readonly StageState[], read: (outline: Outline) => readonly T[]): T[] {
+function collect<T extends { readonly name: string }>(
+  stages: readonly StageState[],
+  read: (outline: Outline) => readonly T[],
+): T[] {
   const found = new Map<string, T>()
-  for (const { outline } of stages) for (const item of read(outline)) if (!found.has(item.name)) found.set(item.name, item)
+  for (const { outline } of stages)
+    for (const item of read(outline)) if (!found.has(item.name)) found.set(item.name, item)
   return [...found.values()]
 }
 

@@ -32,7 +32,11 @@ export interface ResolveContext {
  * looked at for errors.
  * @throws BuilderError
  */
-export async function resolveStages(table: StageTable, target: StageState, context: ResolveContext): Promise<ReadonlySet<StageState>> {
+export async function resolveStages(
+  table: StageTable,
+  target: StageState,
+  context: ResolveContext,
+): Promise<ReadonlySet<StageState>> {
   for (;;) {
     const reachable = reachableFrom(target)
     await resolveBases(table, reachable, context)
@@ -42,7 +46,11 @@ export async function resolveStages(table: StageTable, target: StageState, conte
   }
 }
 
-async function resolveBases(table: StageTable, reachable: ReadonlySet<StageState>, context: ResolveContext): Promise<void> {
+async function resolveBases(
+  table: StageTable,
+  reachable: ReadonlySet<StageState>,
+  context: ResolveContext,
+): Promise<void> {
   const work: Promise<void>[] = []
   for (const stage of table.list) {
     if (stage.base !== undefined || stage.isDispatched || stage.isResolved) continue
@@ -66,7 +74,12 @@ function beginWithNothing(stage: StageState, options: LowerOptions): void {
   if (stage.stage === undefined) stage.isDispatched = true
 }
 
-async function resolveBase(table: StageTable, stage: StageState, isNeeded: boolean, context: ResolveContext): Promise<void> {
+async function resolveBase(
+  table: StageTable,
+  stage: StageState,
+  isNeeded: boolean,
+  context: ResolveContext,
+): Promise<void> {
   try {
     await resolveReference(table, stage, isNeeded, context)
   } catch (error) {
@@ -75,7 +88,12 @@ async function resolveBase(table: StageTable, stage: StageState, isNeeded: boole
   if (stage.stage === undefined) stage.isDispatched = true
 }
 
-async function resolveReference(table: StageTable, stage: StageState, isNeeded: boolean, context: ResolveContext): Promise<void> {
+async function resolveReference(
+  table: StageTable,
+  stage: StageState,
+  isNeeded: boolean,
+  context: ResolveContext,
+): Promise<void> {
   const { options } = context
   const written = stage.baseName
   const platform = stage.platform ?? options.targetPlatform
@@ -105,7 +123,12 @@ async function replaceStage(stage: StageState, context: ResolveContext): Promise
   if (image.platform !== undefined) stage.platform = image.platform
 }
 
-async function resolveImage(table: StageTable, stage: StageState, written: string, context: ResolveContext): Promise<void> {
+async function resolveImage(
+  table: StageTable,
+  stage: StageState,
+  written: string,
+  context: ResolveContext,
+): Promise<void> {
   const { options, environment, graph, linter } = context
   let platform = stage.platform ?? options.targetPlatform
   const answer = await askForConfig(table, environment, stage.baseName, written, platform)
@@ -124,7 +147,9 @@ async function resolveImage(table: StageTable, stage: StageState, written: strin
   const name = nameInStage(stage, `FROM ${stage.baseName}`, { multiPlatform: options.multiPlatform === true, platform })
   const identifier = `docker-image://${stage.baseName}`
   const attrs = { 'image.resolvemode': options.pull ? 'pull' : 'local' }
-  const metadata = metadataFor(name, stage.stage === undefined ? undefined : stage.location, { command: stage.stage?.from.original ?? '' })
+  const metadata = metadataFor(name, stage.stage === undefined ? undefined : stage.location, {
+    command: stage.stage?.from.original ?? '',
+  })
   const output = graph.add(() => edgeOf({ kind: 'source', identifier, attrs }, [], platform, metadata))
   stage.state = createState(output, normalizePlatform(platform))
   checkInvalidBaseImagePlatform(written, platform, image.platform, stage.location, linter)
@@ -142,12 +167,20 @@ async function askForConfig(
   } catch (error) {
     if (!(error instanceof BuilderError)) throw error
     const known = [...table.names(), ...COMMON_IMAGES]
-    const message = withSuggestion(`${written}: failed to resolve source metadata for ${reference}: ${error.message}`, written, known, { caseSensitive: true })
+    const message = withSuggestion(
+      `${written}: failed to resolve source metadata for ${reference}: ${error.message}`,
+      written,
+      known,
+      { caseSensitive: true },
+    )
     throw new BuilderError(error.code, message, { hint: error.hint, cause: error, details: error.details })
   }
 }
 
-const COMMON_IMAGES = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubuntu', 'fedora'].flatMap((name) => [name, `${name}:latest`])
+const COMMON_IMAGES = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubuntu', 'fedora'].flatMap((name) => [
+  name,
+  `${name}:latest`,
+])
 
 // An image without layers is nothing to start a vertex from.
 function isEmpty({ rootfs, history }: Awaited<ReturnType<LowerEnvironment['resolveImageConfig']>>['config']): boolean {
@@ -198,7 +231,8 @@ function parseTriggerText(text: string): ReturnType<typeof parseInstructions> {
   try {
     return parseInstructions(text)
   } catch (error) {
-    if (error instanceof BuilderError) throw new Complaint(typeof error.details.reason === 'string' ? error.details.reason : error.message)
+    if (error instanceof BuilderError)
+      throw new Complaint(typeof error.details.reason === 'string' ? error.details.reason : error.message)
     throw error
   }
 }

@@ -68,7 +68,8 @@ function createStage(stage: Stage, context: StageContext): StageState {
   })
   const used = new Set(expansion.matched)
   if (stage.platformFlag !== '') state.platform = readPlatform(stage, { ...context, linter }, declared, used)
-  if (stage.name !== '') state.namedContext = findNamedContext(options, stage.name, state.platform ?? options.targetPlatform)
+  if (stage.name !== '')
+    state.namedContext = findNamedContext(options, stage.name, state.platform ?? options.targetPlatform)
   if (state.namedContext === undefined) for (const name of used) state.outline.used.add(name)
   return state
 }
@@ -114,8 +115,13 @@ export function findTarget(table: StageTable, target: string | undefined): Stage
   if (target === undefined || target === '') return table.list.at(-1)!
   const found = table.find(target)
   if (found !== undefined) return found
-  const message = withSuggestion(`target stage "${target}" could not be found`, target, table.names(), { caseSensitive: true })
-  throw new BuilderError('OCI_STAGE_NOT_FOUND', message, { hint: `stages of this file: ${table.names().join(', ')}`, details: { target } })
+  const message = withSuggestion(`target stage "${target}" could not be found`, target, table.names(), {
+    caseSensitive: true,
+  })
+  throw new BuilderError('OCI_STAGE_NOT_FOUND', message, {
+    hint: `stages of this file: ${table.names().join(', ')}`,
+    details: { target },
+  })
 }
 
 /**
@@ -135,7 +141,12 @@ export function connectStages(table: StageTable, onError?: ErrorSink): void {
 }
 
 /** The stages that an instruction reads, noted as dependencies of its stage. */
-export function connect(table: StageTable, stage: StageState, instruction: StageInstruction, isTrigger: boolean): StageCommand {
+export function connect(
+  table: StageTable,
+  stage: StageState,
+  instruction: StageInstruction,
+  isTrigger: boolean,
+): StageCommand {
   const sources = sourcesOf(table, instruction)
   for (const source of sources) stage.dependencies.set(source, instruction)
   return { instruction, sources, isTrigger }

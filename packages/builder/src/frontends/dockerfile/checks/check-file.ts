@@ -18,7 +18,8 @@ export function checkParsed(parsed: ParsedDockerfile, linter: Linter): void {
   for (const instruction of parsed.metaArgs) checkArg(instruction, linter.forComments(instruction.comments))
   for (const stage of parsed.stages) {
     checkFrom(stage, linter.forComments(stage.comments))
-    for (const instruction of stage.instructions) checkInstruction(instruction, linter.forComments(instruction.comments))
+    for (const instruction of stage.instructions)
+      checkInstruction(instruction, linter.forComments(instruction.comments))
   }
 }
 
@@ -56,10 +57,15 @@ function checkStageNames(stages: readonly Stage[], linter: Linter): void {
 }
 
 // What cannot be expanded here fails the build itself, with the same message.
-function checkDefaults({ metaArgs, stages, escapeToken: escape }: ParsedDockerfile, predefined: ReadonlyMap<string, string>, linter: Linter): void {
+function checkDefaults(
+  { metaArgs, stages, escapeToken: escape }: ParsedDockerfile,
+  predefined: ReadonlyMap<string, string>,
+  linter: Linter,
+): void {
   try {
     const { values } = declareGlobalArgs(predefined, metaArgs, new Map(), escape)
-    for (const stage of stages) checkInvalidDefaultArgInFrom(stage, expandWord(stage.baseName, values, { escape }).text, linter)
+    for (const stage of stages)
+      checkInvalidDefaultArgInFrom(stage, expandWord(stage.baseName, values, { escape }).text, linter)
   } catch {
     return
   }

@@ -36,7 +36,9 @@ export function parseCheckConfig(text: string): CheckConfig {
 
 function splitOptions(text: string): string[] {
   const parts = text.split(';')
-  return parts.length <= MAX_OPTIONS ? parts : [...parts.slice(0, MAX_OPTIONS - 1), parts.slice(MAX_OPTIONS - 1).join(';')]
+  return parts.length <= MAX_OPTIONS
+    ? parts
+    : [...parts.slice(0, MAX_OPTIONS - 1), parts.slice(MAX_OPTIONS - 1).join(';')]
 }
 
 function readOption(config: CheckConfig, option: string): CheckConfig {
@@ -52,7 +54,9 @@ function readOption(config: CheckConfig, option: string): CheckConfig {
     case 'error': {
       const failOnFinding = parseBoolean(value)
       if (failOnFinding === undefined) {
-        throw new Complaint(`failed to parse check option ${quote(option)}: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`)
+        throw new Complaint(
+          `failed to parse check option ${quote(option)}: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`,
+        )
       }
       return { ...config, failOnFinding }
     }
@@ -71,7 +75,8 @@ export function mergeCheckConfig(config: CheckConfig, other: CheckConfig): Check
     skipAll: config.skipAll || other.skipAll,
     skip: other.skip.size === 0 ? config.skip : new Set([...config.skip, ...other.skip]),
     experimentalAll: config.experimentalAll || other.experimentalAll,
-    experimental: other.experimental.size === 0 ? config.experimental : new Set([...config.experimental, ...other.experimental]),
+    experimental:
+      other.experimental.size === 0 ? config.experimental : new Set([...config.experimental, ...other.experimental]),
     failOnFinding: config.failOnFinding,
   }
 }

@@ -11,9 +11,13 @@ export const consistentInstructionCasing: CheckRule = {
 
 /** The majority of the keywords that are wholly upper or lower case decides; with as many of each it is upper case. */
 export function checkConsistentInstructionCasing(stages: readonly Stage[], linter: Linter): void {
-  const keywords = stages.flatMap((stage) => [stage.from, ...stage.instructions].map(({ keyword, location }) => ({ keyword, location })))
+  const keywords = stages.flatMap((stage) =>
+    [stage.from, ...stage.instructions].map(({ keyword, location }) => ({ keyword, location })),
+  )
   const lower = keywords.filter(({ keyword }) => keyword === lowerCase(keyword)).length
-  const upper = keywords.filter(({ keyword }) => keyword !== lowerCase(keyword) && keyword === upperCase(keyword)).length
+  const upper = keywords.filter(
+    ({ keyword }) => keyword !== lowerCase(keyword) && keyword === upperCase(keyword),
+  ).length
   for (const { keyword, location } of keywords) checkKeyword(keyword, lower > upper, location, linter)
 }
 
@@ -21,5 +25,9 @@ function checkKeyword(keyword: string, isMajorityLower: boolean, location: Sourc
   const expected = isMajorityLower ? lowerCase(keyword) : upperCase(keyword)
   if (keyword === expected) return
   const casing = isMajorityLower ? 'lowercase' : 'uppercase'
-  linter.report(consistentInstructionCasing, location, `Command '${keyword}' should match the case of the command majority (${casing})`)
+  linter.report(
+    consistentInstructionCasing,
+    location,
+    `Command '${keyword}' should match the case of the command majority (${casing})`,
+  )
 }

@@ -19,10 +19,21 @@ export interface IgnoredPaths {
 const EVERYTHING = new Set(['*', '**', '**/*'])
 
 /** With a negation among the patterns nobody can tell without looking at the files, so nothing is said. */
-export function checkCopyIgnoredFile(verb: 'Add' | 'Copy', source: string, ignored: IgnoredPaths | undefined, location: SourceRange, linter: Linter): void {
+export function checkCopyIgnoredFile(
+  verb: 'Add' | 'Copy',
+  source: string,
+  ignored: IgnoredPaths | undefined,
+  location: SourceRange,
+  linter: Linter,
+): void {
   if (ignored === undefined || ignored.patterns.some((pattern) => pattern.startsWith('!'))) return
   const path = cleanPath(source)
   const isRoot = path === '.' || path === '/'
   const isExcluded = isRoot ? ignored.patterns.some((pattern) => EVERYTHING.has(pattern)) : ignored.isExcluded(path)
-  if (isExcluded) linter.report(copyIgnoredFile, location, `Attempting to ${verb} file ${quote(path)} that is excluded by .dockerignore`)
+  if (isExcluded)
+    linter.report(
+      copyIgnoredFile,
+      location,
+      `Attempting to ${verb} file ${quote(path)} that is excluded by .dockerignore`,
+    )
 }

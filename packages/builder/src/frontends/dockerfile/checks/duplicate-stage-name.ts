@@ -10,5 +10,9 @@ export const duplicateStageName: CheckRule = {
 
 export function checkDuplicateStageName(stage: Stage, earlier: ReadonlySet<string>, linter: Linter): void {
   if (!earlier.has(stage.name)) return
-  linter.report(duplicateStageName, stage.location, `Duplicate stage name ${quote(stage.name)}, stage names should be unique`)
+  linter.report(
+    duplicateStageName,
+    stage.location,
+    `Duplicate stage name ${quote(stage.name)}, stage names should be unique`,
+  )
 }

@@ -9,7 +9,10 @@ export const fromAsCasing: CheckRule = {
 }
 
 /** A FROM in mixed case is judged by the casing check alone. */
-export function checkFromAsCasing(from: Pick<FromInstruction, 'keyword' | 'asKeyword' | 'location'>, linter: Linter): void {
+export function checkFromAsCasing(
+  from: Pick<FromInstruction, 'keyword' | 'asKeyword' | 'location'>,
+  linter: Linter,
+): void {
   const { keyword, asKeyword } = from
   if (asKeyword === '' || matches(keyword, asKeyword)) return
   linter.report(fromAsCasing, from.location, `'${asKeyword}' and '${keyword}' keywords' casing do not match`)

@@ -12,11 +12,20 @@ export const fromPlatformFlagConstDisallowed: CheckRule = {
 }
 
 /** A stage whose name tells its platform means it. */
-export function checkFromPlatformFlagConstDisallowed(stageName: string, expansion: Expansion, location: SourceRange, linter: Linter): void {
+export function checkFromPlatformFlagConstDisallowed(
+  stageName: string,
+  expansion: Expansion,
+  location: SourceRange,
+  linter: Linter,
+): void {
   if (expansion.matched.size > 0 || expansion.unmatched.size > 0) return
   const platform = platformIn(expansion.text)
   if (platform === undefined || stageName.includes(platform.os) || stageName.includes(platform.architecture)) return
-  linter.report(fromPlatformFlagConstDisallowed, location, `FROM --platform flag should not use constant value ${quote(expansion.text)}`)
+  linter.report(
+    fromPlatformFlagConstDisallowed,
+    location,
+    `FROM --platform flag should not use constant value ${quote(expansion.text)}`,
+  )
 }
 
 // What cannot be read fails the build anyway, with a message of its own.

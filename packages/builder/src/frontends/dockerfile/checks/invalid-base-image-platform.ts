@@ -9,8 +9,18 @@ export const invalidBaseImagePlatform: CheckRule = {
   description: 'Base image platform does not match expected target platform',
 }
 
-export function checkInvalidBaseImagePlatform(name: string, expected: Platform, actual: Platform | undefined, location: SourceRange, linter: Linter): void {
+export function checkInvalidBaseImagePlatform(
+  name: string,
+  expected: Platform,
+  actual: Platform | undefined,
+  location: SourceRange,
+  linter: Linter,
+): void {
   if (actual === undefined || (expected.os === actual.os && expected.architecture === actual.architecture)) return
   const [pulled, wanted] = [actual, expected].map((platform) => quote(formatPlatformFully(normalizePlatform(platform))))
-  linter.report(invalidBaseImagePlatform, location, `Base image ${name} was pulled with platform ${pulled}, expected ${wanted} for current build`)
+  linter.report(
+    invalidBaseImagePlatform,
+    location,
+    `Base image ${name} was pulled with platform ${pulled}, expected ${wanted} for current build`,
+  )
 }

@@ -11,7 +11,11 @@ export const invalidDefaultArgInFrom: CheckRule = {
 /** `baseName`: what the name is with defaults alone. */
 export function checkInvalidDefaultArgInFrom(stage: Stage, baseName: string, linter: Linter): void {
   if (isReference(baseName)) return
-  linter.report(invalidDefaultArgInFrom, stage.location, `Default value for ARG ${stage.baseName} results in empty or invalid base image name`)
+  linter.report(
+    invalidDefaultArgInFrom,
+    stage.location,
+    `Default value for ARG ${stage.baseName} results in empty or invalid base image name`,
+  )
 }
 
 function isReference(name: string): boolean {

@@ -3,7 +3,8 @@ import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const invalidDefinitionDescription: CheckRule = {
   name: 'InvalidDefinitionDescription',
-  description: 'Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.',
+  description:
+    'Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.',
   url: documentationOf('invalid-definition-description'),
   experimental: true,
 }
@@ -18,5 +19,9 @@ export function checkInvalidDefinitionDescription(
   const first = comments.at(-1)?.split(' ', 1)[0]
   if (first === undefined || names.length === 0 || names.includes(first)) return
   const name = names.length > 1 ? '<arg_key>' : names[0]
-  linter.report(invalidDefinitionDescription, location, `Comment for ${keyword} should follow the format: \`# ${name} <description>\``)
+  linter.report(
+    invalidDefinitionDescription,
+    location,
+    `Comment for ${keyword} should follow the format: \`# ${name} <description>\``,
+  )
 }

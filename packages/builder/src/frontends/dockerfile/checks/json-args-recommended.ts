@@ -8,7 +8,11 @@ export const jsonArgsRecommended: CheckRule = {
 }
 
 /** A SHELL of one's own says that the shell is meant. */
-export function checkJsonArgsRecommended(instruction: CmdInstruction | EntrypointInstruction, shell: readonly string[], linter: Linter): void {
+export function checkJsonArgsRecommended(
+  instruction: CmdInstruction | EntrypointInstruction,
+  shell: readonly string[],
+  linter: Linter,
+): void {
   if (!instruction.command.prependShell || shell.length > 0) return
   linter.report(
     jsonArgsRecommended,

@@ -7,8 +7,16 @@ export const legacyKeyValueFormat: CheckRule = {
   url: documentationOf('legacy-key-value-format'),
 }
 
-export function checkLegacyKeyValueFormat(instruction: EnvInstruction | LabelInstruction, pair: KeyValue, linter: Linter): void {
+export function checkLegacyKeyValueFormat(
+  instruction: EnvInstruction | LabelInstruction,
+  pair: KeyValue,
+  linter: Linter,
+): void {
   if (!pair.noDelimiter) return
   const { keyword, location } = instruction
-  linter.report(legacyKeyValueFormat, location, `"${keyword} key=value" should be used instead of legacy "${keyword} key value" format`)
+  linter.report(
+    legacyKeyValueFormat,
+    location,
+    `"${keyword} key=value" should be used instead of legacy "${keyword} key value" format`,
+  )
 }

@@ -8,5 +8,9 @@ export const maintainerDeprecated: CheckRule = {
 }
 
 export function checkMaintainerDeprecated(instruction: Pick<MaintainerInstruction, 'location'>, linter: Linter): void {
-  linter.report(maintainerDeprecated, instruction.location, 'Maintainer instruction is deprecated in favor of using label')
+  linter.report(
+    maintainerDeprecated,
+    instruction.location,
+    'Maintainer instruction is deprecated in favor of using label',
+  )
 }

@@ -8,7 +8,11 @@ export const multipleInstructionsDisallowed: CheckRule = {
 }
 
 /** The earlier one is told: it is the one that has no effect. */
-export function checkMultipleInstructionsDisallowed(keyword: string, earlier: SourceRange | undefined, linter: Linter): void {
+export function checkMultipleInstructionsDisallowed(
+  keyword: string,
+  earlier: SourceRange | undefined,
+  linter: Linter,
+): void {
   if (earlier === undefined) return
   linter.report(
     multipleInstructionsDisallowed,

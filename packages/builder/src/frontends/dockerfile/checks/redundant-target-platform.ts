@@ -8,8 +8,18 @@ export const redundantTargetPlatform: CheckRule = {
   url: documentationOf('redundant-target-platform'),
 }
 
-export function checkRedundantTargetPlatform(written: string, expansion: Expansion, targetPlatform: string | undefined, location: SourceRange, linter: Linter): void {
+export function checkRedundantTargetPlatform(
+  written: string,
+  expansion: Expansion,
+  targetPlatform: string | undefined,
+  location: SourceRange,
+  linter: Linter,
+): void {
   const { matched, unmatched, text } = expansion
   if (matched.size !== 1 || unmatched.size !== 0 || !matched.has('TARGETPLATFORM') || text !== targetPlatform) return
-  linter.report(redundantTargetPlatform, location, `Setting platform to predefined ${written} in FROM is redundant as this is the default behavior`)
+  linter.report(
+    redundantTargetPlatform,
+    location,
+    `Setting platform to predefined ${written} in FROM is redundant as this is the default behavior`,
+  )
 }

@@ -12,5 +12,9 @@ const RESERVED = new Set(['context', 'scratch'])
 
 export function checkReservedStageName(stage: Stage, linter: Linter): void {
   if (!RESERVED.has(stage.name)) return
-  linter.report(reservedStageName, stage.location, `Stage name should not use the same name as reserved stage ${quote(stage.name)}`)
+  linter.report(
+    reservedStageName,
+    stage.location,
+    `Stage name should not use the same name as reserved stage ${quote(stage.name)}`,
+  )
 }

@@ -11,7 +11,16 @@ export const secretsUsedInArgOrEnv: CheckRule = {
 const DENIED = /(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)/i
 const ALLOWED = /(?:_|^)(?:public|file|version)(?:_|$)/i
 
-export function checkSecretsUsedInArgOrEnv(keyword: 'ARG' | 'ENV', name: string, location: SourceRange, linter: Linter): void {
+export function checkSecretsUsedInArgOrEnv(
+  keyword: 'ARG' | 'ENV',
+  name: string,
+  location: SourceRange,
+  linter: Linter,
+): void {
   if (!DENIED.test(name) || ALLOWED.test(name)) return
-  linter.report(secretsUsedInArgOrEnv, location, `Do not use ARG or ENV instructions for sensitive data (${keyword} ${quote(name)})`)
+  linter.report(
+    secretsUsedInArgOrEnv,
+    location,
+    `Do not use ARG or ENV instructions for sensitive data (${keyword} ${quote(name)})`,
+  )
 }

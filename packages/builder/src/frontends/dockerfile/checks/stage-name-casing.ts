@@ -8,7 +8,11 @@ export const stageNameCasing: CheckRule = {
   url: documentationOf('stage-name-casing'),
 }
 
-export function checkStageNameCasing(from: Pick<FromInstruction, 'stageNameAsWritten' | 'location'>, linter: Linter): void {
+export function checkStageNameCasing(
+  from: Pick<FromInstruction, 'stageNameAsWritten' | 'location'>,
+  linter: Linter,
+): void {
   const name = from.stageNameAsWritten
-  if (name !== lowerCase(name)) linter.report(stageNameCasing, from.location, `Stage name '${name}' should be lowercase`)
+  if (name !== lowerCase(name))
+    linter.report(stageNameCasing, from.location, `Stage name '${name}' should be lowercase`)
 }

@@ -8,7 +8,12 @@ export const undefinedArgInFrom: CheckRule = {
   url: documentationOf('undefined-arg-in-from'),
 }
 
-export function checkUndefinedArgInFrom(unmatched: Iterable<string>, declared: ReadonlySet<string>, location: SourceRange, linter: Linter): void {
+export function checkUndefinedArgInFrom(
+  unmatched: Iterable<string>,
+  declared: ReadonlySet<string>,
+  location: SourceRange,
+  linter: Linter,
+): void {
   for (const name of unmatched) {
     if (declared.has(name)) continue
     const suggestion = findSuggestion(name, [...declared], { caseSensitive: true })

@@ -9,7 +9,13 @@ export const undefinedVar: CheckRule = {
 }
 
 /** `declared`: arguments without a value count as defined. */
-export function checkUndefinedVar(unmatched: Iterable<string>, declared: (name: string) => boolean, known: () => readonly string[], location: SourceRange, linter: Linter): void {
+export function checkUndefinedVar(
+  unmatched: Iterable<string>,
+  declared: (name: string) => boolean,
+  known: () => readonly string[],
+  location: SourceRange,
+  linter: Linter,
+): void {
   for (const name of unmatched) {
     if (declared(name)) continue
     const suggestion = findSuggestion(name, known(), { caseSensitive: true })

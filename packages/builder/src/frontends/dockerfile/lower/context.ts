@@ -42,12 +42,22 @@ export interface InstructionContext extends FileContext {
 }
 
 /** An instruction's effect on its stage. */
-export type Lowering<I extends StageInstruction = StageInstruction> = (context: InstructionContext, instruction: I) => void
+export type Lowering<I extends StageInstruction = StageInstruction> = (
+  context: InstructionContext,
+  instruction: I,
+) => void
 
 /** Arguments that say something to the builder and are no variables of steps. */
-export const NON_VARIABLE_ARGS: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'])
+export const NON_VARIABLE_ARGS: ReadonlySet<string> = new Set([
+  'BUILDKIT_SBOM_SCAN_CONTEXT',
+  'BUILDKIT_SBOM_SCAN_STAGE',
+])
 
-export function createInstructionContext(file: FileContext, stage: StageState, command: StageCommand): InstructionContext {
+export function createInstructionContext(
+  file: FileContext,
+  stage: StageState,
+  command: StageCommand,
+): InstructionContext {
   const { location, comments } = command.instruction
   const linter = file.linter.forComments(comments)
   const expandWith = (word: string, isBody: boolean): string => {
@@ -67,8 +77,13 @@ export function createInstructionContext(file: FileContext, stage: StageState, c
   }
 }
 
-function reportUnmatched(unmatched: ReadonlySet<string>, stage: StageState, location: SourceRange, linter: Linter): void {
-  const isDeclared = (name: string): boolean => NON_VARIABLE_ARGS.has(name) || stage.arguments.some((argument) => argument.key === name)
+function reportUnmatched(
+  unmatched: ReadonlySet<string>,
+  stage: StageState,
+  location: SourceRange,
+  linter: Linter,
+): void {
+  const isDeclared = (name: string): boolean =>
+    NON_VARIABLE_ARGS.has(name) || stage.arguments.some((argument) => argument.key === name)
   checkUndefinedVar(unmatched, isDeclared, () => [...stage.state.env.keys()], location, linter)
 }
-

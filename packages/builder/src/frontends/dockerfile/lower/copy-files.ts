@@ -17,7 +17,9 @@ import { createInputList, edgeOf, type Output } from './pending.ts'
 export function expandSources(context: InstructionContext, written: SourcesAndDestination): SourcesAndDestination {
   const sourcePaths = written.sourcePaths.map(context.expand)
   const destination = context.expand(written.destination)
-  const sourceContents = written.sourceContents.map((content) => (content.expand ? { ...content, data: context.expandBody(content.data) } : content))
+  const sourceContents = written.sourceContents.map((content) =>
+    content.expand ? { ...content, data: context.expandBody(content.data) } : content,
+  )
   return { sourcePaths, destination, sourceContents }
 }
 
@@ -49,7 +51,11 @@ function createNames(context: InstructionContext): CopyNames {
   const { stage, options, command, location } = context
   const env = environmentOf(stage.state)
   const name = commandName(command.instruction.original, env, { escape: context.escape })
-  const nameOptions = { multiPlatform: options.multiPlatform === true, platform: stage.platform ?? options.targetPlatform, env }
+  const nameOptions = {
+    multiPlatform: options.multiPlatform === true,
+    platform: stage.platform ?? options.targetPlatform,
+    env,
+  }
   const plain = nameInStage(stage, name, nameOptions)
   if (stage.commandTotal > 0) stage.commandIndex--
   const linked = nameInStage(stage, `LINK ${name}`, nameOptions)
@@ -57,20 +63,23 @@ function createNames(context: InstructionContext): CopyNames {
   return { plain, linked, metadata: (text, more) => metadataFor(text, location, { ...ignoreCache, ...more }) }
 }
 
-function copyEdge(before: Output | undefined, actions: readonly CopyAction[], chown: string, metadata: VertexMetadata): Edge {
+function copyEdge(
+  before: Output | undefined,
+  actions: readonly CopyAction[],
+  chown: string,
+  metadata: VertexMetadata,
+): Edge {
   const inputs = createInputList()
   const base = inputs.add(before)
   const sources = actions.map((action) => inputs.add(action.source))
   const op: FileSpec = {
     kind: 'file',
-    actions: actions.map(
-      (action, index): FileAction => ({
-        input: index === 0 ? base : inputs.edges.length + index - 1,
-        secondaryInput: sources[index]!,
-        output: index === actions.length - 1 ? 0 : -1,
-        action: withOwner(action.copy, chown, base),
-      }),
-    ),
+    actions: actions.map((action, index): FileAction => ({
+      input: index === 0 ? base : inputs.edges.length + index - 1,
+      secondaryInput: sources[index]!,
+      output: index === actions.length - 1 ? 0 : -1,
+      action: withOwner(action.copy, chown, base),
+    })),
   }
   return edgeOf(op, inputs.edges, undefined, metadata)
 }
@@ -80,9 +89,17 @@ function withOwner(copy: FileActionCopy, chown: string, input: number): FileActi
 }
 
 // The copy is made onto nothing, so that it stays the same whatever it is merged onto.
-function link(context: InstructionContext, before: Output | undefined, actions: readonly CopyAction[], chown: string, names: CopyNames): Output {
+function link(
+  context: InstructionContext,
+  before: Output | undefined,
+  actions: readonly CopyAction[],
+  chown: string,
+  names: CopyNames,
+): Output {
   const group = { id: names.plain, name: names.plain }
-  const copied = context.graph.add(() => copyEdge(undefined, actions, chown, names.metadata(names.plain, { progressGroup: { ...group, weak: true } })))
+  const copied = context.graph.add(() =>
+    copyEdge(undefined, actions, chown, names.metadata(names.plain, { progressGroup: { ...group, weak: true } })),
+  )
   return context.graph.add(() => {
     if (before?.edge === undefined) return copied.edge
     const metadata = names.metadata(names.linked, { progressGroup: { ...group, weak: false } })

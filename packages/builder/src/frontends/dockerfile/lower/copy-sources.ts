@@ -58,7 +58,12 @@ export function actionsFor(context: InstructionContext, request: CopyRequest, op
   ]
 }
 
-function actionForPath(context: InstructionContext, request: CopyRequest, options: ActionOptions, path: string): CopyAction {
+function actionForPath(
+  context: InstructionContext,
+  request: CopyRequest,
+  options: ActionOptions,
+  path: string,
+): CopyAction {
   const git = parseGitReference(path)
   if (git !== undefined) {
     if (request.keyword === 'COPY') throw new Complaint("source can't be a git ref for COPY")
@@ -91,7 +96,12 @@ function plainCopy(request: CopyRequest, options: ActionOptions, src: string): F
   }
 }
 
-function actionForGit(context: InstructionContext, request: CopyRequest, options: ActionOptions, git: GitReference): CopyAction {
+function actionForGit(
+  context: InstructionContext,
+  request: CopyRequest,
+  options: ActionOptions,
+  git: GitReference,
+): CopyAction {
   if (request.keepGitDir !== undefined && git.keepGitDir !== undefined && request.keepGitDir !== git.keepGitDir) {
     throw new Complaint('inconsistent keep-git-dir configuration')
   }
@@ -107,7 +117,12 @@ function actionForGit(context: InstructionContext, request: CopyRequest, options
 
 const CHECKSUM_LENGTHS: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 }
 
-function actionForUrl(context: InstructionContext, request: CopyRequest, options: ActionOptions, url: string): CopyAction {
+function actionForUrl(
+  context: InstructionContext,
+  request: CopyRequest,
+  options: ActionOptions,
+  url: string,
+): CopyAction {
   const name = fileNameOfUrl(url)
   if (request.checksum !== '') checkDigest(request.checksum)
   const source = addSource(context.graph, httpSource(url, name, request.checksum), { name: options.name })
@@ -124,7 +139,12 @@ function checkDigest(text: string): void {
   if (!/^[a-f0-9]+$/.test(match[2]!)) throw new Complaint('invalid checksum digest format')
 }
 
-function actionForFile(context: InstructionContext, request: CopyRequest, options: ActionOptions, path: string): CopyAction {
+function actionForFile(
+  context: InstructionContext,
+  request: CopyRequest,
+  options: ActionOptions,
+  path: string,
+): CopyAction {
   const { keyword, readsContext } = request
   const verb = keyword === 'ADD' ? 'Add' : 'Copy'
   checkCopyIgnoredFile(verb, path, readsContext ? context.ignored : undefined, context.location, context.linter)
@@ -170,7 +190,12 @@ function hasWildcard(path: string): boolean {
   return false
 }
 
-function actionForContent(context: InstructionContext, request: CopyRequest, options: ActionOptions, content: SourceContent): CopyAction {
+function actionForContent(
+  context: InstructionContext,
+  request: CopyRequest,
+  options: ActionOptions,
+  content: SourceContent,
+): CopyAction {
   const source = addInlineFile(context, content.path, content.data, HEREDOC_MODE)
   return { source, copy: plainCopy(request, options, joinPath('/', cleanPath(content.path))) }
 }

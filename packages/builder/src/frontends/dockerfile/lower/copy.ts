@@ -29,7 +29,10 @@ export const lowerCopy: Lowering<CopyInstruction> = (context, instruction) => {
   for (const path of files.sourcePaths) paths.add(joinPath('/', path))
 }
 
-function sourceOf({ command, contextOutput, stage }: InstructionContext, { from }: CopyInstruction): Output | undefined {
+function sourceOf(
+  { command, contextOutput, stage }: InstructionContext,
+  { from }: CopyInstruction,
+): Output | undefined {
   const source = command.sources[0]
   if (source === undefined) return contextOutput
   if (!source.isDispatched) {

@@ -13,14 +13,21 @@ import { setDirectory } from './workdir.ts'
  * Applies the instructions of all stages that are needed, in the order of the file, and collects what they read of the
  * build context.
  */
-export function dispatchStages(table: StageTable, reachable: ReadonlySet<StageState>, contextPaths: Set<string>, context: FileContext): void {
+export function dispatchStages(
+  table: StageTable,
+  reachable: ReadonlySet<StageState>,
+  contextPaths: Set<string>,
+  context: FileContext,
+): void {
   const { options } = context
   for (const stage of table.list) {
     if (options.allStages !== true && (!reachable.has(stage) || stage.isDispatched)) continue
     beginStage(stage, context)
     for (const command of stage.commands) {
       stage.isInTrigger = command.isTrigger
-      guarded(command.instruction.location, context.onError, () => lowerInstruction(createInstructionContext(context, stage, command)))
+      guarded(command.instruction.location, context.onError, () =>
+        lowerInstruction(createInstructionContext(context, stage, command)),
+      )
     }
     for (const path of stage.contextPaths) contextPaths.add(path)
   }

@@ -39,7 +39,10 @@ function parsePort(word: string, location: SourceRange, linter: Linter): string[
   const range = parseRange(ports)
   if (range === undefined) throw new Complaint(`invalid containerPort: ${ports}`)
   checkHostPort(hostPort, ports, range)
-  return Array.from({ length: range.end - range.start + 1 }, (_, index) => `${range.start + index}/${lowerCase(protocol)}`)
+  return Array.from(
+    { length: range.end - range.start + 1 },
+    (_, index) => `${range.start + index}/${lowerCase(protocol)}`,
+  )
 }
 
 function splitParts(word: string): { ip: string; hostPort: string; containerPort: string } {

@@ -49,7 +49,10 @@ export function declareGlobalArgs(
     for (const definition of definitions) {
       const { key, value: written } = definition
       const given = buildArgs.get(key)
-      const expansion = given !== undefined || written === undefined ? undefined : withLocation(location, () => expandWord(written, values, { escape }))
+      const expansion =
+        given !== undefined || written === undefined
+          ? undefined
+          : withLocation(location, () => expandWord(written, values, { escape }))
       const value = given ?? expansion?.text
       const dependencies = new Set(expansion?.matched)
       // A default that names its own argument inherits what the earlier one depended on.

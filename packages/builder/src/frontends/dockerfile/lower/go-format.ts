@@ -34,7 +34,10 @@ function decimal(value: bigint, unit: bigint): string {
 
 /** Compact JSON of a list of strings, with `<`, `>` and `&` escaped as Go's encoder does. */
 export function formatJsonList(items: readonly string[]): string {
-  return JSON.stringify(items).replace(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(items).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** Seconds of the Unix epoch as the time stamp of an image config. */

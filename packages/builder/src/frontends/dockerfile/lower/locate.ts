@@ -4,9 +4,15 @@ import { dockerfileError, isComplaint } from '../errors.ts'
 
 /** The error with the place in the file that it is about, unless it has one; anything unknown stays as it is. */
 export function located(error: unknown, location: SourceRange): unknown {
-  if (isComplaint(error)) return dockerfileError(error.message, location, { code: 'OCI_DOCKERFILE_INVALID', cause: error })
+  if (isComplaint(error))
+    return dockerfileError(error.message, location, { code: 'OCI_DOCKERFILE_INVALID', cause: error })
   if (!(error instanceof BuilderError) || error.location !== undefined) return error
-  return dockerfileError(error.message, location, { code: error.code, hint: error.hint, cause: error, details: error.details })
+  return dockerfileError(error.message, location, {
+    code: error.code,
+    hint: error.hint,
+    cause: error,
+    details: error.details,
+  })
 }
 
 /** Receives errors instead of their being thrown, so that the next one is found as well. */

@@ -46,7 +46,9 @@ function contextName(name: string): string {
   try {
     return formatFamiliar(parseReference(name)).replace(/:latest$/, '')
   } catch (error) {
-    throw new BuilderError('OCI_REFERENCE_INVALID', `invalid context name ${name}: ${(error as Error).message}`, { cause: error })
+    throw new BuilderError('OCI_REFERENCE_INVALID', `invalid context name ${name}: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
 }
 
@@ -90,27 +92,43 @@ export async function loadNamedContext(use: NamedContextUse, load: LoadOptions):
   }
 }
 
-async function loadImage(use: NamedContextUse, name: string, { environment, graph }: LoadOptions): Promise<LoadedContext> {
+async function loadImage(
+  use: NamedContextUse,
+  name: string,
+  { environment, graph }: LoadOptions,
+): Promise<LoadedContext> {
   if (name === 'scratch') return { state: createState(undefined), image: undefined }
   const reference = formatReference(withDefaultTag(parseReference(name)))
   const { config } = await environment.resolveImageConfig(reference, use.platform)
   const output = graph.add(() =>
-    edgeOf({ kind: 'source', identifier: `docker-image://${reference}`, attrs: {} }, [], use.platform, { name: `[context ${use.nameWithPlatform}] ${name}` }),
+    edgeOf({ kind: 'source', identifier: `docker-image://${reference}`, attrs: {} }, [], use.platform, {
+      name: `[context ${use.nameWithPlatform}] ${name}`,
+    }),
   )
   return fromImage(config, createState(output, normalizePlatform(use.platform)))
 }
 
-async function loadLayout(use: NamedContextUse, text: string, { environment, graph }: LoadOptions): Promise<LoadedContext> {
+async function loadLayout(
+  use: NamedContextUse,
+  text: string,
+  { environment, graph }: LoadOptions,
+): Promise<LoadedContext> {
   const match = /^(.*?)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?@(sha256:[0-9a-f]{64})$/.exec(text)
   if (match === null) throw invalid(`oci-layout reference ${quote(text)} has no digest`)
-  if (environment.resolveLayoutConfig === undefined) throw invalid(`oci-layout reference ${quote(text)}: no layouts are at hand`)
+  if (environment.resolveLayoutConfig === undefined)
+    throw invalid(`oci-layout reference ${quote(text)}: no layouts are at hand`)
   const [, store, , digest] = match
   const reference = formatReference({ ...parseReference(use.name), digest: digest! })
   const { config } = await environment.resolveLayoutConfig(text, use.platform)
   const output = graph.add(() =>
-    edgeOf({ kind: 'source', identifier: `oci-layout://${reference}`, attrs: { 'oci.store': store! } }, [], use.platform, {
-      name: `[context ${use.nameWithPlatform}] OCI load from client`,
-    }),
+    edgeOf(
+      { kind: 'source', identifier: `oci-layout://${reference}`, attrs: { 'oci.store': store! } },
+      [],
+      use.platform,
+      {
+        name: `[context ${use.nameWithPlatform}] OCI load from client`,
+      },
+    ),
   )
   return fromImage(config, createState(output, normalizePlatform(use.platform)))
 }
@@ -130,17 +148,30 @@ function loadRemote(use: NamedContextUse, { graph }: LoadOptions): LoadedContext
   const output =
     git === undefined
       ? addSource(graph, httpSource(specifier, 'context'), { name: `[context ${use.nameWithPlatform}] ${specifier}` })
-      : addSource(graph, gitSource(git, { keepGitDir: git.keepGitDir ?? false, checksum: git.checksum, mtime: git.mtime }), {
-          name: `[internal] load git source ${specifier}`,
-        })
+      : addSource(
+          graph,
+          gitSource(git, { keepGitDir: git.keepGitDir ?? false, checksum: git.checksum, mtime: git.mtime }),
+          {
+            name: `[internal] load git source ${specifier}`,
+          },
+        )
   return { state: createState(output), image: undefined }
 }
 
-async function loadLocal(use: NamedContextUse, key: string, { environment, graph, paths }: LoadOptions): Promise<LoadedContext> {
+async function loadLocal(
+  use: NamedContextUse,
+  key: string,
+  { environment, graph, paths }: LoadOptions,
+): Promise<LoadedContext> {
   const excludePatterns = (await environment.ignorePatternsOf?.(key)) ?? []
   const output = graph.add(() =>
     edgeOf(
-      localSource({ name: key, sharedKeyHint: `context:${use.nameWithPlatform}-${key}`, excludePatterns, followPaths: followedPaths(paths()) }),
+      localSource({
+        name: key,
+        sharedKeyHint: `context:${use.nameWithPlatform}-${key}`,
+        excludePatterns,
+        followPaths: followedPaths(paths()),
+      }),
       [],
       undefined,
       { name: `[context ${use.nameWithPlatform}] load from client` },

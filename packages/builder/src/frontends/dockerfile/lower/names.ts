@@ -22,7 +22,8 @@ export function nameInStage(stage: StageState, text: string, options: NameOption
   stage.commandIndex++
   const total = String(stage.commandTotal)
   const index = String(stage.commandIndex).padStart(total.length)
-  const platform = options.multiPlatform && options.platform !== undefined ? `${platformName(options.platform, options.env)} ` : ''
+  const platform =
+    options.multiPlatform && options.platform !== undefined ? `${platformName(options.platform, options.env)} ` : ''
   const name = stage.displayName === '' ? '' : `${stage.displayName} `
   return `[${platform}${name}${index}/${total}] ${stage.isInTrigger ? 'ONBUILD ' : ''}${text}`
 }
@@ -31,7 +32,11 @@ function platformName(platform: Platform, env: Environment | undefined): string 
   const shown = formatPlatformFully(platform)
   const target = env === undefined ? undefined : targetPlatform(env)
   if (target === undefined) return shown
-  const full = normalizePlatform({ ...target, os: target.os || platform.os, architecture: target.architecture || platform.architecture })
+  const full = normalizePlatform({
+    ...target,
+    os: target.os || platform.os,
+    architecture: target.architecture || platform.architecture,
+  })
   if (full.os !== platform.os) return `${shown}->${formatPlatformFully(full)}`
   if (full.architecture === platform.architecture) return shown
   return `${shown}->${full.architecture}${full.variant === undefined ? '' : `/${full.variant}`}`
@@ -85,7 +90,11 @@ export function summarizeHeredoc(content: string): string {
 }
 
 /** Metadata of a vertex that stands for an instruction. */
-export function metadataFor(name: string, location: SourceRange | undefined, more: Omit<VertexMetadata, 'name' | 'location'> = {}): VertexMetadata {
+export function metadataFor(
+  name: string,
+  location: SourceRange | undefined,
+  more: Omit<VertexMetadata, 'name' | 'location'> = {},
+): VertexMetadata {
   return { name, ...(location === undefined ? {} : { location: toErrorLocation(location) }), ...more }
 }
 

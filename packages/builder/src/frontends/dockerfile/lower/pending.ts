@@ -49,14 +49,21 @@ export function createInputList(): InputList {
     add(output) {
       const edge = output?.edge
       if (edge === undefined) return -1
-      const known = edges.findIndex((other) => other.output === edge.output && other.vertex.digest === edge.vertex.digest)
+      const known = edges.findIndex(
+        (other) => other.output === edge.output && other.vertex.digest === edge.vertex.digest,
+      )
       return known === -1 ? edges.push(edge) - 1 : known
     },
   }
 }
 
 /** The first output of a new vertex. */
-export function edgeOf(op: OpSpec, inputs: readonly Edge[], platform: Platform | undefined, metadata: VertexMetadata): Edge {
+export function edgeOf(
+  op: OpSpec,
+  inputs: readonly Edge[],
+  platform: Platform | undefined,
+  metadata: VertexMetadata,
+): Edge {
   const vertex: Vertex = createVertex(op, inputs, { platform, metadata })
   return { vertex, output: 0 }
 }

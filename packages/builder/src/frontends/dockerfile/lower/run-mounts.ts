@@ -54,7 +54,10 @@ export function readMounts(context: InstructionContext, instruction: RunInstruct
   return { inputs, secrets, ssh, secretEnv }
 }
 
-function readSecret({ stage, location }: InstructionContext, mount: RunMount): { env?: ExecSpec['secretEnv'][number]; file?: ExecMount } {
+function readSecret(
+  { stage, location }: InstructionContext,
+  mount: RunMount,
+): { env?: ExecSpec['secretEnv'][number]; file?: ExecMount } {
   const id = mount.source || mount.id || baseName(mount.target)
   const optional = !mount.required
   if (!stage.outline.secrets.has(id)) stage.outline.secrets.set(id, { required: mount.required, location })

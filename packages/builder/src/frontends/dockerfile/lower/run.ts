@@ -56,14 +56,30 @@ function readCommand(context: InstructionContext, { command }: RunInstruction): 
   const data = first.chomp ? chompTabs(first.data) : first.data
   if (!data.startsWith('#!')) return { args: complete([data]), inputs: [], summary }
   const source = addInlineFile(context, first.name, data, SCRIPT_MODE)
-  const mount = { target: SCRIPT_DIRECTORY, source, selector: '/', isReadonly: true, type: 'bind', hasOutput: false } as const
+  const mount = {
+    target: SCRIPT_DIRECTORY,
+    source,
+    selector: '/',
+    isReadonly: true,
+    type: 'bind',
+    hasOutput: false,
+  } as const
   return { args: complete([joinPath(SCRIPT_DIRECTORY, first.name)]), inputs: [mount], summary }
 }
 
-function nameOf(context: InstructionContext, instruction: RunInstruction, summary: string | undefined, mounts: RunMounts, env: Environment): string {
+function nameOf(
+  context: InstructionContext,
+  instruction: RunInstruction,
+  summary: string | undefined,
+  mounts: RunMounts,
+  env: Environment,
+): string {
   const { stage, options, escape } = context
   const text = summary === undefined ? instruction.original : `${instruction.original} (${summary})`
-  const masked = maskSecrets(env, mounts.secretEnv.map((secret) => secret.name))
+  const masked = maskSecrets(
+    env,
+    mounts.secretEnv.map((secret) => secret.name),
+  )
   return nameInStage(stage, commandName(text, masked, { escape, rawQuotes: true, keepUnset: true }), {
     multiPlatform: options.multiPlatform === true,
     platform: stage.state.platform,
@@ -74,7 +90,10 @@ function nameOf(context: InstructionContext, instruction: RunInstruction, summar
 // Not to hide a value, which nobody knows yet, but to show that it comes from a secret.
 function maskSecrets(env: Environment, names: readonly string[]): Environment {
   if (names.length === 0) return env
-  return { get: (name) => (names.includes(name) ? '****' : env.get(name)), keys: () => new Set([...env.keys(), ...names]) }
+  return {
+    get: (name) => (names.includes(name) ? '****' : env.get(name)),
+    keys: () => new Set([...env.keys(), ...names]),
+  }
 }
 
 /** `|2 a=1 b=2`: the arguments that the step sees, each once, with the value that its environment has. */
@@ -85,12 +104,38 @@ function argumentsOf(stage: StageState): string[] {
   return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)]
 }
 
-function addStep(context: InstructionContext, instruction: RunInstruction, command: StepCommand, mounts: RunMounts, name: string): void {
+function addStep(
+  context: InstructionContext,
+  instruction: RunInstruction,
+  command: StepCommand,
+  mounts: RunMounts,
+  name: string,
+): void {
   const { stage, options, location, graph } = context
   const before = stage.state.output
   const shm = options.shmSizeBytes ?? 0
-  const shared: StepInput[] = shm > 0 ? [{ target: '/dev/shm', source: undefined, selector: '', isReadonly: false, type: 'tmpfs', hasOutput: false, sizeBytes: shm }] : []
-  const root: StepInput = { target: '/', source: before, selector: '', isReadonly: false, type: 'bind', hasOutput: true }
+  const shared: StepInput[] =
+    shm > 0
+      ? [
+          {
+            target: '/dev/shm',
+            source: undefined,
+            selector: '',
+            isReadonly: false,
+            type: 'tmpfs',
+            hasOutput: false,
+            sizeBytes: shm,
+          },
+        ]
+      : []
+  const root: StepInput = {
+    target: '/',
+    source: before,
+    selector: '',
+    isReadonly: false,
+    type: 'bind',
+    hasOutput: true,
+  }
   const ordered = [root, ...command.inputs, ...mounts.inputs, ...shared].sort(compareTargets)
   const meta = metaOf(context, command, mounts)
   const network = instruction.network === 'default' ? stage.state.network : instruction.network
@@ -110,7 +155,9 @@ function addStep(context: InstructionContext, instruction: RunInstruction, comma
       network,
       security: instruction.security,
       secretEnv: mounts.secretEnv,
-      ...(instruction.devices.length === 0 ? {} : { cdiDevices: instruction.devices.map((device) => ({ name: device.name, optional: !device.required })) }),
+      ...(instruction.devices.length === 0
+        ? {}
+        : { cdiDevices: instruction.devices.map((device) => ({ name: device.name, optional: !device.required })) }),
     }
     return edgeOf(op, inputs.edges, platform, metadata)
   })
@@ -147,6 +194,8 @@ function metaOf(context: InstructionContext, command: StepCommand, mounts: RunMo
     extraHosts: options.extraHosts,
     ...(proxyEnv === undefined ? {} : { proxyEnv }),
     ...(options.ulimits === undefined || options.ulimits.length === 0 ? {} : { ulimits: options.ulimits }),
-    ...(options.cgroupParent === undefined || options.cgroupParent === '' ? {} : { cgroupParent: options.cgroupParent }),
+    ...(options.cgroupParent === undefined || options.cgroupParent === ''
+      ? {}
+      : { cgroupParent: options.cgroupParent }),
   }
 }

@@ -59,7 +59,12 @@ async function epochOf(
   return source === undefined ? undefined : environment.resolveSourceEpoch?.(source)
 }
 
-function sourceNamed(value: string, parsed: ParsedDockerfile, globalArgs: ReadonlyMap<string, string>, options: LowerOptions): SourceSpec | undefined {
+function sourceNamed(
+  value: string,
+  parsed: ParsedDockerfile,
+  globalArgs: ReadonlyMap<string, string>,
+  options: LowerOptions,
+): SourceSpec | undefined {
   if (value === 'context') {
     const op = options.contextEdge?.vertex.op
     return op?.kind === 'source' ? op : undefined
@@ -67,7 +72,10 @@ function sourceNamed(value: string, parsed: ParsedDockerfile, globalArgs: Readon
   const context = isContextName(value) ? findNamedContext(options, value, options.targetPlatform) : undefined
   if (context !== undefined) return remoteSource(context.specifier, { keepGitDir: false, checksum: '' })
   const stage = parsed.stages.find(({ name }) => lowerCase(name) === lowerCase(value))
-  if (stage === undefined) throw new BuilderError('OCI_OPTION_INVALID', `invalid ${NAME}: ${value}`, { hint: 'give seconds since 1970, context, or the name of a stage or of a named context' })
+  if (stage === undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ${NAME}: ${value}`, {
+      hint: 'give seconds since 1970, context, or the name of a stage or of a named context',
+    })
   try {
     return sourceOfStage(stage, globalArgs, options.buildArgs, parsed.escapeToken)
   } catch (error) {
@@ -80,19 +88,28 @@ function isContextName(value: string): boolean {
 }
 
 // Such a stage holds one remote ADD and ARGs, nothing else.
-function sourceOfStage(stage: Stage, globalArgs: ReadonlyMap<string, string>, buildArgs: ReadonlyMap<string, string>, escape: EscapeToken): SourceSpec {
+function sourceOfStage(
+  stage: Stage,
+  globalArgs: ReadonlyMap<string, string>,
+  buildArgs: ReadonlyMap<string, string>,
+  escape: EscapeToken,
+): SourceSpec {
   const values = new Map(globalArgs)
   values.delete(NAME)
-  if (expandWord(stage.baseName, values, { escape }).text !== 'scratch') throw new Complaint(`${NAME} stage must use FROM scratch`)
+  if (expandWord(stage.baseName, values, { escape }).text !== 'scratch')
+    throw new Complaint(`${NAME} stage must use FROM scratch`)
   let source: SourceSpec | undefined
   for (const instruction of stage.instructions) {
     if (instruction.kind === 'arg') {
       for (const { key, value } of instruction.definitions) {
-        const given = buildArgs.get(key) ?? (value === undefined ? undefined : expandWord(value, values, { escape }).text)
+        const given =
+          buildArgs.get(key) ?? (value === undefined ? undefined : expandWord(value, values, { escape }).text)
         if (given !== undefined) values.set(key, given)
       }
     } else if (instruction.kind !== 'add') {
-      throw new Complaint(`${NAME} stage does not meet source-only requirements: unsupported ${instruction.keyword} instruction`)
+      throw new Complaint(
+        `${NAME} stage does not meet source-only requirements: unsupported ${instruction.keyword} instruction`,
+      )
     } else if (source !== undefined) throw new Complaint(`${NAME} stage must contain exactly one remote ADD`)
     else source = sourceOfAdd(instruction, values, escape)
   }
@@ -100,7 +117,11 @@ function sourceOfStage(stage: Stage, globalArgs: ReadonlyMap<string, string>, bu
   return source
 }
 
-function sourceOfAdd(instruction: AddInstruction, values: ReadonlyMap<string, string>, escape: EscapeToken): SourceSpec {
+function sourceOfAdd(
+  instruction: AddInstruction,
+  values: ReadonlyMap<string, string>,
+  escape: EscapeToken,
+): SourceSpec {
   const [path, ...more] = instruction.sourcePaths
   if (path === undefined || more.length > 0 || instruction.sourceContents.length > 0) {
     throw new Complaint(`${NAME} stage must contain exactly one remote ADD source`)
@@ -112,8 +133,12 @@ function sourceOfAdd(instruction: AddInstruction, values: ReadonlyMap<string, st
   return source
 }
 
-function remoteSource(url: string, { keepGitDir, checksum }: { keepGitDir: boolean; checksum: string }): SourceSpec | undefined {
+function remoteSource(
+  url: string,
+  { keepGitDir, checksum }: { keepGitDir: boolean; checksum: string },
+): SourceSpec | undefined {
   const git = parseGitReference(url)
-  if (git !== undefined) return gitSource(git, { keepGitDir: keepGitDir || git.keepGitDir === true, checksum: checksum || git.checksum })
+  if (git !== undefined)
+    return gitSource(git, { keepGitDir: keepGitDir || git.keepGitDir === true, checksum: checksum || git.checksum })
   return isHttpSource(url) ? httpSource(url, fileNameOfUrl(url), checksum) : undefined
 }

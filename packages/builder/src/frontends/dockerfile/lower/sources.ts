@@ -83,7 +83,9 @@ export function localSource(options: LocalSourceOptions): SourceSpec {
     kind: 'source',
     identifier: `local://${options.name}`,
     attrs: {
-      ...(followPaths === undefined || followPaths.length === 0 ? {} : { 'local.followpaths': formatJsonList(followPaths) }),
+      ...(followPaths === undefined || followPaths.length === 0
+        ? {}
+        : { 'local.followpaths': formatJsonList(followPaths) }),
       ...(excludePatterns.length === 0 ? {} : { 'local.excludepatterns': formatJsonList(excludePatterns) }),
       'local.sharedkeyhint': options.sharedKeyHint,
     },

@@ -109,4 +109,3 @@ export function createStageState(options: StageStateOptions): StageState {
     outline: options.outline,
   }
 }
-

@@ -19,12 +19,20 @@ const BASE = {
 } as unknown as ImageConfig
 
 /** `bases`: configs by their canonical name; `registry.example/base:1` is always there. */
-export function createTestEnvironment(bases: Readonly<Record<string, Partial<ImageConfig>>> = {}, more: Partial<LowerEnvironment> = {}): LowerEnvironment {
+export function createTestEnvironment(
+  bases: Readonly<Record<string, Partial<ImageConfig>>> = {},
+  more: Partial<LowerEnvironment> = {},
+): LowerEnvironment {
   return {
     resolveImageConfig: (reference) => {
       const isBase = reference === 'registry.example/base:1'
-      if (!isBase && bases[reference] === undefined) return Promise.reject(new BuilderError('OCI_IMAGE_NOT_FOUND', `${reference}: not found`))
-      return Promise.resolve({ reference: `${reference}@${BASE_DIGEST}`, digest: BASE_DIGEST, config: { ...BASE, ...bases[reference] } })
+      if (!isBase && bases[reference] === undefined)
+        return Promise.reject(new BuilderError('OCI_IMAGE_NOT_FOUND', `${reference}: not found`))
+      return Promise.resolve({
+        reference: `${reference}@${BASE_DIGEST}`,
+        digest: BASE_DIGEST,
+        config: { ...BASE, ...bases[reference] },
+      })
     },
     ...more,
   }
@@ -48,6 +56,10 @@ export function createTestOptions(more: Partial<LowerOptions> = {}): LowerOption
 }
 
 /** Lowers a text on the test base. */
-export async function lowerText(text: string | Uint8Array, options: Partial<LowerOptions> = {}, environment: LowerEnvironment = createTestEnvironment()): Promise<LoweredImage> {
+export async function lowerText(
+  text: string | Uint8Array,
+  options: Partial<LowerOptions> = {},
+  environment: LowerEnvironment = createTestEnvironment(),
+): Promise<LoweredImage> {
   return lowerDockerfile(parseDockerfile(text), createTestOptions(options), environment)
 }
