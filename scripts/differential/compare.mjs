@@ -15,6 +15,15 @@ export function compareOutcomes(reference, ours, started) {
   ]
 }
 
+/**
+ * Both refusals are of steps, which run side by side: if several fail, either may be told first.
+ */
+export function isMatterOfOrder(reference, ours) {
+  return !reference.ok && !ours.ok && STEP_ERROR.test(reference.error) && STEP_ERROR.test(ours.error)
+}
+
+const STEP_ERROR = /^(?:failed to compute cache key: |lstat |process ")/
+
 const describe = (outcome) => (outcome.ok ? 'builds it' : `refuses it (${outcome.error})`)
 
 // Names of references and sessions are drawn anew for every build, paths of snapshots are the machine's, and of two
