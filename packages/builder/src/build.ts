@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { checkOptions, type CheckedOptions } from './build-options.ts'
 import { findSources, remoteOnDemand, type BuildSources } from './build-sources.ts'
 import { createExplainer } from './cache/explain.ts'
+import { noRoomError } from './content/disk-errors.ts'
 import { BuilderError } from './errors.ts'
 import { prepareOutputs } from './exporters/index.ts'
 import type { ExportResult, ExportSource, PreparedExport } from './exporters/types.ts'
@@ -57,7 +58,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   try {
     return await buildIn(session, options, checked, outputs, sink, text)
   } catch (error) {
-    if (!session.signal.aborted) throw withCodeFrame(error, text.dockerfile)
+    if (!session.signal.aborted) throw withCodeFrame(noRoomError(session.store.root, error), text.dockerfile)
     const { reason } = session.signal
     throw reason instanceof BuilderError ? reason : new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: error })
   }

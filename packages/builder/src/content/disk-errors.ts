@@ -64,6 +64,14 @@ export function diskError(root: string, cause: unknown): unknown {
   return cause
 }
 
+/** A call that found no room, wherever in a build it was made, as OCI_STORE_FULL; anything else is handed back. */
+export function noRoomError(root: string, cause: unknown): unknown {
+  if (isTsOciError(cause) && cause.code !== 'OCI_RUNTIME_FILES') return cause
+  const errno = errnoOf(cause)
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT' || sqliteCode(cause) === SQLITE_FULL
+  return isFull ? fullError(root, cause) : cause
+}
+
 /** The error of a store that has no room. */
 export function fullError(root: string, cause?: unknown): BuilderError {
   return new BuilderError('OCI_STORE_FULL', `no space left for the store at ${root}`, {

@@ -12,4 +12,5 @@ try {
 } catch (error) {
   reply = { error: toFacts(error) }
 }
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
 parentPort!.postMessage(serialize(reply))

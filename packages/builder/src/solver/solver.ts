@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Explainer } from '../cache/explain.ts'
 import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from '../cache/keys.ts'
+import { noRoomError } from '../content/disk-errors.ts'
 import type { CacheRecord, Store } from '../content/types.ts'
 import { BuilderError, isTsOciError } from '../errors.ts'
 import type { LayerForms, LayerHandle } from '../forms/types.ts'
@@ -65,7 +66,7 @@ export function createSolver(options: SolverOptions): Solver {
       if (map.neverByDefinition || map.isUnrecorded) return await runUnrecorded(vertex, driver, map, inputs)
       return await solveRecorded(vertex, driver, map, inputs)
     } catch (cause) {
-      const error = withLocation(cause, vertex.metadata.location)
+      const error = withLocation(noRoomError(options.store.root, cause), vertex.metadata.location)
       const aborted = signal.aborted
       reporter.failed(vertex, error, aborted)
       if (!aborted) failure.abort(error)

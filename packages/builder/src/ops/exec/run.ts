@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs'
+import { mkdirSync, renameSync, statfsSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { OverlayRoot, StepExit, StepMount } from '@ts-oci/runtime'
@@ -65,7 +65,7 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
     },
   )
   run.signal.throwIfAborted()
-  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, { tail: output.text(), hasSingleId: executor.idMapping.kind === 'single' })
+  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, { tail: output.text(), hasSingleId: executor.idMapping.kind === 'single', storeRoot: store.root })
   const changes = await collectChanges(environment, executor, upper, view)
   const entries = withTouchedTimes(changes, touchedDirectories(view, spec.mounts.map((mount) => mount.dest)), startedMs)
   const id = `l-${randomBytes(16).toString('hex')}`
@@ -113,15 +113,26 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
 /** With one id a chown to any other is EINVAL, which no program explains. */
 const SINGLE_ID_HINT = 'this build has one user id: a step that gives files to other users fails with "Invalid argument". Install newuidmap and newgidmap (package uidmap) and give this user ids in /etc/subuid and /etc/subgid'
 
-function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, facts: { readonly tail: string; readonly hasSingleId: boolean }): BuilderError {
+function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, facts: { readonly tail: string; readonly hasSingleId: boolean; readonly storeRoot: string }): BuilderError {
   const { tail } = facts
-  const hint = facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail) ? SINGLE_ID_HINT : undefined
+  const hint = fullDiskHint(facts.storeRoot, tail) ?? (facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail) ? SINGLE_ID_HINT : undefined)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
     return stepError(spec, vertex, exit.exitCode === 127 || exit.exitCode === 126 ? `exit code: ${exit.exitCode}: ${message}` : `${operation}: ${message} (${errno})`, { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint })
   }
   const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
   return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, { details: { exitCode: exit.exitCode, signal: exit.signal, output: tail }, hint })
+}
+
+/** Less than this counts as full: a program gives up before the last block is taken. */
+const FULL_BYTES = 16 * 1024 * 1024
+
+/** A step that found no room, on the disk of the store: what it wrote is still there when this is asked. */
+function fullDiskHint(storeRoot: string, tail: string): string | undefined {
+  if (!/no space left on device|disk quota exceeded/i.test(tail)) return undefined
+  const { bavail, bsize } = statfsSync(storeRoot)
+  if (bavail * bsize >= FULL_BYTES) return undefined
+  return `no space left for the store at ${storeRoot}: free some (\`tsbuild prune -a\` empties the build cache), or set TSBUILD_HOME to a larger disk`
 }
 
 function stepError(spec: ExecSpec, vertex: Vertex, why: string, options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {}): BuilderError {
