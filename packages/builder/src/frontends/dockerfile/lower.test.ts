@@ -259,6 +259,22 @@ describe('options', () => {
     expect(vertices(edge)[0]?.op).toMatchObject({ attrs: { 'local.followpaths': '["a"]' } })
   })
 
+  test('an image as a named context is told by its tag, as BuildKit does', async () => {
+    const named = 'docker-image://registry.example/base:1'
+    const text = 'FROM img\nCOPY --from=img2 /bin/true /x\nRUN true\n'
+    const namedContexts = new Map([
+      ['img', named],
+      ['img2', named],
+    ])
+    const { edge } = await lowerText(text, { namedContexts })
+    expect(marshalGraph(edge).map((op) => op.digest)).toEqual([
+      'sha256:e1211ba3dbb6d0b290171da39d927e4a52fc1a042dfab957db2873a26b62b33e',
+      'sha256:970b178b3fb8e961118133533d1a23450fae15151ee414c5817f2184d90ce958',
+      'sha256:867b3b9a56c533317a004e9c36f18df7d8f140fb7e65485a4feba971417de42b',
+      'sha256:9e55bf7ad336bc07cc4b8c9b65fc01e6e7ad5a1e9fdca822d34dacf5d66d166b',
+    ])
+  })
+
   test('SOURCE_DATE_EPOCH dates the history and the directories that WORKDIR makes', async () => {
     const lowered = await lowerText('FROM scratch\nWORKDIR /a\n', { buildArgs: new Map([['SOURCE_DATE_EPOCH', '1']]) })
     expect(lowered.history.map((entry) => entry.created)).toEqual(['1970-01-01T00:00:01Z'])
