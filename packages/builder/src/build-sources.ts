@@ -4,7 +4,7 @@ import { BuilderError, scrubCredentials } from './errors.ts'
 import { parseIgnoreFile } from './context/ignore.ts'
 import type { Edge } from './graph/types.ts'
 import type { LocalResult } from './ops/types.ts'
-import { readViewFile, type RemoteContexts } from './build-remote.ts'
+import type { RemoteContexts } from './build-remote.ts'
 import { findInLayout } from './ops/image/layout.ts'
 import type { BuildOptions } from './public-types.ts'
 
@@ -25,6 +25,17 @@ export interface BuildSources {
 }
 
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
+
+/** Contexts that are no directory, their code loaded when the first of them is opened: readers of archives weigh more than all of planning. */
+export function remoteOnDemand(create: () => Promise<RemoteContexts>): RemoteContexts {
+  let made: Promise<RemoteContexts> | undefined
+  const get = (): Promise<RemoteContexts> => (made ??= create())
+  return {
+    openStream: async (stdin) => (await get()).openStream(stdin),
+    openUrl: async (url, urlOptions) => (await get()).openUrl(url, urlOptions),
+    [Symbol.asyncDispose]: async () => (await made)?.[Symbol.asyncDispose](),
+  }
+}
 
 /** @throws OCI_CONTEXT_NOT_FOUND, OCI_CONTEXT_INVALID, OCI_DOCKERFILE_NOT_FOUND, OCI_IGNORE_PATTERN, OCI_SOURCE_FAILED */
 export async function findSources(options: BuildOptions, remote?: RemoteContexts): Promise<BuildSources> {
@@ -56,6 +67,7 @@ async function findStreamSources(stdin: AsyncIterable<Uint8Array>, options: Buil
   // With a Dockerfile alone the context is there and empty: a wildcard finds nothing in it, a name is not found.
   if (stream.kind === 'dockerfile') return { ...common, contextArchive: stream.context, dockerfile: { name: 'Dockerfile', text: Buffer.from(stream.text).toString('utf8') } }
   const { view } = stream.context
+  const { readViewFile } = await import('./build-remote.ts')
   return { ...common, contextArchive: stream.context, dockerfile: await remoteDockerfile(options, async (path) => readViewFile(view, path)) }
 }
 

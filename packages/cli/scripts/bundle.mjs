@@ -11,6 +11,17 @@ const packages = resolve(cli, '..')
 const target = join(cli, 'dist', 'bundle')
 const making = `${target}.making`
 
+/** What is loaded together when the first of it is needed; the first that matches. */
+const GROUPS = {
+  // All that a build loads in which nothing is left to do.
+  build: /^cli\/dist\/build\//,
+  registry: /^builder\/dist\/registry\//,
+  // A step, a copy, a pull, a compression.
+  work: /\/(?:executor|exec|layer|forms)\/|\/apply\.js$/,
+  rare: /./,
+}
+const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g
+
 rmSync(making, { recursive: true, force: true })
 const { metafile } = await build({
   absWorkingDir: cli,
@@ -29,26 +40,57 @@ const { metafile } = await build({
   logLevel: 'warning',
   // Libraries in CommonJS ask for Node's modules this way.
   banner: { js: "import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);" },
-  plugins: [{ name: 'own-urls', setup: keepOwnUrls }],
+  plugins: [{ name: 'own-modules', setup: readOwnModules }],
 })
 writeFileSync(join(making, 'LICENSES.txt'), licenses())
 rmSync(target, { recursive: true, force: true })
 mkdirSync(dirname(target), { recursive: true })
 renameSync(making, target)
 
-/** A module that looks for files beside it finds them in its own package, not beside the bundle. */
-function keepOwnUrls({ onLoad }) {
-  onLoad({ filter: /\/packages\/[a-z]+\/dist\/.*\.js$/ }, ({ path }) => {
-    const text = readFileSync(path, 'utf8')
-    if (!text.includes('import.meta.url')) return undefined
-    const [name, ...rest] = relative(packages, path).split('/')
-    const file = rest.join('/')
-    const own =
-      name === 'cli'
-        ? `new URL(${JSON.stringify(`../${rest.slice(1).join('/')}`)}, import.meta.url).href`
-        : `new URL(${JSON.stringify(file)}, import.meta.resolve('@ts-oci/${name}/package.json')).href`
-    return { contents: text.replaceAll('import.meta.url', own), loader: 'js' }
+/**
+ * Own modules are read with two changes. What is imported on demand is imported in groups: each chunk costs most of a
+ * millisecond, and esbuild makes one for every set of entries that share something. And a module that looks for files
+ * beside it finds them in its own package, not beside the bundle.
+ */
+function readOwnModules({ onLoad, onResolve }) {
+  const groups = new Map(Object.keys(GROUPS).map((name) => [name, []]))
+  onResolve({ filter: /^group:/ }, ({ path }) => ({ path: path.slice('group:'.length), namespace: 'group' }))
+  onLoad({ filter: /./, namespace: 'group' }, ({ path }) => {
+    const members = groups.get(path).map((file, index) => `export * as member${index} from ${JSON.stringify(file)}`)
+    return { contents: members.join('\n'), loader: 'js', resolveDir: cli }
   })
+  // All members first: a group is read when the first import of it is met.
+  for (const file of ownModules()) for (const [, to] of readFileSync(file, 'utf8').matchAll(ON_DEMAND)) place(file, to)
+  onLoad({ filter: /\/packages\/[a-z]+\/dist\/.*\.js$/ }, ({ path }) => {
+    const text = readFileSync(path, 'utf8').replaceAll(ON_DEMAND, (_, to) => {
+      const { group, index } = place(path, to)
+      return `import('group:${group}').then((group) => group.member${index})`
+    })
+    return { contents: text.replaceAll('import.meta.url', ownUrl(path)), loader: 'js' }
+  })
+
+  function place(from, to) {
+    const file = resolve(dirname(from), to)
+    const group = Object.keys(GROUPS).find((name) => GROUPS[name].test(relative(packages, file)))
+    const members = groups.get(group)
+    if (!members.includes(file)) members.push(file)
+    return { group, index: members.indexOf(file) }
+  }
+}
+
+function ownModules() {
+  return ['runtime', 'builder', 'cli'].flatMap((name) => {
+    const folder = join(packages, name, 'dist')
+    const files = readdirSync(folder, { recursive: true }).filter((file) => /^(?!bundle).*(?<!\.test)\.js$/.test(file))
+    return files.map((file) => join(folder, file))
+  })
+}
+
+function ownUrl(path) {
+  const [name, ...rest] = relative(packages, path).split('/')
+  if (name === 'cli') return `new URL(${JSON.stringify(`../${rest.slice(1).join('/')}`)}, import.meta.url).href`
+  const packageUrl = `import.meta.resolve('@ts-oci/${name}/package.json')`
+  return `new URL(${JSON.stringify(rest.join('/'))}, ${packageUrl}).href`
 }
 
 /** The licenses of the libraries that are inside. */

@@ -1,6 +1,5 @@
 export * from './errors.ts'
 export type * from './types.ts'
 export * from './files/index.ts'
-export { startExecutor } from './executor/start.ts'
+export { probeMachine, startExecutor } from './on-demand.ts'
 export { prepareOverlay, overlayLimit } from './snapshot/overlay/index.ts'
-export { probeMachine } from './probe.ts'

@@ -58,6 +58,14 @@ describe('cache', () => {
     expect(store.cache.list()).toEqual([{ ...record, usedMs: clockMs, usageCount: 1 }])
   })
 
+  test('a use within ten minutes of the last one costs no write', async () => {
+    store.cache.put({ ...record, usedMs: clockMs }, [])
+    clockMs += 9 * 60_000
+    expect(store.cache.find('k')?.usageCount).toBe(1)
+    await reopen()
+    expect(store.cache.list()).toEqual([{ ...record, usedMs: clockMs - 9 * 60_000 }])
+  })
+
   test('facts outlive a build', async () => {
     store.cache.putFact('etag', '"x"')
     store.cache.putFact('etag', '"y"')

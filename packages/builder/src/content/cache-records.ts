@@ -4,6 +4,9 @@ import type { CacheRecord, CacheRecords } from './types.ts'
 /** Marks of use that are kept in memory before they are written. */
 const MAX_TOUCHED = 500
 
+/** A use sooner after the last one that was written is not written: builds in a row shall not each wait for the disk. */
+const USE_RESOLUTION_MS = 10 * 60_000
+
 /** Rows of what vertices gave. Marks of use are written together, at the latest by `flush`: a build that is all cached reads only. */
 export function createCacheRecords(metadata: Metadata, now: () => number): CacheRecords & { flush(): void } {
   const touched = new Map<string, { usedMs: number; count: number }>()
@@ -25,7 +28,7 @@ export function createCacheRecords(metadata: Metadata, now: () => number): Cache
 
   function touch(record: CacheRecord): CacheRecord {
     const mark = { usedMs: now(), count: (touched.get(record.key)?.count ?? 0) + 1 }
-    touched.set(record.key, mark)
+    if (touched.has(record.key) || mark.usedMs - record.usedMs >= USE_RESOLUTION_MS) touched.set(record.key, mark)
     if (touched.size > MAX_TOUCHED) flush()
     return { ...record, usedMs: mark.usedMs, usageCount: record.usageCount + mark.count }
   }

@@ -1,4 +1,4 @@
-import { pack as createPack, type Pack } from 'tar-stream'
+import type { Pack } from 'tar-stream'
 import { createDigester } from '../oci/digest.ts'
 import { mismatch } from '../content/blobs.ts'
 import type { ImageBlob } from './compose.ts'
@@ -14,6 +14,7 @@ export type ArchiveFile =
  * A blob is verified while it passes; a wrong one fails the archive before it is complete.
  */
 export async function writeArchive(sink: ByteSink, files: readonly ArchiveFile[], signal?: AbortSignal): Promise<void> {
+  const { pack: createPack } = await import('tar-stream')
   const pack = createPack()
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => undefined)

@@ -1,6 +1,5 @@
 import type { Executor } from '@ts-oci/runtime'
 import type { LayerJobs } from '../layer/job-types.ts'
-import { isLargeJob, runJobInThread } from './thread-job.ts'
 
 type JobName = keyof LayerJobs
 type JobInput<Name extends JobName> = Parameters<LayerJobs[Name]>[0]
@@ -19,6 +18,7 @@ export function createJobRunner(options: { readonly executor: () => Promise<Exec
     run: async (name, input, needsOwners) => {
       options.signal.throwIfAborted()
       if (isRoot || !needsOwners) {
+        const { isLargeJob, runJobInThread } = await import('./thread-job.ts')
         if (isLargeJob(name, input)) return (await runJobInThread(name, input, options.signal)) as never
         const { handlers } = await import('../layer/jobs.ts')
         const handler = handlers[name] as (input: unknown) => Promise<unknown>

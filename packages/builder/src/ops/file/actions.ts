@@ -16,7 +16,6 @@ import type { FileOpContext } from './apply.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner, type Ids } from './owner.ts'
 import { failed, type FileTarget, type Time } from './target.ts'
-import { unpackArchive } from './unpack.ts'
 
 /** Runs one action on its target. */
 export async function runAction(
@@ -62,6 +61,7 @@ async function copy(
       if (entry === undefined) throw sourceNotFound(path)
       const [readable] = entry.type === 'file' ? ((await context.resolveContents?.([entry])) ?? [entry]) : [entry]
       const unpackOptions = { owner, time, temporaryDirectory: context.temporaryDirectory, signal: context.signal }
+      const { unpackArchive } = await import('./unpack.ts')
       if (await unpackArchive(readable as ViewEntry, target, target.resolve(cleanPath(destination)), unpackOptions))
         continue
     }

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { SourceRange } from '../../../source.ts'
 import type { ExposeInstruction } from '../ast.ts'
 import { checkExposeInvalidFormat } from '../checks/expose-invalid-format.ts'
@@ -55,6 +54,8 @@ function splitParts(word: string): { ip: string; hostPort: string; containerPort
 function checkIp(ip: string): void {
   if (ip === '') return
   const inner = ip.startsWith('[') && ip.endsWith(']') ? ip.slice(1, -1) : ip
+  // Not imported: few builds have an address here, and all would load the sockets.
+  const { isIP } = process.getBuiltinModule('node:net')
   if (isIP(inner) === 0 || inner.includes('%')) throw new Complaint(`invalid IP address: ${inner}`)
 }
 

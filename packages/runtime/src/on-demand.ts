@@ -1,0 +1,24 @@
+import type { Executor, ExecutorOptions, MachineReport } from './types.ts'
+
+/**
+ * Starts the process that mounts and runs steps, in the strongest isolation that the wish and the machine allow. Its
+ * code is loaded here: a build in which everything is cached never gets this far.
+ * Throws OCI_RUNTIME_ISOLATION_UNAVAILABLE with the reason and remedy of each that was tried, OCI_RUNTIME_CANCELED,
+ * OCI_RUNTIME_NATIVE_MISSING, OCI_RUNTIME_UNSUPPORTED.
+ * @example
+ * await using executor = await startExecutor({ isolation: 'auto', stateDirectory: '/run/user/1000/tsbuild' })
+ */
+export async function startExecutor(options: ExecutorOptions): Promise<Executor> {
+  const executor = await import('./executor/start.ts')
+  return executor.startExecutor(options)
+}
+
+/**
+ * Finds out what this machine can do by doing it: each isolation sets up a whole step, up to the exec of a command
+ * that does not exist. Takes 10 to 30 ms.
+ * @param options.directory where to try (overlay depends on the file system); the store's, else the temporary one
+ */
+export async function probeMachine(options: { readonly directory?: string } = {}): Promise<MachineReport> {
+  const probe = await import('./probe.ts')
+  return probe.probeMachine(options)
+}
