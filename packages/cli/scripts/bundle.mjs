@@ -14,7 +14,8 @@ const making = `${target}.making`
 /** What is loaded together when the first of it is needed; the first that matches. */
 const GROUPS = {
   // All that a build loads in which nothing is left to do.
-  build: /^cli\/dist\/build\//,
+  build: /^cli\/dist\/(?:build\/|commands\/build\.js)/,
+  commands: /^cli\/dist\/commands\//,
   registry: /^builder\/dist\/registry\//,
   // A step, a copy, a pull, a compression.
   work: /\/(?:executor|exec|layer|forms)\/|\/apply\.js$/,

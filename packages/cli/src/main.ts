@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Config } from '@oclif/core'
-import { build, specs } from './flags.ts'
+import { commands } from './commands/list.ts'
+import { specs } from './flags.ts'
 import { renderError } from './render/errors.ts'
-import { runAction } from './run-action.ts'
-import { processSession } from './session.ts'
 import { nearest, UsageError } from './usage-error.ts'
 
 /** Runs the command line `tsbuild ARGV` and ends the process with its exit status. */
@@ -16,13 +14,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.stderr.write(renderError(error))
     process.exit((error as UsageError).exitCode)
   }
-  if (words[0] === 'build' && !asksForHelp(words)) {
-    // The one command whose start-up counts: oclif, which is twice Node's own start, is not loaded for it.
-    const { buildAction } = await import('./build/action.ts')
-    const status = await runAction(build, buildAction, words.slice(1), processSession())
+  const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')
+  const load = commands[name]
+  if (load !== undefined && !asksForHelp(words)) {
+    const command = await load()
+    const status = await command.run(words.slice(name.split(' ').length))
     // A signal has said its own status already (143 for SIGTERM); what was done in time is no failure.
     process.exit(status === 0 ? 0 : (process.exitCode ?? status))
   }
+  // For help and versions only: it takes twice as long to start as Node itself.
   await runOclif(words)
   process.exit(process.exitCode)
 }
@@ -67,23 +67,16 @@ function asksForHelp(words: readonly string[]): boolean {
 }
 
 async function runOclif(words: readonly string[]): Promise<void> {
-  const { Config, flush, handle, run, settings } = await import('@oclif/core')
+  const { flush, handle, run, settings } = await import('@oclif/core')
   // oclif would look for a TypeScript runner when NODE_ENV says development or test.
   settings.enableAutoTranspile = false
   // Without it oclif asks for the user's entry in passwd, and in a container there may be none.
   process.env['SHELL'] ||= '/bin/sh'
   const root = fileURLToPath(new URL('..', import.meta.url))
   try {
-    if (helpWords.includes(words[0] ?? '') || asksForHelp(words)) await run([...words], { root })
-    else await runCommand(await Config.load({ root }), words)
+    await run([...words], { root })
     await flush()
   } catch (error) {
     await handle(error as Error)
   }
-}
-
-/** The command is known here: oclif's own search would take an argument for the name of a subcommand. */
-async function runCommand(config: Config, words: readonly string[]): Promise<void> {
-  const length = specs.some((spec) => spec.name === words.slice(0, 2).join(' ')) ? 2 : 1
-  await config.runCommand(words.slice(0, length).join(':'), words.slice(length))
 }

@@ -1,0 +1,19 @@
+import type { TableCommand } from '../define-command.ts'
+
+/** The list of commands by name, each loaded when it is run: a new one is a file beside this and a line here. */
+export const commands: Readonly<Record<string, () => Promise<TableCommand>>> = {
+  build: async () => (await import('./build.ts')).BuildCommand,
+  history: async () => (await import('./history.ts')).HistoryCommand,
+  images: async () => (await import('./images.ts')).ImagesCommand,
+  info: async () => (await import('./info.ts')).InfoCommand,
+  inspect: async () => (await import('./inspect.ts')).InspectCommand,
+  prune: async () => (await import('./prune.ts')).PruneCommand,
+  pull: async () => (await import('./pull.ts')).PullCommand,
+  push: async () => (await import('./push.ts')).PushCommand,
+  rmi: async () => (await import('./rmi.ts')).RmiCommand,
+  tag: async () => (await import('./tag.ts')).TagCommand,
+  'debug expand': async () => (await import('./debug/expand.ts')).DebugExpandCommand,
+  'debug ignore': async () => (await import('./debug/ignore.ts')).DebugIgnoreCommand,
+  'debug llb': async () => (await import('./debug/llb.ts')).DebugLlbCommand,
+  'debug parse': async () => (await import('./debug/parse.ts')).DebugParseCommand,
+}
