@@ -95,7 +95,8 @@ function placeEntries(
     target.makeDirectories(parent, { mode: 0o755, owner: undefined, time: undefined, isImplied: true })
     const path = joinPath(parent, baseName(name))
     const standing = target.entry(path)
-    if (standing !== undefined && !(standing.type === 'directory' && raw.type === 'directory')) target.remove(path)
+    const isMerge = standing?.type === 'directory' && raw.type === 'directory'
+    if (standing !== undefined && !isMerge) target.remove(path)
     if (raw.type === 'hardlink') {
       placeLink(target, path, target.resolveBelow(destination, cleanMember(raw.link)))
       continue
@@ -118,7 +119,9 @@ function placeEntries(
       xattrs: raw.xattrs,
       content,
     })
-    target.put(entry)
+    // A directory that is there already is no news to its parent.
+    if (isMerge) target.update(entry)
+    else target.put(entry)
     if (raw.type === 'directory') directories.set(path, entry)
   }
   // Last, since what came into them has set their times.
