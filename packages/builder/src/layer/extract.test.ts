@@ -4,13 +4,15 @@ import { describe, expect, test } from '@jest/globals'
 import { closeFd, getXattr, openRoot, walkTree } from '@ts-oci/runtime'
 import { checkTool, describeWith, temporaryDirectory, testWith } from '@ts-oci/testing'
 import fc from 'fast-check'
+import { isTsOciError } from '../errors.ts'
 import { makeEntry, type EntryFields } from './entry.ts'
 import { extractLayer } from './extract.ts'
 import { layerTable } from './layers.testing.ts'
 import { materializeLayer } from './materialize.ts'
-import { mountLines } from './overlay.testing.ts'
+import { mountLines, viewLines } from './overlay.testing.ts'
 import { packLayer } from './pack.ts'
 import { scanTarFile } from './scan.ts'
+import { createChainView } from './view.ts'
 
 const isRoot = process.getuid?.() === 0
 const options = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'drop' } as const
@@ -306,4 +308,57 @@ describe('a hostile layer', () => {
       await expect(inTree([{ path: 'h', type: 'hardlink', link }], () => undefined)).rejects.toEqual(layerInvalid)
     }
   })
+})
+
+describe('a tar in any order, with links through links and names that come again', () => {
+  const name = fc
+    .array(fc.constantFrom('a', 'b', 'c', '..', '.', 'l'), { minLength: 1, maxLength: 4 })
+    .map((parts) => parts.join('/'))
+  const target = fc.constantFrom('a', '../a', '/b', '../../../..', '/', 'a/b', '../../outside', 'l', '/l/..')
+  const entry: fc.Arbitrary<EntryFields> = fc.oneof(
+    { weight: 3, arbitrary: name.map((path) => ({ ...file(path, 'text'), mtimeSec: 5 })) },
+    { weight: 2, arbitrary: name.map((path): EntryFields => ({ path, type: 'directory', mode: 0o750, mtimeSec: 6 })) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(name, target)
+        .map(([path, link]): EntryFields => ({ path, type: 'symlink', link, mtimeSec: 7 })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(name, name)
+        .map(([path, link]): EntryFields => ({ path, type: 'hardlink', link, mtimeSec: 5 })),
+    },
+  )
+
+  test('touches nothing outside, and its tree is what its table says', async () => {
+    let compared = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(entry, { minLength: 1, maxLength: 8 }), async (fields) => {
+        await using directory = await temporaryDirectory()
+        mkdirSync(directory.join('outside'))
+        writeFileSync(directory.join('outside', 'file'), 'untouched')
+        mkdirSync(directory.join('tree'))
+        const tar = directory.join('x.tar')
+        packUnsorted(fields, tar)
+        try {
+          await extractLayer({ file: tar, compression: 'none', destination: directory.join('tree'), ...options })
+          const view = createChainView([scanTarFile(tar)])
+          expect(withoutTimes(linesOf(directory.join('tree')))).toEqual(withoutTimes(viewLines(view)))
+          compared++
+        } catch (error) {
+          if (!isTsOciError(error)) throw error
+        }
+        expect(readdirSync(directory.path).toSorted()).toEqual(['outside', 'tree', 'x.tar'])
+        expect(readdirSync(directory.join('outside'))).toEqual(['file'])
+        expect(readFileSync(directory.join('outside', 'file'), 'utf8')).toBe('untouched')
+      }),
+      { numRuns: 300 },
+    )
+    expect(compared).toBeGreaterThan(50)
+  })
+
+  /** Directories that nobody lists have the time of their making. */
+  const withoutTimes = (lines: readonly string[]): string[] => lines.map((line) => line.replace(/ \d+\.\d+ /, ' '))
 })

@@ -36,27 +36,22 @@ export function orderLinks(entries: LayerEntry[]): LayerEntry[] {
   const links = new Map<ByteString, ByteString>()
   for (const entry of entries) if (entry.type === 'hardlink') links.set(entry.path, entry.link!)
   if (links.size === 0) return entries
+  const owners = new Set([...links.keys()].map((path) => lastLink(links, path)))
   const files = indexEntries({ entries })
   const firstNames = new Map<ByteString, ByteString>()
   return entries.map((entry) => {
-    if (entry.type !== 'hardlink' && entry.type !== 'file') return entry
-    const owner = entry.type === 'file' ? entry.path : lastLink(links, entry.path)
+    const isOwner = owners.has(entry.path) && files.get(entry.path) === entry
+    if (entry.type !== 'hardlink' && !isOwner) return entry
+    const owner = entry.type === 'hardlink' ? lastLink(links, entry.path) : entry.path
     const file = files.get(owner)
-    if (file === undefined || file.type === 'hardlink') return entry
+    if (file === undefined || file.type === 'hardlink' || file.type === 'directory') return entry
     const first = firstNames.get(owner)
     if (first === undefined) {
       firstNames.set(owner, entry.path)
       return entry.path === owner ? entry : { ...file, path: entry.path }
     }
-    return makeEntry({
-      ...file,
-      path: entry.path,
-      type: 'hardlink',
-      size: 0,
-      link: first,
-      content: undefined,
-      contentDigest: undefined,
-    })
+    const fields = { ...file, path: entry.path, type: 'hardlink' as const, size: 0, link: first }
+    return makeEntry({ ...fields, content: undefined, contentDigest: undefined })
   })
 }
 
