@@ -14,8 +14,9 @@ export type ArchiveFile =
  * A blob is verified while it passes; a wrong one fails the archive before it is complete.
  */
 export async function writeArchive(sink: ByteSink, files: readonly ArchiveFile[], signal?: AbortSignal): Promise<void> {
-  const { pack: createPack } = await import('tar-stream')
-  const pack = createPack()
+  // CommonJS: once bundled it has its exports here alone.
+  const { default: library } = await import('tar-stream')
+  const pack = library.pack()
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => undefined)
   const stop = (error: unknown): never => {
