@@ -140,17 +140,18 @@ function loadUndici(): Promise<Undici> {
  * version is pinned, and where they are missing the whole is loaded.
  */
 async function loadParts(): Promise<Undici> {
-  const part = async (path: string): Promise<unknown> =>
-    ((await import(`undici/${path}`)) as { default: unknown }).default
-  const Agent = (await part('lib/dispatcher/agent.js')) as typeof AgentType
-  const { request } = (await part('lib/api/index.js')) as { request: Request }
-  const EnvHttpProxyAgent = (): Promise<typeof ProxyAgentType> =>
-    part('lib/dispatcher/env-http-proxy-agent.js') as Promise<typeof ProxyAgentType>
-  return { Agent, EnvHttpProxyAgent, request }
+  const [{ default: Agent }, { default: api }] = await Promise.all([
+    import('undici/lib/dispatcher/agent.js'),
+    import('undici/lib/api/index.js'),
+  ])
+  const EnvHttpProxyAgent = async (): Promise<typeof ProxyAgentType> =>
+    (await import('undici/lib/dispatcher/env-http-proxy-agent.js')).default
+  return { Agent, EnvHttpProxyAgent, request: api.request }
 }
 
 async function loadWhole(): Promise<Undici> {
-  const undici = await import('undici')
+  // CommonJS: once bundled it has its exports here alone.
+  const { default: undici } = await import('undici')
   const request: Request = function (options) {
     return this.request(options)
   }
