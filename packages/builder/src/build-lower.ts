@@ -13,6 +13,7 @@ import { formatPlatform, hostPlatform } from './oci/platform.ts'
 import { canonicalName } from './oci/reference.ts'
 import type { Platform } from './oci/types.ts'
 import { findInLayout } from './ops/image/layout.ts'
+import type { SourceSpec } from './ops/specs.ts'
 import type { ImageResolver } from './ops/environment.ts'
 import type { ProgressSink } from './progress.ts'
 import type { BuildOptions } from './public-types.ts'
@@ -20,14 +21,14 @@ import type { BuildOptions } from './public-types.ts'
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** A Dockerfile to an image in the making. */
-export async function lowerDockerfileBuild(options: BuildOptions, checked: CheckedOptions, sources: BuildSources, images: ImageResolver, sink: ProgressSink): Promise<LoweredImage> {
+export async function lowerDockerfileBuild(options: BuildOptions, checked: CheckedOptions, sources: BuildSources, images: ImageResolver, sink: ProgressSink, sourceTime?: SourceTime): Promise<LoweredImage> {
   const { dockerfile } = sources
   const parsed = await internalStep(sink, `[internal] load build definition from ${dockerfile.name}`, async (report) => {
     report('transfer', `transferring dockerfile: ${Buffer.byteLength(dockerfile.text)}B`, { isDone: true })
     return parseDockerfile(dockerfile.text, { name: dockerfile.name })
   })
   await internalStep(sink, '[internal] load .dockerignore', async (report) => report('transfer', `transferring context: ${Buffer.byteLength((sources.ignorePatterns ?? []).join('\n'))}B`, { isDone: true }))
-  const image = await lowerDockerfile(parsed, lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink))
+  const image = await lowerDockerfile(parsed, lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink, sourceTime))
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
 }
@@ -56,11 +57,12 @@ export function lowerOptionsOf(options: BuildOptions, checked: CheckedOptions, s
 }
 
 /** What lowering may ask for: the configs of bases, each once. */
-export function lowerEnvironmentOf(sources: BuildSources, images: ImageResolver, sink: ProgressSink): LowerEnvironment {
+export function lowerEnvironmentOf(sources: BuildSources, images: ImageResolver, sink: ProgressSink, sourceTime?: SourceTime): LowerEnvironment {
   const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
   return {
     ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
     ignorePatternsOf: async (key) => sources.namedDirectories.get(key)?.ignorePatterns,
+    ...(sourceTime === undefined ? {} : { resolveSourceEpoch: (source) => sourceTime(sourceTimeEdge(source)) }),
     resolveLayoutConfig: async (reference, platform) => {
       const resolved = await images.resolveLayout(findInLayout(reference), platform)
       return { digest: resolved.digest, config: resolved.config }
@@ -72,6 +74,16 @@ export function lowerEnvironmentOf(sources: BuildSources, images: ImageResolver,
       }),
     ),
   }
+}
+
+/** When the content of a source was made, seconds; undefined when it does not say. */
+export type SourceTime = (edge: Edge) => Promise<number | undefined>
+
+/** A source whose files have the time of its commit, or of its Last-Modified. */
+function sourceTimeEdge(source: SourceSpec): Edge {
+  const attrs = source.identifier.startsWith('git://') ? { ...source.attrs, 'git.mtime': 'commit' } : source.attrs
+  const vertex = createVertex({ ...source, attrs }, [], { metadata: { name: `[internal] time of ${source.identifier}` } })
+  return { vertex, output: 0 }
 }
 
 /** Wraps asynchronous work so that it runs once for equal arguments: stages of one base ask for it, and show it, once. */

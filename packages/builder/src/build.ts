@@ -45,24 +45,31 @@ const STEPS_PER_CORE = 8
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const checked = checkOptions(options)
-  const outputs = prepareOutputs(outputsOf(options), {
-    names: checked.names,
-    sourceDateEpoch: checked.sourceDateEpoch,
-    annotations: options.annotations ?? {},
-    workingDirectory: process.cwd(),
-    isTerminal: process.stdout.isTTY ?? false,
-  })
+  const prepare: PrepareOutputs = (sourceDateEpoch, isEpochPending = false) =>
+    prepareOutputs(outputsOf(options), {
+      names: checked.names,
+      sourceDateEpoch,
+      isEpochPending,
+      annotations: options.annotations ?? {},
+      workingDirectory: process.cwd(),
+      isTerminal: process.stdout.isTTY ?? false,
+    })
+  // Every attribute is checked before anything is built.
+  prepare(checked.sourceDateEpoch, true)
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
   await using session = await openSession(options)
   const text: BuildText = {}
   try {
-    return await buildIn(session, options, checked, outputs, sink, text)
+    return await buildIn(session, options, checked, prepare, sink, text)
   } catch (error) {
     if (!session.signal.aborted) throw withCodeFrame(noRoomError(session.store.root, error), text.dockerfile)
     const { reason } = session.signal
     throw reason instanceof BuilderError ? reason : new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: error })
   }
 }
+
+/** `isEpochPending`: a Dockerfile that was not read yet may still set the time. */
+type PrepareOutputs = (sourceDateEpoch: number | undefined, isEpochPending?: boolean) => readonly PreparedExport[]
 
 /** The text that an error may have to show. */
 interface BuildText {
@@ -76,13 +83,13 @@ function outputsOf(options: BuildOptions): readonly OutputSpec[] {
   return outputs.length === 0 ? [{ type: 'image' }] : outputs
 }
 
-async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, outputs: readonly PreparedExport[], sink: ProgressSink, text: BuildText): Promise<BuildResult> {
+async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, prepare: PrepareOutputs, sink: ProgressSink, text: BuildText): Promise<BuildResult> {
   const { store, signal } = session
   const jobs = createJobRunner({ executor: session.executor, signal })
   const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
   const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
   const contexts = createContexts(store, undefined, signal)
-  const epochMs = checked.sourceDateEpoch === undefined ? undefined : checked.sourceDateEpoch * 1000
+  let epochSec = checked.sourceDateEpoch
   const environment: OpsEnvironment = {
     store,
     forms,
@@ -95,7 +102,10 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     allowed: checked.allowed,
     hostPlatform: hostPlatform(),
     signal,
-    epochMs,
+    // A Dockerfile may name what the time is taken from: it is known when the file is lowered.
+    get epochMs() {
+      return epochSec === undefined ? undefined : epochSec * 1000
+    },
   }
   const solver = createSolver({
     drivers: createDrivers(environment),
@@ -114,7 +124,9 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
   const sources = options.state === undefined ? await findSources(options, remote) : undefined
   text.dockerfile = sources?.dockerfile
   if (sources !== undefined) contexts.use(sources)
-  const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink)
+  const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink, (edge) => sourceTime(solver, forms, edge))
+  epochSec = image.sourceDateEpoch ?? epochSec
+  const outputs = prepare(epochSec)
   let layers: readonly LayerHandle[] = []
   let exported: readonly ExportResult[] = []
   try {
@@ -131,6 +143,14 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
     contexts.close()
   }
   return report(checked, image, layers, forms, outputs, exported, solver.reporter.states(), sources)
+}
+
+/** When the content of a source was made: the newest time of its files. */
+async function sourceTime(solver: Solver, forms: LayerForms, edge: Edge): Promise<number | undefined> {
+  const view = await solveView(solver, forms, edge)
+  let newest = 0
+  for (const entry of view.walk('')) if (entry.type === 'file') newest = Math.max(newest, entry.mtimeSec)
+  return newest === 0 ? undefined : newest
 }
 
 /** The file system of a vertex that is needed before the rest is known: a context that comes from elsewhere. */

@@ -36,7 +36,7 @@ export function readImageSettings(output: OutputSpec, attributes: Attributes, de
   const rewriteTimestamp = attributes.flag('rewrite-timestamp') ?? false
   if (!ociMediaTypes && compression.kind === 'zstd')
     throw invalid(output.type, '"compression=zstd" conflicts with "oci-mediatypes=false"')
-  if (rewriteTimestamp && sourceDateEpoch === undefined) {
+  if (rewriteTimestamp && sourceDateEpoch === undefined && defaults.isEpochPending !== true) {
     throw invalid(
       output.type,
       'rewrite-timestamp needs a time',

@@ -27,6 +27,8 @@ export interface ExportDefaults {
   readonly names: readonly string[]
   /** SOURCE_DATE_EPOCH in seconds. */
   readonly sourceDateEpoch?: number | undefined
+  /** The Dockerfile, which was not read yet, may set it. */
+  readonly isEpochPending?: boolean
   /** `--annotation`: keys as the attribute is spelled without `annotation` (`key` or `manifest-descriptor:key`). */
   readonly annotations?: Readonly<Record<string, string>>
   /** Relative `dest` starts here. */
