@@ -6,6 +6,7 @@ import { ensureBlob } from './blob-form.ts'
 import { compressedBlob } from './blobs.ts'
 import { resolveContents } from './contents.ts'
 import { createFormsState, type FormsState, type LayerFormsOptions } from './forms-state.ts'
+import { overlayTrees } from './overlay-trees.ts'
 import { toStored } from './stored-table.ts'
 import { tableOf } from './table-form.ts'
 import { tarOf } from './tar-form.ts'
@@ -21,6 +22,16 @@ export type { LayerFormsOptions } from './forms-state.ts'
 export function createLayerForms(options: LayerFormsOptions): LayerForms {
   const state = createFormsState(options)
   const views = new Map<string, Promise<View>>()
+  const viewOf = (chain: readonly LayerHandle[]): Promise<View> => {
+    const key = chain.map((layer) => layer.id).join('/')
+    let view = views.get(key)
+    if (view === undefined) {
+      view = Promise.all(chain.map((layer) => tableOf(state, layer))).then(createChainView)
+      views.set(key, view)
+      view.catch(() => views.delete(key))
+    }
+    return view
+  }
   return {
     load: state.load,
     fromSelection: (entries, facts) => {
@@ -36,17 +47,9 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     },
     fromImage: (layers, reference, progressVertex) => layers.map((layer, index) => imageLayer(state, layer, { reference, progressVertex, index })),
     table: (layer) => tableOf(state, layer),
-    view: (chain) => {
-      const key = chain.map((layer) => layer.id).join('/')
-      let view = views.get(key)
-      if (view === undefined) {
-        view = Promise.all(chain.map((layer) => tableOf(state, layer))).then(createChainView)
-        views.set(key, view)
-        view.catch(() => views.delete(key))
-      }
-      return view
-    },
+    view: viewOf,
     tree: (layer) => treeOf(state, layer),
+    overlayTrees: (chain) => overlayTrees(state, chain, viewOf),
     tar: (layer) => tarOf(state, layer),
     blob: (layer, want) =>
       compressedBlob({

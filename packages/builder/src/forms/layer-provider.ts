@@ -22,6 +22,7 @@ export function createLayerProvider(options: { readonly store: Store; readonly f
       const layer = layers[index]!
       return layer.isBase ? provideBase(options, layer, form) : provideOwn(options, layer, form)
     },
+    file: (digest) => ({ path: store.blobs.path(digest), isVerified: store.blobs.isFresh(digest) }),
     open: (digest, signal) => createReadStream(store.blobs.path(digest), { highWaterMark: 1 << 20, ...(signal === undefined ? {} : { signal }) }),
   }
 }

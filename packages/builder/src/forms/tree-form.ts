@@ -2,12 +2,14 @@ import { existsSync, readFileSync, renameSync } from 'node:fs'
 import type { Executor, IdMapping } from '@ts-oci/runtime'
 import type { LayerRecord, TreeForm } from '../content/types.ts'
 import { BuilderError } from '../errors.ts'
+import type { LayerEntry } from '../layer/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import { ensureBlob } from './blob-form.ts'
 import { compressionOf } from './blobs.ts'
 import { resolveContents } from './contents.ts'
 import type { FormsState } from './forms-state.ts'
 import { toStored } from './stored-table.ts'
+import { tableOf } from './table-form.ts'
 import type { LayerHandle } from './types.ts'
 
 /** A layer as a directory in overlay form, for the executor of this build. */
@@ -25,11 +27,11 @@ export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
     const destination = `${temporary.path}/tree`
     await jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
     const directory = store.snapshotDirectory(layer.id)
-    const selection = state.selections.get(layer.id)
-    if (selection) {
-      await jobs.run('materialize', { entries: await resolveContents(state, selection), destination, ...target }, true)
+    const entries = await entriesToWrite(state, layer)
+    if (entries) {
+      await jobs.run('materialize', { entries: await resolveContents(state, entries), destination, ...target }, true)
       await replaceTree(state, destination, directory)
-      store.layers.writeTable(layer.id, toStored(selection))
+      if (state.selections.has(layer.id)) store.layers.writeTable(layer.id, toStored(entries))
       recordTree(state, layer, executor, { hasTable: true })
       state.forgetTemporary(layer)
       return directory
@@ -60,6 +62,18 @@ export function markTreesSynced(state: FormsState): void {
     }
   })
   state.newTrees.clear()
+}
+
+/**
+ * A selection's entries; of a layer that was made here those of its table, since its tar has lost the nanoseconds by which
+ * a later step's changes are told. Undefined: the layer is unpacked from what was pulled.
+ */
+async function entriesToWrite(state: FormsState, layer: LayerHandle): Promise<readonly LayerEntry[] | undefined> {
+  const selection = state.selections.get(layer.id)
+  if (selection) return selection
+  const record = state.record(layer)
+  const isPulled = record === undefined || record.blobs.some((blob) => blob.origin === 'pulled') || record.remote !== undefined
+  return isPulled || !record.hasTar || !record.hasTable ? undefined : (await tableOf(state, layer)).entries
 }
 
 async function sourceOf(state: FormsState, layer: LayerHandle): Promise<{ readonly file: string; readonly compression: 'none' | 'gzip' | 'zstd' }> {

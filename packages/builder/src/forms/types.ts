@@ -30,6 +30,8 @@ export interface LayerForms {
   view(chain: readonly LayerHandle[]): Promise<View>
   /** Directory in overlay form. */
   tree(layer: LayerHandle): Promise<string>
+  /** The directories that an overlay stacks for a chain, bottom first. */
+  overlayTrees(chain: readonly LayerHandle[]): Promise<readonly string[]>
   /** Plain tar in the store's blobs. */
   tar(layer: LayerHandle): Promise<{ readonly diffId: DiffID; readonly sizeBytes: number }>
   /** A blob as an exporter wants it. `preferExisting`: any compression that is at hand will do. */

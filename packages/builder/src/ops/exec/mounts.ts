@@ -85,8 +85,7 @@ async function bindSource(environment: OpsEnvironment, mount: ExecMount, inputs:
   if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
   const input = inputs[mount.input]!
   const chain = input.kind === 'layers' ? input.layers : [contextLayer(environment, input, mount.selector)]
-  const lowers: string[] = []
-  for (const layer of chain) lowers.push(await forms.tree(layer))
+  const lowers = await forms.overlayTrees(chain)
   return { kind: 'overlay', lowers, scratchDirectory, ...subPath }
 }
 

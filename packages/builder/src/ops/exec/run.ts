@@ -28,8 +28,7 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(inputs[rootMount.input]!)
   const { store, forms } = environment
   const executor = await environment.executor()
-  const lowers: string[] = []
-  for (const layer of chain) lowers.push(await forms.tree(layer))
+  const lowers = await forms.overlayTrees(chain)
   const view = await forms.view(chain)
   const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => forms.readFile(entry, maxBytes)).catch((error: unknown) => {
     throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))

@@ -8,6 +8,7 @@ import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../merge/driver.ts'
 import type { FileAction, FileSpec } from '../specs.ts'
 import type { ContentSelector, InputUse, OpDriver, Result } from '../types.ts'
+import { requireSentDirectory } from './sent.ts'
 
 /** COPY, ADD, WORKDIR's directory, heredoc files: computed on views, the same for every isolation; no byte is copied yet. */
 export function createFileDriver(environment: OpsEnvironment): OpDriver {
@@ -23,12 +24,14 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
       const spec = fileSpecOf(vertex)
       const { forms } = environment
       const views: View[] = await Promise.all(inputs.map((input) => viewOf(environment, input)))
+      requireSentDirectories(spec, vertex, views)
       const createdMs = environment.epochMs ?? Date.now()
       // A build that is all cached never loads it, nor the readers of archives behind it.
       const { applyFileSpec } = await import('./apply.ts')
       await using temporary = await environment.store.createTemporaryDirectory('file-op')
       const entries = await applyFileSpec(spec, views, {
-        nowMs: createdMs,
+        // As BuildKit: what is made on the way has the time of its making; `rewrite-timestamp` comes later.
+        nowMs: Date.now(),
         readFile: (entry, maxBytes) => forms.readFile(entry, maxBytes),
         temporaryDirectory: temporary.path,
         resolveContents: (list) => forms.resolveContents(list),
@@ -50,6 +53,21 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
       return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(inputs[base]!)), layer] }]
     },
   }
+}
+
+function requireSentDirectories(spec: FileSpec, vertex: Vertex, views: readonly View[]): void {
+  for (const { action, secondaryInput } of spec.actions) {
+    if (action.kind !== 'copy' || !action.allowWildcard) continue
+    const followPaths = followPathsOf(vertex.inputs[secondaryInput]?.vertex)
+    if (followPaths !== undefined) requireSentDirectory(views[secondaryInput]!, action.src, followPaths)
+  }
+}
+
+/** What the build takes from a local directory; undefined: all of it, or it is none. */
+function followPathsOf(source: Vertex | undefined): readonly string[] | undefined {
+  if (source?.op.kind !== 'source' || !source.op.identifier.startsWith('local://')) return undefined
+  const list = source.op.attrs['local.followpaths']
+  return list === undefined ? undefined : (JSON.parse(list) as string[])
 }
 
 function fileSpecOf(vertex: Vertex): FileSpec {
