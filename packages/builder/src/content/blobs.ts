@@ -12,6 +12,8 @@ const BLOB_MODE = 0o444
 
 /** Content by digest. Whatever comes in is written below `tmp/` first, verified, then renamed: nobody sees half of it. */
 export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): BlobStore {
+  const fresh = new Set<Digest>()
+
   function size(digest: Digest): number | undefined {
     const stat = statSync(blobPath(paths, digest), { throwIfNoEntry: false })
     return stat?.isFile() === true ? stat.size : undefined
@@ -49,14 +51,17 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
       }
     },
     put,
-    createWriter: () => createWriter(paths, temporary.next('blob')),
+    createWriter: () => createWriter(paths, temporary.next('blob'), fresh),
+    isFresh: (digest) => fresh.has(digest),
     adopt(temporaryPath, digest) {
       // Only what lies below `tmp/` is swept when we die, and can be renamed at all.
       if (!temporaryPath.startsWith(`${paths.tmp}/`) || temporaryPath.includes('/../'))
         throw new Error(`not below ${paths.tmp}: ${temporaryPath}`)
       onDisk(paths.root, () => renameSync(temporaryPath, blobPath(paths, digest)))
+      fresh.add(digest)
     },
     delete(digest) {
+      fresh.delete(digest)
       onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true }))
     },
   }
@@ -71,7 +76,7 @@ export function notFound(digest: Digest, cause?: unknown): BuilderError {
 }
 
 /** A failed write removes the file at once, so a full disk is no fuller than before. */
-function createWriter(paths: StorePaths, path: string): BlobWriter {
+function createWriter(paths: StorePaths, path: string, fresh: Set<Digest>): BlobWriter {
   const digester = createDigester()
   let fd = onDisk(paths.root, () => openSync(path, 'wx', BLOB_MODE))
   let sizeBytes = 0
@@ -108,6 +113,7 @@ function createWriter(paths: StorePaths, path: string): BlobWriter {
       try {
         close()
         renameSync(path, blobPath(paths, digest))
+        fresh.add(digest)
       } catch (error) {
         drop()
         throw diskError(paths.root, error)

@@ -48,6 +48,8 @@ export interface BlobStore {
   createWriter(): BlobWriter
   /** Adopts a finished file below the store's `tmp/` whose digest the caller computed while it wrote it. */
   adopt(temporaryPath: string, digest: Digest): void
+  /** Its digest was computed in this process from the bytes as they were written: it need not be read again for that. */
+  isFresh(digest: Digest): boolean
   delete(digest: Digest): void
 }
 

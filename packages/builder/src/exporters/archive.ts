@@ -1,4 +1,3 @@
-import type { Pack } from 'tar-stream'
 import { createDigester } from '../oci/digest.ts'
 import { mismatch } from '../content/blobs.ts'
 import type { ImageBlob } from './compose.ts'
@@ -10,80 +9,50 @@ export type ArchiveFile =
   | { readonly name: string; readonly blob: ImageBlob }
 
 /**
- * Streams an image archive: `blobs/` and the files, sorted by name, no times, owned by 0 (as containerd writes it).
+ * Writes an image archive: `blobs/` and the files, sorted by name, no times, owned by 0 (as containerd writes it).
  * A blob is verified while it passes; a wrong one fails the archive before it is complete.
  */
 export async function writeArchive(sink: ByteSink, files: readonly ArchiveFile[], signal?: AbortSignal): Promise<void> {
+  const headerOf = await loadHeaders()
+  for (const name of ['blobs/', 'blobs/sha256/'])
+    await sink.write(await headerOf({ name, type: 'directory', mode: 0o755, size: 0 }))
+  for (const file of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    signal?.throwIfAborted()
+    const size = 'bytes' in file ? file.bytes.length : file.blob.size
+    const mode = 'bytes' in file ? (file.mode ?? 0o644) : 0o444
+    await sink.write(await headerOf({ name: file.name, type: 'file', mode, size }))
+    if ('bytes' in file) await sink.write(file.bytes)
+    else await writeBlob(sink, file.blob, signal)
+    const rest = size % BLOCK_BYTES
+    if (rest > 0) await sink.write(Buffer.alloc(BLOCK_BYTES - rest))
+  }
+  await sink.write(Buffer.alloc(2 * BLOCK_BYTES))
+}
+
+const BLOCK_BYTES = 512
+
+interface Header {
+  readonly name: string
+  readonly type: 'file' | 'directory'
+  readonly mode: number
+  readonly size: number
+}
+
+/** tar-stream writes the headers; the contents go past it, from file to file where they can. */
+async function loadHeaders(): Promise<(header: Header) => Promise<Uint8Array>> {
   // CommonJS: once bundled it has its exports here alone.
   const { default: library } = await import('tar-stream')
-  const pack = library.pack()
-  const failure = Promise.withResolvers<never>()
-  failure.promise.catch(() => undefined)
-  const stop = (error: unknown): never => {
-    failure.reject(error)
-    pack.destroy(error instanceof Error ? error : new Error(String(error)))
-    throw error
-  }
-  // The side that fails first is the cause; it wakes the other, which waits for it.
-  await Promise.all([drain(pack, sink, signal).catch(stop), fill(pack, files, failure.promise, signal).catch(stop)])
-}
-
-async function drain(pack: Pack, sink: ByteSink, signal: AbortSignal | undefined): Promise<void> {
-  for await (const chunk of pack as AsyncIterable<Uint8Array>) {
-    signal?.throwIfAborted()
-    await sink.write(chunk)
+  return async (header) => {
+    const pack = library.pack()
+    pack.entry({ ...header, uid: 0, gid: 0, mtime: new Date(0) }).on('error', () => undefined)
+    for await (const chunk of pack as AsyncIterable<Uint8Array>) return chunk
+    throw new Error('tar-stream wrote no header')
   }
 }
 
-async function fill(
-  pack: Pack,
-  files: readonly ArchiveFile[],
-  failure: Promise<never>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  addDirectory(pack, 'blobs/')
-  addDirectory(pack, 'blobs/sha256/')
-  for (const file of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if ('bytes' in file)
-      await addFile(pack, { name: file.name, mode: file.mode ?? 0o644, size: file.bytes.length }, [file.bytes], failure)
-    else
-      await addFile(pack, { name: file.name, mode: 0o444, size: file.blob.size }, verified(file.blob, signal), failure)
-  }
-  pack.finalize()
-}
-
-const HEADER = { uid: 0, gid: 0, mtime: new Date(0) }
-
-function addDirectory(pack: Pack, name: string): void {
-  pack.entry({ ...HEADER, name, type: 'directory', mode: 0o755 })
-}
-
-/** What we use of a streamx writable. */
-interface EntrySink {
-  write(chunk: Uint8Array): boolean
-  end(): void
-  once(event: 'drain', listener: () => void): void
-  on(event: 'error', listener: (error: unknown) => void): void
-}
-
-async function addFile(
-  pack: Pack,
-  file: { readonly name: string; readonly mode: number; readonly size: number },
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  failure: Promise<never>,
-): Promise<void> {
-  const ended = Promise.withResolvers<void>()
-  ended.promise.catch(() => undefined)
-  const entry = pack.entry({ ...HEADER, ...file, type: 'file' }, (error) =>
-    error ? ended.reject(error) : ended.resolve(),
-  ) as unknown as EntrySink
-  entry.on('error', ended.reject)
-  for await (const chunk of chunks) {
-    if (entry.write(chunk)) continue
-    await Promise.race([new Promise<void>((resolve) => entry.once('drain', resolve)), ended.promise, failure])
-  }
-  entry.end()
-  await Promise.race([ended.promise, failure])
+async function writeBlob(sink: ByteSink, blob: ImageBlob, signal: AbortSignal | undefined): Promise<void> {
+  if (blob.file !== undefined && sink.appendFile !== undefined) return sink.appendFile(blob.file, blob, signal)
+  for await (const chunk of verified(blob, signal)) await sink.write(chunk)
 }
 
 /** Passes a blob's bytes on and fails at its end when they are not what its digest says. */

@@ -6,7 +6,7 @@ import { isSamePlatform } from '../oci/platform-match.ts'
 import { formatPlatform, parsePlatform } from '../oci/platform.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { ImageSettings } from './image-settings.ts'
-import type { ExportContext, ExportPart, ExportSource, ProvidedLayer, WantedForm } from './types.ts'
+import type { ExportContext, ExportPart, ExportSource, ProvidedLayer, WantedForm, BlobFile } from './types.ts'
 
 /** An image in the form that an output wants: the bytes of its documents, and where its layers are. */
 export interface ComposedImage extends AssembledImage {
@@ -89,7 +89,8 @@ export function blobsOf(image: ComposedImage, source: ExportSource): readonly Im
   const blobs = new Map<Digest, ImageBlob>()
   for (const { descriptor } of image.layers) {
     const { digest, size } = descriptor
-    blobs.set(digest, { digest, size, open: (signal) => source.layers.open(digest, signal) })
+    const file = source.layers.file?.(digest)
+    blobs.set(digest, { digest, size, open: (signal) => source.layers.open(digest, signal), ...(file && { file }) })
   }
   for (const [descriptor, bytes] of [
     [image.config, image.configBytes],
@@ -104,6 +105,8 @@ export interface ImageBlob {
   readonly digest: Digest
   readonly size: number
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** Where it lies as a file. */
+  readonly file?: BlobFile
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

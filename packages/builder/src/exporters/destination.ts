@@ -3,15 +3,25 @@ import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promi
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { once } from 'node:events'
-import { errnoOf } from '@ts-oci/runtime'
+import { setImmediate } from 'node:timers/promises'
+import { copyRange, errnoOf, readFully, writeFully } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
-import type { ExportDefaults } from './types.ts'
+import { mismatch } from '../content/blobs.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
+import type { BlobFile, ExportDefaults } from './types.ts'
 
 /** Where the bytes of an archive go; nobody sees them before `commit`, except on standard output. */
 export interface ByteSink {
   write(chunk: Uint8Array): Promise<void>
+  /** Writes a whole file, inside the kernel where it need not be verified. Missing where that is not possible. */
+  appendFile?(file: BlobFile, expected: ExpectedBlob, signal?: AbortSignal): Promise<void>
   commit(): Promise<void>
   abort(): Promise<void>
+}
+
+export interface ExpectedBlob {
+  readonly digest: Digest
+  readonly size: number
 }
 
 /** Small writes are gathered: tar headers come in 512 bytes. */
@@ -81,20 +91,36 @@ export function temporaryBeside(target: string): string {
 function handleSink(dest: string, handle: FileHandle, temporary: string | undefined): ByteSink {
   let pending: Uint8Array[] = []
   let pendingBytes = 0
+  // Only a file of our own is written by position: pipes and devices have none.
+  let position = 0
 
   async function flush(): Promise<void> {
     const chunks = pending
     pending = []
     pendingBytes = 0
-    if (chunks.length > 0)
-      await guarded(dest, () =>
-        handle.writev(chunks).then((result) => checkWritten(handle, chunks, result.bytesWritten)),
-      )
+    await guarded(dest, async () => {
+      if (temporary === undefined && chunks.length > 0) {
+        const { bytesWritten } = await handle.writev(chunks)
+        await checkWritten(handle, chunks, bytesWritten)
+      } else if (temporary !== undefined) {
+        for (const chunk of chunks) {
+          writeFully(handle.fd, chunk, position)
+          position += chunk.length
+        }
+      }
+    })
+  }
+
+  async function appendFile(file: BlobFile, expected: ExpectedBlob, signal?: AbortSignal): Promise<void> {
+    await flush()
+    await guarded(dest, () => copyBlob(file, expected, { fd: handle.fd, position }, signal))
+    position += expected.size
   }
 
   return {
+    ...(temporary === undefined ? {} : { appendFile }),
     async write(chunk) {
-      // The tar packer reuses nothing that it has pushed, so chunks are kept and not copied.
+      // Writers of archives reuse nothing that they have given away, so chunks are kept and not copied.
       pending.push(chunk)
       pendingBytes += chunk.length
       if (pendingBytes >= BUFFER_BYTES) await flush()
@@ -110,6 +136,46 @@ function handleSink(dest: string, handle: FileHandle, temporary: string | undefi
       await handle.close().catch(() => undefined)
       if (temporary !== undefined) await rm(temporary, { force: true })
     },
+  }
+}
+
+const COPY_BYTES = 16 * 1024 * 1024
+
+/** Copies a blob into an open file; what is not known to be right is verified on its way. */
+async function copyBlob(
+  file: BlobFile,
+  expected: ExpectedBlob,
+  target: { readonly fd: number; readonly position: number },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const source = await open(file.path)
+  const digester = createDigester()
+  const buffer = file.isVerified ? undefined : Buffer.allocUnsafe(Math.min(BUFFER_BYTES, expected.size))
+  let done = 0
+  try {
+    while (done < expected.size) {
+      signal?.throwIfAborted()
+      const end = Math.min(expected.size, done + COPY_BYTES)
+      const start = done
+      if (buffer === undefined) done += copyRange(source.fd, done, target.fd, target.position + done, end - done)
+      while (buffer !== undefined && done < end) {
+        const count = readFully(source.fd, buffer, 0, Math.min(buffer.length, end - done), done)
+        const piece = buffer.subarray(0, count)
+        digester.update(piece)
+        writeFully(target.fd, piece, target.position + done)
+        done += count
+        if (count < buffer.length) break
+      }
+      if (done === start) break
+      // Ctrl-C is heard between two pieces.
+      await setImmediate()
+    }
+    const { size } = await source.stat()
+    const digest = buffer === undefined ? expected.digest : digester.digest()
+    if (digest !== expected.digest || size !== expected.size || done !== size)
+      throw mismatch(expected, { digest, sizeBytes: size })
+  } finally {
+    await source.close()
   }
 }
 

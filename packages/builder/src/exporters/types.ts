@@ -71,6 +71,14 @@ export interface LayerProvider {
   provide(index: number, form: WantedForm, signal?: AbortSignal): Promise<ProvidedLayer>
   /** Streams a blob that `provide` named; verified by whoever writes it down. */
   open(digest: Digest, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** The file of such a blob, to be copied without passing through this process. */
+  file?(digest: Digest): BlobFile
+}
+
+export interface BlobFile {
+  readonly path: string
+  /** This process has made or fetched it and has seen its digest: it is not read again for that. */
+  readonly isVerified: boolean
 }
 
 export interface ExportLayer {
