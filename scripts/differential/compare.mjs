@@ -22,7 +22,7 @@ export function isMatterOfOrder(reference, ours) {
   return !reference.ok && !ours.ok && STEP_ERROR.test(reference.error) && STEP_ERROR.test(ours.error)
 }
 
-const STEP_ERROR = /^(?:failed to compute cache key: |lstat |process ")/
+const STEP_ERROR = /^(?:failed to compute cache key: |lstat |process "|invalid user index|cannot )/
 
 const describe = (outcome) => (outcome.ok ? 'builds it' : `refuses it (${outcome.error})`)
 

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import { fromByteString, toByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
+import { quote } from '../text.ts'
 import type { ContentSelector } from '../ops/types.ts'
 import { baseName, cleanPath } from './paths.ts'
 import { selectEntries, type SelectedEntry } from './select.ts'
@@ -107,7 +108,7 @@ function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
 /** What BuildKit says of a source that is not there. */
 function notFound(path: string): BuilderError {
   const shown = `/${fromByteString(cleanPath(toByteString(path)))}`
-  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to calculate checksum: "${shown}": not found`, {
+  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to calculate checksum: ${quote(shown)}: not found`, {
     details: { path },
   })
 }
