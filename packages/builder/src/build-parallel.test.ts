@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { describeWith } from '@ts-oci/testing'
+import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.testing.ts'
+
+describeWith(buildNeeds, 'steps side by side', () => {
+  let world: BuildWorld
+  beforeAll(async () => {
+    world = await makeBuildWorld()
+  })
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  test('independent stages run at the same time', async () => {
+    // Each waits until the other one has begun: one after the other would end in the time limit.
+    const meet = (own: string, other: string): string =>
+      `RUN --mount=type=cache,target=/meet touch /meet/${own}; i=0; while [ ! -e /meet/${other} ]; do sleep 0.1; i=$((i+1)); [ $i -lt 100 ] || exit 9; done; touch /${own}`
+    const context = await world.context('meet', {
+      Dockerfile: `FROM $BASE AS a\n${meet('a', 'b')}\nFROM $BASE AS b\n${meet('b', 'a')}\nFROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n`,
+    })
+    await world.build(context)
+  })
+
+  test('a failure stops what runs, keeps what is finished, and is the error that is told', async () => {
+    const text = (status: number): string =>
+      [
+        'FROM $BASE AS slow',
+        'RUN echo finished > /first',
+        `RUN --mount=type=cache,id=fail,target=/m touch /m/slow; [ ${status} = 0 ] || sleep 60`,
+        'FROM $BASE AS bad',
+        `RUN --mount=type=cache,id=fail,target=/m while [ ! -e /m/slow ]; do sleep 0.05; done; exit ${status}`,
+        'FROM scratch',
+        'COPY --from=slow /first /',
+        'COPY --from=bad /etc/passwd /',
+        '',
+      ].join('\n')
+    const context = await world.context('fail', { Dockerfile: text(7) })
+    const startMs = Date.now()
+    await expect(world.build(context)).rejects.toMatchObject({
+      code: 'OCI_STEP_FAILED',
+      message: expect.stringContaining('exit code: 7'),
+      location: { startLine: 5 },
+    })
+    expect(Date.now() - startMs).toBeLessThan(20_000)
+    await world.context('fail', { Dockerfile: text(0) })
+    expect(verticesOf(await world.build(context), 'cached')).toContain('RUN echo finished > /first')
+  })
+
+  test('two builds in one process execute a step once', async () => {
+    const context = await world.context('twice', {
+      Dockerfile:
+        'FROM $BASE\nRUN --mount=type=cache,id=twice,target=/m echo ran >> /m/log; sleep 0.3; cat /m/log > /log\n',
+    })
+    const [one, two] = await Promise.all([world.build(context), world.build(context)])
+    expect([...verticesOf(one, 'ran'), ...verticesOf(two, 'ran')]).toHaveLength(1)
+    expect(two.configDigest).toBe(one.configDigest)
+  })
+
+  test('no more steps run at once than allowed', async () => {
+    const stage = (name: string): string =>
+      `FROM $BASE AS ${name}\nRUN --mount=type=cache,id=bound,target=/m mkdir /m/busy && sleep 0.2 && rmdir /m/busy && touch /${name}\n`
+    const names = ['a', 'b', 'c']
+    const context = await world.context('bound', {
+      Dockerfile: `${names.map(stage).join('')}FROM scratch\n${names.map((name) => `COPY --from=${name} /${name} /`).join('\n')}\n`,
+    })
+    await world.build(context, { jobs: 1 })
+  })
+})
