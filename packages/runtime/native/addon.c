@@ -1,4 +1,4 @@
-// The addon: file calls that node:fs lacks, by directory descriptor and name. src/native.ts is its only caller and
+// The addon: file calls that node:fs lacks, by directory descriptor and name, and a fast deflate. src/native.ts is its only caller and
 // says what each call answers. Node-API only, so one binary serves every Node from 22 on.
 #include "addon/call.h"
 
@@ -39,6 +39,8 @@ static const struct {
     {"getXattr", native_get_xattr},
     {"setXattr", native_set_xattr},
     {"removeXattr", native_remove_xattr},
+    {"deflateBlock", native_deflate_block},
+    {"deflateBound", native_deflate_bound},
 };
 
 static void free_instance(napi_env env, void *data, void *hint) {

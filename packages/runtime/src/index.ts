@@ -1,5 +1,6 @@
 export * from './errors.ts'
 export type * from './types.ts'
 export * from './files/index.ts'
+export { deflateBlock, deflateBound, DEFLATE_ID, DEFLATE_WINDOW_BYTES } from './deflate.ts'
 export { probeMachine, startExecutor } from './on-demand.ts'
 export { prepareOverlay, overlayLimit } from './snapshot/overlay/index.ts'

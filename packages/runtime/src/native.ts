@@ -54,6 +54,15 @@ export interface NativeFiles {
   getXattr(directory: number, name: string, attribute: string): Buffer | number
   setXattr(directory: number, name: string, attribute: string, value: Uint8Array): number
   removeXattr(directory: number, name: string, attribute: string): number
+  deflateBlock(
+    input: Uint8Array,
+    offset: number,
+    length: number,
+    window: number,
+    output: Uint8Array,
+    isLast: boolean,
+  ): Promise<number> | number
+  deflateBound(length: number): number
 }
 
 /** Records and names; or `-errno` and the path (from the directory) that failed. */
