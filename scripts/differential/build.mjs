@@ -41,7 +41,7 @@ export async function buildImage(command, context, layout, environment = {}) {
 function errorOf(output) {
   const line =
     output.split('\n').findLast((text) => text.startsWith('ERROR: ')) ?? output.trim().split('\n').at(-1) ?? ''
-  return line.replace(/^ERROR: (?:failed to build: )?(?:failed to solve: )?/, '')
+  return line.replace(/^ERROR: (?:failed to build: )?(?:failed to solve: )?(?:failed to run Build function: )?/, '')
 }
 
 const TIMEOUT_MS = 120_000

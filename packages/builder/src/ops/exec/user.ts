@@ -32,7 +32,7 @@ export async function resolveUser(user: string, root: View, readFile: (entry: Vi
   const [name, group] = splitOnce(user === '' ? '0' : user)
   const accounts = (await read('etc/passwd')).flatMap(parseAccount)
   const account = accounts.find((candidate) => candidate.name === name) ?? (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
-  if (account === undefined && !isNumber(name)) throw userError(`unable to find user ${name}: no matching entries in passwd file`)
+  if (account === undefined && !isNumber(name)) throw userError(`unable to find user ${name}: ${hasFile(root, 'etc/passwd') ? 'no matching entries in passwd file' : 'invalid argument'}`)
   const uid = account?.uid ?? Number(name)
   const groups = (await read('etc/group')).flatMap(parseGroup)
   let gid = account?.gid ?? 0
@@ -44,6 +44,11 @@ export async function resolveUser(user: string, root: View, readFile: (entry: Vi
   // Supplementary groups are those that list the account; with an explicit group there are none but it.
   const memberOf = group === undefined && account ? groups.filter((candidate) => candidate.members.includes(account.name)).map((candidate) => candidate.gid) : []
   return { uid, gid, additionalGids: [...new Set([gid, ...memberOf])], home: account?.home || '/' }
+}
+
+// Where there is no file at all, BuildKit gives the reason of a file that could not be read.
+function hasFile(root: View, path: string): boolean {
+  return root.lookup(path, { followLast: true })?.type === 'file'
 }
 
 function splitOnce(text: string): readonly [string, string | undefined] {
