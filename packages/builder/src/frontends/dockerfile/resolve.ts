@@ -167,8 +167,9 @@ async function askForConfig(
   } catch (error) {
     if (!(error instanceof BuilderError)) throw error
     const known = [...table.names(), ...COMMON_IMAGES]
+    const reason = error.code === 'OCI_REGISTRY_NOT_FOUND' ? `${reference}: not found` : error.message
     const message = withSuggestion(
-      `${written}: failed to resolve source metadata for ${reference}: ${error.message}`,
+      `${written}: failed to resolve source metadata for ${reference}: ${reason}`,
       written,
       known,
       { caseSensitive: true },
