@@ -13,6 +13,9 @@ import type { LayerBlob, LayerRecord, LayerRecords, TreeForm } from './types.ts'
 /** Entries of decoded tables that are kept: about 300 bytes each. */
 const MAX_CACHED_ENTRIES = 150_000
 
+/** Places that are remembered for a layer, the last named first: a base that is followed by digest names a new one each week. */
+const MAX_REFERENCES = 16
+
 export interface LayerRecordsOptions {
   readonly paths: StorePaths
   readonly metadata: Metadata
@@ -140,5 +143,5 @@ function mergeForms(existing: LayerRecord, added: LayerRecord): LayerRecord {
 function mergeRemotes(existing: LayerRecord['remote'], added: LayerRecord['remote']): LayerRecord['remote'] {
   if (existing === undefined || added === undefined) return added ?? existing
   if (existing.descriptor.digest !== added.descriptor.digest) return added
-  return { descriptor: existing.descriptor, references: [...new Set([...existing.references, ...added.references])] }
+  return { descriptor: existing.descriptor, references: [...new Set([...added.references, ...existing.references])].slice(0, MAX_REFERENCES) }
 }

@@ -61,7 +61,15 @@ export function sweepTemporary(paths: StorePaths): { readonly isCrashed: boolean
     const path = join(paths.tmp, name)
     if (isDead(paths, owner, dead) && !tryRemoveTree(path)) stuck.push(path)
   }
+  sweepLocks(paths)
   return { isCrashed: [...dead.values()].includes(true), stuck }
+}
+
+/** Lock files outlive a kill, their locks do not. The one of the store's users stays: who prunes waits for it. */
+function sweepLocks(paths: StorePaths): void {
+  for (const name of readdirSync(paths.run)) {
+    if (name.endsWith('.lock') && name !== 'use.lock') tryLockFile(join(paths.run, name), false)?.release()
+  }
 }
 
 function isDead(paths: StorePaths, owner: string, known: Map<string, boolean>): boolean {

@@ -97,7 +97,8 @@ function imageLayer(state: FormsState, { descriptor, diffId }: ImageLayer, facts
   const named = { id: built?.id ?? diffId, createdMs: built?.createdMs ?? 0, description: built?.description ?? `${reference ?? 'image'} layer ${index + 1}` }
   const layer = state.handleOf(named, { progressVertex, isBase: true })
   const known = state.record(layer)
-  const isKnown = reference === undefined || known?.remote?.references.includes(reference)
+  // The name of this build is asked first: what an earlier one named may be gone, or serve damaged bytes.
+  const isKnown = reference === undefined || known?.remote?.references[0] === reference || (known !== undefined && known.blobs.length > 0 && known.remote?.references.includes(reference) === true)
   if (known && isKnown && (known.hasTar || known.blobs.length > 0 || known.remote !== undefined)) return layer
   const isPlain = descriptor.digest === (diffId as string)
   const isHere = store.blobs.has(descriptor.digest)

@@ -163,7 +163,7 @@ export interface PulledLayer {
 }
 
 /**
- * Fetches a layer's blob into the store, from the first of `references` that has it; waits for a free place among the
+ * Fetches a layer's blob into the store, from the first of `references` that gives it; waits for a free place among the
  * client's downloads. What another reference would give cannot differ: the digest decides.
  * @throws OCI_REGISTRY_…, OCI_DIGEST_MISMATCH
  */
@@ -179,17 +179,25 @@ export async function pullLayer(
     })
   return await oneAtATime(client, descriptor.digest, options.signal, async () => {
     if (options.blobs.has(descriptor.digest)) return { fetched: false }
-    for (const [index, reference] of references.entries()) {
+    let firstError: unknown
+    for (const reference of references) {
+      let isShown = false
+      const onChunk = options.onChunk && ((chunk: Uint8Array) => ((isShown = true), options.onChunk!(chunk)))
       try {
-        await pullBlob(client, client.repository(reference), descriptor, options)
+        await pullBlob(client, client.repository(reference), descriptor, { ...options, onChunk })
         return { fetched: true }
       } catch (error) {
-        const isGone = isTsOciError(error) && error.code === 'OCI_REGISTRY_NOT_FOUND'
-        if (!isGone || index === references.length - 1) throw error
+        firstError ??= error
+        // Bytes are shown once: after that nobody can begin anew. A full disk or a cancel is no better elsewhere.
+        if (isShown || !isFaultOfSource(error)) throw error
       }
     }
-    return { fetched: false }
+    throw firstError
   })
+}
+
+function isFaultOfSource(error: unknown): boolean {
+  return isTsOciError(error) && (error.code.startsWith('OCI_REGISTRY_') || error.code === 'OCI_DIGEST_MISMATCH')
 }
 
 const running = new WeakMap<RegistryClient, Map<Digest, Promise<unknown>>>()

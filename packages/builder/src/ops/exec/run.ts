@@ -123,14 +123,15 @@ function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, facts: { read
   return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, { details: { exitCode: exit.exitCode, signal: exit.signal, output: tail }, hint })
 }
 
-/** Less than this counts as full: a program gives up before the last block is taken. */
-const FULL_BYTES = 16 * 1024 * 1024
+/** Less than this is full, whatever a program calls it; with a program's word for it, less than that. */
+const FULL_BYTES = 1024 * 1024
+const NEARLY_FULL_BYTES = 16 * 1024 * 1024
 
 /** A step that found no room, on the disk of the store: what it wrote is still there when this is asked. */
 function fullDiskHint(storeRoot: string, tail: string): string | undefined {
-  if (!/no space left on device|disk quota exceeded/i.test(tail)) return undefined
   const { bavail, bsize } = statfsSync(storeRoot)
-  if (bavail * bsize >= FULL_BYTES) return undefined
+  const isSaid = /no space left on device|disk quota exceeded/i.test(tail)
+  if (bavail * bsize >= (isSaid ? NEARLY_FULL_BYTES : FULL_BYTES)) return undefined
   return `no space left for the store at ${storeRoot}: free some (\`tsbuild prune -a\` empties the build cache), or set TSBUILD_HOME to a larger disk`
 }
 

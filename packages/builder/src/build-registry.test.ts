@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { describeWith, startFaultyProxy, startStandIn, type Fault } from '@ts-oci/testing'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.testing.ts'
+import { images } from './images.ts'
+
+describeWith(buildNeeds, 'a base from a registry', () => {
+  let world: BuildWorld
+  beforeAll(async () => {
+    world = await makeBuildWorld()
+  })
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  /** Builds through a faulty line, says what went wrong, then builds over a good one with the same store. */
+  async function buildThrough(name: string, fault: Fault, retries = 0): Promise<unknown> {
+    const isLayer = /\/blobs\/sha256:/
+    let first: string | undefined
+    await using proxy = await startFaultyProxy(world.registry.host, ({ path, method }) => {
+      if (method !== 'GET' || !isLayer.test(path)) return undefined
+      // The config comes first, the layer after it.
+      first ??= path
+      return path === first ? undefined : fault
+    })
+    const store = world.directory.join(`store-${name}`)
+    const context = await world.context(name, { Dockerfile: 'ARG HOST\nFROM $HOST/busybox:1\nRUN echo ok > /ok\n' })
+    const failed = await world.build(context, { store, retries, tags: [name], buildArgs: { HOST: proxy.host } }).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    expect(await images({ store })).toEqual([])
+    expect(readdirSync(join(store, 'tmp'))).toEqual([])
+    const layers = readdirSync(join(store, 'blobs/sha256'))
+    // Manifest and config were good; of the layer nothing is visible.
+    expect(layers).toHaveLength(2)
+    const good = await world.build(context, { store, tags: [name], buildArgs: { HOST: world.registry.host } })
+    expect(verticesOf(good, 'ran')).toContain('RUN echo ok > /ok')
+    return failed
+  }
+
+  test('a layer whose bytes were changed is refused', async () => {
+    expect(await buildThrough('flip', { flipByte: 100_000 })).toMatchObject({
+      code: 'OCI_DIGEST_MISMATCH',
+      message: expect.stringContaining('sha256:'),
+      hint: expect.any(String),
+    })
+  })
+
+  test('a layer that is cut off is refused', async () => {
+    expect(await buildThrough('cut', { cutResponseAfter: 200_000 })).toMatchObject({
+      code: expect.stringMatching(/^OCI_(REGISTRY|DIGEST)_/),
+      hint: expect.any(String),
+    })
+  })
+
+  test('a layer that the registry has lost is named', async () => {
+    expect(await buildThrough('lost', { status: 404 })).toMatchObject({
+      code: 'OCI_REGISTRY_NOT_FOUND',
+      message: expect.stringContaining('sha256:'),
+    })
+  })
+
+  test('a layer that is cut off once is fetched again', async () => {
+    let cuts = 0
+    await using proxy = await startFaultyProxy(world.registry.host, ({ path, method }) =>
+      method === 'GET' && path.includes('/blobs/') && cuts++ === 1 ? { cutResponseAfter: 50_000 } : undefined,
+    )
+    const context = await world.context('again', { Dockerfile: 'ARG HOST\nFROM $HOST/busybox:1\nRUN true\n' })
+    await world.build(context, { store: world.directory.join('store-again'), buildArgs: { HOST: proxy.host } })
+    expect(cuts).toBeGreaterThan(2)
+  })
+
+  test('a name that the registry does not have', async () => {
+    const context = await world.context('none', { Dockerfile: `FROM ${world.registry.host}/nosuch:9\n` })
+    await expect(world.build(context)).rejects.toMatchObject({
+      code: 'OCI_REGISTRY_NOT_FOUND',
+      message: expect.stringContaining('nosuch:9'),
+      location: { startLine: 1 },
+    })
+  })
+
+  test('the signal ends a pull from a registry that answers nothing more', async () => {
+    await using silent = await startStandIn(() => undefined)
+    const context = await world.context('silent', { Dockerfile: `FROM ${silent.host}/silent:1\nRUN true\n` })
+    const stop = new AbortController()
+    const building = world.build(context, { signal: stop.signal })
+    while (silent.seen.length === 0) await delay(10)
+    const startMs = Date.now()
+    stop.abort()
+    await expect(building).rejects.toMatchObject({ code: 'OCI_CANCELED' })
+    expect(Date.now() - startMs).toBeLessThan(1000)
+  })
+
+  test('what only needs the manifest never fetches a layer; an archive completes the image', async () => {
+    const before = world.registry.requests().length
+    const store = world.directory.join('store-lazy')
+    const context = await world.context('lazy', { Dockerfile: 'FROM $BASE\nENV A=1\nCOPY --link Dockerfile /x/\n' })
+    await world.build(context, { store, tags: ['lazy'] })
+    expect(
+      world.registry
+        .requests()
+        .slice(before)
+        .filter((request) => request.startsWith('GET') && request.includes('/blobs/')),
+    ).toHaveLength(1)
+    expect(readdirSync(join(store, 'snapshots'))).toEqual([])
+    await world.build(context, { store, outputs: [{ type: 'oci', dest: world.directory.join('lazy'), tar: 'false' }] })
+    const { validateLayout } = await import('./oci/validate.ts')
+    expect(await validateLayout(world.directory.join('lazy'))).toEqual([])
+    expect(existsSync(join(world.directory.join('lazy'), 'blobs'))).toBe(true)
+  })
+})
