@@ -118,6 +118,7 @@ test('an abort ends the work', async () => {
 
 test('a compressor is named with its version and level, and a level that does not exist is refused', () => {
   expect(compressorId('gzip', 6)).toBe(`node-zlib ${process.versions.zlib} level 6`)
+  expect(compressorId('gzip')).toMatch(/^ts-oci deflate \d+$/)
   expect(compressorId('zstd')).toContain(process.versions['zstd'])
   for (const [compression, level] of [
     ['gzip', 10],
