@@ -64,15 +64,17 @@ export function compilePattern(pattern: string): CompiledPattern | undefined {
       return { test: (path) => path.endsWith(suffix) || path === whole, literalPrefix: '' }
     }
     case 'expression': {
-      const source = translateExpression(`^${expression}$`)
-      if (source === undefined) return undefined
-      const compiled = new RegExp(source, 'u')
-      return { test: (path) => compiled.test(path), literalPrefix: /^[^*?[\\^]*/.exec(pattern)![0] }
+      const compiled = compileExpression(`^${expression}$`)
+      if (compiled === undefined) return undefined
+      const literalPrefix = /[|{]/.test(pattern) ? '' : /^[^*?[\\^]*/.exec(pattern)![0]
+      return { test: (path) => compiled.test(path), literalPrefix }
     }
   }
 }
 
-const QUOTED = new Set('.+()|{}$')
+// `|`, `{` and `}` are missing in the reference implementation too (its bit table ends at `?`): beside a wildcard they
+// mean what they mean in an expression.
+const QUOTED = new Set('.+()$')
 
 // The expression is built as the reference implementation builds it, oddities included (a `*` within brackets), and
 // translated from Go's syntax afterwards.
@@ -128,6 +130,16 @@ const CHARACTER_ESCAPES: Readonly<Record<string, string>> = {
 }
 const ASSERTIONS: Readonly<Record<string, string>> = { b: '\\b', B: '\\B', A: '^', z: '$' }
 
+function compileExpression(expression: string): RegExp | undefined {
+  const source = translateExpression(expression)
+  if (source === undefined) return undefined
+  try {
+    return new RegExp(source, 'u')
+  } catch {
+    return undefined // a repetition of a repetition, an error in Go as well
+  }
+}
+
 function translateExpression(expression: string): string | undefined {
   const characters = Array.from(expression)
   let source = ''
@@ -142,12 +154,23 @@ function translateExpression(expression: string): string | undefined {
     } else if (character === '\\') {
       at++
       part = translateEscape(characters[at])
+    } else if (character === '{') {
+      part = repetition(characters.slice(at, at + MAX_REPETITION_LENGTH).join(''))
+      at += part === '\\{' ? 0 : part.length - 1
     } else if (character === '.') part = '[^\\n]'
-    else if (character === ']') part = '\\]'
+    else if (character === '^') part = '(?:^)' // may be repeated
+    else if (character === ']' || character === '}') part = `\\${character}`
     if (part === undefined) return undefined
     source += part
   }
   return source
+}
+
+const MAX_REPETITION_LENGTH = '{1000,1000}'.length
+
+// What is no repetition is a brace.
+function repetition(text: string): string {
+  return /^\{(?:0|[1-9]\d*)(?:,(?:0|[1-9]\d*)?)?\}/.exec(text)?.[0] ?? '\\{'
 }
 
 function translateEscape(character: string | undefined): string | undefined {
