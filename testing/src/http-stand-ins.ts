@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Writable } from 'node:stream'
 
 /** A request as a stand-in saw it. */
 export interface SeenRequest {
@@ -81,9 +82,14 @@ async function pass(incoming: IncomingMessage, response: ServerResponse, host: s
     outgoing.once('response', resolve)
     outgoing.once('error', reject)
   })
-  answered.catch(() => undefined)
+  let hasAnswered = false
+  answered.then(
+    () => (hasAnswered = true),
+    () => (hasAnswered = true),
+  )
+  outgoing.on('error', () => undefined)
   let sent = 0
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     sent += chunk.length
     if (fault.cutRequestAfter !== undefined && sent > fault.cutRequestAfter) {
       // What was taken so far reaches the server, then both sides are cut.
@@ -92,8 +98,11 @@ async function pass(incoming: IncomingMessage, response: ServerResponse, host: s
       incoming.destroy()
       return
     }
-    if (!outgoing.write(chunk)) await new Promise((resolve) => outgoing.once('drain', resolve))
+    // A server that has answered early, or hung up, takes no more: its answer is all that is left to pass on.
+    if (hasAnswered || outgoing.destroyed) break
+    if (!outgoing.write(chunk)) await canTakeMore(outgoing)
   }
+  incoming.resume()
   outgoing.end()
   await passBack(await answered, response, fault)
 }
@@ -113,7 +122,18 @@ async function passBack(answer: IncomingMessage, response: ServerResponse, fault
       response.write(rest, () => response.destroy())
       return
     }
-    if (!response.write(chunk)) await new Promise((resolve) => response.once('drain', resolve))
+    if (!response.write(chunk)) await canTakeMore(response)
   }
   response.end()
+}
+
+/** Resolves when a stream takes more, and also when it never will again. */
+async function canTakeMore(stream: Writable): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      for (const event of ['drain', 'close', 'error', 'response']) stream.off(event, settle)
+      resolve()
+    }
+    for (const event of ['drain', 'close', 'error', 'response']) stream.once(event, settle)
+  })
 }
