@@ -9,20 +9,84 @@ export interface CompiledPattern {
   readonly literalPrefix: string
 }
 
-/** The whole pattern follows the grammar of `filepath.Match`. */
+/**
+ * The pattern is one that `filepath.Match` takes when it is asked about `.`, which is how BuildKit checks patterns: it
+ * reads from `*` to `*` and looks at nothing behind the first piece that does not fit, so some malformed patterns pass
+ * and fail only when they are used.
+ */
 export function isValidPattern(pattern: string): boolean {
   const characters = Array.from(pattern)
-  for (let at = 0; at < characters.length; at++) {
-    if (characters[at] === '\\') {
-      at++
-      if (at === characters.length) return false
-    } else if (characters[at] === '[') {
-      const end = endOfClass(characters, at)
-      if (end === -1) return false
-      at = end
+  let name = '.'
+  for (let at = 0; at < characters.length;) {
+    const start = behindStars(characters, at)
+    const end = endOfPiece(characters, start)
+    const isLast = end === characters.length
+    if (start > at && start === end) return true
+    let rest = matchPiece(characters.slice(start, end), name)
+    if (rest === undefined) return false
+    if (start > at && name !== '' && (rest === null || (rest !== '' && isLast))) {
+      rest = matchPiece(characters.slice(start, end), '')
     }
+    if (rest === undefined || rest === null || (rest !== '' && isLast)) return rest !== undefined
+    name = rest
+    at = end
   }
   return true
+}
+
+function behindStars(characters: readonly string[], at: number): number {
+  let start = at
+  while (characters[start] === '*') start++
+  return start
+}
+
+function endOfPiece(characters: readonly string[], start: number): number {
+  let isInClass = false
+  let at = start
+  for (; at < characters.length && (isInClass || characters[at] !== '*'); at++) {
+    if (characters[at] === '\\') at += at + 1 < characters.length ? 1 : 0
+    else if (characters[at] === '[') isInClass = true
+    else if (characters[at] === ']') isInClass = false
+  }
+  return at
+}
+
+// What is left of a name (`.` or nothing) behind a piece without stars; null: it does not fit; undefined:
+// the piece is malformed.
+function matchPiece(piece: readonly string[], name: string): string | null | undefined {
+  let rest = name
+  let fails = false
+  for (let at = 0; at < piece.length; at++) {
+    const start = at
+    fails ||= rest === ''
+    if (piece[at] === '[') {
+      at = endOfClass(piece, at)
+      if (at === -1) return undefined
+      fails ||= !isDotInClass(piece.slice(start + 1, at))
+    } else {
+      if (piece[at] === '\\') at++
+      if (at === piece.length) return undefined
+      fails ||= piece[at] !== '.' && (piece[at] !== '?' || at > start)
+    }
+    rest = ''
+  }
+  return fails ? null : rest
+}
+
+function isDotInClass(members: readonly string[]): boolean {
+  const isNegated = members[0] === '^'
+  let isMember = false
+  for (let at = isNegated ? 1 : 0; at < members.length; at++) {
+    if (members[at] === '\\') at++
+    const low = members[at]!
+    let high = low
+    if (members[at + 1] === '-') {
+      at += members[at + 2] === '\\' ? 3 : 2
+      high = members[at]!
+    }
+    isMember ||= low <= '.' && '.' <= high
+  }
+  return isMember !== isNegated
 }
 
 // Index of the `]` that closes the class at `start`; -1: the class is malformed.

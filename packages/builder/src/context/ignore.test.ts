@@ -100,6 +100,16 @@ describe('createIgnoreMatcher', () => {
     expect(() => matcher.matches('a')).toThrow(expect.objectContaining({ code: 'OCI_IGNORE_PATTERN' }))
   })
 
+  // Observed with BuildKit.
+  test.each(['a*b[', '.*[', 'b/*[', '*a*b['])('%s is refused when it is used', (pattern) => {
+    expect(() => createIgnoreMatcher([pattern]).matches('x')).toThrow('syntax error in pattern')
+  })
+
+  test('a backslash at the end is taken when a piece before it does not fit a dot', () => {
+    expect(excludes(['*b/*.txt/\\'], 'x')).toBe(false)
+    expect(() => createIgnoreMatcher(['*b/\\'])).toThrow('syntax error in pattern')
+  })
+
   test('a lone exclamation mark is refused', () => {
     expect(() => createIgnoreMatcher(['!'])).toThrow('illegal exclusion pattern: "!"')
   })
