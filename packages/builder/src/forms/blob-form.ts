@@ -25,7 +25,9 @@ export function ensureBlob(state: FormsState, layer: LayerHandle): Promise<BlobF
     await using lock = await store.locks.acquire(`blob-${layer.id}`, { signal })
     const late = lock && find()
     if (late) return late
-    const { descriptor, entries } = await fetchLayer(state.fetcher, store, state.requireRecord(layer), layer.progressVertex, signal)
+    await using unpacker = await state.unpackers.get(layer.id)?.()
+    const { descriptor, entries } = await fetchLayer(state.fetcher, store, state.requireRecord(layer), layer.progressVertex, signal, unpacker && (() => unpacker.sink))
+    await unpacker?.keep()
     store.sync()
     if (entries) store.layers.writeTable(layer.id, toStored(entries))
     // A layer that is not compressed in the registry is its own plain tar.

@@ -2,6 +2,7 @@ import type { LayerRecord, Store } from '../content/types.ts'
 import { BuilderError } from '../errors.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { Descriptor } from '../oci/types.ts'
+import type { TableSink } from './table-sink.ts'
 
 /** Brings a blob from a registry into the store; `onChunk` sees its bytes as they come. False: it was there already. */
 export type LayerFetcher = (request: {
@@ -12,13 +13,14 @@ export type LayerFetcher = (request: {
   readonly onChunk?: (chunk: Uint8Array) => void | Promise<void>
 }) => Promise<boolean>
 
-/** Fetches the blob of a layer; its table is made while the bytes come. */
+/** Fetches the blob of a layer; its table is made while the bytes come, by a sink that may make more of them. */
 export async function fetchLayer(
   fetcher: LayerFetcher,
   store: Store,
   record: LayerRecord,
   progressVertex: string | undefined,
   signal: AbortSignal,
+  openSink?: () => TableSink,
 ): Promise<{ readonly descriptor: Descriptor; readonly entries: readonly LayerEntry[] | undefined }> {
   const { remote } = record
   if (remote === undefined) {
@@ -26,14 +28,14 @@ export async function fetchLayer(
   }
   const { descriptor, references } = remote
   const request = { descriptor, references, progressVertex, signal }
-  if (record.hasTable) {
+  if (record.hasTable && openSink === undefined) {
     await fetcher(request)
     return { descriptor, entries: undefined }
   }
   const { createTableSink } = await import('./table-sink.ts')
-  const sink = createTableSink()
+  const sink = openSink?.() ?? createTableSink()
   const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
   if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
   const { scanBlob } = await import('./inflate.ts')
-  return { descriptor, entries: await scanBlob({ blobPath: store.blobs.path(descriptor.digest), expectedDiffId: record.diffId, signal }) }
+  return { descriptor, entries: await scanBlob({ blobPath: store.blobs.path(descriptor.digest), expectedDiffId: record.diffId, sink, signal }) }
 }

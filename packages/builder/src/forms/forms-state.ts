@@ -5,6 +5,7 @@ import { BuilderError } from '../errors.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { LayerFetcher } from './fetch.ts'
 import type { JobRunner } from './jobs.ts'
+import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
 
 export interface LayerFormsOptions {
@@ -15,10 +16,19 @@ export interface LayerFormsOptions {
   readonly signal: AbortSignal
 }
 
+/** Takes a layer's blob and unpacks it into a tree. */
+export interface Unpacker extends AsyncDisposable {
+  readonly sink: TableSink
+  /** Puts the tree into its place, when all of it is known to be right. */
+  keep(): Promise<void>
+}
+
 /** What the conversions of one build share: the layers that it knows, and the work that is under way. */
 export interface FormsState extends LayerFormsOptions {
   /** Entries of layers that nobody has written yet, by layer id. */
   readonly selections: Map<string, readonly LayerEntry[]>
+  /** Layers of which a tree will be needed: they are unpacked while they are fetched. By layer id. */
+  readonly unpackers: Map<string, () => Promise<Unpacker>>
   /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
   readonly newTrees: Set<string>
   /** Runs work once for a key; a failure is not remembered. */
@@ -50,6 +60,7 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
   return {
     ...options,
     selections,
+    unpackers: new Map(),
     newTrees: new Set(),
     handleOf,
     once: <T>(key: string, work: () => Promise<T>): Promise<T> => {

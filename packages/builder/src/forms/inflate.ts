@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import type { Store } from '../content/types.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
-import { createTableSink } from './table-sink.ts'
+import { createTableSink, type TableSink } from './table-sink.ts'
 
 /** Reads a blob of the store piece by piece. */
 async function feed(path: string, write: (chunk: Uint8Array) => void | Promise<void>, signal: AbortSignal): Promise<void> {
@@ -21,9 +21,9 @@ async function feed(path: string, write: (chunk: Uint8Array) => void | Promise<v
   }
 }
 
-/** The table of a blob that is in the store; the plain tar is not written. */
-export async function scanBlob(options: { readonly blobPath: string; readonly expectedDiffId: DiffID | undefined; readonly signal: AbortSignal }): Promise<readonly LayerEntry[]> {
-  const sink = createTableSink()
+/** The table of a blob that is in the store; the plain tar is not written. `sink`: what else is made of it. */
+export async function scanBlob(options: { readonly blobPath: string; readonly expectedDiffId: DiffID | undefined; readonly sink: TableSink; readonly signal: AbortSignal }): Promise<readonly LayerEntry[]> {
+  const { sink } = options
   await feed(options.blobPath, (chunk) => sink.write(chunk), options.signal)
   return sink.finish(options.expectedDiffId)
 }

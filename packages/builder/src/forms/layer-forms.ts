@@ -11,6 +11,7 @@ import { toStored } from './stored-table.ts'
 import { tableOf } from './table-form.ts'
 import { tarOf } from './tar-form.ts'
 import { markTreesSynced, mayUseTree, recordTree, treeOf } from './tree-form.ts'
+import { unpackWhileFetching } from './unpacker.ts'
 import type { ImageLayer, LayerForms, LayerHandle } from './types.ts'
 
 export type { LayerFormsOptions } from './forms-state.ts'
@@ -45,7 +46,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       recordTree(state, layer, await state.executor(), { hasTable: true })
       return layer
     },
-    fromImage: (layers, reference, progressVertex) => layers.map((layer, index) => imageLayer(state, layer, { reference, progressVertex, index })),
+    fromImage: (layers, reference, progressVertex, needsTree) => layers.map((layer, index) => imageLayer(state, layer, { reference, progressVertex, index, needsTree: needsTree ?? false })),
     table: (layer) => tableOf(state, layer),
     view: viewOf,
     tree: (layer) => treeOf(state, layer),
@@ -89,13 +90,14 @@ async function readFile(state: FormsState, entry: LayerEntry, maxBytes: number):
 }
 
 /** A layer of an image whose manifest is in the store; nothing is fetched. */
-function imageLayer(state: FormsState, { descriptor, diffId }: ImageLayer, facts: { readonly reference: string | undefined; readonly progressVertex: string | undefined; readonly index: number }): LayerHandle {
-  const { reference, progressVertex, index } = facts
+function imageLayer(state: FormsState, { descriptor, diffId }: ImageLayer, facts: { readonly reference: string | undefined; readonly progressVertex: string | undefined; readonly index: number; readonly needsTree: boolean }): LayerHandle {
+  const { reference, progressVertex, index, needsTree } = facts
   const { store } = state
   // An image that was built here brings its layers along under the ids that they have.
   const built = store.layers.findByDiffId(diffId)
   const named = { id: built?.id ?? diffId, createdMs: built?.createdMs ?? 0, description: built?.description ?? `${reference ?? 'image'} layer ${index + 1}` }
   const layer = state.handleOf(named, { progressVertex, isBase: true })
+  if (needsTree) unpackWhileFetching(state, layer)
   const known = state.record(layer)
   // The name of this build is asked first: what an earlier one named may be gone, or serve damaged bytes.
   const isKnown = reference === undefined || known?.remote?.references[0] === reference || (known !== undefined && known.blobs.length > 0 && known.remote?.references.includes(reference) === true)

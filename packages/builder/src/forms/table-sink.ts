@@ -15,23 +15,36 @@ export interface TableSink {
   readonly result: () => { readonly diffId: DiffID; readonly sizeBytes: number }
 }
 
+/** What reads the plain tar inside a sink. */
+export interface PlainReader {
+  push(chunk: Uint8Array): void
+  finish(): { readonly diffId: DiffID; readonly sizeBytes: number; readonly entries: readonly LayerEntry[] }
+}
+
 /** @param onPlain sees the uncompressed bytes in order. */
 export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSink {
   const scanner = createLayerScanner()
   const digester = createDigester()
   let sizeBytes = 0
-  let diffId: DiffID | undefined
+  return createInflatingSink({
+    push: (chunk) => {
+      digester.update(chunk)
+      sizeBytes += chunk.length
+      scanner.push(chunk)
+      onPlain?.(chunk)
+    },
+    finish: () => ({ diffId: digester.digest() as string as DiffID, sizeBytes, entries: scanner.finish().entries }),
+  })
+}
+
+/** Hands a blob's plain bytes to a reader, inflated while they come. */
+export function createInflatingSink(reader: PlainReader): TableSink {
+  let result: { readonly diffId: DiffID; readonly sizeBytes: number } | undefined
   let failure: unknown
-  const plain = (chunk: Uint8Array): void => {
-    digester.update(chunk)
-    sizeBytes += chunk.length
-    scanner.push(chunk)
-    onPlain?.(chunk)
-  }
   const take = (piece: Buffer): void => {
     if (failure !== undefined) return
     try {
-      plain(piece)
+      reader.push(piece)
     } catch (error) {
       failure = error
     }
@@ -55,7 +68,7 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
       if (isFirst) start(chunk)
       if (failure !== undefined) throw failure
       if (inflater === undefined) {
-        plain(chunk)
+        reader.push(chunk)
         return undefined
       }
       // The producer's buffer may be used again: a stream keeps what it is given.
@@ -68,15 +81,17 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
         await ended
       }
       if (failure !== undefined) throw failure
-      diffId = digester.digest() as string as DiffID
+      const read = reader.finish()
+      const { diffId } = read
       if (expected !== undefined && diffId !== expected) {
         throw new BuilderError('OCI_DIGEST_MISMATCH', `a layer's content has diffID ${diffId}, its image says ${expected}`, { hint: 'the image is damaged, or its config belongs to another one' })
       }
-      return scanner.finish().entries
+      result = read
+      return read.entries
     },
     result: () => {
-      if (diffId === undefined) throw new Error('finish first')
-      return { diffId, sizeBytes }
+      if (result === undefined) throw new Error('finish first')
+      return result
     },
   }
 }

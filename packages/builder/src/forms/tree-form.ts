@@ -18,6 +18,8 @@ export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
   return state.once(`tree ${layer.id}`, async () => {
     const early = await usableTree(state, state.record(layer))
     if (early) return early
+    const unpacked = await fetchUnpacked(state, layer)
+    if (unpacked) return unpacked
     await using lock = await store.locks.acquire(`tree-${layer.id}`, { signal: state.signal })
     const late = lock && (await usableTree(state, state.record(layer)))
     if (late) return late
@@ -44,6 +46,14 @@ export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
     recordTree(state, layer, executor, { diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes, hasTable: true })
     return directory
   })
+}
+
+/** A layer that is fetched for its tree; undefined when it was here before, or could not be unpacked on its way. */
+async function fetchUnpacked(state: FormsState, layer: LayerHandle): Promise<string | undefined> {
+  const record = state.record(layer)
+  if (!state.unpackers.has(layer.id) || record === undefined || record.hasTar || record.blobs.length > 0) return undefined
+  await ensureBlob(state, layer)
+  return usableTree(state, state.record(layer))
 }
 
 /** Notes a tree that lies in its place now. It counts only in this boot until {@link markTreesSynced}. */
@@ -86,7 +96,7 @@ async function sourceOf(state: FormsState, layer: LayerHandle): Promise<{ readon
   return { file: path, compression: compressionOf(path) }
 }
 
-async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
+export async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
   if (existsSync(to)) await state.jobs.run('removeTree', { path: to }, true)
   renameSync(from, to)
 }

@@ -22,8 +22,11 @@ export interface LayerForms {
   fromSelection(entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): LayerHandle
   /** A tree that a step wrote, and the entries that it adds. */
   fromTree(id: string, entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): Promise<LayerHandle>
-  /** The layers of an image whose manifest and config are in the store; nothing is fetched. `reference`: where a registry has them. */
-  fromImage(layers: readonly ImageLayer[], reference: string | undefined, progressVertex?: string): readonly LayerHandle[]
+  /**
+   * The layers of an image whose manifest and config are in the store; nothing is fetched. `reference`: where a registry
+   * has them; `needsTree`: a step will be run on them, so what is fetched is unpacked on its way.
+   */
+  fromImage(layers: readonly ImageLayer[], reference: string | undefined, progressVertex?: string, needsTree?: boolean): readonly LayerHandle[]
 
   table(layer: LayerHandle): Promise<LayerTable>
   /** The merged file system of a chain. */

@@ -7,7 +7,7 @@ import { decompress } from './decompress.ts'
 import type { ExtractInput, ExtractOutput } from './job-types.ts'
 import { createTableBuilder, OWN_TAR } from './table.ts'
 import { createTarReader } from './tar-reader.ts'
-import { createTreeWriter, type TreeWriter } from './tree-writer.ts'
+import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from './types.ts'
 
 const CHUNK_BYTES = 1 << 20
@@ -17,9 +17,8 @@ const CHUNK_BYTES = 1 << 20
  * Throws OCI_LAYER_INVALID, OCI_DIGEST_MISMATCH; the directory is half written then.
  */
 export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> {
-  const writer = createTreeWriter(input.destination, input)
+  const extraction = createExtraction(input)
   try {
-    const extraction = createExtraction(writer, input)
     if (input.compression === 'none') pushFile(input.file, extraction.push)
     else
       for await (const chunk of decompress(
@@ -29,7 +28,7 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
         extraction.push(chunk)
     return extraction.finish()
   } finally {
-    writer.close()
+    extraction.close()
   }
 }
 
@@ -47,12 +46,18 @@ function pushFile(path: string, push: (chunk: Buffer) => void): void {
   }
 }
 
-interface Extraction {
-  push(chunk: Buffer): void
+/** A layer on its way into a tree: takes the plain tar piece by piece. */
+export interface Extraction {
+  /** Throws OCI_LAYER_INVALID. */
+  push(chunk: Uint8Array): void
+  /** Throws OCI_LAYER_INVALID, OCI_DIGEST_MISMATCH. */
   finish(): ExtractOutput
+  close(): void
 }
 
-function createExtraction(writer: TreeWriter, input: ExtractInput): Extraction {
+/** As {@link extractLayer}, for bytes that come from elsewhere. */
+export function createExtraction(input: Omit<ExtractInput, 'file' | 'compression'>): Extraction {
+  const writer = createTreeWriter(input.destination, input)
   const hash = createHash('sha256')
   const builder = createTableBuilder()
   let sizeBytes = 0
@@ -92,7 +97,6 @@ function createExtraction(writer: TreeWriter, input: ExtractInput): Extraction {
       }
     },
     finish() {
-      if (fd >= 0) closeFd(fd)
       reader.end()
       const diffId = `sha256:${hash.digest('hex')}` as DiffID
       if (input.expectedDiffId !== undefined && diffId !== input.expectedDiffId) {
@@ -103,6 +107,11 @@ function createExtraction(writer: TreeWriter, input: ExtractInput): Extraction {
       }
       writer.finish()
       return { diffId, sizeBytes, entries: builder.finish().entries }
+    },
+    close() {
+      if (fd >= 0) closeFd(fd)
+      fd = -1
+      writer.close()
     },
   }
 }

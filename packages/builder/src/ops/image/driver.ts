@@ -29,7 +29,7 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
       run.status('resolve', `resolve ${image.reference}`, { completedMs: Date.now() })
       const diffIds = image.config.rootfs.diff_ids
       const layers = image.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! }))
-      return [{ kind: 'layers', layers: environment.forms.fromImage(layers, image.isRemote ? image.reference : undefined, vertex.digest) }]
+      return [{ kind: 'layers', layers: environment.forms.fromImage(layers, image.isRemote ? image.reference : undefined, vertex.digest, run.demand.tree) }]
     },
   }
 }

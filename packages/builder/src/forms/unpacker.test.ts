@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { expect } from '@jest/globals'
+import { describeWith, tarOfDirectory, temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
+import type { Executor } from '@ts-oci/runtime'
+import { openStore } from '../content/store.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
+import { MediaType } from '../oci/media-types.ts'
+import { createJobRunner } from './jobs.ts'
+import { createLayerForms } from './layer-forms.ts'
+
+const digestOf = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+
+/** A layer in a registry that is asked by a function, and its tree. */
+async function treeOf(directory: TemporaryDirectory, options: { readonly diffId?: string; readonly needsTree: boolean }): Promise<{ readonly tree: string; readonly hasTable: boolean }> {
+  mkdirSync(directory.join('root/a'), { recursive: true })
+  writeFileSync(directory.join('root/a/b'), 'content')
+  const tar = await tarOfDirectory(directory.join('root'))
+  const blob = gzipSync(tar)
+  await using store = await openStore({ root: directory.join('store') })
+  const executor = async (): Promise<Executor> => ({ isolation: 'namespace', overlayXattr: 'trusted', idMapping: { kind: 'identity' } }) as Executor
+  const { signal } = new AbortController()
+  const forms = createLayerForms({
+    store,
+    jobs: createJobRunner({ executor, signal }),
+    executor,
+    signal,
+    fetcher: async ({ onChunk }) => {
+      const writer = store.blobs.createWriter()
+      for (let at = 0; at < blob.length; at += 100) {
+        const chunk = blob.subarray(at, at + 100)
+        await writer.write(chunk)
+        await onChunk?.(chunk)
+      }
+      await writer.commit()
+      return true
+    },
+  })
+  const descriptor = { mediaType: MediaType.ociLayerGzip, digest: digestOf(blob) as Digest, size: blob.length }
+  const [layer] = forms.fromImage([{ descriptor, diffId: (options.diffId ?? digestOf(tar)) as DiffID }], 'localhost/x:1', undefined, options.needsTree)
+  const tree = await forms.tree(layer!)
+  return { tree, hasTable: (await forms.table(layer!)).entries.some((entry) => entry.path === 'a/b') }
+}
+
+describeWith(['root', 'tar'], 'a layer that a step needs', () => {
+  for (const needsTree of [true, false]) {
+    testWith([], `has its tree and its table after it was fetched (unpacked on its way: ${needsTree})`, async () => {
+      await using directory = await temporaryDirectory()
+      const { tree, hasTable } = await treeOf(directory, { needsTree })
+      expect(readFileSync(`${tree}/a/b`, 'utf8')).toBe('content')
+      expect(hasTable).toBe(true)
+      expect(readdirSync(directory.join('store/tmp')).filter((name) => /tree/.test(name))).toEqual([])
+    })
+  }
+
+  testWith([], 'has no tree when its content is not what the image says', async () => {
+    await using directory = await temporaryDirectory()
+    await expect(treeOf(directory, { needsTree: true, diffId: `sha256:${'0'.repeat(64)}` })).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    expect(readdirSync(directory.join('store/snapshots'))).toEqual([])
+    expect(existsSync(directory.join('store/tables')) ? readdirSync(directory.join('store/tables')) : []).toEqual([])
+  })
+})
