@@ -51,7 +51,8 @@ export async function prune(parts: PruneParts, options: PruneOptions): Promise<P
     directories.push(...removeCacheMounts(parts, limitMs, removed))
     if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
   })
-  for (const directory of directories) await parts.remove(directory)
+  // A row comes before its directory: a process may have died in between.
+  for (const directory of directories) if (existsSync(directory)) await parts.remove(directory)
   if (options.all) removeMemos(join(parts.paths.root, 'memos'), limitMs)
   const sizes = await removeFiles(parts)
   for (const layer of gone)

@@ -107,7 +107,11 @@ function createStore(parts: StoreParts): Store {
     locks,
     createTemporaryDirectory: async (prefix) => temporary.createDirectory(prefix),
     snapshotDirectory: (layerId) => join(paths.snapshots, layerFileName(layerId)),
-    cacheMountDirectory: (id) => cacheMountDirectory(paths, metadata, id, now()),
+    cacheMountDirectory: (id, isMade = true) => {
+      const directory = cacheMountDirectory(paths, metadata, id, now())
+      if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o755 }))
+      return directory
+    },
     sync() {
       onDisk(root, () => {
         const fd = openRoot(root)
@@ -176,7 +180,6 @@ function sweep(paths: StorePaths, metadata: Metadata, tryHold: TryHold): void {
 function cacheMountDirectory(paths: StorePaths, metadata: Metadata, id: string, nowMs: number): string {
   const name = createHash('sha256').update(id).digest('hex').slice(0, 40)
   const directory = join(paths.cacheMounts, name)
-  onDisk(paths.root, () => mkdirSync(directory, { recursive: true, mode: 0o755 }))
   metadata.run(
     'INSERT INTO cache_mounts (id, directory, created_ms, used_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_ms = excluded.used_ms',
     id,

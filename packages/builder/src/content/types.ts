@@ -19,8 +19,8 @@ export interface Store extends AsyncDisposable {
   createTemporaryDirectory(prefix: string): Promise<TemporaryDirectory>
   /** Absolute directory of a snapshot's tree: `snapshots/<layerId>`; not created. */
   snapshotDirectory(layerId: string): string
-  /** Absolute directory of a cache mount; created on first use. */
-  cacheMountDirectory(id: string): string
+  /** Absolute directory of a cache mount; created on first use, unless whoever asks makes it himself (`isMade` false). */
+  cacheMountDirectory(id: string, isMade?: boolean): string
   /** One `syncfs`: everything written so far is on the disk before rows name it. */
   sync(): void
   /** Runs `work` in one SQLite write transaction (synchronous). */

@@ -30,6 +30,10 @@ export interface LayerJobs {
     readonly uid: number
     readonly gid: number
   }): Promise<{ readonly created: boolean }>
+  /** Renames a directory to a name that is free: who owns neither it nor what it holds cannot do so outside. */
+  rename(input: { readonly from: string; readonly to: string }): Promise<void>
+  /** Gives a file of ours to an owner. */
+  changeOwner(input: { readonly path: string; readonly uid: number; readonly gid: number }): Promise<void>
   /** Removes a tree of ours, whatever modes and owners it holds; nothing when it is not there. */
   removeTree(input: { readonly path: string }): Promise<void>
 }

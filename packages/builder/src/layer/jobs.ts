@@ -1,4 +1,4 @@
-import { chmodAt, chownAt, closeFd, errnoOf, mkdirAt, openRoot, removeTree as removeTreeAt } from '@ts-oci/runtime'
+import { chmodAt, chownAt, closeFd, errnoOf, mkdirAt, openRoot, renameAt, removeTree as removeTreeAt } from '@ts-oci/runtime'
 import { basename, dirname } from 'node:path'
 import { toByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
@@ -54,6 +54,27 @@ export const handlers: LayerJobs = {
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return { created: false }
       throw error
+    } finally {
+      closeFd(parent)
+    }
+  },
+  rename: async ({ from, to }) => {
+    const source = openRoot(dirname(from))
+    try {
+      const target = openRoot(dirname(to))
+      try {
+        renameAt(source, toByteString(basename(from)), target, toByteString(basename(to)))
+      } finally {
+        closeFd(target)
+      }
+    } finally {
+      closeFd(source)
+    }
+  },
+  changeOwner: async ({ path, uid, gid }) => {
+    const parent = openRoot(dirname(path))
+    try {
+      chownAt(parent, toByteString(basename(path)), uid, gid)
     } finally {
       closeFd(parent)
     }

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { layersOf } from '../merge/driver.ts'
 import { toByteString } from '../../byte-string.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'
@@ -6,27 +7,59 @@ import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount } from '../specs.ts'
 import type { Result } from '../types.ts'
 
+/** What a cache mount begins with, where `from`, `source`, an owner or a mode say so. */
+export interface InitialContent {
+  readonly root: LayerEntry | undefined
+  readonly entries: readonly LayerEntry[]
+}
+
+/** Undefined for a mount that begins empty. */
+export async function initialContent({ forms }: OpsEnvironment, initial: Result | undefined, mount: ExecMount): Promise<InitialContent | undefined> {
+  if (initial === undefined) return undefined
+  const view = initial.kind === 'local' ? initial.view : await forms.view(layersOf(initial))
+  const root = view.lookup(trim(toByteString(mount.selector)), { followLast: true })
+  return { root, entries: root?.type === 'directory' ? below(view, root.path) : [] }
+}
+
+/**
+ * Which cache a mount means. As BuildKit's, caches of one id are different ones where they begin with something else:
+ * a mount that asks for another owner or mode than the last does not get that one's directory.
+ */
+export function cacheMountId(id: string, initial: InitialContent | undefined): string {
+  if (initial === undefined) return id
+  const hash = createHash('sha256')
+  for (const entry of initial.root === undefined ? initial.entries : [initial.root, ...initial.entries]) {
+    const { path, type, mode, uid, gid, size, link } = entry
+    const time = type === 'file' ? [entry.mtimeSec, entry.mtimeNsec] : []
+    hash.update(JSON.stringify([entry === initial.root ? '' : path, type, mode, uid, gid, size, link, ...time]))
+  }
+  return `${id}:${hash.digest('hex').slice(0, 16)}`
+}
+
 /**
  * The directory of a cache mount. Made on first use: empty, or with what `from` and `source` name. Its mode and owner
  * are those of that source, else 0755 and root, as BuildKit's.
  */
-export async function prepareCacheMount(environment: OpsEnvironment, id: string, initial: Result | undefined, mount: ExecMount): Promise<string> {
-  const path = environment.store.cacheMountDirectory(id)
+export async function prepareCacheMount(environment: OpsEnvironment, id: string, initial: InitialContent | undefined): Promise<string> {
+  const path = environment.store.cacheMountDirectory(id, false)
   if (existsSync(path)) return path
   await using lock = await environment.store.locks.acquire(`cache-mount-make-${id}`)
   if (lock && existsSync(path)) return path
   const { forms, jobs } = environment
-  const view = initial === undefined ? undefined : initial.kind === 'local' ? initial.view : await forms.view(layersOf(initial))
   const executor = await environment.executor()
   const owners = executor.idMapping.kind === 'single' ? 'drop' : 'keep'
-  if (view === undefined) {
+  if (initial === undefined) {
     await jobs.run('makeDirectory', { path, mode: 0o755, uid: 0, gid: 0 }, true)
     return path
   }
-  const source = view.lookup(trim(toByteString(mount.selector)), { followLast: true })
-  await jobs.run('makeDirectory', { path, mode: source?.mode ?? 0o755, uid: owners === 'keep' ? (source?.uid ?? 0) : 0, gid: owners === 'keep' ? (source?.gid ?? 0) : 0 }, true)
-  const entries = await forms.resolveContents(source?.type === 'directory' ? below(view, source.path) : [])
-  await jobs.run('materialize', { entries, destination: path, xattrs: executor.overlayXattr, owners }, true)
+  const { root } = initial
+  // Under another name until it is whole: what a kill leaves half filled would be used for ever.
+  await using temporary = await environment.store.createTemporaryDirectory('cache-mount')
+  const draft = `${temporary.path}/mount`
+  await jobs.run('makeDirectory', { path: draft, mode: root?.mode ?? 0o755, uid: owners === 'keep' ? (root?.uid ?? 0) : 0, gid: owners === 'keep' ? (root?.gid ?? 0) : 0 }, true)
+  const entries = await forms.resolveContents(initial.entries)
+  await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
+  await jobs.run('rename', { from: draft, to: path }, true)
   return path
 }
 
