@@ -13,10 +13,10 @@ const DANGLING = '<none>'
 /** Every image of the store, newest first. */
 export async function images(options: CommonOptions = {}): Promise<readonly ImageSummary[]> {
   await using session = await openSession(options)
-  return [...session.store.images.list()].sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1)).map(summaryOf)
+  return [...session.store.images.list()].sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1)).map((record) => summaryOf(session.store, record))
 }
 
-function summaryOf(record: ImageRecord): ImageSummary {
+function summaryOf(store: Store, record: ImageRecord): ImageSummary {
   const reference = isDangling(record.name) ? undefined : parseReference(record.name)
   return {
     repository: reference === undefined ? DANGLING : familiarRepository(reference),
@@ -24,7 +24,7 @@ function summaryOf(record: ImageRecord): ImageSummary {
     id: record.configDigest,
     digest: record.manifestDigest,
     createdMs: record.createdMs,
-    sizeBytes: record.sizeBytes,
+    sizeBytes: imageSize(store, record),
   }
 }
 
@@ -63,10 +63,15 @@ const ZERO_TIME_LIMIT_MS = Date.parse('0001-01-10T00:00:00Z')
 
 /** Bytes of a layer's files, as Docker counts; of its tar or blob where no table is at hand. */
 function contentSize(store: Store, layerId: string): number {
-  const table = store.layers.readTable(layerId)
-  if (table) return table.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0)
+  const size = store.layers.contentSizeBytes(layerId)
+  if (size !== undefined) return size
   const record = store.layers.get(layerId)
   return record?.tarSizeBytes ?? record?.blobs[0]?.descriptor.size ?? record?.remote?.descriptor.size ?? 0
+}
+
+/** One definition for listings, inspection and history: the layers of an image add up to it. */
+function imageSize(store: Store, record: ImageRecord): number {
+  return record.layerIds.length === 0 ? record.sizeBytes : record.layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
 }
 
 /** What `docker inspect` says of an image. */
@@ -90,7 +95,7 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     Architecture: config.architecture,
     ...(config.variant === undefined ? {} : { Variant: config.variant }),
     Os: config.os,
-    Size: record.sizeBytes,
+    Size: imageSize(store, record),
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: new Date(record.createdMs).toISOString() },
     Descriptor: { mediaType: manifest.mediaType, digest: record.manifestDigest, size: store.blobs.size(record.manifestDigest) ?? 0 },

@@ -54,6 +54,23 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
     )
   }
 
+  function readTable(id: string): LayerTable | undefined {
+    const known = tables.get(id)
+    if (known !== undefined) return known
+    const bytes = readIfPresent(paths.root, `${paths.tables}/${layerFileName(id)}`)
+    if (bytes === undefined) return undefined
+    const table = decodeTable(bytes)
+    tables.set(id, table)
+    return table
+  }
+
+  /** Listings ask for the size of every image: no table is decoded for them. */
+  function rememberSize(id: string, table: LayerTable): number {
+    const size = table.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0)
+    metadata.run('INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value', sizeKey(id), String(size))
+    return size
+  }
+
   return {
     get,
     findByDiffId(diffId) {
@@ -70,24 +87,28 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
     replace,
     delete(id) {
       metadata.run('DELETE FROM layers WHERE id = ?', id)
+      metadata.run('DELETE FROM facts WHERE key = ?', sizeKey(id))
       tables.delete(id)
       onDisk(paths.root, () => rmSync(`${paths.tables}/${layerFileName(id)}`, { force: true }))
     },
     list: () => metadata.all('SELECT * FROM layers ORDER BY created_ms, id').map((row) => fromRow(row, bootId)),
-    readTable(id) {
-      const known = tables.get(id)
-      if (known !== undefined) return known
-      const bytes = readIfPresent(paths.root, `${paths.tables}/${layerFileName(id)}`)
-      if (bytes === undefined) return undefined
-      const table = decodeTable(bytes)
-      tables.set(id, table)
-      return table
-    },
+    readTable,
     writeTable(id, table) {
       replaceFile(`${paths.tables}/${layerFileName(id)}`, temporary.next('table'), encodeTable(table))
       tables.set(id, table)
+      rememberSize(id, table)
+    },
+    contentSizeBytes(id) {
+      const known = metadata.get('SELECT value FROM facts WHERE key = ?', sizeKey(id))
+      if (known !== undefined) return Number(text(known, 'value'))
+      const table = readTable(id)
+      return table === undefined ? undefined : rememberSize(id, table)
     },
   }
+}
+
+function sizeKey(id: string): string {
+  return `content-size:${id}`
 }
 
 function readIfPresent(root: string, path: string): Uint8Array | undefined {

@@ -114,6 +114,8 @@ export interface LayerRecords {
   readTable(id: string): LayerTable | undefined
   /** Written to a temporary name and renamed; content sources of the kind `range` into the layer's own tar are kept as offsets. */
   writeTable(id: string, table: LayerTable): void
+  /** Bytes of a layer's files, as Docker counts the size of a layer; undefined without a table. */
+  contentSizeBytes(id: string): number | undefined
 }
 
 export interface ImageRecord {

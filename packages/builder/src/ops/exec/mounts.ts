@@ -7,7 +7,7 @@ import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../specs.ts'
 import type { Result } from '../types.ts'
 import { contextLayer } from './context-layer.ts'
-import { prepareCacheMount } from './cache-mount.ts'
+import { cacheMountId, initialContent, prepareCacheMount } from './cache-mount.ts'
 
 /** The mounts of a step, ready for the executor, and the secrets among its variables. */
 export interface PreparedMounts extends AsyncDisposable {
@@ -65,9 +65,13 @@ async function prepareMount(environment: OpsEnvironment, mount: ExecMount, input
       if (ssh === undefined) throw new Error('an ssh mount without an id')
       // In a definition, as in BuildKit's, an empty id is the default one.
       const id = ssh.id || 'default'
-      const socket = environment.sshSocket(id)
-      if (socket === undefined && !ssh.optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${id}`, { hint: `give --ssh ${id}` })
-      return socket === undefined ? undefined : { ...base, readonly: false, source: { kind: 'bind', hostPath: socket } }
+      const agent = environment.sshSocket(ssh.id || 'default')
+      if (agent === undefined && !ssh.optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${ssh.id || 'default'}`, { hint: `give --ssh ${ssh.id || 'default'}` })
+      if (agent === undefined) return undefined
+      const { openAgentSocket } = await import('./ssh-agent.ts')
+      const socket = await openAgentSocket({ agent, directory: temporary, name: `ssh-${held.length}`, mode: ssh.mode, uid: ssh.uid, gid: ssh.gid, jobs: environment.jobs })
+      held.push(socket)
+      return { ...base, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
     }
   }
 }
@@ -92,7 +96,8 @@ async function bindSource(environment: OpsEnvironment, mount: ExecMount, inputs:
 /** `shared` mounts go together, `locked` ones wait, of `private` ones each step gets one that no other holds. */
 async function cacheDirectory(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], held: AsyncDisposable[], signal: AbortSignal): Promise<string> {
   const { store } = environment
-  const id = mount.cache?.id ?? mount.dest
+  const initial = await initialContent(environment, mount.input < 0 ? undefined : inputs[mount.input], mount)
+  const id = cacheMountId(mount.cache?.id ?? mount.dest, initial)
   const sharing = mount.cache?.sharing ?? 'shared'
   let directoryId = id
   if (sharing === 'locked') held.push(await store.locks.acquire(`cache-mount-${id}`, { signal }))
@@ -104,6 +109,5 @@ async function cacheDirectory(environment: OpsEnvironment, mount: ExecMount, inp
     held.push(lock)
     break
   }
-  const initial = mount.input < 0 ? undefined : inputs[mount.input]
-  return prepareCacheMount(environment, directoryId, initial, mount)
+  return prepareCacheMount(environment, directoryId, initial)
 }
