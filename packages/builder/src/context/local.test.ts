@@ -113,11 +113,13 @@ describe('the view', () => {
     expect(view.entry('alone')?.linkKey).toBeUndefined()
   })
 
-  test('sockets are left out', async () => {
+  test('a socket is an empty file', async () => {
     const server = createServer()
     await new Promise<void>((done) => server.listen(join(directory, 'socket'), done))
     write('file')
-    expect(paths(open())).toEqual(['file'])
+    const context = open()
+    expect(paths(context)).toEqual(['file', 'socket'])
+    expect(context.view.entry('socket')).toMatchObject({ type: 'file', size: 0 })
     await new Promise((done) => server.close(done))
   })
 

@@ -40,7 +40,7 @@ interface Source {
 
 /**
  * Reads lazily what lies below `rootFd`; the caller keeps it open as long as the tree is used.
- * Owners, extended attributes and sockets are not part of a context (features 1.3: files come as 0:0).
+ * Owners and extended attributes are not part of a context (features 1.3: files come as 0:0).
  */
 export function createContextTree(rootFd: number, directory: string, filter: PathFilter | undefined): ContextTree {
   const source: Source = { rootFd, directory, filter, facts: new Map(), entryCount: 0 }
@@ -107,17 +107,17 @@ function makeChild(
     // Excluded itself, it is there only for what an exception keeps below it.
     return verdict?.kind === 'enter' && node.children.size === 0 ? undefined : node
   }
-  if (entries.type(index) === 'socket') return undefined
   const entry = entryOf(source, path, entries, index)
   if (entry.content !== undefined) source.facts.set(entry, { entries, index })
   return { entry, children: undefined, owner: undefined, sorted: undefined }
 }
 
 function entryOf(source: Source, path: ByteString, entries: PackedEntries, index: number): ViewEntry {
-  const type = entries.type(index)
-  if (type === 'socket') throw new Error('sockets are no part of a context')
+  const listed = entries.type(index)
+  // A socket has no content that could be sent: BuildKit makes an empty file of it.
+  const type = listed === 'socket' ? 'file' : listed
   const isFile = type === 'file'
-  const size = isFile ? entries.size(index) : 0
+  const size = listed === 'file' ? entries.size(index) : 0
   const mtimeSec = entries.mtimeSec(index)
   const mtimeNsec = entries.mtimeNsec(index)
   const isDevice = type === 'character' || type === 'block'

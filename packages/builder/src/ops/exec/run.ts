@@ -85,7 +85,7 @@ function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: Ex
     throw new BuilderError('OCI_STEP_UNSUPPORTED', 'security.insecure is not allowed', { ...location(vertex), hint: 'give --allow security.insecure' })
   }
   if (spec.cdiDevices !== undefined && spec.cdiDevices.length > 0) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'devices for a step (RUN --device) are not supported yet', location(vertex))
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'device feature is only supported in Dockerfile frontend 1.14.0-labs or later', { ...location(vertex), hint: 'RUN --device (CDI devices) is not supported' })
   }
 }
 
