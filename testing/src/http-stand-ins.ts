@@ -48,6 +48,8 @@ export interface Fault {
   readonly cutRequestAfter?: number
   /** This byte of the response's body is inverted. */
   readonly flipByte?: number
+  /** The exchange begins only so many milliseconds later. */
+  readonly delayMs?: number
   /** Answers this instead of passing the request on. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
@@ -65,6 +67,11 @@ export async function startFaultyProxy(
 }
 
 async function pass(incoming: IncomingMessage, response: ServerResponse, host: string, fault: Fault): Promise<void> {
+  if (fault.delayMs !== undefined) {
+    const { delayMs } = fault
+    // Unreferenced: who stops the server does not wait for it.
+    await new Promise((resolve) => setTimeout(resolve, delayMs).unref())
+  }
   if (fault.status !== undefined) {
     incoming.resume()
     response.writeHead(fault.status, fault.headers).end()

@@ -47,7 +47,7 @@ describeWith(buildNeeds, 'kill -9', () => {
       JSON.stringify({ ...options, ...more }),
     ]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
     return child
   }
 
@@ -97,9 +97,10 @@ describeWith(buildNeeds, 'kill -9', () => {
       [0, 1].map(() => startBuild({ context: world.directory.join('once'), tags: [] })),
     )
     const statuses = await Promise.all(
-      [one!, two!].map((child) =>
-        child.exitCode !== null ? child.exitCode : once(child, 'exit').then(([status]) => status as number),
-      ),
+      [one!, two!].map(async (child) => {
+        if (child.exitCode === null) await once(child, 'exit')
+        return child.exitCode
+      }),
     )
     expect(statuses).toEqual([0, 0])
     const { result } = { result: await world.build(world.directory.join('once')) }
