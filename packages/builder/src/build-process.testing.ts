@@ -15,6 +15,6 @@ try {
   })
   process.stdout.write(`${result.configDigest}\n`)
 } catch (error) {
-  process.stdout.write(`${isTsOciError(error) ? error.code : String(error)}\n`)
+  process.stdout.write(`${isTsOciError(error) ? `${error.code} ${error.message} ${error.hint}` : String(error)}\n`)
   process.exitCode = 1
 }

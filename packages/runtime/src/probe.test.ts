@@ -2,10 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
-import { temporaryDirectory, testWith } from '@ts-oci/testing'
+import { commandAs, nodeFlags, publicPath, temporaryDirectory, testWith, type UserCommand } from '@ts-oci/testing'
 import { probeMachine } from './probe.ts'
-import { commandAs, nodeFlags, publicPath } from './testing/machine.test.helper.ts'
-import type { UserCommand } from './testing/machine.test.helper.ts'
 import type { MachineReport } from './types.ts'
 
 test('every isolation is in the report, with a reason and a remedy when it is not to be had', async () => {
