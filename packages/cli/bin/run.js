@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs'
 import module from 'node:module'
 import { join } from 'node:path'
+import v8 from 'node:v8'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 // The floor of undici 8, which speaks to registries.
@@ -11,6 +12,9 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write('  hint: npx tsbuild runs the Node 24 that npm installed beside it\n')
   process.exit(1)
 }
+// The part of the heap for new objects stays small: V8 would let it grow to 130 MB for a context of 30,000 files, and gain
+// 3 % of the time.
+v8.setFlagsFromString('--semi-space-growth-factor=1')
 // Of the user, not in the shared temporary directory: compiled code of others must not get in.
 const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'))
 if (cache) module.enableCompileCache(join(cache, 'tsbuild', 'compile-cache'))

@@ -41,7 +41,9 @@ export interface FormsState extends LayerFormsOptions {
   requireRecord(layer: LayerHandle): LayerRecord
   /** Adds forms to the row of a layer. */
   put(layer: LayerHandle, forms: Partial<LayerRecord>): void
-  /** Bytes of an unpacked archive or a checkout lie in a directory that goes: from now on the stored form is read. */
+  /** A stored form is there: from now on it is read, not what the entries named. */
+  forgetSelection(layer: LayerHandle): void
+  /** The same, if bytes lie in a directory that goes: of an unpacked archive or a checkout. */
   forgetTemporary(layer: LayerHandle): void
 }
 
@@ -55,6 +57,11 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
     let handle = handles.get(id)
     if (handle === undefined) handles.set(id, (handle = { id, createdMs, description, progressVertex, isBase }))
     return handle
+  }
+
+  const forgetSelection = (layer: LayerHandle): void => {
+    selections.delete(layer.id)
+    pending.delete(`table ${layer.id}`)
   }
 
   return {
@@ -87,12 +94,11 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
       return record
     },
     put: (layer, forms) => store.layers.put({ id: layer.id, createdMs: layer.createdMs, description: layer.description, blobs: [], hasTar: false, hasTable: false, ...forms }),
+    forgetSelection,
     forgetTemporary: (layer) => {
       const temporary = join(store.root, 'tmp', '/')
       const isTemporary = selections.get(layer.id)?.some(({ content }) => (content?.kind === 'range' ? content.file : content?.kind === 'tree' ? content.root : '').startsWith(temporary))
-      if (isTemporary !== true) return
-      selections.delete(layer.id)
-      pending.delete(`table ${layer.id}`)
+      if (isTemporary === true) forgetSelection(layer)
     },
   }
 }

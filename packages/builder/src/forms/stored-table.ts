@@ -12,6 +12,8 @@ export function toStored(entries: readonly LayerEntry[]): LayerTable {
 function storedEntry(entry: LayerEntry): LayerEntry {
   const { content, ...rest } = entry
   if (content === undefined) return entry
+  // As it should be already, what the packer answers: tens of thousands of objects that need not be made.
+  if (content.kind === 'range' && content.file === OWN_TAR) return entry
   return content.kind === 'range' ? { ...rest, content: { kind: 'range', file: OWN_TAR, offset: content.offset } } : rest
 }
 

@@ -36,7 +36,8 @@ export function tarOf(state: FormsState, layer: LayerHandle): Promise<TarForm> {
     store.blobs.adopt(destination, packed.diffId as string as Digest)
     store.layers.writeTable(layer.id, toStored(packed.entries))
     state.put(layer, { diffId: packed.diffId, tarSizeBytes: packed.sizeBytes, hasTar: true, hasTable: true })
-    state.forgetTemporary(layer)
+    // From now on the table of the store is asked: of a large context the entries are the most of our memory.
+    state.forgetSelection(layer)
     return { diffId: packed.diffId, sizeBytes: packed.sizeBytes }
   })
 }
