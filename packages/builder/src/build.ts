@@ -86,7 +86,8 @@ function outputsOf(options: BuildOptions): readonly OutputSpec[] {
 async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, prepare: PrepareOutputs, sink: ProgressSink, text: BuildText): Promise<BuildResult> {
   const { store, signal } = session
   const jobs = createJobRunner({ executor: session.executor, signal })
-  const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
+  let wantsGzip = false
+  const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal, compressesEarly: () => wantsGzip })
   const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
   const contexts = createContexts(store, undefined, signal)
   let epochSec = checked.sourceDateEpoch
@@ -127,6 +128,7 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
   const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink, (edge) => sourceTime(solver, forms, edge))
   epochSec = image.sourceDateEpoch ?? epochSec
   const outputs = prepare(epochSec)
+  wantsGzip = outputs.some((output) => output.wantsGzip === true)
   let layers: readonly LayerHandle[] = []
   let exported: readonly ExportResult[] = []
   try {

@@ -67,6 +67,11 @@ export function wantedForm({ settings, defaultCompression, descriptorOnly }: Com
   }
 }
 
+/** Whether layers are wanted as they would be made without any setting. */
+export function isPlainGzip({ compression, level, rewriteTimestamp }: ImageSettings): boolean {
+  return (compression ?? 'gzip') === 'gzip' && level === undefined && !rewriteTimestamp
+}
+
 function annotate(descriptor: Descriptor, settings: ImageSettings, isBase: boolean): Descriptor {
   if (!settings.rewriteTimestamp || isBase) return descriptor
   return {

@@ -47,6 +47,8 @@ export interface PreparedExport {
    * `pushed-blobs` only those that a registry lacks (a base that was not fetched need not be), `files` the merged file system.
    */
   readonly reads: 'blobs' | 'pushed-blobs' | 'files' | 'stored'
+  /** It will ask for layers as gzip of the default level, just as they are: large ones are compressed while they are packed. */
+  readonly wantsGzip?: boolean
   run(source: ExportSource, context: ExportContext): Promise<ExportResult>
 }
 

@@ -14,6 +14,8 @@ export interface LayerFormsOptions {
   readonly executor: () => Promise<Executor>
   readonly fetcher: LayerFetcher
   readonly signal: AbortSignal
+  /** An output will ask for every layer as gzip of our own encoder: large ones are compressed while they are packed. */
+  readonly compressesEarly?: () => boolean
 }
 
 /** Takes a layer's blob and unpacks it into a tree. */

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { checkTool, temporaryDirectory, testWith } from '@ts-oci/testing'
@@ -86,6 +87,29 @@ describe('gzip', () => {
       }),
     )
     expect(new Set(digests).size).toBe(1)
+  })
+
+  test('of a file that is still being written is the same bytes', async () => {
+    await using directory = await temporaryDirectory()
+    const content = text(5 * MEBI + 77)
+    const growing = (async () => {
+      for (let at = 0; at < content.length; at += 700_000) {
+        appendFileSync(directory.join('tar'), content.subarray(at, at + 700_000))
+        await delay(5)
+      }
+    })()
+    const options = { source: directory.join('tar'), compression: 'gzip' } as const
+    const early = await compressFile({ ...options, destination: directory.join('early'), growing })
+    expect(await compressFile({ ...options, destination: directory.join('late') })).toEqual(early)
+    expect(gunzipSync(readFileSync(directory.join('early'))).equals(content)).toBe(true)
+  })
+
+  test('of a file whose writing fails fails with that', async () => {
+    await using directory = await temporaryDirectory()
+    writeFileSync(directory.join('tar'), text(MEBI + 5))
+    const growing = delay(20).then(() => Promise.reject(new Error('disk full')))
+    const options = { source: directory.join('tar'), destination: directory.join('out'), compression: 'gzip' } as const
+    await expect(compressFile({ ...options, growing })).rejects.toThrow('disk full')
   })
 
   testWith(['gzip'], 'is read by gzip', async () => {

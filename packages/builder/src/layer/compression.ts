@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { constants, createZstdCompress } from 'node:zlib'
-import { closeFd, DEFLATE_ID, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
+import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../errors.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { createGzipWriter } from './gzip-writer.ts'
@@ -14,6 +15,8 @@ export interface CompressFileOptions {
   /** gzip 0–9, zstd 1–22. Without it gzip is made by our own encoder. */
   readonly level?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** The tar is still being written, front to back, until this settles: gzip follows its end. */
+  readonly growing?: Promise<unknown> | undefined
 }
 
 export interface CompressedFile {
@@ -23,6 +26,8 @@ export interface CompressedFile {
 
 const DEFAULT_ZSTD_LEVEL = 3
 const READ_BYTES = 1 << 20
+/** A file that is being written is looked at so often: it grows by a few MiB meanwhile. */
+const GROWTH_MS = 3
 
 /** What made a blob, for its record: bytes of another compressor are other bytes. Throws OCI_OPTION_INVALID. */
 export function compressorId(compression: 'gzip' | 'zstd', level?: number): string {
@@ -39,13 +44,13 @@ export function compressorId(compression: 'gzip' | 'zstd', level?: number): stri
 export async function compressFile(options: CompressFileOptions): Promise<CompressedFile> {
   const { compression, level, signal } = options
   checkLevel(compression, level)
-  const source = openPath(options.source, OpenFlags.read)
+  const growth = followGrowth(options.growing)
+  const source = await openGrowing(options.source, growth)
   try {
     const output = openOutput(options.destination)
     try {
-      const size = statFd(source).size
-      if (compression === 'gzip') await writeGzip(source, size, level, output, signal)
-      else await writeZstd(source, size, level ?? DEFAULT_ZSTD_LEVEL, output, signal)
+      if (compression === 'gzip') await writeGzip(source, growth, level, output, signal)
+      else await writeZstd(source, statFd(source).size, level ?? DEFAULT_ZSTD_LEVEL, output, signal)
       return output.finish()
     } finally {
       output.close()
@@ -86,19 +91,61 @@ export function openOutput(path: string): Output {
   }
 }
 
+interface Growth {
+  isWhole: boolean
+  failure: { readonly error: unknown } | undefined
+}
+
+function followGrowth(growing: Promise<unknown> | undefined): Growth {
+  const growth: Growth = { isWhole: growing === undefined, failure: undefined }
+  growing?.then(
+    () => (growth.isWhole = true),
+    (error: unknown) => (growth.failure = { error }),
+  )
+  return growth
+}
+
+/** Whoever writes the file may not have made it yet. */
+async function openGrowing(path: string, growth: Growth): Promise<number> {
+  for (;;) {
+    const { isWhole } = growth
+    try {
+      return openPath(path, OpenFlags.read)
+    } catch (error) {
+      if (isWhole || errnoOf(error) !== 'ENOENT') throw error
+    }
+    await waitForGrowth(growth)
+  }
+}
+
+async function waitForGrowth({ failure }: Growth): Promise<void> {
+  if (failure !== undefined) throw failure.error
+  await delay(GROWTH_MS)
+}
+
 async function writeGzip(
   source: number,
-  size: number,
+  growth: Growth,
   level: number | undefined,
   output: Output,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const gzip = createGzipWriter({ level, output: output.write, signal })
   try {
-    for (let position = 0; position < size;) {
+    for (let position = 0; ;) {
       signal?.throwIfAborted()
-      const { buffer, start, end } = await gzip.room()
-      const block = readBlock(source, position, buffer.subarray(start, Math.min(end, start + size - position)))
+      // Asked before the size: what is whole does not grow any more.
+      const { isWhole } = growth
+      const left = statFd(source).size - position
+      if (left === 0 && isWhole) break
+      const room = left === 0 ? undefined : await gzip.room()
+      // Blocks end where they would if the file had been whole: the bytes are the same.
+      if (room === undefined || (!isWhole && left < room.end - room.start)) {
+        await waitForGrowth(growth)
+        continue
+      }
+      const end = Math.min(room.end, room.start + left)
+      const block = readBlock(source, position, room.buffer.subarray(room.start, end))
       gzip.filled(block.length)
       position += block.length
     }

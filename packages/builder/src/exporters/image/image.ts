@@ -2,7 +2,7 @@ import { BuilderError } from '../../errors.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { ImageRecord, Store } from '../../content/types.ts'
 import { readAttributes } from '../attributes.ts'
-import { composeImage, reported, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
+import { composeImage, isPlainGzip, reported, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
 import { readImageSettings, type ImageSettings } from '../image-settings.ts'
 import type {
   ExportContext,
@@ -55,6 +55,7 @@ export function prepareImage(output: OutputSpec, defaults: ExportDefaults, isReg
     type: output.type,
     name: 'exporting to image',
     reads: image.isPushed ? 'pushed-blobs' : 'stored',
+    wantsGzip: image.isPushed && isPlainGzip(image.settings),
     run: (source, context) => run(image, source, context),
   }
 }

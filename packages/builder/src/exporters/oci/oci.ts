@@ -4,7 +4,7 @@ import { formatFamiliar, parseReference } from '../../oci/reference.ts'
 import { goJson } from '../../oci/go-json.ts'
 import { writeArchive, type ArchiveFile } from '../archive.ts'
 import { readAttributes } from '../attributes.ts'
-import { blobsOf, composeImage, reported, type ComposedImage } from '../compose.ts'
+import { blobsOf, composeImage, isPlainGzip, reported, type ComposedImage } from '../compose.ts'
 import { openByteSink, readDirectoryDestination, readFileDestination } from '../destination.ts'
 import { readImageSettings, type ImageSettings } from '../image-settings.ts'
 import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
@@ -39,6 +39,7 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
     type: output.type,
     name: `exporting to ${output.type} image format`,
     reads: 'blobs',
+    wantsGzip: isPlainGzip(settings),
     async run(source, context) {
       const image = await composeImage(source, context, { settings, defaultCompression: 'gzip' })
       const files = layoutFiles(image, settings, source, context, docker)
