@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { checkTool, commandAs, describeWith, nodeFlags, publicPath, runTool } from '@ts-oci/testing'
@@ -23,6 +26,7 @@ const plain = `FROM $BASE AS other
 RUN mkdir -p /o/deep && echo kept > /o/deep/file && touch -d @5 /o/deep/file /o/deep /o
 FROM $BASE
 COPY --chown=5:6 data /data
+COPY noise /noise
 RUN cp /bin/busybox /bin/again && chmod 4755 /bin/again && ln /bin/again /bin/hard && ln -s /data /link && mkfifo /pipe
 RUN mkdir -p /d/e/f && echo x > /d/e/f/g && chmod 000 /d/e/f && chmod 1777 /d
 RUN rm -rf /d/e && mkdir /d/e && echo new > /d/e/h && rm /bin/hard && cat /etc/passwd > /tmp/p && cat /tmp/p > /etc/passwd
@@ -46,7 +50,9 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
   beforeAll(async () => {
     world = await makeBuildWorld()
     await chmod(world.directory.path, 0o755)
-    await world.context('plain', { Dockerfile: plain, data: 'data\n' })
+    // Larger than a block of the compressor, and nothing that it finds easy.
+    const noise = createHash('sha256').update('noise').digest('hex').repeat(80_000)
+    await world.context('plain', { Dockerfile: plain, data: 'data\n', noise })
     await world.context('owned', { Dockerfile: owned, data: 'data\n' })
     await world.context('odd', {
       Dockerfile: 'FROM $BASE\nRUN chown 5:6 /tmp\n',
@@ -57,10 +63,19 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
     await world?.[Symbol.asyncDispose]()
   })
 
+  function directoryOf(who: Who): string {
+    return world.directory.join(who.replaceAll(' ', '-'))
+  }
+
   /** Builds as that user; what the process said after it had begun. */
-  async function buildAs(who: Who, context: string, more: BuildOptions = {}): Promise<string> {
+  async function buildAs(
+    who: Who,
+    context: string,
+    more: BuildOptions = {},
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<string> {
     const { uid, gid } = users[who]
-    const own = world.directory.join(`own-${uid}-${who.length}`)
+    const own = directoryOf(who)
     await mkdir(own, { recursive: true })
     await checkTool('chown', [`${uid}:${gid}`, own])
     const options: BuildOptions = {
@@ -76,19 +91,49 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
       uid === 0
         ? [process.execPath, ...words]
         : commandAs({ uid, gid, directory: world.directory, hasSubordinateIds: uid === 65_534 }, words)
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
     let said = ''
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
     await once(child, 'close')
     return said.replace('begun\n', '').trim()
   }
 
-  test('every one makes the same image, byte for byte', async () => {
-    const digests: string[] = []
-    for (const who of Object.keys(users) as Who[]) digests.push(await buildAs(who, 'plain'))
-    expect(digests[0]).toMatch(/^sha256:/)
-    expect(new Set(digests)).toEqual(new Set([digests[0]]))
+  test('every one makes the same archive, byte for byte, and leaves nothing behind', async () => {
+    const archives: string[] = []
+    for (const who of Object.keys(users) as Who[]) {
+      expect(await buildAs(who, 'plain')).toMatch(/^sha256:/)
+      archives.push(hashOf(join(directoryOf(who), 'image.tar')))
+      expect(readdirSync(join(directoryOf(who), 'store/tmp'))).toEqual([])
+    }
+    expect(new Set(archives)).toEqual(new Set([archives[0]]))
   })
+
+  test('so do any number of threads and of steps at once, in another store', async () => {
+    const archives: string[] = []
+    for (const [threads, jobs] of [
+      [1, 1],
+      [7, 8],
+    ] as const) {
+      const dest = world.directory.join(`threads-${threads}.tar`)
+      await buildAs(
+        'root',
+        'plain',
+        {
+          store: world.directory.join(`store-${threads}`),
+          jobs,
+          outputs: [{ type: 'oci', dest, 'rewrite-timestamp': 'true' }],
+        },
+        { UV_THREADPOOL_SIZE: String(threads) },
+      )
+      archives.push(hashOf(dest))
+    }
+    archives.push(hashOf(join(directoryOf('root'), 'image.tar')))
+    expect(new Set(archives).size).toBe(1)
+  })
+
+  function hashOf(path: string): string {
+    return createHash('sha256').update(readFileSync(path)).digest('hex')
+  }
 
   test('those with many ids do so with owners too', async () => {
     const who: readonly Who[] =
@@ -107,6 +152,23 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
       const first = await buildAs(who, 'plain', options)
       expect(await buildAs(who, 'plain', options)).toBe(first)
     }
+  })
+
+  test('a context with files that the user may not read', async () => {
+    const context = await world.context('unreadable', {
+      Dockerfile: 'FROM $BASE\nCOPY . /\n',
+      'Other.Dockerfile': 'FROM $BASE\nCOPY d/open /\n',
+      'd/open': 'x\n',
+      'd/closed': 'x\n',
+    })
+    await chmod(join(context, 'd/closed'), 0o600)
+    expect(await buildAs('a user with a single id', 'unreadable')).toMatch(
+      /^OCI_CONTEXT_INVALID .*"d\/closed".*permission denied.*\.dockerignore/,
+    )
+    // What nobody takes need not be readable.
+    expect(await buildAs('a user with a single id', 'unreadable', { file: join(context, 'Other.Dockerfile') })).toMatch(
+      /^sha256:/,
+    )
   })
 
   test('what a single id cannot do is told with the remedy', async () => {

@@ -88,6 +88,22 @@ describeWith(buildNeeds, 'kill -9', () => {
     expect(await problemsOfStore(world.store)).toEqual([])
   }, 300_000)
 
+  test('of a build whose step another one waits for: the other one does it', async () => {
+    await world.context('wait', {
+      Dockerfile:
+        'FROM $BASE\nRUN --mount=type=cache,id=wait,target=/c echo begun >> /c/log; [ $(wc -l < /c/log) = 2 ] || sleep 1000; touch /done\n',
+    })
+    const more: BuildOptions = { context: world.directory.join('wait'), tags: [] }
+    const first = await startBuild(more)
+    await until(() => listProcesses().some(({ command }) => command === 'sleep 1000'), 10_000)
+    const second = await startBuild(more)
+    await delay(500)
+    expect(second.exitCode).toBeNull()
+    first.kill('SIGKILL')
+    await once(second, 'exit')
+    expect(second.exitCode).toBe(0)
+  })
+
   test('two processes that build the same at once execute each step once', async () => {
     await world.context('once', {
       Dockerfile:
