@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { lowerEnvironmentOf, lowerOptionsOf } from './build-lower.ts'
 import { checkOptions } from './build-options.ts'
 import { findSources } from './build-sources.ts'
@@ -50,11 +51,18 @@ export async function call(options: CallOptions): Promise<CallOutput> {
   })
   const lowering = [lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink)] as const
   if (options.method === 'check') {
-    const result = await lintDockerfile(text, ...lowering, { name })
+    const result = await lintDockerfile(text, ...lowering, { name: writtenName(options) ?? name })
     return options.json ? formatCheckJson(result) : formatCheck(result)
   }
   const outline = await outlineDockerfile(text, ...lowering, { name })
   return ok(options.json ? formatOutlineJson(outline) : formatOutline(outline))
+}
+
+// Findings name the file as the user could open it from here, as buildx prints it.
+function writtenName({ context, file, dockerfile }: CallOptions): string | undefined {
+  if (dockerfile !== undefined) return 'inline'
+  if (file !== undefined) return file === '-' ? 'stdin' : file
+  return context === undefined || context === '-' || context.includes('://') ? undefined : join(context, 'Dockerfile')
 }
 
 function ok(stdout: string): CallOutput {

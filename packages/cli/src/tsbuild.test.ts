@@ -140,6 +140,7 @@ describe('questions about a Dockerfile', () => {
     const checked = await tsbuild(directory, ['--check', context])
     expect(checked.status).toBe(1)
     expect(checked.stdout).toMatch(/^Check complete, 1 warning has been found!\n\nWARNING: StageNameCasing - https:/)
+    expect(checked.stdout).toContain(`\n${context}/Dockerfile:1\n`)
     expect((await tsbuild(directory, ['images', '-q'])).stdout).toBe('')
   })
 
