@@ -1,20 +1,46 @@
 import type { LayerHandle } from '../../forms/types.ts'
-import type { LayerEntry, ViewEntry } from '../../layer/types.ts'
+import type { LayerEntry, View, ViewEntry } from '../../layer/types.ts'
 import { toByteString, type ByteString } from '../../byte-string.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { LocalResult } from '../types.ts'
 
-/** What a mount shows of a build context, as a layer: the selected path and the directories above it. */
+/**
+ * What a mount shows of a build context, as a layer: the selected path, the directories above it, and every symlink on
+ * the way with what it leads to, as the mount resolves them once more.
+ */
 export function contextLayer(environment: OpsEnvironment, context: LocalResult, selector: string): LayerHandle {
-  const path = trimSlashes(toByteString(selector))
-  const entries: ViewEntry[] = []
-  const parts = path === '' ? [] : path.split('/')
-  for (let depth = 1; depth <= parts.length; depth++) {
-    const entry = context.view.entry(parts.slice(0, depth).join('/'))
-    if (entry) entries.push(entry)
+  const entries = new Map<ByteString, ViewEntry>()
+  const selected = collectWay(context.view, toByteString(selector), entries)
+  for (const entry of context.view.walk(selected)) entries.set(entry.path, entry)
+  return environment.forms.fromSelection(withHardLinks([...entries.values()]), { createdMs: Date.now(), description: 'mount from the build context' })
+}
+
+/** As the kernel: more links than these are taken for a circle. */
+const MAX_LINKS = 40
+
+/** Adds the entry of each step of the way; gives where it ends, with every link followed inside the context. */
+function collectWay(view: View, selector: ByteString, entries: Map<ByteString, ViewEntry>): ByteString {
+  let names: ByteString[] = []
+  const rest = partsOf(selector).reverse()
+  for (let links = 0; rest.length > 0 && links <= MAX_LINKS; ) {
+    const part = rest.pop()!
+    if (part === '..') {
+      names.pop()
+      continue
+    }
+    const path = [...names, part].join('/')
+    const entry = view.entry(path)
+    if (entry !== undefined) entries.set(path, entry)
+    if (entry?.type !== 'symlink') {
+      names.push(part)
+      continue
+    }
+    links++
+    const target = entry.link ?? ''
+    if (target.startsWith('/')) names = []
+    rest.push(...partsOf(target).reverse())
   }
-  entries.push(...context.view.walk(path))
-  return environment.forms.fromSelection(withHardLinks(entries), { createdMs: Date.now(), description: 'mount from the build context' })
+  return names.join('/')
 }
 
 /** Of several names of one file the first holds the bytes. */
@@ -29,6 +55,6 @@ function withHardLinks(entries: readonly ViewEntry[]): LayerEntry[] {
   })
 }
 
-function trimSlashes(path: string): string {
-  return path.split('/').filter((part) => part !== '' && part !== '.').join('/')
+function partsOf(path: ByteString): ByteString[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.')
 }

@@ -1,6 +1,6 @@
 import type { StepMount } from '@ts-oci/runtime'
 import { mkdtempSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { BuilderError } from '../../errors.ts'
 import { toByteString } from '../../byte-string.ts'
 import type { OpsEnvironment } from '../environment.ts'
@@ -13,6 +13,13 @@ import { cacheMountId, initialContent, prepareCacheMount } from './cache-mount.t
 export interface PreparedMounts extends AsyncDisposable {
   readonly list: readonly StepMount[]
   readonly env: readonly string[]
+}
+
+/** With every mount at an absolute path: a secret or an agent may be asked for below the directory of the step. */
+export function withAbsoluteMounts(spec: ExecSpec): ExecSpec {
+  if (spec.mounts.every((mount) => mount.dest.startsWith('/'))) return spec
+  const mounts = spec.mounts.map((mount) => (mount.dest.startsWith('/') ? mount : { ...mount, dest: posix.join('/', spec.meta.cwd, mount.dest) }))
+  return { ...spec, mounts }
 }
 
 /** Everything but the root: parents before what lies below them. Locks of cache mounts are held until disposal. */
@@ -28,7 +35,8 @@ export async function prepareMounts(environment: OpsEnvironment, spec: ExecSpec,
     const env: string[] = []
     for (const { id, name, optional } of spec.secretEnv) {
       const value = await secretOf(environment, id, optional)
-      if (value) env.push(`${name}=${Buffer.from(value).toString('utf8')}`)
+      // BuildKit sets the variable, empty, for a secret that may be missing and is.
+      env.push(`${name}=${Buffer.from(value ?? []).toString('utf8')}`)
     }
     return { list, env, [Symbol.asyncDispose]: () => release(held) }
   } catch (error) {

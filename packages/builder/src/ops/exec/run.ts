@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, statfsSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { OverlayRoot, StepExit, StepMount } from '@ts-oci/runtime'
-import { BuilderError } from '../../errors.ts'
+import { BuilderError, isTsOciError } from '../../errors.ts'
 import type { LayerHandle } from '../../forms/types.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { formatPlatform } from '../../oci/platform.ts'
@@ -11,7 +11,7 @@ import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../merge/driver.ts'
 import type { ExecSpec } from '../specs.ts'
 import type { LayersResult, Result, RunContext } from '../types.ts'
-import { prepareMounts } from './mounts.ts'
+import { prepareMounts, withAbsoluteMounts } from './mounts.ts'
 import { collectChanges } from './changes.ts'
 import { makeLeftBehind, touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
@@ -22,7 +22,8 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const DEFAULT_HOSTNAME = 'buildkitsandbox'
 
 /** Runs one step and makes a layer of what it wrote. */
-export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec: ExecSpec, inputs: readonly Result[], run: RunContext): Promise<LayersResult> {
+export async function runExec(environment: OpsEnvironment, vertex: Vertex, written: ExecSpec, inputs: readonly Result[], run: RunContext): Promise<LayersResult> {
+  const spec = withAbsoluteMounts(written)
   refuseUnsupported(environment, vertex, spec)
   const rootMount = spec.mounts.find((mount) => mount.dest === '/')
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(inputs[rootMount.input]!)
@@ -62,7 +63,9 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, spec:
         run.log(stream, chunk)
       },
     },
-  )
+  ).catch((error: unknown) => {
+    throw missingSource(spec, vertex, error)
+  })
   run.signal.throwIfAborted()
   if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, { tail: output.text(), hasSingleId: executor.idMapping.kind === 'single', storeRoot: store.root })
   const changes = await collectChanges(environment, executor, upper, view)
@@ -79,10 +82,10 @@ function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: Ex
     throw new BuilderError('OCI_STEP_UNSUPPORTED', `a step for ${formatPlatform(platform)} cannot run on ${formatPlatform(environment.hostPlatform)}: emulation is not supported yet`, location(vertex))
   }
   if (spec.network === 'host' && !environment.allowed.has('network.host')) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'network.host is not allowed', { ...location(vertex), hint: 'give --allow network.host, or leave the flag out: without it a step has the network of the host too' })
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: network.host is not allowed', { ...location(vertex), hint: 'give --allow network.host, or leave the flag out: without it a step has the network of the host too' })
   }
   if (spec.security === 'insecure' && !environment.allowed.has('security.insecure')) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'security.insecure is not allowed', { ...location(vertex), hint: 'give --allow security.insecure' })
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: security.insecure is not allowed', { ...location(vertex), hint: 'give --allow security.insecure' })
   }
   if (spec.cdiDevices !== undefined && spec.cdiDevices.length > 0) {
     throw new BuilderError('OCI_STEP_UNSUPPORTED', 'device feature is only supported in Dockerfile frontend 1.14.0-labs or later', { ...location(vertex), hint: 'RUN --device (CDI devices) is not supported' })
@@ -137,6 +140,13 @@ function fullDiskHint(storeRoot: string, tail: string): string | undefined {
 
 function stepError(spec: ExecSpec, vertex: Vertex, why: string, options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {}): BuilderError {
   return new BuilderError('OCI_STEP_FAILED', `process ${quote(spec.meta.args.join(' '))} did not complete successfully: ${why}`, { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } })
+}
+
+/** A mount of something that its source does not have, in the words of who runs steps for BuildKit. */
+function missingSource(spec: ExecSpec, vertex: Vertex, error: unknown): unknown {
+  if (!isTsOciError(error) || error.code !== 'OCI_RUNTIME_MOUNT' || error.details['errno'] !== 'ENOENT') return error
+  const source = /^mount .*: source (.*)$/s.exec(String(error.details['operation']))?.[1]
+  return source === undefined ? error : stepError(spec, vertex, `open ${source}: no such file or directory`)
 }
 
 function location(vertex: Vertex): { readonly location?: NonNullable<Vertex['metadata']['location']> } {
