@@ -1,3 +1,4 @@
+import type { ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import { makeEntry } from '../layer/entry.ts'
 import type { ContentSource, EntryType, LayerEntry, LayerTable } from '../layer/types.ts'
@@ -39,6 +40,7 @@ interface More {
   readonly xattrs?: readonly (readonly [name: string, base64: string])[]
   readonly content?: ContentSource | { readonly kind: 'inline'; readonly base64: string }
   readonly digest?: string
+  readonly sameFileAs?: ByteString
 }
 
 /** The bytes of a table. */
@@ -86,14 +88,17 @@ function restOf(entry: LayerEntry, isRange: boolean): More | undefined {
   const hasDevice = entry.devMajor !== undefined || entry.devMinor !== undefined
   const hasXattrs = entry.xattrs !== undefined && entry.xattrs.size > 0
   const hasContent = entry.content !== undefined && !isRange
-  if (!hasDevice && !hasXattrs && !hasContent && entry.contentDigest === undefined) return undefined
+  const { contentDigest, sameFileAs } = entry
+  if (!hasDevice && !hasXattrs && !hasContent && contentDigest === undefined && sameFileAs === undefined)
+    return undefined
   return {
     ...(hasDevice ? { dev: [entry.devMajor ?? 0, entry.devMinor ?? 0] as const } : {}),
     ...(hasXattrs
       ? { xattrs: [...entry.xattrs].map(([name, value]) => [name, Buffer.from(value).toString('base64')] as const) }
       : {}),
     ...(hasContent ? { content: contentOut(entry.content) } : {}),
-    ...(entry.contentDigest === undefined ? {} : { digest: entry.contentDigest }),
+    ...(contentDigest === undefined ? {} : { digest: contentDigest }),
+    ...(sameFileAs === undefined ? {} : { sameFileAs }),
   }
 }
 
@@ -146,6 +151,7 @@ export function decodeTable(bytes: Uint8Array): LayerTable {
             : new Map(rest.xattrs.map(([name, value]) => [name, Buffer.from(value, 'base64')])),
         content: offset >= 0 ? { kind: 'range', file: rangeFile, offset } : contentIn(rest?.content),
         contentDigest: rest?.digest as Digest | undefined,
+        sameFileAs: rest?.sameFileAs,
       }),
     )
   }

@@ -14,6 +14,8 @@ export type SameContent = (lower: ViewEntry, upper: ViewEntry) => boolean
 export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameContent): LayerEntry[] {
   const changes: LayerEntry[] = []
   const firstNames = new Map<string, ByteString>()
+  const unchangedNames = new Map<string, ByteString>()
+  const firstChanges = new Map<string, number>()
 
   function diffDirectory(below: TreeNode | undefined, above: TreeNode): void {
     const lowers = below === undefined ? [] : sortedChildren(below)
@@ -34,6 +36,7 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
     const isChanged = below === undefined || !isSameEntry(below.entry, above.entry, isSameContent)
     if (above.children === undefined) {
       if (isChanged) addFile(above.entry)
+      else if (above.entry.linkKey !== undefined) unchangedNames.set(above.entry.linkKey, above.entry.path)
       return
     }
     const at = changes.length
@@ -56,11 +59,18 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
       } as unknown as LayerEntry)
       return
     }
-    if (entry.linkKey !== undefined) firstNames.set(entry.linkKey, entry.path)
+    if (entry.linkKey !== undefined) {
+      firstNames.set(entry.linkKey, entry.path)
+      firstChanges.set(entry.linkKey, changes.length)
+    }
     changes.push(toLayerEntry(entry))
   }
 
   diffDirectory(lower, upper)
+  for (const [linkKey, sameFileAs] of unchangedNames) {
+    const index = firstChanges.get(linkKey)
+    if (index !== undefined) changes[index] = makeEntry({ ...changes[index]!, sameFileAs })
+  }
   return changes
 }
 

@@ -20,6 +20,7 @@ export interface EntryFields {
   readonly xattrs?: ReadonlyMap<string, Uint8Array> | undefined
   readonly content?: ContentSource | undefined
   readonly contentDigest?: Digest | undefined
+  readonly sameFileAs?: ByteString | undefined
 }
 
 /** A layer entry with every member in one order, so that the engine keeps one shape for all of them. */
@@ -39,5 +40,6 @@ export function makeEntry(fields: EntryFields): LayerEntry {
     xattrs: fields.xattrs,
     content: fields.content,
     contentDigest: fields.contentDigest,
+    sameFileAs: fields.sameFileAs,
   }
 }

@@ -203,8 +203,10 @@ export function newLinkKey(): string {
 export function applyLayer(lower: TreeNode, entries: readonly LayerEntry[]): TreeNode {
   const edit = editTree(lower)
   const links: LayerEntry[] = []
+  const keys = new Map<ByteString, string>()
   for (const entry of entries) {
     if (entry.type === 'hardlink') links.push(entry)
+    else if (entry.sameFileAs !== undefined) putLinked(edit, entry, entry.sameFileAs, keys)
     else if (entry.type === 'whiteout') removeIfThere(edit, entry.path)
     else if (entry.type === 'opaque') hideBelow(edit, entry.path)
     else {
@@ -214,6 +216,16 @@ export function applyLayer(lower: TreeNode, entries: readonly LayerEntry[]): Tre
   }
   applyLinks(edit, links)
   return edit.snapshot()
+}
+
+/** The file that the layer leaves out was copied up to be linked: it is one with this name, and no more with older ones. */
+function putLinked(edit: TreeEditor, entry: LayerEntry, name: ByteString, keys: Map<ByteString, string>): void {
+  const linkKey = keys.get(name) ?? newLinkKey()
+  keys.set(name, linkKey)
+  const other = edit.node(name)?.entry
+  if (other?.type === entry.type) edit.put({ ...other, linkKey })
+  makeParents(edit, entry.path)
+  edit.put({ ...makeEntry({ ...entry, sameFileAs: undefined }), linkKey })
 }
 
 function removeIfThere(edit: TreeEditor, path: ByteString): void {

@@ -36,6 +36,11 @@ export interface LayerEntry {
   readonly content?: ContentSource
   /** sha256 of a file's bytes, where known. */
   readonly contentDigest?: Digest
+  /**
+   * Another name that this file had when its step ended, and that the layer leaves out because nothing but the link is
+   * new about it. A tar cannot say it; in views of this table the two are one file, as they are in BuildKit's snapshots.
+   */
+  readonly sameFileAs?: ByteString
 }
 
 /** Where a file's bytes lie. Structured-cloneable: jobs receive it. */

@@ -15,6 +15,7 @@ import { expect, test } from '@jest/globals'
 import { closeFd, openRoot, setXattr } from '@ts-oci/runtime'
 import { describeWith } from '@ts-oci/testing'
 import fc from 'fast-check'
+import { decodeTable, encodeTable } from '../content/table-codec.ts'
 import { contentChunks, isSameContent } from './content.ts'
 import { makeEntry, type EntryFields } from './entry.ts'
 import type { WalkUpperOutput } from './job-types.ts'
@@ -121,6 +122,16 @@ describeWith(['root', 'mount'], 'the layer of a step', () => {
     const { changes, contents } = await changesOf([layer(file('below', 7))], 'ln below a; echo n > b; ln b c')
     expect(lines(changes)).toEqual(['file a', 'file b', 'hardlink c -> b'])
     expect(contents.get('a')).toBe('old\n')
+  })
+
+  test('in views a link to a file below is that file, after the table was stored as well', async () => {
+    const tables = [layer(file('below', 7), file('old', 7))]
+    const { changes } = await changesOf(tables, 'ln below a; ln below z; echo n > b')
+    const view = createChainView([...tables, decodeTable(encodeTable({ entries: changes }))])
+    const keys = ['a', 'below', 'z', 'b', 'old'].map((path) => view.entry(path)?.linkKey)
+    expect(keys[0]).toBeDefined()
+    expect(keys).toEqual([keys[0], keys[0], keys[0], undefined, undefined])
+    expect(lines(changes)).toEqual(['file a', 'file b', 'hardlink z -> a'])
   })
 
   test('a file in place of a directory and the reverse need no whiteouts', async () => {
