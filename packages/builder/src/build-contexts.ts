@@ -26,7 +26,8 @@ export function createContexts(store: Store, sources: BuildSources | undefined, 
   const opened = new Map<string, LocalResult & Partial<Disposable>>()
   const use = (found: BuildSources): void => {
     for (const [name, source] of found.namedDirectories) directories.set(name, source)
-    if (found.contextDirectory !== undefined) directories.set(MAIN_CONTEXT, { directory: found.contextDirectory, ignorePatterns: found.ignorePatterns ?? [] })
+    if (found.contextDirectory !== undefined)
+      directories.set(MAIN_CONTEXT, { directory: found.contextDirectory, ignorePatterns: found.ignorePatterns ?? [] })
     if (found.contextArchive !== undefined) opened.set(MAIN_CONTEXT, found.contextArchive)
   }
   if (sources !== undefined) use(sources)
@@ -41,7 +42,10 @@ export function createContexts(store: Store, sources: BuildSources | undefined, 
       const known = opened.get(name)
       if (known) return known
       const source = directories.get(name)
-      if (source === undefined) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `there is no build context named ${name}`, { hint: 'with a Dockerfile on standard input nothing can be copied from the context: name a directory' })
+      if (source === undefined)
+        throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `there is no build context named ${name}`, {
+          hint: 'with a Dockerfile on standard input nothing can be copied from the context: name a directory',
+        })
       const memos = join(store.root, 'memos')
       mkdirSync(memos, { recursive: true, mode: 0o700 })
       const context = openLocalContext({

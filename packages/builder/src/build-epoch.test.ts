@@ -22,18 +22,28 @@ afterEach(async () => {
 })
 
 /** Builds an archive on a store of its own; its digest and the times of the layer's entries (UTC). */
-async function buildArchive(dockerfile: string, name: string): Promise<{ readonly digest: string; readonly times: string[] }> {
+async function buildArchive(
+  dockerfile: string,
+  name: string,
+): Promise<{ readonly digest: string; readonly times: string[] }> {
   writeFileSync(work.join('context/Dockerfile'), dockerfile)
   const dest = work.join(`${name}.tar`)
   const attributes = { dest, 'rewrite-timestamp': 'true', compression: 'uncompressed' }
-  await build({ context: work.join('context'), store: work.join(`store-${name}`), outputs: [{ type: 'oci', ...attributes }] })
+  await build({
+    context: work.join('context'),
+    store: work.join(`store-${name}`),
+    outputs: [{ type: 'oci', ...attributes }],
+  })
   const read = (path: string): Buffer => execFileSync('tar', ['-xOf', dest, path])
   const blob = (digest: string): Buffer => read(`blobs/sha256/${digest.slice(7)}`)
   const index = JSON.parse(read('index.json').toString()) as { manifests: [{ digest: string }] }
   const manifest = JSON.parse(blob(index.manifests[0].digest).toString()) as { layers: { digest: string }[] }
   writeFileSync(work.join('layer.tar'), blob(manifest.layers.at(-1)!.digest))
   const listing = execFileSync('tar', ['--utc', '--full-time', '-tvf', work.join('layer.tar')], { encoding: 'utf8' })
-  return { digest: digestOf(readFileSync(dest)), times: [...listing.matchAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g)].map(([time]) => time) }
+  return {
+    digest: digestOf(readFileSync(dest)),
+    times: [...listing.matchAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g)].map(([time]) => time),
+  }
 }
 
 describe('a fixed time in the Dockerfile', () => {
@@ -51,6 +61,8 @@ describe('a fixed time in the Dockerfile', () => {
   })
 
   testWith(['tar'], 'must be there when times are to be rewritten', async () => {
-    await expect(buildArchive('FROM scratch\nCOPY file /\n', 'none')).rejects.toMatchObject({ code: 'OCI_OPTION_INVALID' })
+    await expect(buildArchive('FROM scratch\nCOPY file /\n', 'none')).rejects.toMatchObject({
+      code: 'OCI_OPTION_INVALID',
+    })
   })
 })

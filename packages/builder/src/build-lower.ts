@@ -21,14 +21,33 @@ import type { BuildOptions } from './public-types.ts'
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** A Dockerfile to an image in the making. */
-export async function lowerDockerfileBuild(options: BuildOptions, checked: CheckedOptions, sources: BuildSources, images: ImageResolver, sink: ProgressSink, sourceTime?: SourceTime): Promise<LoweredImage> {
+export async function lowerDockerfileBuild(
+  options: BuildOptions,
+  checked: CheckedOptions,
+  sources: BuildSources,
+  images: ImageResolver,
+  sink: ProgressSink,
+  sourceTime?: SourceTime,
+): Promise<LoweredImage> {
   const { dockerfile } = sources
-  const parsed = await internalStep(sink, `[internal] load build definition from ${dockerfile.name}`, async (report) => {
-    report('transfer', `transferring dockerfile: ${Buffer.byteLength(dockerfile.text)}B`, { isDone: true })
-    return parseDockerfile(dockerfile.text, { name: dockerfile.name })
-  })
-  await internalStep(sink, '[internal] load .dockerignore', async (report) => report('transfer', `transferring context: ${Buffer.byteLength((sources.ignorePatterns ?? []).join('\n'))}B`, { isDone: true }))
-  const image = await lowerDockerfile(parsed, lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink, sourceTime))
+  const parsed = await internalStep(
+    sink,
+    `[internal] load build definition from ${dockerfile.name}`,
+    async (report) => {
+      report('transfer', `transferring dockerfile: ${Buffer.byteLength(dockerfile.text)}B`, { isDone: true })
+      return parseDockerfile(dockerfile.text, { name: dockerfile.name })
+    },
+  )
+  await internalStep(sink, '[internal] load .dockerignore', async (report) =>
+    report('transfer', `transferring context: ${Buffer.byteLength((sources.ignorePatterns ?? []).join('\n'))}B`, {
+      isDone: true,
+    }),
+  )
+  const image = await lowerDockerfile(
+    parsed,
+    lowerOptionsOf(options, checked, sources),
+    lowerEnvironmentOf(sources, images, sink, sourceTime),
+  )
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
 }
@@ -57,7 +76,12 @@ export function lowerOptionsOf(options: BuildOptions, checked: CheckedOptions, s
 }
 
 /** What lowering may ask for: the configs of bases, each once. */
-export function lowerEnvironmentOf(sources: BuildSources, images: ImageResolver, sink: ProgressSink, sourceTime?: SourceTime): LowerEnvironment {
+export function lowerEnvironmentOf(
+  sources: BuildSources,
+  images: ImageResolver,
+  sink: ProgressSink,
+  sourceTime?: SourceTime,
+): LowerEnvironment {
   const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
   return {
     ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
@@ -82,12 +106,16 @@ export type SourceTime = (edge: Edge) => Promise<number | undefined>
 /** A source whose files have the time of its commit, or of its Last-Modified. */
 function sourceTimeEdge(source: SourceSpec): Edge {
   const attrs = source.identifier.startsWith('git://') ? { ...source.attrs, 'git.mtime': 'commit' } : source.attrs
-  const vertex = createVertex({ ...source, attrs }, [], { metadata: { name: `[internal] time of ${source.identifier}` } })
+  const vertex = createVertex({ ...source, attrs }, [], {
+    metadata: { name: `[internal] time of ${source.identifier}` },
+  })
   return { vertex, output: 0 }
 }
 
 /** Wraps asynchronous work so that it runs once for equal arguments: stages of one base ask for it, and show it, once. */
-function oncePerKey<Args extends readonly unknown[]>(keyOf: (...args: Args) => string): <T>(work: (...args: Args) => Promise<T>) => (...args: Args) => Promise<T> {
+function oncePerKey<Args extends readonly unknown[]>(
+  keyOf: (...args: Args) => string,
+): <T>(work: (...args: Args) => Promise<T>) => (...args: Args) => Promise<T> {
   return <T>(work: (...args: Args) => Promise<T>) => {
     const pending = new Map<string, Promise<T>>()
     return (...args) => {
@@ -100,7 +128,13 @@ function oncePerKey<Args extends readonly unknown[]>(keyOf: (...args: Args) => s
 }
 
 /** A fluent state to an image in the making. */
-export async function lowerStateBuild(options: BuildOptions, checked: CheckedOptions, images: ImageResolver, contexts: BuildContexts, sink: ProgressSink): Promise<LoweredImage> {
+export async function lowerStateBuild(
+  options: BuildOptions,
+  checked: CheckedOptions,
+  images: ImageResolver,
+  contexts: BuildContexts,
+  sink: ProgressSink,
+): Promise<LoweredImage> {
   const locals = new Map<string, Edge>()
   let baseHistoryLength = 0
   const base = async (origin: StateOrigin): Promise<LoweredState> => {
@@ -112,16 +146,31 @@ export async function lowerStateBuild(options: BuildOptions, checked: CheckedOpt
         let edge = locals.get(key)
         if (edge === undefined) {
           const identifier = `local://${contexts.add(origin.directory, origin.ignore)}`
-          edge = { vertex: createVertex({ kind: 'source', identifier, attrs: {} }, [], { metadata: { name: `[internal] load ${basename(origin.directory) || origin.directory}` } }), output: 0 }
+          edge = {
+            vertex: createVertex({ kind: 'source', identifier, attrs: {} }, [], {
+              metadata: { name: `[internal] load ${basename(origin.directory) || origin.directory}` },
+            }),
+            output: 0,
+          }
           locals.set(key, edge)
         }
         return { edge, config: {}, history: [] }
       }
       case 'image': {
         const name = canonicalName(origin.reference)
-        const resolved = await internalStep(sink, `[internal] load metadata for ${name}`, () => images.resolve(name, checked.platform))
-        const vertex = createVertex({ kind: 'source', identifier: `docker-image://${resolved.reference}`, attrs: {} }, [], { platform: checked.platform, metadata: { name: `FROM ${resolved.reference}` } })
-        return { edge: { vertex, output: 0 }, config: withPath({ ...resolved.config.config, OnBuild: [] }), history: resolved.config.history ?? [] }
+        const resolved = await internalStep(sink, `[internal] load metadata for ${name}`, () =>
+          images.resolve(name, checked.platform),
+        )
+        const vertex = createVertex(
+          { kind: 'source', identifier: `docker-image://${resolved.reference}`, attrs: {} },
+          [],
+          { platform: checked.platform, metadata: { name: `FROM ${resolved.reference}` } },
+        )
+        return {
+          edge: { vertex, output: 0 },
+          config: withPath({ ...resolved.config.config, OnBuild: [] }),
+          history: resolved.config.history ?? [],
+        }
       }
     }
   }

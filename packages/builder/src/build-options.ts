@@ -24,11 +24,18 @@ const ENTITLEMENTS = ['network.host', 'security.insecure']
 export function checkOptions(options: BuildOptions): CheckedOptions {
   const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
   if (platforms.length > 1) {
-    throw new BuilderError('OCI_OPTION_UNSUPPORTED', `several platforms in one build are not supported yet: ${platforms.join(', ')}`, { hint: 'build one platform at a time' })
+    throw new BuilderError(
+      'OCI_OPTION_UNSUPPORTED',
+      `several platforms in one build are not supported yet: ${platforms.join(', ')}`,
+      { hint: 'build one platform at a time' },
+    )
   }
   const allowed = new Set(options.allow ?? [])
   for (const name of allowed) {
-    if (!ENTITLEMENTS.includes(name)) throw new BuilderError('OCI_OPTION_INVALID', `unknown entitlement ${name}`, { hint: `one of ${ENTITLEMENTS.join(', ')}` })
+    if (!ENTITLEMENTS.includes(name))
+      throw new BuilderError('OCI_OPTION_INVALID', `unknown entitlement ${name}`, {
+        hint: `one of ${ENTITLEMENTS.join(', ')}`,
+      })
   }
   // A build that is given the host's network as a whole may name it in a step too, as buildx has it.
   if (options.network === 'host') allowed.add('network.host')
@@ -49,7 +56,8 @@ export function checkOptions(options: BuildOptions): CheckedOptions {
 }
 
 function checkTag(tag: string): string {
-  if (parseReference(tag).digest !== undefined) throw new BuilderError('OCI_REFERENCE_INVALID', `invalid tag ${JSON.stringify(tag)}: a tag cannot hold a digest`)
+  if (parseReference(tag).digest !== undefined)
+    throw new BuilderError('OCI_REFERENCE_INVALID', `invalid tag ${JSON.stringify(tag)}: a tag cannot hold a digest`)
   return canonicalName(tag)
 }
 
@@ -58,20 +66,27 @@ function epochOf(text: string | undefined, mayBeName = false): number | undefine
   if (text === undefined || text === '') return undefined
   const isNumber = /^-?\d+$/.test(text)
   if (!isNumber && mayBeName) return undefined
-  if (!isNumber) throw new BuilderError('OCI_OPTION_INVALID', `invalid SOURCE_DATE_EPOCH: ${text}`, { hint: 'whole seconds since 1970-01-01' })
+  if (!isNumber)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid SOURCE_DATE_EPOCH: ${text}`, {
+      hint: 'whole seconds since 1970-01-01',
+    })
   return Number(text)
 }
 
 function parseHost(text: string): { host: string; ip: string } {
   const at = text.search(/[:=]/)
-  if (at <= 0) throw new BuilderError('OCI_OPTION_INVALID', `bad format for add-host: ${JSON.stringify(text)}`, { hint: 'name:address' })
+  if (at <= 0)
+    throw new BuilderError('OCI_OPTION_INVALID', `bad format for add-host: ${JSON.stringify(text)}`, {
+      hint: 'name:address',
+    })
   const ip = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
   return { host: text.slice(0, at), ip: ip === 'host-gateway' ? '127.0.0.1' : ip }
 }
 
 function parseUlimit(text: string): { name: string; soft: number; hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text)
-  if (match === null) throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}`, { hint: 'name=soft[:hard]' })
+  if (match === null)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}`, { hint: 'name=soft[:hard]' })
   const soft = Number(match[2])
   return { name: match[1]!, soft, hard: match[3] === undefined ? soft : Number(match[3]) }
 }

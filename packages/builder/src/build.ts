@@ -64,7 +64,9 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   } catch (error) {
     if (!session.signal.aborted) throw withCodeFrame(noRoomError(session.store.root, error), text.dockerfile)
     const { reason } = session.signal
-    throw reason instanceof BuilderError ? reason : new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: error })
+    throw reason instanceof BuilderError
+      ? reason
+      : new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: error })
   }
 }
 
@@ -83,11 +85,25 @@ function outputsOf(options: BuildOptions): readonly OutputSpec[] {
   return outputs.length === 0 ? [{ type: 'image' }] : outputs
 }
 
-async function buildIn(session: Session, options: BuildOptions, checked: CheckedOptions, prepare: PrepareOutputs, sink: ProgressSink, text: BuildText): Promise<BuildResult> {
+async function buildIn(
+  session: Session,
+  options: BuildOptions,
+  checked: CheckedOptions,
+  prepare: PrepareOutputs,
+  sink: ProgressSink,
+  text: BuildText,
+): Promise<BuildResult> {
   const { store, signal } = session
   const jobs = createJobRunner({ executor: session.executor, signal })
   let wantsGzip = false
-  const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal, compressesEarly: () => wantsGzip })
+  const forms = createLayerForms({
+    store,
+    jobs,
+    executor: session.executor,
+    fetcher: createLayerFetcher(session, sink),
+    signal,
+    compressesEarly: () => wantsGzip,
+  })
   const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
   const contexts = createContexts(store, undefined, signal)
   let epochSec = checked.sourceDateEpoch
@@ -125,7 +141,10 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
   const sources = options.state === undefined ? await findSources(options, remote) : undefined
   text.dockerfile = sources?.dockerfile
   if (sources !== undefined) contexts.use(sources)
-  const image = sources === undefined ? await lowerStateBuild(options, checked, images, contexts, sink) : await lowerDockerfileBuild(options, checked, sources, images, sink, (edge) => sourceTime(solver, forms, edge))
+  const image =
+    sources === undefined
+      ? await lowerStateBuild(options, checked, images, contexts, sink)
+      : await lowerDockerfileBuild(options, checked, sources, images, sink, (edge) => sourceTime(solver, forms, edge))
   epochSec = image.sourceDateEpoch ?? epochSec
   const outputs = prepare(epochSec)
   wantsGzip = outputs.some((output) => output.wantsGzip === true)
@@ -136,7 +155,8 @@ async function buildIn(session: Session, options: BuildOptions, checked: Checked
       const needsTar = outputs.some((output) => output.reads !== 'files')
       const outcome = await solver.solve(image.edge, { tree: false, tar: needsTar })
       const result = (await outcome.load())[image.edge.output]
-      if (result?.kind === 'local') throw new BuilderError('OCI_OPTION_INVALID', 'the target is a build context, not an image')
+      if (result?.kind === 'local')
+        throw new BuilderError('OCI_OPTION_INVALID', 'the target is a build context, not an image')
       layers = result?.layers ?? []
     }
     exported = await runExports(session, outputs, exportSource(session, forms, jobs, image, layers), sink)
@@ -163,7 +183,13 @@ async function solveView(solver: Solver, forms: LayerForms, edge: Edge): Promise
   return result.kind === 'local' ? result.view : forms.view(result.layers)
 }
 
-function exportSource(session: Session, forms: LayerForms, jobs: JobRunner, image: LoweredImage, layers: readonly LayerHandle[]): ExportSource {
+function exportSource(
+  session: Session,
+  forms: LayerForms,
+  jobs: JobRunner,
+  image: LoweredImage,
+  layers: readonly LayerHandle[],
+): ExportSource {
   const { store } = session
   return {
     image,
@@ -176,7 +202,12 @@ function exportSource(session: Session, forms: LayerForms, jobs: JobRunner, imag
   }
 }
 
-async function runExports(session: Session, outputs: readonly PreparedExport[], source: ExportSource, sink: ProgressSink): Promise<readonly ExportResult[]> {
+async function runExports(
+  session: Session,
+  outputs: readonly PreparedExport[],
+  source: ExportSource,
+  sink: ProgressSink,
+): Promise<readonly ExportResult[]> {
   return Promise.all(
     outputs.map((output) =>
       internalStep(sink, output.name, (reportStatus) =>
@@ -210,7 +241,15 @@ function report(
     configDigest: exported.find((result) => result.configDigest !== undefined)?.configDigest,
     layers: layers.flatMap((layer, index) => {
       const record = forms.record(layer)
-      return record?.diffId === undefined ? [] : [{ diffId: record.diffId, sizeBytes: record.tarSizeBytes ?? record.remote?.descriptor.size ?? 0, createdBy: createdBy[index] ?? layer.description }]
+      return record?.diffId === undefined
+        ? []
+        : [
+            {
+              diffId: record.diffId,
+              sizeBytes: record.tarSizeBytes ?? record.remote?.descriptor.size ?? 0,
+              createdBy: createdBy[index] ?? layer.description,
+            },
+          ]
     }),
     outputs: exported.map((result, index) => ({
       type: outputs[index]!.type,
@@ -231,12 +270,18 @@ function report(
 }
 
 /** The keys of `docker buildx build --metadata-file`. */
-function metadataOf(checked: CheckedOptions, exported: readonly ExportResult[], _sources: BuildSources | undefined): Readonly<Record<string, unknown>> {
+function metadataOf(
+  checked: CheckedOptions,
+  exported: readonly ExportResult[],
+  _sources: BuildSources | undefined,
+): Readonly<Record<string, unknown>> {
   const withImage = exported.find((result) => result.descriptor !== undefined)
   const configDigest: Digest | undefined = exported.find((result) => result.configDigest !== undefined)?.configDigest
   return {
     ...(configDigest === undefined ? {} : { 'containerimage.config.digest': configDigest }),
-    ...(withImage?.descriptor === undefined ? {} : { 'containerimage.descriptor': withImage.descriptor, 'containerimage.digest': withImage.digest }),
+    ...(withImage?.descriptor === undefined
+      ? {}
+      : { 'containerimage.descriptor': withImage.descriptor, 'containerimage.digest': withImage.digest }),
     ...(checked.names.length === 0 ? {} : { 'image.name': checked.names.join(',') }),
   }
 }

@@ -24,13 +24,30 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
     const { pullManifest } = await import('./registry/index.ts')
     const client = await session.registry()
     const before = reference.digest === undefined ? store.images.get(canonicalName(image)) : undefined
-    const pulled = await pullManifest(client, reference, { blobs: store.blobs, platform, signal, ...(before === undefined ? {} : { knownDigest: before.manifestDigest }) })
+    const pulled = await pullManifest(client, reference, {
+      blobs: store.blobs,
+      platform,
+      signal,
+      ...(before === undefined ? {} : { knownDigest: before.manifestDigest }),
+    })
     const jobs = createJobRunner({ executor: session.executor, signal })
-    const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
+    const forms = createLayerForms({
+      store,
+      jobs,
+      executor: session.executor,
+      fetcher: createLayerFetcher(session, sink),
+      signal,
+    })
     const diffIds = pulled.config.rootfs.diff_ids
     const name = canonicalName(image)
-    const layers = forms.fromImage(pulled.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })), name, vertexId)
-    const descriptors = await Promise.all(layers.map((layer) => forms.blob(layer, { compression: 'none', force: false })))
+    const layers = forms.fromImage(
+      pulled.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })),
+      name,
+      vertexId,
+    )
+    const descriptors = await Promise.all(
+      layers.map((layer) => forms.blob(layer, { compression: 'none', force: false })),
+    )
     store.sync()
     const isNew = before?.manifestDigest !== pulled.manifestDigest
     store.images.put({
@@ -60,34 +77,55 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
   const { store, signal } = session
   const record = findImage(store, image)
   const { manifest } = readImage(store, record)
-  return await internalStep(sink, `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`, async (reportStatus) => {
-    const jobs = createJobRunner({ executor: session.executor, signal })
-    const forms = createLayerForms({ store, jobs, executor: session.executor, fetcher: createLayerFetcher(session, sink), signal })
-    const layers: Descriptor[] = []
-    const repositories = new Map<Digest, readonly string[]>()
-    for (const [index, id] of record.layerIds.entries()) {
-      const stored = manifest.layers[index]!
-      const descriptor = stored.mediaType === MediaType.ociLayer ? await forms.blob(forms.load(id), { compression: 'gzip', force: false }) : stored
-      layers.push(descriptor)
-      repositories.set(descriptor.digest, store.layers.get(id)?.remote?.references ?? [])
-    }
-    const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
-    const bytes = isAsStored ? store.blobs.read(record.manifestDigest) : serializeManifest({ ...manifest, layers })
-    const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
-    const name = canonicalName(image)
-    await pushWith(session, reportStatus)({
-      reference: name,
-      byDigest: false,
-      isInsecure: false,
-      manifest: { bytes, descriptor },
-      config: { bytes: store.blobs.read(record.configDigest), descriptor: manifest.config },
-      layers: layers.map((layer) => ({ descriptor: layer, repositories: repositories.get(layer.digest) ?? [], open: () => emptyStream() })),
-      signal,
-    })
-    const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
-    if (!record.repoDigests.includes(repoDigest) && store.images.get(record.name)) store.images.put({ ...record, repoDigests: [...record.repoDigests, repoDigest] })
-    return { name, digest: descriptor.digest, sizeBytes: bytes.length }
-  })
+  return await internalStep(
+    sink,
+    `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`,
+    async (reportStatus) => {
+      const jobs = createJobRunner({ executor: session.executor, signal })
+      const forms = createLayerForms({
+        store,
+        jobs,
+        executor: session.executor,
+        fetcher: createLayerFetcher(session, sink),
+        signal,
+      })
+      const layers: Descriptor[] = []
+      const repositories = new Map<Digest, readonly string[]>()
+      for (const [index, id] of record.layerIds.entries()) {
+        const stored = manifest.layers[index]!
+        const descriptor =
+          stored.mediaType === MediaType.ociLayer
+            ? await forms.blob(forms.load(id), { compression: 'gzip', force: false })
+            : stored
+        layers.push(descriptor)
+        repositories.set(descriptor.digest, store.layers.get(id)?.remote?.references ?? [])
+      }
+      const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
+      const bytes = isAsStored ? store.blobs.read(record.manifestDigest) : serializeManifest({ ...manifest, layers })
+      const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
+      const name = canonicalName(image)
+      await pushWith(
+        session,
+        reportStatus,
+      )({
+        reference: name,
+        byDigest: false,
+        isInsecure: false,
+        manifest: { bytes, descriptor },
+        config: { bytes: store.blobs.read(record.configDigest), descriptor: manifest.config },
+        layers: layers.map((layer) => ({
+          descriptor: layer,
+          repositories: repositories.get(layer.digest) ?? [],
+          open: () => emptyStream(),
+        })),
+        signal,
+      })
+      const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
+      if (!record.repoDigests.includes(repoDigest) && store.images.get(record.name))
+        store.images.put({ ...record, repoDigests: [...record.repoDigests, repoDigest] })
+      return { name, digest: descriptor.digest, sizeBytes: bytes.length }
+    },
+  )
 }
 
 /** Blobs are read from the store by their digest: nobody asks for a stream. */

@@ -5,7 +5,14 @@ import { parseImageConfig } from './oci/image-config.ts'
 import { parseManifest } from './oci/manifest.ts'
 import { canonicalName, familiarRepository, formatFamiliar, parseReference } from './oci/reference.ts'
 import type { ImageConfig, Manifest } from './oci/types.ts'
-import type { CommonOptions, HistoryRow, ImageInspection, ImageSummary, PruneOutcome, RemoveOutcome } from './public-types.ts'
+import type {
+  CommonOptions,
+  HistoryRow,
+  ImageInspection,
+  ImageSummary,
+  PruneOutcome,
+  RemoveOutcome,
+} from './public-types.ts'
 import { openSession } from './session.ts'
 
 const DANGLING = '<none>'
@@ -13,7 +20,9 @@ const DANGLING = '<none>'
 /** Every image of the store, newest first. */
 export async function images(options: CommonOptions = {}): Promise<readonly ImageSummary[]> {
   await using session = await openSession(options)
-  return [...session.store.images.list()].sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1)).map((record) => summaryOf(session.store, record))
+  return [...session.store.images.list()]
+    .sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))
+    .map((record) => summaryOf(session.store, record))
 }
 
 function summaryOf(store: Store, record: ImageRecord): ImageSummary {
@@ -71,7 +80,9 @@ function contentSize(store: Store, layerId: string): number {
 
 /** One definition for listings, inspection and history: the layers of an image add up to it. */
 function imageSize(store: Store, record: ImageRecord): number {
-  return record.layerIds.length === 0 ? record.sizeBytes : record.layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
+  return record.layerIds.length === 0
+    ? record.sizeBytes
+    : record.layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
 }
 
 /** What `docker inspect` says of an image. */
@@ -80,12 +91,16 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
   const { store } = session
   const record = findImage(store, image)
   const { config, manifest } = readImage(store, record)
-  const names = store.images.list().filter((other) => other.configDigest === record.configDigest && !isDangling(other.name))
+  const names = store.images
+    .list()
+    .filter((other) => other.configDigest === record.configDigest && !isDangling(other.name))
   const last = config.history?.at(-1)
   return {
     Id: record.configDigest,
     RepoTags: names.map((other) => formatFamiliar(parseReference(other.name))),
-    RepoDigests: [...new Set(names.flatMap((other) => other.repoDigests))].map((name) => formatFamiliar(parseReference(name))),
+    RepoDigests: [...new Set(names.flatMap((other) => other.repoDigests))].map((name) =>
+      formatFamiliar(parseReference(name)),
+    ),
     Parent: '',
     Comment: last?.comment ?? '',
     Created: config.created ?? '',
@@ -98,8 +113,16 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     Size: imageSize(store, record),
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: new Date(record.createdMs).toISOString() },
-    Descriptor: { mediaType: manifest.mediaType, digest: record.manifestDigest, size: store.blobs.size(record.manifestDigest) ?? 0 },
-    Layers: record.layerIds.map((id, index) => ({ DiffID: config.rootfs.diff_ids[index], Size: contentSize(store, id), CreatedBy: layerHistory(config)[index]?.created_by ?? '' })),
+    Descriptor: {
+      mediaType: manifest.mediaType,
+      digest: record.manifestDigest,
+      size: store.blobs.size(record.manifestDigest) ?? 0,
+    },
+    Layers: record.layerIds.map((id, index) => ({
+      DiffID: config.rootfs.diff_ids[index],
+      Size: contentSize(store, id),
+      CreatedBy: layerHistory(config)[index]?.created_by ?? '',
+    })),
   }
 }
 
@@ -111,19 +134,27 @@ function layerHistory(config: ImageConfig): NonNullable<ImageConfig['history']> 
 export async function tag(source: string, target: string, options: CommonOptions = {}): Promise<void> {
   await using session = await openSession(options)
   const record = findImage(session.store, source)
-  if (parseReference(target).digest !== undefined) throw new BuilderError('OCI_REFERENCE_INVALID', 'refusing to create a tag with a digest reference')
+  if (parseReference(target).digest !== undefined)
+    throw new BuilderError('OCI_REFERENCE_INVALID', 'refusing to create a tag with a digest reference')
   session.store.images.put({ ...record, name: canonicalName(target) })
 }
 
 /** Takes a name from an image; an image without names goes, with what nothing else needs. */
-export async function remove(image: string, options: CommonOptions & { readonly force?: boolean } = {}): Promise<RemoveOutcome> {
+export async function remove(
+  image: string,
+  options: CommonOptions & { readonly force?: boolean } = {},
+): Promise<RemoveOutcome> {
   await using session = await openSession(options)
   const { store } = session
   const record = findImage(store, image)
   const isById = isDangling(record.name) || !nameMatches(record.name, image)
   const names = store.images.list().filter((other) => other.configDigest === record.configDigest)
   if (isById && names.length > 1 && !options.force) {
-    throw new BuilderError('OCI_IMAGE_IN_USE', `unable to delete ${image} (must be forced) - image is referenced in multiple repositories`, { hint: 'remove its names one by one, or force it' })
+    throw new BuilderError(
+      'OCI_IMAGE_IN_USE',
+      `unable to delete ${image} (must be forced) - image is referenced in multiple repositories`,
+      { hint: 'remove its names one by one, or force it' },
+    )
   }
   const going = isById ? names : [record]
   for (const one of going) store.images.remove(one.name)
@@ -143,16 +174,23 @@ function nameMatches(name: string, text: string): boolean {
 }
 
 /** Drops build cache: what belongs to an image in the store stays. */
-export async function prune(options: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number } = {}): Promise<PruneOutcome> {
+export async function prune(
+  options: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number } = {},
+): Promise<PruneOutcome> {
   await using session = await openSession(options)
-  return await session.store.prune({ all: options.all ?? false, ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }) })
+  return await session.store.prune({
+    all: options.all ?? false,
+    ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }),
+  })
 }
 
 /** @throws OCI_IMAGE_NOT_FOUND */
 export function findImage(store: Store, nameOrId: string): ImageRecord {
   const found = store.images.find(asStored(nameOrId))
   if (found) return found
-  throw new BuilderError('OCI_IMAGE_NOT_FOUND', `No such image: ${nameOrId}`, { hint: 'tsbuild images lists what is there' })
+  throw new BuilderError('OCI_IMAGE_NOT_FOUND', `No such image: ${nameOrId}`, {
+    hint: 'tsbuild images lists what is there',
+  })
 }
 
 function asStored(text: string): string {
@@ -164,7 +202,14 @@ function asStored(text: string): string {
   }
 }
 
-export function readImage(store: Store, record: ImageRecord): { readonly manifest: Manifest; readonly config: ImageConfig; readonly manifestDigest: Digest } {
+export function readImage(
+  store: Store,
+  record: ImageRecord,
+): { readonly manifest: Manifest; readonly config: ImageConfig; readonly manifestDigest: Digest } {
   const { manifest } = parseManifest(store.blobs.read(record.manifestDigest))
-  return { manifest, config: parseImageConfig(store.blobs.read(record.configDigest)), manifestDigest: record.manifestDigest }
+  return {
+    manifest,
+    config: parseImageConfig(store.blobs.read(record.configDigest)),
+    manifestDigest: record.manifestDigest,
+  }
 }

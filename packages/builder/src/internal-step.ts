@@ -2,7 +2,18 @@ import { digestOf } from './oci/digest.ts'
 import type { ProgressSink } from './progress.ts'
 
 /** Work that is no vertex but that people see: `[internal] load build definition from Dockerfile`. */
-export async function internalStep<T>(sink: ProgressSink, name: string, work: (report: (id: string, text: string, progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean }) => void, vertexId: string) => Promise<T>): Promise<T> {
+export async function internalStep<T>(
+  sink: ProgressSink,
+  name: string,
+  work: (
+    report: (
+      id: string,
+      text: string,
+      progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean },
+    ) => void,
+    vertexId: string,
+  ) => Promise<T>,
+): Promise<T> {
   const id = digestOf(`internal ${name} ${Math.random()}`)
   const startedMs = Date.now()
   sink({ type: 'vertex', id, name, inputs: [], startedMs })
@@ -25,7 +36,15 @@ export async function internalStep<T>(sink: ProgressSink, name: string, work: (r
     sink({ type: 'vertex', id, name, inputs: [], startedMs, completedMs: Date.now(), cached: false })
     return result
   } catch (error) {
-    sink({ type: 'vertex', id, name, inputs: [], startedMs, completedMs: Date.now(), error: error instanceof Error ? error.message : String(error) })
+    sink({
+      type: 'vertex',
+      id,
+      name,
+      inputs: [],
+      startedMs,
+      completedMs: Date.now(),
+      error: error instanceof Error ? error.message : String(error),
+    })
     throw error
   }
 }

@@ -51,7 +51,13 @@ export interface BuildWarning {
   readonly message: string
   readonly detail?: string
   readonly url?: string
-  readonly location?: { readonly file: string; readonly startLine: number; readonly startColumn: number; readonly endLine: number; readonly endColumn: number }
+  readonly location?: {
+    readonly file: string
+    readonly startLine: number
+    readonly startColumn: number
+    readonly endLine: number
+    readonly endColumn: number
+  }
 }
 
 export type ProgressSink = (event: ProgressEvent) => void

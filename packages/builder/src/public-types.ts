@@ -94,7 +94,12 @@ export interface BuildResult {
   readonly configDigest: Digest | undefined
   /** Bottom first. */
   readonly layers: readonly { readonly diffId: DiffID; readonly sizeBytes: number; readonly createdBy: string }[]
-  readonly outputs: readonly { readonly type: string; readonly dest?: string; readonly names?: readonly string[]; readonly digest?: Digest }[]
+  readonly outputs: readonly {
+    readonly type: string
+    readonly dest?: string
+    readonly names?: readonly string[]
+    readonly digest?: Digest
+  }[]
   readonly vertices: readonly VertexReport[]
   readonly warnings: readonly BuildWarning[]
   /** As `--metadata-file` writes it. */

@@ -17,7 +17,9 @@ export interface Session extends AsyncDisposable {
 }
 
 /** @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION */
-export async function openSession(options: CommonOptions & RegistryOptions & { readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined }): Promise<Session> {
+export async function openSession(
+  options: CommonOptions & RegistryOptions & { readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined },
+): Promise<Session> {
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   let registry: Promise<RegistryClient> | undefined
@@ -43,7 +45,11 @@ export async function openSession(options: CommonOptions & RegistryOptions & { r
     executor: getExecutor,
     registry: () =>
       (registry ??= import('./registry/index.ts').then(({ createRegistryClient }) =>
-        createRegistryClient({ insecureRegistries: options.insecureRegistries, authFile: options.authFile, retries: options.retries }),
+        createRegistryClient({
+          insecureRegistries: options.insecureRegistries,
+          authFile: options.authFile,
+          retries: options.retries,
+        }),
       )),
     [Symbol.asyncDispose]: async () => {
       stop.abort()

@@ -13,7 +13,11 @@ export function fetchImageWith(session: Session): FetchImage {
   return async (reference, platform) => {
     const client = await session.registry()
     const { pullManifest } = await import('./registry/index.ts')
-    const image = await pullManifest(client, reference, { blobs: session.store.blobs, platform, signal: session.signal })
+    const image = await pullManifest(client, reference, {
+      blobs: session.store.blobs,
+      platform,
+      signal: session.signal,
+    })
     return { digest: image.digest, manifestDigest: image.manifestDigest, configDigest: image.configDigest }
   }
 }
@@ -28,7 +32,16 @@ export function createLayerFetcher(session: Session, sink: ProgressSink): LayerF
     const tell = (current: number, isDone: boolean): void => {
       if (progressVertex === undefined || (!isDone && Date.now() - lastMs < REPORT_MS)) return
       lastMs = Date.now()
-      sink({ type: 'status', vertex: progressVertex, id: descriptor.digest, text: descriptor.digest, current, total: descriptor.size, startedMs, ...(isDone ? { completedMs: lastMs } : {}) })
+      sink({
+        type: 'status',
+        vertex: progressVertex,
+        id: descriptor.digest,
+        text: descriptor.digest,
+        current,
+        total: descriptor.size,
+        startedMs,
+        ...(isDone ? { completedMs: lastMs } : {}),
+      })
     }
     const { fetched } = await pullLayer(client, descriptor, references.map(pullReference), {
       blobs: session.store.blobs,
@@ -47,7 +60,14 @@ function pullReference(reference: string): ImageReference {
 }
 
 /** Sends an image for an exporter. Blobs are read from the store; a base that was not fetched is mounted or carried over. */
-export function pushWith(session: Session, report: (id: string, text: string, progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean }) => void): PushImage {
+export function pushWith(
+  session: Session,
+  report: (
+    id: string,
+    text: string,
+    progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean },
+  ) => void,
+): PushImage {
   return async (request) => {
     const { store } = session
     const { pushImage } = await import('./registry/push.ts')
@@ -57,14 +77,17 @@ export function pushWith(session: Session, report: (id: string, text: string, pr
     const repositories = new Map(request.layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
     store.blobs.put(request.config.bytes)
     const { descriptor, bytes } = request.manifest
-    const target: ImageReference = request.byDigest ? parseReference(`${repositoryOf(reference)}@${descriptor.digest}`) : reference
+    const target: ImageReference = request.byDigest
+      ? parseReference(`${repositoryOf(reference)}@${descriptor.digest}`)
+      : reference
     const name = formatReference(target)
     report(name, `pushing manifest for ${name}`)
     await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
       blobs: store.blobs,
       referencesOf: (digest) => repositories.get(digest) ?? [],
       signal: request.signal ?? session.signal,
-      onProgress: ({ digest, current, total, outcome }) => report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
+      onProgress: ({ digest, current, total, outcome }) =>
+        report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })
   }

@@ -42,7 +42,12 @@ export class TsOciError extends Error {
 
 /** True for our errors, also when they come from another realm or copy of the package (Jest, workers). */
 export function isTsOciError(error: unknown): error is TsOciError {
-  return typeof error === 'object' && error !== null && typeof (error as { code?: unknown }).code === 'string' && (error as { code: string }).code.startsWith('OCI_')
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    typeof (error as { code?: unknown }).code === 'string' &&
+    (error as { code: string }).code.startsWith('OCI_')
+  )
 }
 
 /** Removes user:password parts of URLs and Authorization values: no credential may reach a message. */

@@ -14,12 +14,17 @@ function explain(before: CacheKey, now: CacheKey): string {
   return explainDifference(before.preimage, now.preimage)
 }
 
-const content = (text: string, path: string): KeyPart => ({ content: digestOf(text), selectors: [{ path, followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] }] })
+const content = (text: string, path: string): KeyPart => ({
+  content: digestOf(text),
+  selectors: [{ path, followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] }],
+})
 
 describe('a miss is explained', () => {
   test('by the paths whose content changed', () => {
     const before = keyOf({ kind: 'file' }, [{ key: 'k:base' }, content('old', '/src')])
-    expect(explain(before, keyOf({ kind: 'file' }, [{ key: 'k:base' }, content('new', '/src')]))).toBe('the content of /src changed')
+    expect(explain(before, keyOf({ kind: 'file' }, [{ key: 'k:base' }, content('new', '/src')]))).toBe(
+      'the content of /src changed',
+    )
   })
 
   test('by the files that changed, came and went', () => {

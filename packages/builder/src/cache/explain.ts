@@ -41,7 +41,11 @@ const MAX_REASONS = 3
 interface Preimage {
   readonly op?: unknown
   readonly files?: readonly (Readonly<Record<string, string>> | null)[]
-  readonly inputs?: readonly { readonly key?: string; readonly content?: string; readonly selectors?: readonly { readonly path: string }[] }[]
+  readonly inputs?: readonly {
+    readonly key?: string
+    readonly content?: string
+    readonly selectors?: readonly { readonly path: string }[]
+  }[]
 }
 
 function compareInputs(before: Preimage, after: Preimage): string[] {
@@ -52,40 +56,62 @@ function compareInputs(before: Preimage, after: Preimage): string[] {
     const other = then[index]!
     if (input.content !== undefined && other.content !== undefined && input.content !== other.content) {
       const files = compareFiles(before.files?.[index], after.files?.[index])
-      return files.length > 0 ? files : [`the content of ${(input.selectors ?? []).map((selector) => selector.path).join(', ')} changed`]
+      return files.length > 0
+        ? files
+        : [`the content of ${(input.selectors ?? []).map((selector) => selector.path).join(', ')} changed`]
     }
-    if (input.key !== undefined && other.key !== undefined && input.key !== other.key) return [index === 0 ? 'what it builds on changed' : `input ${index + 1} changed`]
+    if (input.key !== undefined && other.key !== undefined && input.key !== other.key)
+      return [index === 0 ? 'what it builds on changed' : `input ${index + 1} changed`]
     return []
   })
 }
 
 const MAX_FILES = 3
 
-function compareFiles(then: Readonly<Record<string, string>> | null | undefined, now: Readonly<Record<string, string>> | null | undefined): string[] {
+function compareFiles(
+  then: Readonly<Record<string, string>> | null | undefined,
+  now: Readonly<Record<string, string>> | null | undefined,
+): string[] {
   if (!then || !now) return []
   const changes = [
-    ...Object.keys(now).flatMap((path) => (then[path] === undefined ? [`${path} is new`] : then[path] === now[path] ? [] : [`${path} changed`])),
+    ...Object.keys(now).flatMap((path) =>
+      then[path] === undefined ? [`${path} is new`] : then[path] === now[path] ? [] : [`${path} changed`],
+    ),
     ...Object.keys(then).flatMap((path) => (now[path] === undefined ? [`${path} is gone`] : [])),
   ]
-  return changes.length > MAX_FILES ? [`${changes.slice(0, MAX_FILES).join(', ')} and ${changes.length - MAX_FILES} more`] : changes.length > 0 ? [changes.join(', ')] : []
+  return changes.length > MAX_FILES
+    ? [`${changes.slice(0, MAX_FILES).join(', ')} and ${changes.length - MAX_FILES} more`]
+    : changes.length > 0
+      ? [changes.join(', ')]
+      : []
 }
 
 function compare(path: string, then: unknown, now: unknown): string[] {
   if (JSON.stringify(then) === JSON.stringify(now)) return []
-  if (Array.isArray(then) && Array.isArray(now) && path.endsWith('env')) return compareEnv(then as string[], now as string[])
+  if (Array.isArray(then) && Array.isArray(now) && path.endsWith('env'))
+    return compareEnv(then as string[], now as string[])
   if (isRecord(then) && isRecord(now)) {
-    return [...new Set([...Object.keys(then), ...Object.keys(now)])].flatMap((key) => compare(path === '' ? key : `${path}.${key}`, then[key], now[key]))
+    return [...new Set([...Object.keys(then), ...Object.keys(now)])].flatMap((key) =>
+      compare(path === '' ? key : `${path}.${key}`, then[key], now[key]),
+    )
   }
-  if (Array.isArray(then) && Array.isArray(now) && then.length === now.length) return now.flatMap((item, index) => compare(`${path}[${index}]`, then[index], item))
+  if (Array.isArray(then) && Array.isArray(now) && then.length === now.length)
+    return now.flatMap((item, index) => compare(`${path}[${index}]`, then[index], item))
   return [`${path} changed from ${short(then)} to ${short(now)}`]
 }
 
 function compareEnv(then: readonly string[], now: readonly string[]): string[] {
-  const names = (list: readonly string[]): Map<string, string> => new Map(list.map((entry) => [entry.split('=', 1)[0]!, entry]))
+  const names = (list: readonly string[]): Map<string, string> =>
+    new Map(list.map((entry) => [entry.split('=', 1)[0]!, entry]))
   const before = names(then)
   const after = names(now)
-  const changed = [...after].filter(([name, entry]) => before.get(name) !== entry).map(([name]) => `variable ${name} changed`)
-  return [...changed, ...[...before.keys()].filter((name) => !after.has(name)).map((name) => `variable ${name} is gone`)]
+  const changed = [...after]
+    .filter(([name, entry]) => before.get(name) !== entry)
+    .map(([name]) => `variable ${name} changed`)
+  return [
+    ...changed,
+    ...[...before.keys()].filter((name) => !after.has(name)).map((name) => `variable ${name} is gone`),
+  ]
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

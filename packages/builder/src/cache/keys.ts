@@ -3,7 +3,9 @@ import { canonicalJson } from '../graph/vertex.ts'
 import type { CacheMap, ContentSelector } from '../ops/types.ts'
 
 /** What one input adds to a key: the key of its own result, or the digest of what is read of it. */
-export type KeyPart = { readonly key: string } | { readonly content: Digest; readonly selectors: readonly ContentSelector[] }
+export type KeyPart =
+  | { readonly key: string }
+  | { readonly content: Digest; readonly selectors: readonly ContentSelector[] }
 
 /** A cache key and what was hashed into it, for explanations. */
 export interface CacheKey {
@@ -15,7 +17,10 @@ export interface CacheKey {
 /** Marks of the files behind each input, for an explanation: beside the key, not in it. */
 export function withFiles(key: CacheKey, files: readonly (Readonly<Record<string, string>> | undefined)[]): CacheKey {
   if (files.every((marks) => marks === undefined)) return key
-  return { key: key.key, preimage: JSON.stringify({ ...(JSON.parse(key.preimage) as object), files: files.map((marks) => marks ?? null) }) }
+  return {
+    key: key.key,
+    preimage: JSON.stringify({ ...(JSON.parse(key.preimage) as object), files: files.map((marks) => marks ?? null) }),
+  }
 }
 
 /** Version of the rules: a change of them must not find records of the old ones. */

@@ -67,7 +67,11 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
   /** Listings ask for the size of every image: no table is decoded for them. */
   function rememberSize(id: string, table: LayerTable): number {
     const size = table.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0)
-    metadata.run('INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value', sizeKey(id), String(size))
+    metadata.run(
+      'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+      sizeKey(id),
+      String(size),
+    )
     return size
   }
 
@@ -164,5 +168,8 @@ function mergeForms(existing: LayerRecord, added: LayerRecord): LayerRecord {
 function mergeRemotes(existing: LayerRecord['remote'], added: LayerRecord['remote']): LayerRecord['remote'] {
   if (existing === undefined || added === undefined) return added ?? existing
   if (existing.descriptor.digest !== added.descriptor.digest) return added
-  return { descriptor: existing.descriptor, references: [...new Set([...added.references, ...existing.references])].slice(0, MAX_REFERENCES) }
+  return {
+    descriptor: existing.descriptor,
+    references: [...new Set([...added.references, ...existing.references])].slice(0, MAX_REFERENCES),
+  }
 }

@@ -26,13 +26,24 @@ export function ensureBlob(state: FormsState, layer: LayerHandle): Promise<BlobF
     const late = lock && find()
     if (late) return late
     await using unpacker = await state.unpackers.get(layer.id)?.()
-    const { descriptor, entries } = await fetchLayer(state.fetcher, store, state.requireRecord(layer), layer.progressVertex, signal, unpacker && (() => unpacker.sink))
+    const { descriptor, entries } = await fetchLayer(
+      state.fetcher,
+      store,
+      state.requireRecord(layer),
+      layer.progressVertex,
+      signal,
+      unpacker && (() => unpacker.sink),
+    )
     await unpacker?.keep()
     store.sync()
     if (entries) store.layers.writeTable(layer.id, toStored(entries))
     // A layer that is not compressed in the registry is its own plain tar.
     const isPlain = descriptor.digest === layer.id
-    state.put(layer, { blobs: [{ descriptor, origin: 'pulled' }], hasTable: entries !== undefined, ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}) })
+    state.put(layer, {
+      blobs: [{ descriptor, origin: 'pulled' }],
+      hasTable: entries !== undefined,
+      ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
+    })
     return { path: store.blobs.path(descriptor.digest), descriptor }
   })
 }
@@ -43,7 +54,12 @@ export function inflate(state: FormsState, layer: LayerHandle): Promise<void> {
     const { path } = await ensureBlob(state, layer)
     const { inflateLayer } = await import('./inflate.ts')
     const { diffId } = state.requireRecord(layer)
-    const inflated = await inflateLayer({ store: state.store, blobPath: path, expectedDiffId: diffId, signal: state.signal })
+    const inflated = await inflateLayer({
+      store: state.store,
+      blobPath: path,
+      expectedDiffId: diffId,
+      signal: state.signal,
+    })
     state.store.layers.writeTable(layer.id, toStored(inflated.entries))
     state.put(layer, { diffId: inflated.diffId, tarSizeBytes: inflated.sizeBytes, hasTar: true, hasTable: true })
   })

@@ -25,7 +25,9 @@ export interface CompressedBlobOptions {
 export async function compressedBlob(options: CompressedBlobOptions): Promise<Descriptor> {
   const { store, layer, want } = options
   const record = options.record()
-  const isPulled = record !== undefined && (record.blobs.some((blob) => blob.origin === 'pulled') || (record.remote !== undefined && !record.hasTar))
+  const isPulled =
+    record !== undefined &&
+    (record.blobs.some((blob) => blob.origin === 'pulled') || (record.remote !== undefined && !record.hasTar))
   if (isPulled && !want.force) return (await options.ensureBlob()).descriptor
   if (want.compression === 'none') {
     const { diffId, sizeBytes } = await options.tar()
@@ -34,7 +36,15 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
   const mediaType = want.compression === 'gzip' ? MediaType.ociLayerGzip : MediaType.ociLayerZstd
   const { compressFile, compressorId } = await import('../layer/compression.ts')
   const origin = compressorId(want.compression, want.level)
-  const find = (): Descriptor | undefined => options.record()?.blobs.find((blob) => blob.descriptor.mediaType === mediaType && (blob.origin === origin || want.level === undefined) && store.blobs.has(blob.descriptor.digest))?.descriptor
+  const find = (): Descriptor | undefined =>
+    options
+      .record()
+      ?.blobs.find(
+        (blob) =>
+          blob.descriptor.mediaType === mediaType &&
+          (blob.origin === origin || want.level === undefined) &&
+          store.blobs.has(blob.descriptor.digest),
+      )?.descriptor
   const early = find()
   if (early) return early
   const { diffId } = await options.tar()
@@ -43,7 +53,13 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
   if (late) return late
   await using temporary = await store.createTemporaryDirectory('compress')
   const path = `${temporary.path}/blob`
-  const compressed = await compressFile({ source: store.blobs.path(diffId as string as Digest), destination: path, compression: want.compression, level: want.level, signal: options.signal })
+  const compressed = await compressFile({
+    source: store.blobs.path(diffId as string as Digest),
+    destination: path,
+    compression: want.compression,
+    level: want.level,
+    signal: options.signal,
+  })
   store.blobs.adopt(path, compressed.digest)
   const descriptor: Descriptor = { mediaType, digest: compressed.digest, size: compressed.sizeBytes }
   options.put({ blobs: [{ descriptor, origin }] })

@@ -8,7 +8,10 @@ import { usableTree } from './tree-form.ts'
 type Location = { readonly tar: string } | { readonly tree: string }
 
 /** Entries whose bytes lie in layers of the store, with sources that can be read: ranges of a tar, or files of a tree. */
-export async function resolveContents(state: FormsState, entries: readonly LayerEntry[]): Promise<readonly LayerEntry[]> {
+export async function resolveContents(
+  state: FormsState,
+  entries: readonly LayerEntry[],
+): Promise<readonly LayerEntry[]> {
   const needed = new Set<string>()
   for (const { content } of entries) if (content?.kind === 'layer') needed.add(content.layer)
   if (needed.size === 0) return entries
@@ -17,16 +20,26 @@ export async function resolveContents(state: FormsState, entries: readonly Layer
   const offsetOf = createOffsets(state)
   return entries.map((entry) => {
     const { content } = entry
-    return content?.kind === 'layer' ? { ...entry, content: sourceIn(locations.get(content.layer)!, content, offsetOf) } : entry
+    return content?.kind === 'layer'
+      ? { ...entry, content: sourceIn(locations.get(content.layer)!, content, offsetOf) }
+      : entry
   })
 }
 
 type LayerContent = Extract<ContentSource, { kind: 'layer' }>
 
-function sourceIn(location: Location, content: LayerContent, offsetOf: (content: LayerContent) => number | undefined): ContentSource {
+function sourceIn(
+  location: Location,
+  content: LayerContent,
+  offsetOf: (content: LayerContent) => number | undefined,
+): ContentSource {
   if ('tree' in location) return { kind: 'tree', root: location.tree, path: content.path }
   const offset = content.offset ?? offsetOf(content)
-  if (offset === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(content.path)} in layer ${content.layer} are not at hand`)
+  if (offset === undefined)
+    throw new BuilderError(
+      'OCI_BLOB_NOT_FOUND',
+      `the bytes of ${JSON.stringify(content.path)} in layer ${content.layer} are not at hand`,
+    )
   return { kind: 'range', file: location.tar, offset }
 }
 
@@ -36,7 +49,9 @@ function createOffsets(state: FormsState): (content: LayerContent) => number | u
   return ({ layer, path }) => {
     let byPath = tables.get(layer)
     if (byPath === undefined) {
-      byPath = new Map((state.store.layers.readTable(layer)?.entries ?? []).map((entry) => [entry.path, entry] as const))
+      byPath = new Map(
+        (state.store.layers.readTable(layer)?.entries ?? []).map((entry) => [entry.path, entry] as const),
+      )
       tables.set(layer, byPath)
     }
     const packed = byPath.get(path)?.content
@@ -48,7 +63,8 @@ function createOffsets(state: FormsState): (content: LayerContent) => number | u
 async function locate(state: FormsState, id: string): Promise<Location> {
   const layer = state.load(id)
   const record = state.record(layer)
-  if (record?.hasTar && record.diffId !== undefined) return { tar: state.store.blobs.path(record.diffId as string as Digest) }
+  if (record?.hasTar && record.diffId !== undefined)
+    return { tar: state.store.blobs.path(record.diffId as string as Digest) }
   if (record?.tree !== undefined) {
     const directory = await usableTree(state, record)
     if (directory !== undefined) return { tree: directory }

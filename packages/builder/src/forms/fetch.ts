@@ -24,7 +24,11 @@ export async function fetchLayer(
 ): Promise<{ readonly descriptor: Descriptor; readonly entries: readonly LayerEntry[] | undefined }> {
   const { remote } = record
   if (remote === undefined) {
-    throw new BuilderError('OCI_BLOB_NOT_FOUND', `no blob of layer ${record.id} (${record.description}) is in the store, and no registry is known to have it`, { hint: 'pull its image, or build with --no-cache' })
+    throw new BuilderError(
+      'OCI_BLOB_NOT_FOUND',
+      `no blob of layer ${record.id} (${record.description}) is in the store, and no registry is known to have it`,
+      { hint: 'pull its image, or build with --no-cache' },
+    )
   }
   const { descriptor, references } = remote
   const request = { descriptor, references, progressVertex, signal }
@@ -37,5 +41,13 @@ export async function fetchLayer(
   const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
   if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
   const { scanBlob } = await import('./inflate.ts')
-  return { descriptor, entries: await scanBlob({ blobPath: store.blobs.path(descriptor.digest), expectedDiffId: record.diffId, sink, signal }) }
+  return {
+    descriptor,
+    entries: await scanBlob({
+      blobPath: store.blobs.path(descriptor.digest),
+      expectedDiffId: record.diffId,
+      sink,
+      signal,
+    }),
+  }
 }

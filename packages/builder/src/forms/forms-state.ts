@@ -35,7 +35,10 @@ export interface FormsState extends LayerFormsOptions {
   readonly newTrees: Set<string>
   /** Runs work once for a key; a failure is not remembered. */
   once<T>(key: string, work: () => Promise<T>): Promise<T>
-  handleOf(record: Pick<LayerRecord, 'id' | 'createdMs' | 'description'>, more?: { readonly progressVertex?: string | undefined; readonly isBase?: boolean }): LayerHandle
+  handleOf(
+    record: Pick<LayerRecord, 'id' | 'createdMs' | 'description'>,
+    more?: { readonly progressVertex?: string | undefined; readonly isBase?: boolean },
+  ): LayerHandle
   /** @throws OCI_BLOB_NOT_FOUND */
   load(id: string, progressVertex?: string): LayerHandle
   record(layer: LayerHandle): LayerRecord | undefined
@@ -55,7 +58,10 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
   const selections = new Map<string, readonly LayerEntry[]>()
   const pending = new Map<string, Promise<unknown>>()
 
-  const handleOf: FormsState['handleOf'] = ({ id, createdMs, description }, { progressVertex, isBase = false } = {}) => {
+  const handleOf: FormsState['handleOf'] = (
+    { id, createdMs, description },
+    { progressVertex, isBase = false } = {},
+  ) => {
     let handle = handles.get(id)
     if (handle === undefined) handles.set(id, (handle = { id, createdMs, description, progressVertex, isBase }))
     return handle
@@ -92,14 +98,32 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
     record: (layer) => store.layers.get(layer.id),
     requireRecord: (layer) => {
       const record = store.layers.get(layer.id)
-      if (record === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${layer.id} (${layer.description}) is not in the store`, { hint: 'another process may have pruned it: build again' })
+      if (record === undefined)
+        throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${layer.id} (${layer.description}) is not in the store`, {
+          hint: 'another process may have pruned it: build again',
+        })
       return record
     },
-    put: (layer, forms) => store.layers.put({ id: layer.id, createdMs: layer.createdMs, description: layer.description, blobs: [], hasTar: false, hasTable: false, ...forms }),
+    put: (layer, forms) =>
+      store.layers.put({
+        id: layer.id,
+        createdMs: layer.createdMs,
+        description: layer.description,
+        blobs: [],
+        hasTar: false,
+        hasTable: false,
+        ...forms,
+      }),
     forgetSelection,
     forgetTemporary: (layer) => {
       const temporary = join(store.root, 'tmp', '/')
-      const isTemporary = selections.get(layer.id)?.some(({ content }) => (content?.kind === 'range' ? content.file : content?.kind === 'tree' ? content.root : '').startsWith(temporary))
+      const isTemporary = selections
+        .get(layer.id)
+        ?.some(({ content }) =>
+          (content?.kind === 'range' ? content.file : content?.kind === 'tree' ? content.root : '').startsWith(
+            temporary,
+          ),
+        )
       if (isTemporary === true) forgetSelection(layer)
     },
   }

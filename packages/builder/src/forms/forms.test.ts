@@ -1,5 +1,16 @@
 import { afterAll, beforeAll, expect } from '@jest/globals'
-import { describeWith, makeBusyboxRoot, pushBase, startRegistry, tarOfDirectory, temporaryDirectory, testWith, writeImageLayout, type Registry, type TemporaryDirectory } from '@ts-oci/testing'
+import {
+  describeWith,
+  makeBusyboxRoot,
+  pushBase,
+  startRegistry,
+  tarOfDirectory,
+  temporaryDirectory,
+  testWith,
+  writeImageLayout,
+  type Registry,
+  type TemporaryDirectory,
+} from '@ts-oci/testing'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { build, type ProgressEvent } from '../index.ts'
 import { listLayer } from './layer-listing.testing.ts'
@@ -32,7 +43,14 @@ describeWith(['root', 'busybox', 'tar', 'docker-registry', 'skopeo'], 'forms of 
   async function buildLogged(dockerfile: string, store: string): Promise<string> {
     const events: ProgressEvent[] = []
     mkdirSync(work.join('context'), { recursive: true })
-    await build({ context: work.join('context'), dockerfile, store: work.join(store), tags: ['it'], buildArgs: { BASE: base }, onProgress: (event) => events.push(event) })
+    await build({
+      context: work.join('context'),
+      dockerfile,
+      store: work.join(store),
+      tags: ['it'],
+      buildArgs: { BASE: base },
+      onProgress: (event) => events.push(event),
+    })
     return events.flatMap((event) => (event.type === 'log' ? [Buffer.from(event.data).toString()] : [])).join('')
   }
 
@@ -40,16 +58,23 @@ describeWith(['root', 'busybox', 'tar', 'docker-registry', 'skopeo'], 'forms of 
     expect(await buildLogged('ARG BASE\nFROM $BASE\nRUN stat -c %a /tmp && cat /tmp/x', 'implied')).toBe('1777\nx')
   })
 
-  testWith([], 'a file that a step only opens is no change, also when the layer below was made a tree again from its tar', async () => {
-    await buildLogged('ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\n', 'again')
-    // A new process of the same store: the COPY is cached as a tar, and this RUN needs it as a tree.
-    const result = await build({
-      context: work.join('context'),
-      dockerfile: 'ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\nRUN : >> /files/a && echo new > /files/c\n',
-      store: work.join('again'),
-      buildArgs: { BASE: base },
-    })
-    expect(result.vertices.filter((vertex) => vertex.name.includes('COPY')).map((vertex) => vertex.status)).toEqual(['cached'])
-    expect(listLayer(work.join('again'), result.layers.at(-1)!.diffId)).toEqual(['files', 'files/c'])
-  })
+  testWith(
+    [],
+    'a file that a step only opens is no change, also when the layer below was made a tree again from its tar',
+    async () => {
+      await buildLogged('ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\n', 'again')
+      // A new process of the same store: the COPY is cached as a tar, and this RUN needs it as a tree.
+      const result = await build({
+        context: work.join('context'),
+        dockerfile:
+          'ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\nRUN : >> /files/a && echo new > /files/c\n',
+        store: work.join('again'),
+        buildArgs: { BASE: base },
+      })
+      expect(result.vertices.filter((vertex) => vertex.name.includes('COPY')).map((vertex) => vertex.status)).toEqual([
+        'cached',
+      ])
+      expect(listLayer(work.join('again'), result.layers.at(-1)!.diffId)).toEqual(['files', 'files/c'])
+    },
+  )
 })

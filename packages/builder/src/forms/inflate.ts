@@ -5,7 +5,11 @@ import type { DiffID, Digest } from '../oci/digest.ts'
 import { createTableSink, type TableSink } from './table-sink.ts'
 
 /** Reads a blob of the store piece by piece. */
-async function feed(path: string, write: (chunk: Uint8Array) => void | Promise<void>, signal: AbortSignal): Promise<void> {
+async function feed(
+  path: string,
+  write: (chunk: Uint8Array) => void | Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const fd = openSync(path, 'r')
   try {
     const buffer = Buffer.allocUnsafe(1 << 18)
@@ -22,7 +26,12 @@ async function feed(path: string, write: (chunk: Uint8Array) => void | Promise<v
 }
 
 /** The table of a blob that is in the store; the plain tar is not written. `sink`: what else is made of it. */
-export async function scanBlob(options: { readonly blobPath: string; readonly expectedDiffId: DiffID | undefined; readonly sink: TableSink; readonly signal: AbortSignal }): Promise<readonly LayerEntry[]> {
+export async function scanBlob(options: {
+  readonly blobPath: string
+  readonly expectedDiffId: DiffID | undefined
+  readonly sink: TableSink
+  readonly signal: AbortSignal
+}): Promise<readonly LayerEntry[]> {
   const { sink } = options
   await feed(options.blobPath, (chunk) => sink.write(chunk), options.signal)
   return sink.finish(options.expectedDiffId)
@@ -42,7 +51,7 @@ export async function inflateLayer(options: {
   let result: { diffId: DiffID; sizeBytes: number }
   try {
     const sink = createTableSink((chunk) => {
-      for (let written = 0; written < chunk.length; ) written += writeSync(fd, chunk, written)
+      for (let written = 0; written < chunk.length;) written += writeSync(fd, chunk, written)
     })
     await feed(options.blobPath, (chunk) => sink.write(chunk), options.signal)
     entries = await sink.finish(options.expectedDiffId)

@@ -12,7 +12,10 @@ export interface JobRunner {
 }
 
 /** @param executor starts the executor when a job needs one; as root none does. Large jobs get a thread. */
-export function createJobRunner(options: { readonly executor: () => Promise<Executor>; readonly signal: AbortSignal }): JobRunner {
+export function createJobRunner(options: {
+  readonly executor: () => Promise<Executor>
+  readonly signal: AbortSignal
+}): JobRunner {
   const isRoot = process.getuid?.() === 0
   return {
     run: async (name, input, needsOwners) => {

@@ -46,7 +46,10 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       recordTree(state, layer, await state.executor(), { hasTable: true })
       return layer
     },
-    fromImage: (layers, reference, progressVertex, needsTree) => layers.map((layer, index) => imageLayer(state, layer, { reference, progressVertex, index, needsTree: needsTree ?? false })),
+    fromImage: (layers, reference, progressVertex, needsTree) =>
+      layers.map((layer, index) =>
+        imageLayer(state, layer, { reference, progressVertex, index, needsTree: needsTree ?? false }),
+      ),
     table: (layer) => tableOf(state, layer),
     view: viewOf,
     tree: (layer) => treeOf(state, layer),
@@ -78,29 +81,49 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
 
 function hasForm(state: FormsState, layer: LayerHandle, isTree: typeof mayUseTree): boolean {
   const record = state.record(layer)
-  return record !== undefined && (record.hasTar || record.remote !== undefined || record.blobs.length > 0 || isTree(record.tree))
+  return (
+    record !== undefined &&
+    (record.hasTar || record.remote !== undefined || record.blobs.length > 0 || isTree(record.tree))
+  )
 }
 
 async function readFile(state: FormsState, entry: LayerEntry, maxBytes: number): Promise<Uint8Array> {
   if (entry.size === 0) return new Uint8Array()
   const [resolved] = await resolveContents(state, [entry])
   const content = resolved?.content
-  if (content === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
+  if (content === undefined)
+    throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
   return state.jobs.run('readFile', { source: content, size: entry.size, maxBytes }, content.kind === 'tree')
 }
 
 /** A layer of an image whose manifest is in the store; nothing is fetched. */
-function imageLayer(state: FormsState, { descriptor, diffId }: ImageLayer, facts: { readonly reference: string | undefined; readonly progressVertex: string | undefined; readonly index: number; readonly needsTree: boolean }): LayerHandle {
+function imageLayer(
+  state: FormsState,
+  { descriptor, diffId }: ImageLayer,
+  facts: {
+    readonly reference: string | undefined
+    readonly progressVertex: string | undefined
+    readonly index: number
+    readonly needsTree: boolean
+  },
+): LayerHandle {
   const { reference, progressVertex, index, needsTree } = facts
   const { store } = state
   // An image that was built here brings its layers along under the ids that they have.
   const built = store.layers.findByDiffId(diffId)
-  const named = { id: built?.id ?? diffId, createdMs: built?.createdMs ?? 0, description: built?.description ?? `${reference ?? 'image'} layer ${index + 1}` }
+  const named = {
+    id: built?.id ?? diffId,
+    createdMs: built?.createdMs ?? 0,
+    description: built?.description ?? `${reference ?? 'image'} layer ${index + 1}`,
+  }
   const layer = state.handleOf(named, { progressVertex, isBase: true })
   if (needsTree) unpackWhileFetching(state, layer)
   const known = state.record(layer)
   // The name of this build is asked first: what an earlier one named may be gone, or serve damaged bytes.
-  const isKnown = reference === undefined || known?.remote?.references[0] === reference || (known !== undefined && known.blobs.length > 0 && known.remote?.references.includes(reference) === true)
+  const isKnown =
+    reference === undefined ||
+    known?.remote?.references[0] === reference ||
+    (known !== undefined && known.blobs.length > 0 && known.remote?.references.includes(reference) === true)
   if (known && isKnown && (known.hasTar || known.blobs.length > 0 || known.remote !== undefined)) return layer
   const isPlain = descriptor.digest === (diffId as string)
   const isHere = store.blobs.has(descriptor.digest)

@@ -9,7 +9,12 @@ import type { LayerForms, LayerHandle } from './types.ts'
 import type { JobRunner } from './jobs.ts'
 
 /** The layers of a finished chain as exporters read them. */
-export function createLayerProvider(options: { readonly store: Store; readonly forms: LayerForms; readonly jobs: JobRunner; readonly layers: readonly LayerHandle[] }): LayerProvider {
+export function createLayerProvider(options: {
+  readonly store: Store
+  readonly forms: LayerForms
+  readonly jobs: JobRunner
+  readonly layers: readonly LayerHandle[]
+}): LayerProvider {
   const { store, layers } = options
   return {
     count: layers.length,
@@ -23,14 +28,24 @@ export function createLayerProvider(options: { readonly store: Store; readonly f
       return layer.isBase ? provideBase(options, layer, form) : provideOwn(options, layer, form)
     },
     file: (digest) => ({ path: store.blobs.path(digest), isVerified: store.blobs.isFresh(digest) }),
-    open: (digest, signal) => createReadStream(store.blobs.path(digest), { highWaterMark: 1 << 20, ...(signal === undefined ? {} : { signal }) }),
+    open: (digest, signal) =>
+      createReadStream(store.blobs.path(digest), {
+        highWaterMark: 1 << 20,
+        ...(signal === undefined ? {} : { signal }),
+      }),
   }
 }
 
-async function provideBase(options: { readonly store: Store; readonly forms: LayerForms }, layer: LayerHandle, form: WantedForm): Promise<ProvidedLayer> {
+async function provideBase(
+  options: { readonly store: Store; readonly forms: LayerForms },
+  layer: LayerHandle,
+  form: WantedForm,
+): Promise<ProvidedLayer> {
   const { forms, store } = options
   const record = forms.record(layer)
-  const repositories = [...new Set((record?.remote?.references ?? []).map((reference) => repositoryOf(parseReference(reference))))]
+  const repositories = [
+    ...new Set((record?.remote?.references ?? []).map((reference) => repositoryOf(parseReference(reference)))),
+  ]
   const known = record?.blobs[0]?.descriptor ?? record?.remote?.descriptor
   if (form.force && form.compression !== 'stored') {
     const { diffId } = await forms.tar(layer)
@@ -45,12 +60,24 @@ async function provideBase(options: { readonly store: Store; readonly forms: Lay
   return { diffId: forms.record(layer)!.diffId!, descriptor, repositories, isLocal: true }
 }
 
-async function provideOwn(options: { readonly store: Store; readonly forms: LayerForms; readonly jobs?: JobRunner }, layer: LayerHandle, form: WantedForm): Promise<ProvidedLayer> {
+async function provideOwn(
+  options: { readonly store: Store; readonly forms: LayerForms; readonly jobs?: JobRunner },
+  layer: LayerHandle,
+  form: WantedForm,
+): Promise<ProvidedLayer> {
   const { forms } = options
-  const target = form.rewriteTimestampSec === undefined || options.jobs === undefined ? layer : await rewriteTimes({ forms, layer, limitSec: form.rewriteTimestampSec })
+  const target =
+    form.rewriteTimestampSec === undefined || options.jobs === undefined
+      ? layer
+      : await rewriteTimes({ forms, layer, limitSec: form.rewriteTimestampSec })
   const { diffId, sizeBytes } = await forms.tar(target)
   if (form.compression === 'none' || form.compression === 'stored') {
-    return { diffId, descriptor: { mediaType: MediaType.ociLayer, digest: diffId as string as Digest, size: sizeBytes }, repositories: [], isLocal: true }
+    return {
+      diffId,
+      descriptor: { mediaType: MediaType.ociLayer, digest: diffId as string as Digest, size: sizeBytes },
+      repositories: [],
+      isLocal: true,
+    }
   }
   return { diffId, descriptor: await forms.blob(target, wish(form)), repositories: [], isLocal: true }
 }

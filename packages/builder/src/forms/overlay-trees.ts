@@ -9,7 +9,11 @@ import type { LayerHandle } from './types.ts'
  * The directories that an overlay stacks for a chain, bottom first. A pulled layer may hold `tmp/x` and not list `tmp`:
  * where that makes its tree look otherwise than the view does, a tree of such directories lies on top of the base.
  */
-export async function overlayTrees(state: FormsState, chain: readonly LayerHandle[], viewOf: (chain: readonly LayerHandle[]) => Promise<View>): Promise<readonly string[]> {
+export async function overlayTrees(
+  state: FormsState,
+  chain: readonly LayerHandle[],
+  viewOf: (chain: readonly LayerHandle[]) => Promise<View>,
+): Promise<readonly string[]> {
   const trees: string[] = []
   for (const layer of chain) trees.push(await treeOf(state, layer))
   // Layers of ours list every parent.

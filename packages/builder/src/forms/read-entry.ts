@@ -7,18 +7,28 @@ import type { LayerForms } from './types.ts'
 const CHUNK_BYTES = 1 << 20
 
 /** The bytes of a file that a view names, piece by piece. */
-export async function* readEntry(forms: LayerForms, jobs: JobRunner, entry: LayerEntry, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+export async function* readEntry(
+  forms: LayerForms,
+  jobs: JobRunner,
+  entry: LayerEntry,
+  signal?: AbortSignal,
+): AsyncIterable<Uint8Array> {
   if (entry.size === 0) return
   const [resolved] = await forms.resolveContents([entry])
   const content = resolved?.content
-  if (content === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
+  if (content === undefined)
+    throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
   if (content.kind !== 'range') {
-    yield await jobs.run('readFile', { source: content, size: entry.size, maxBytes: entry.size }, content.kind === 'tree')
+    yield await jobs.run(
+      'readFile',
+      { source: content, size: entry.size, maxBytes: entry.size },
+      content.kind === 'tree',
+    )
     return
   }
   const fd = openSync(content.file, 'r')
   try {
-    for (let done = 0; done < entry.size; ) {
+    for (let done = 0; done < entry.size;) {
       signal?.throwIfAborted()
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.size - done))
       const count = readSync(fd, buffer, 0, buffer.length, content.offset + done)

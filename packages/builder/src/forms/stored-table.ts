@@ -14,7 +14,9 @@ function storedEntry(entry: LayerEntry): LayerEntry {
   if (content === undefined) return entry
   // As it should be already, what the packer answers: tens of thousands of objects that need not be made.
   if (content.kind === 'range' && content.file === OWN_TAR) return entry
-  return content.kind === 'range' ? { ...rest, content: { kind: 'range', file: OWN_TAR, offset: content.offset } } : rest
+  return content.kind === 'range'
+    ? { ...rest, content: { kind: 'range', file: OWN_TAR, offset: content.offset } }
+    : rest
 }
 
 /** A table of the store as a build reads it: each file's bytes are those of layer `id`, in whatever form it is. */

@@ -56,7 +56,13 @@ export function createInflatingSink(reader: PlainReader): TableSink {
     inflater = createInflater(chunk)
     // A microtask later zlib's thread is at the next piece already: both work at once (48 MB of gzip: 550 ms before, 470 so).
     inflater?.on('data', (piece: Buffer) => queueMicrotask(() => take(piece)))
-    inflater?.on('error', (error) => (failure ??= new BuilderError('OCI_LAYER_INVALID', `a layer's blob cannot be decompressed: ${error.message}`, { cause: error })))
+    inflater?.on(
+      'error',
+      (error) =>
+        (failure ??= new BuilderError('OCI_LAYER_INVALID', `a layer's blob cannot be decompressed: ${error.message}`, {
+          cause: error,
+        })),
+    )
   }
   const drained = async (stream: NonNullable<typeof inflater>): Promise<void> => {
     // Its error was taken down by the listener above, as an error of ours.
@@ -84,7 +90,11 @@ export function createInflatingSink(reader: PlainReader): TableSink {
       const read = reader.finish()
       const { diffId } = read
       if (expected !== undefined && diffId !== expected) {
-        throw new BuilderError('OCI_DIGEST_MISMATCH', `a layer's content has diffID ${diffId}, its image says ${expected}`, { hint: 'the image is damaged, or its config belongs to another one' })
+        throw new BuilderError(
+          'OCI_DIGEST_MISMATCH',
+          `a layer's content has diffID ${diffId}, its image says ${expected}`,
+          { hint: 'the image is damaged, or its config belongs to another one' },
+        )
       }
       result = read
       return read.entries

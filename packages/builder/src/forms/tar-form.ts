@@ -19,7 +19,9 @@ export function tarOf(state: FormsState, layer: LayerHandle): Promise<TarForm> {
   const { store, jobs } = state
   const find = (): TarForm | undefined => {
     const record = state.record(layer)
-    return record?.hasTar && record.diffId !== undefined && record.tarSizeBytes !== undefined ? { diffId: record.diffId, sizeBytes: record.tarSizeBytes } : undefined
+    return record?.hasTar && record.diffId !== undefined && record.tarSizeBytes !== undefined
+      ? { diffId: record.diffId, sizeBytes: record.tarSizeBytes }
+      : undefined
   }
   return state.once(`tar ${layer.id}`, async () => {
     const early = find()
@@ -28,14 +30,22 @@ export function tarOf(state: FormsState, layer: LayerHandle): Promise<TarForm> {
     const late = lock && find()
     if (late) return late
     const record = state.record(layer)
-    if (!state.selections.has(layer.id) && record !== undefined && (record.blobs.length > 0 || record.remote !== undefined)) {
+    if (
+      !state.selections.has(layer.id) &&
+      record !== undefined &&
+      (record.blobs.length > 0 || record.remote !== undefined)
+    ) {
       await inflate(state, layer)
       return find()!
     }
     const entries = await resolveContents(state, (await tableOf(state, layer)).entries)
     await using temporary = await store.createTemporaryDirectory('pack')
     const destination = `${temporary.path}/layer.tar`
-    const packing = jobs.run('pack', { entries, destination }, entries.some((entry) => entry.content?.kind === 'tree'))
+    const packing = jobs.run(
+      'pack',
+      { entries, destination },
+      entries.some((entry) => entry.content?.kind === 'tree'),
+    )
     const compressing = compressEarly(state, entries, destination, packing)
     // Both are over before the directory goes.
     await Promise.allSettled([packing, compressing])
@@ -58,12 +68,27 @@ interface EarlyBlob {
 }
 
 /** The gzip of a tar that is being packed, where that is done in a thread: then this one has the time. */
-async function compressEarly(state: FormsState, entries: readonly LayerEntry[], tar: string, packing: Promise<unknown>): Promise<EarlyBlob | undefined> {
+async function compressEarly(
+  state: FormsState,
+  entries: readonly LayerEntry[],
+  tar: string,
+  packing: Promise<unknown>,
+): Promise<EarlyBlob | undefined> {
   if (state.compressesEarly?.() !== true) return undefined
   const { isLargeJob } = await import('./thread-job.ts')
   if (!isLargeJob('pack', { entries })) return undefined
   const { compressFile, compressorId } = await import('../layer/compression.ts')
   const path = `${tar}.gz`
-  const { digest, sizeBytes } = await compressFile({ source: tar, destination: path, compression: 'gzip', signal: state.signal, growing: packing })
-  return { path, descriptor: { mediaType: MediaType.ociLayerGzip, digest, size: sizeBytes }, origin: compressorId('gzip') }
+  const { digest, sizeBytes } = await compressFile({
+    source: tar,
+    destination: path,
+    compression: 'gzip',
+    signal: state.signal,
+    growing: packing,
+  })
+  return {
+    path,
+    descriptor: { mediaType: MediaType.ociLayerGzip, digest, size: sizeBytes },
+    origin: compressorId('gzip'),
+  }
 }

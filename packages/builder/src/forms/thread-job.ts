@@ -45,9 +45,15 @@ function weigh(name: keyof LayerJobs, input: unknown): number {
     case 'extract':
       return statSync((input as { readonly file: string }).file, { throwIfNoEntry: false })?.size ?? 0
     case 'hashFiles':
-      return (input as { readonly sources: readonly SizedSource[] }).sources.reduce((sum, source) => sum + source.size, 0)
+      return (input as { readonly sources: readonly SizedSource[] }).sources.reduce(
+        (sum, source) => sum + source.size,
+        0,
+      )
     case 'compareFiles':
-      return (input as { readonly pairs: readonly { readonly a: SizedSource }[] }).pairs.reduce((sum, { a }) => sum + 2 * a.size, 0)
+      return (input as { readonly pairs: readonly { readonly a: SizedSource }[] }).pairs.reduce(
+        (sum, { a }) => sum + 2 * a.size,
+        0,
+      )
     default:
       return 0
   }
@@ -69,7 +75,9 @@ export async function runJobInThread(name: keyof LayerJobs, input: unknown, sign
     const reply = await new Promise<JobReply>((resolve, reject) => {
       worker.once('message', (message: Uint8Array) => resolve(deserialize(message) as JobReply))
       worker.once('error', reject)
-      worker.once('exit', () => reject(signal.aborted ? canceled(signal) : new Error(`the thread of the file job ${name} ended early`)))
+      worker.once('exit', () =>
+        reject(signal.aborted ? canceled(signal) : new Error(`the thread of the file job ${name} ended early`)),
+      )
     })
     if ('error' in reply) throw fromFacts(reply.error)
     return reply.output
@@ -85,12 +93,18 @@ function canceled(signal: AbortSignal): BuilderError {
 
 /** An error as plain data. */
 export function toFacts(error: unknown): ErrorFacts {
-  const known = isTsOciError(error) ? { code: error.code, hint: error.hint, details: error.details } : { code: errnoOf(error), hint: undefined, details: undefined }
+  const known = isTsOciError(error)
+    ? { code: error.code, hint: error.hint, details: error.details }
+    : { code: errnoOf(error), hint: undefined, details: undefined }
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
   return { message, stack, ...known }
 }
 
 function fromFacts({ code, message, stack, hint, details }: ErrorFacts): Error {
-  if (code?.startsWith('OCI_')) return new TsOciError(code, message, { hint, ...(details === undefined ? {} : { details }) })
-  return Object.assign(new Error(message), { ...(stack === undefined ? {} : { stack }), ...(code === undefined ? {} : { code }) })
+  if (code?.startsWith('OCI_'))
+    return new TsOciError(code, message, { hint, ...(details === undefined ? {} : { details }) })
+  return Object.assign(new Error(message), {
+    ...(stack === undefined ? {} : { stack }),
+    ...(code === undefined ? {} : { code }),
+  })
 }

@@ -24,7 +24,10 @@ export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
     const late = lock && (await usableTree(state, state.record(layer)))
     if (late) return late
     const executor = await state.executor()
-    const target = { xattrs: executor.overlayXattr, owners: executor.idMapping.kind === 'single' ? ('drop' as const) : ('keep' as const) }
+    const target = {
+      xattrs: executor.overlayXattr,
+      owners: executor.idMapping.kind === 'single' ? ('drop' as const) : ('keep' as const),
+    }
     await using temporary = await store.createTemporaryDirectory('tree')
     const destination = `${temporary.path}/tree`
     await jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
@@ -40,7 +43,11 @@ export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
     }
     const source = await sourceOf(state, layer)
     const { diffId } = state.requireRecord(layer)
-    const extracted = await jobs.run('extract', { ...source, destination, ...target, ...(diffId === undefined ? {} : { expectedDiffId: diffId }) }, true)
+    const extracted = await jobs.run(
+      'extract',
+      { ...source, destination, ...target, ...(diffId === undefined ? {} : { expectedDiffId: diffId }) },
+      true,
+    )
     await replaceTree(state, destination, directory)
     if (!store.layers.readTable(layer.id)) store.layers.writeTable(layer.id, toStored(extracted.entries))
     recordTree(state, layer, executor, { diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes, hasTable: true })
@@ -51,14 +58,25 @@ export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
 /** A layer that is fetched for its tree; undefined when it was here before, or could not be unpacked on its way. */
 async function fetchUnpacked(state: FormsState, layer: LayerHandle): Promise<string | undefined> {
   const record = state.record(layer)
-  if (!state.unpackers.has(layer.id) || record === undefined || record.hasTar || record.blobs.length > 0) return undefined
+  if (!state.unpackers.has(layer.id) || record === undefined || record.hasTar || record.blobs.length > 0)
+    return undefined
   await ensureBlob(state, layer)
   return usableTree(state, state.record(layer))
 }
 
 /** Notes a tree that lies in its place now. It counts only in this boot until {@link markTreesSynced}. */
-export function recordTree(state: FormsState, layer: LayerHandle, executor: Executor, more: Partial<LayerRecord>): void {
-  const tree: TreeForm = { xattrs: executor.overlayXattr, owners: ownersKey(executor.idMapping), bootId: readBootId(), synced: false }
+export function recordTree(
+  state: FormsState,
+  layer: LayerHandle,
+  executor: Executor,
+  more: Partial<LayerRecord>,
+): void {
+  const tree: TreeForm = {
+    xattrs: executor.overlayXattr,
+    owners: ownersKey(executor.idMapping),
+    bootId: readBootId(),
+    synced: false,
+  }
   state.put(layer, { tree, ...more })
   state.newTrees.add(layer.id)
 }
@@ -82,15 +100,24 @@ async function entriesToWrite(state: FormsState, layer: LayerHandle): Promise<re
   const selection = state.selections.get(layer.id)
   if (selection) return selection
   const record = state.record(layer)
-  const isPulled = record === undefined || record.blobs.some((blob) => blob.origin === 'pulled') || record.remote !== undefined
+  const isPulled =
+    record === undefined || record.blobs.some((blob) => blob.origin === 'pulled') || record.remote !== undefined
   return isPulled || !record.hasTar || !record.hasTable ? undefined : (await tableOf(state, layer)).entries
 }
 
-async function sourceOf(state: FormsState, layer: LayerHandle): Promise<{ readonly file: string; readonly compression: 'none' | 'gzip' | 'zstd' }> {
+async function sourceOf(
+  state: FormsState,
+  layer: LayerHandle,
+): Promise<{ readonly file: string; readonly compression: 'none' | 'gzip' | 'zstd' }> {
   const record = state.requireRecord(layer)
-  if (record.hasTar && record.diffId !== undefined) return { file: state.store.blobs.path(record.diffId as string as Digest), compression: 'none' }
+  if (record.hasTar && record.diffId !== undefined)
+    return { file: state.store.blobs.path(record.diffId as string as Digest), compression: 'none' }
   if (record.tree !== undefined && record.blobs.length === 0 && record.remote === undefined) {
-    throw new BuilderError('OCI_STORE_UNUSABLE', `the tree of layer ${layer.id} was made by another kind of isolation and nothing else of it is left`, { hint: 'build with --no-cache, or prune the cache' })
+    throw new BuilderError(
+      'OCI_STORE_UNUSABLE',
+      `the tree of layer ${layer.id} was made by another kind of isolation and nothing else of it is left`,
+      { hint: 'build with --no-cache, or prune the cache' },
+    )
   }
   const { path } = await ensureBlob(state, layer)
   return { file: path, compression: compressionOf(path) }
@@ -114,7 +141,9 @@ export async function usableTree(state: FormsState, record: LayerRecord | undefi
 export function mayUseTree(tree: TreeForm | undefined): boolean {
   if (tree === undefined || !isOfThisBoot(tree)) return false
   const uid = process.getuid?.() ?? 0
-  return uid === 0 ? tree.owners === 'identity' : tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+  return uid === 0
+    ? tree.owners === 'identity'
+    : tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
 }
 
 function isOfThisBoot(tree: TreeForm): boolean {

@@ -19,14 +19,26 @@ export interface LayerForms {
   /** A layer of the store. */
   load(id: string, progressVertex?: string): LayerHandle
   /** A layer that only exists as entries; written when `tar`, `tree` or `blob` is asked for. */
-  fromSelection(entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): LayerHandle
+  fromSelection(
+    entries: readonly LayerEntry[],
+    facts: { readonly createdMs: number; readonly description: string },
+  ): LayerHandle
   /** A tree that a step wrote, and the entries that it adds. */
-  fromTree(id: string, entries: readonly LayerEntry[], facts: { readonly createdMs: number; readonly description: string }): Promise<LayerHandle>
+  fromTree(
+    id: string,
+    entries: readonly LayerEntry[],
+    facts: { readonly createdMs: number; readonly description: string },
+  ): Promise<LayerHandle>
   /**
    * The layers of an image whose manifest and config are in the store; nothing is fetched. `reference`: where a registry
    * has them; `needsTree`: a step will be run on them, so what is fetched is unpacked on its way.
    */
-  fromImage(layers: readonly ImageLayer[], reference: string | undefined, progressVertex?: string, needsTree?: boolean): readonly LayerHandle[]
+  fromImage(
+    layers: readonly ImageLayer[],
+    reference: string | undefined,
+    progressVertex?: string,
+    needsTree?: boolean,
+  ): readonly LayerHandle[]
 
   table(layer: LayerHandle): Promise<LayerTable>
   /** The merged file system of a chain. */

@@ -13,13 +13,17 @@ import { createLayerForms } from './layer-forms.ts'
 const digestOf = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 /** A layer in a registry that is asked by a function, and its tree. */
-async function treeOf(directory: TemporaryDirectory, options: { readonly diffId?: string; readonly needsTree: boolean }): Promise<{ readonly tree: string; readonly hasTable: boolean }> {
+async function treeOf(
+  directory: TemporaryDirectory,
+  options: { readonly diffId?: string; readonly needsTree: boolean },
+): Promise<{ readonly tree: string; readonly hasTable: boolean }> {
   mkdirSync(directory.join('root/a'), { recursive: true })
   writeFileSync(directory.join('root/a/b'), 'content')
   const tar = await tarOfDirectory(directory.join('root'))
   const blob = gzipSync(tar)
   await using store = await openStore({ root: directory.join('store') })
-  const executor = async (): Promise<Executor> => ({ isolation: 'namespace', overlayXattr: 'trusted', idMapping: { kind: 'identity' } }) as Executor
+  const executor = async (): Promise<Executor> =>
+    ({ isolation: 'namespace', overlayXattr: 'trusted', idMapping: { kind: 'identity' } }) as Executor
   const { signal } = new AbortController()
   const forms = createLayerForms({
     store,
@@ -38,7 +42,12 @@ async function treeOf(directory: TemporaryDirectory, options: { readonly diffId?
     },
   })
   const descriptor = { mediaType: MediaType.ociLayerGzip, digest: digestOf(blob) as Digest, size: blob.length }
-  const [layer] = forms.fromImage([{ descriptor, diffId: (options.diffId ?? digestOf(tar)) as DiffID }], 'localhost/x:1', undefined, options.needsTree)
+  const [layer] = forms.fromImage(
+    [{ descriptor, diffId: (options.diffId ?? digestOf(tar)) as DiffID }],
+    'localhost/x:1',
+    undefined,
+    options.needsTree,
+  )
   const tree = await forms.tree(layer!)
   return { tree, hasTable: (await forms.table(layer!)).entries.some((entry) => entry.path === 'a/b') }
 }
@@ -56,7 +65,9 @@ describeWith(['root', 'tar'], 'a layer that a step needs', () => {
 
   testWith([], 'has no tree when its content is not what the image says', async () => {
     await using directory = await temporaryDirectory()
-    await expect(treeOf(directory, { needsTree: true, diffId: `sha256:${'0'.repeat(64)}` })).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    await expect(treeOf(directory, { needsTree: true, diffId: `sha256:${'0'.repeat(64)}` })).rejects.toMatchObject({
+      code: 'OCI_DIGEST_MISMATCH',
+    })
     expect(readdirSync(directory.join('store/snapshots'))).toEqual([])
     expect(existsSync(directory.join('store/tables')) ? readdirSync(directory.join('store/tables')) : []).toEqual([])
   })

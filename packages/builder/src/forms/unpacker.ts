@@ -13,11 +13,18 @@ export function unpackWhileFetching(state: FormsState, layer: LayerHandle): void
 async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Unpacker> {
   const { store } = state
   const executor = await state.executor()
-  const [{ createExtraction }, { createInflatingSink }] = await Promise.all([import('../layer/extract.ts'), import('./table-sink.ts')])
+  const [{ createExtraction }, { createInflatingSink }] = await Promise.all([
+    import('../layer/extract.ts'),
+    import('./table-sink.ts'),
+  ])
   const temporary = await store.createTemporaryDirectory('tree')
   const destination = `${temporary.path}/tree`
   await state.jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
-  const extraction = createExtraction({ destination, xattrs: executor.overlayXattr, owners: executor.idMapping.kind === 'single' ? 'drop' : 'keep' })
+  const extraction = createExtraction({
+    destination,
+    xattrs: executor.overlayXattr,
+    owners: executor.idMapping.kind === 'single' ? 'drop' : 'keep',
+  })
   return {
     sink: createInflatingSink(extraction),
     keep: async () => {

@@ -5,16 +5,34 @@ import type { Edge } from './types.ts'
 import { createVertex } from './vertex.ts'
 
 /** Where a state begins. An image's config is resolved when the build starts, so a state is made without asking anybody. */
-export type StateOrigin = { readonly kind: 'image'; readonly reference: string } | { readonly kind: 'scratch' } | { readonly kind: 'local'; readonly directory: string; readonly ignore: readonly string[] }
+export type StateOrigin =
+  | { readonly kind: 'image'; readonly reference: string }
+  | { readonly kind: 'scratch' }
+  | { readonly kind: 'local'; readonly directory: string; readonly ignore: readonly string[] }
 
 /** What a state does, in order. Kept as data: lowered to vertices once the base's config is known. */
 export type StateStep =
-  | { readonly kind: 'run'; readonly args: readonly string[]; readonly shellForm: boolean; readonly options: RunOptions }
-  | { readonly kind: 'copy'; readonly from: State; readonly sources: readonly string[]; readonly destination: string; readonly options: CopyOptions }
+  | {
+      readonly kind: 'run'
+      readonly args: readonly string[]
+      readonly shellForm: boolean
+      readonly options: RunOptions
+    }
+  | {
+      readonly kind: 'copy'
+      readonly from: State
+      readonly sources: readonly string[]
+      readonly destination: string
+      readonly options: CopyOptions
+    }
   | { readonly kind: 'file'; readonly path: string; readonly data: Uint8Array; readonly mode: number }
   | { readonly kind: 'directory'; readonly path: string; readonly mode: number }
   | { readonly kind: 'remove'; readonly path: string }
-  | { readonly kind: 'config'; readonly createdBy: string; readonly apply: (config: ContainerConfig) => ContainerConfig }
+  | {
+      readonly kind: 'config'
+      readonly createdBy: string
+      readonly apply: (config: ContainerConfig) => ContainerConfig
+    }
 
 export interface RunOptions {
   readonly mounts?: readonly StateMount[]
@@ -33,10 +51,27 @@ export interface CopyOptions {
 }
 
 export type StateMount =
-  | { readonly kind: 'cache'; readonly target: string; readonly id?: string; readonly sharing?: 'shared' | 'private' | 'locked' }
+  | {
+      readonly kind: 'cache'
+      readonly target: string
+      readonly id?: string
+      readonly sharing?: 'shared' | 'private' | 'locked'
+    }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number }
-  | { readonly kind: 'secret'; readonly id: string; readonly target?: string; readonly env?: string; readonly required?: boolean }
-  | { readonly kind: 'bind'; readonly from: State; readonly source?: string; readonly target: string; readonly readonly?: boolean }
+  | {
+      readonly kind: 'secret'
+      readonly id: string
+      readonly target?: string
+      readonly env?: string
+      readonly required?: boolean
+    }
+  | {
+      readonly kind: 'bind'
+      readonly from: State
+      readonly source?: string
+      readonly target: string
+      readonly readonly?: boolean
+    }
 
 /**
  * An image in the making. Immutable: every call gives a new state, so one can be the base of many.
@@ -81,12 +116,18 @@ export function local(directory: string, options: { readonly ignore?: readonly s
 }
 
 /** A cache mount for {@link State.run}. */
-export function cache(target: string, options: { readonly id?: string; readonly sharing?: 'shared' | 'private' | 'locked' } = {}): StateMount {
+export function cache(
+  target: string,
+  options: { readonly id?: string; readonly sharing?: 'shared' | 'private' | 'locked' } = {},
+): StateMount {
   return { kind: 'cache', target, ...options }
 }
 
 /** A secret file (or environment variable, with `env`) for {@link State.run}; never part of a layer or a key. */
-export function secret(id: string, options: { readonly target?: string; readonly env?: string; readonly required?: boolean } = {}): StateMount {
+export function secret(
+  id: string,
+  options: { readonly target?: string; readonly env?: string; readonly required?: boolean } = {},
+): StateMount {
   return { kind: 'secret', id, ...options }
 }
 
@@ -96,29 +137,57 @@ export function tmpfs(target: string, options: { readonly sizeBytes?: number } =
 }
 
 /** Mounts another state, read-only unless said otherwise; what is written there is thrown away. */
-export function bind(from: State, target: string, options: { readonly source?: string; readonly readonly?: boolean } = {}): StateMount {
+export function bind(
+  from: State,
+  target: string,
+  options: { readonly source?: string; readonly readonly?: boolean } = {},
+): StateMount {
   return { kind: 'bind', from, target, ...options }
 }
 
 function createState(origin: StateOrigin, steps: readonly StateStep[]): State {
   const add = (step: StateStep): State => {
-    if (origin.kind === 'local') throw new BuilderError('OCI_OPTION_INVALID', 'a local directory can be copied from or mounted, not changed', { hint: 'start from image(…) or scratch() and copy(local(…), …)' })
+    if (origin.kind === 'local')
+      throw new BuilderError('OCI_OPTION_INVALID', 'a local directory can be copied from or mounted, not changed', {
+        hint: 'start from image(…) or scratch() and copy(local(…), …)',
+      })
     return createState(origin, [...steps, step])
   }
-  const config = (createdBy: string, apply: (config: ContainerConfig) => ContainerConfig): State => add({ kind: 'config', createdBy, apply })
+  const config = (createdBy: string, apply: (config: ContainerConfig) => ContainerConfig): State =>
+    add({ kind: 'config', createdBy, apply })
   return {
     origin,
     steps,
-    run: (command, options = {}) => add({ kind: 'run', args: typeof command === 'string' ? [command] : command, shellForm: typeof command === 'string', options }),
-    copy: (from, destination, options = {}) => add({ kind: 'copy', from, sources: options.sources ?? ['/'], destination, options }),
-    file: (path, data, options = {}) => add({ kind: 'file', path, data: typeof data === 'string' ? Buffer.from(data) : data, mode: options.mode ?? 0o644 }),
+    run: (command, options = {}) =>
+      add({
+        kind: 'run',
+        args: typeof command === 'string' ? [command] : command,
+        shellForm: typeof command === 'string',
+        options,
+      }),
+    copy: (from, destination, options = {}) =>
+      add({ kind: 'copy', from, sources: options.sources ?? ['/'], destination, options }),
+    file: (path, data, options = {}) =>
+      add({
+        kind: 'file',
+        path,
+        data: typeof data === 'string' ? Buffer.from(data) : data,
+        mode: options.mode ?? 0o644,
+      }),
     directory: (path, options = {}) => add({ kind: 'directory', path, mode: options.mode ?? 0o755 }),
     remove: (path) => add({ kind: 'remove', path }),
-    env: (name, value) => config(`ENV ${name}=${value}`, (old) => ({ ...old, Env: setEnv(old.Env ?? [], name, value) })),
-    label: (name, value) => config(`LABEL ${name}=${value}`, (old) => ({ ...old, Labels: { ...old.Labels, [name]: value } })),
-    workdir: (path) => config(`WORKDIR ${path}`, (old) => ({ ...old, WorkingDir: joinPath(old.WorkingDir ?? '/', path) })),
+    env: (name, value) =>
+      config(`ENV ${name}=${value}`, (old) => ({ ...old, Env: setEnv(old.Env ?? [], name, value) })),
+    label: (name, value) =>
+      config(`LABEL ${name}=${value}`, (old) => ({ ...old, Labels: { ...old.Labels, [name]: value } })),
+    workdir: (path) =>
+      config(`WORKDIR ${path}`, (old) => ({ ...old, WorkingDir: joinPath(old.WorkingDir ?? '/', path) })),
     user: (name) => config(`USER ${name}`, (old) => ({ ...old, User: name })),
-    expose: (port) => config(`EXPOSE [${withProtocol(port)}]`, (old) => ({ ...old, ExposedPorts: { ...old.ExposedPorts, [withProtocol(port)]: {} } })),
+    expose: (port) =>
+      config(`EXPOSE [${withProtocol(port)}]`, (old) => ({
+        ...old,
+        ExposedPorts: { ...old.ExposedPorts, [withProtocol(port)]: {} },
+      })),
     volume: (path) => config(`VOLUME [${path}]`, (old) => ({ ...old, Volumes: { ...old.Volumes, [path]: {} } })),
     entrypoint: (args) => config(`ENTRYPOINT ${quoteList(args)}`, (old) => ({ ...old, Entrypoint: [...args] })),
     cmd: (args) => config(`CMD ${quoteList(args)}`, (old) => ({ ...old, Cmd: [...args], ArgsEscaped: true })),
@@ -160,42 +229,135 @@ export interface LoweredState {
 }
 
 /** Lowers a state; `base` says what its origin is (an edge and a config), and is asked once for each origin. */
-export async function lowerState(state: State, platform: Platform, base: (origin: StateOrigin) => Promise<LoweredState>): Promise<LoweredState> {
+export async function lowerState(
+  state: State,
+  platform: Platform,
+  base: (origin: StateOrigin) => Promise<LoweredState>,
+): Promise<LoweredState> {
   let current = await base(state.origin)
-  for (const step of state.steps) current = await lowerStep(current, step, platform, (from) => lowerState(from, platform, base))
+  for (const step of state.steps)
+    current = await lowerStep(current, step, platform, (from) => lowerState(from, platform, base))
   return current
 }
 
-async function lowerStep(current: LoweredState, step: StateStep, platform: Platform, lowerOther: (state: State) => Promise<LoweredState>): Promise<LoweredState> {
+async function lowerStep(
+  current: LoweredState,
+  step: StateStep,
+  platform: Platform,
+  lowerOther: (state: State) => Promise<LoweredState>,
+): Promise<LoweredState> {
   switch (step.kind) {
     case 'config':
-      return { ...current, config: step.apply(current.config), history: [...current.history, { created_by: step.createdBy, comment: HISTORY_COMMENT, empty_layer: true }] }
+      return {
+        ...current,
+        config: step.apply(current.config),
+        history: [...current.history, { created_by: step.createdBy, comment: HISTORY_COMMENT, empty_layer: true }],
+      }
     case 'run':
       return lowerRun(current, step, platform, lowerOther)
     case 'copy': {
       const from = await lowerOther(step.from)
-      if (from.edge === undefined) throw new BuilderError('OCI_OPTION_INVALID', 'nothing can be copied from an empty state')
+      if (from.edge === undefined)
+        throw new BuilderError('OCI_OPTION_INVALID', 'nothing can be copied from an empty state')
       const inputs = [...(current.edge ? [current.edge] : []), from.edge]
-      const actions = step.sources.map((source, index) => copyAction(step, source, joinPath(current.config.WorkingDir ?? '/', step.destination) + (step.destination.endsWith('/') ? '/' : ''), index, inputs.length, step.sources.length))
+      const actions = step.sources.map((source, index) =>
+        copyAction(
+          step,
+          source,
+          joinPath(current.config.WorkingDir ?? '/', step.destination) + (step.destination.endsWith('/') ? '/' : ''),
+          index,
+          inputs.length,
+          step.sources.length,
+        ),
+      )
       return extend(current, actions, inputs, `COPY ${step.sources.join(' ')} ${step.destination}`)
     }
     case 'file':
-      return extend(current, [{ input: current.edge ? 0 : -1, secondaryInput: -1, output: 0, action: { kind: 'mkfile', path: joinPath(current.config.WorkingDir ?? '/', step.path), mode: step.mode, data: step.data, timestamp: -1 } }], current.edge ? [current.edge] : [], `FILE ${step.path}`)
+      return extend(
+        current,
+        [
+          {
+            input: current.edge ? 0 : -1,
+            secondaryInput: -1,
+            output: 0,
+            action: {
+              kind: 'mkfile',
+              path: joinPath(current.config.WorkingDir ?? '/', step.path),
+              mode: step.mode,
+              data: step.data,
+              timestamp: -1,
+            },
+          },
+        ],
+        current.edge ? [current.edge] : [],
+        `FILE ${step.path}`,
+      )
     case 'directory':
-      return extend(current, [{ input: current.edge ? 0 : -1, secondaryInput: -1, output: 0, action: { kind: 'mkdir', path: joinPath(current.config.WorkingDir ?? '/', step.path), mode: step.mode, makeParents: true, timestamp: -1 } }], current.edge ? [current.edge] : [], `DIRECTORY ${step.path}`)
+      return extend(
+        current,
+        [
+          {
+            input: current.edge ? 0 : -1,
+            secondaryInput: -1,
+            output: 0,
+            action: {
+              kind: 'mkdir',
+              path: joinPath(current.config.WorkingDir ?? '/', step.path),
+              mode: step.mode,
+              makeParents: true,
+              timestamp: -1,
+            },
+          },
+        ],
+        current.edge ? [current.edge] : [],
+        `DIRECTORY ${step.path}`,
+      )
     case 'remove':
-      return extend(current, [{ input: current.edge ? 0 : -1, secondaryInput: -1, output: 0, action: { kind: 'rm', path: joinPath(current.config.WorkingDir ?? '/', step.path), allowNotFound: true, allowWildcard: true } }], current.edge ? [current.edge] : [], `REMOVE ${step.path}`)
+      return extend(
+        current,
+        [
+          {
+            input: current.edge ? 0 : -1,
+            secondaryInput: -1,
+            output: 0,
+            action: {
+              kind: 'rm',
+              path: joinPath(current.config.WorkingDir ?? '/', step.path),
+              allowNotFound: true,
+              allowWildcard: true,
+            },
+          },
+        ],
+        current.edge ? [current.edge] : [],
+        `REMOVE ${step.path}`,
+      )
   }
 }
 
 const HISTORY_COMMENT = 'ts-oci.state.v0'
 
-function extend(current: LoweredState, actions: readonly FileAction[], inputs: readonly Edge[], name: string): LoweredState {
+function extend(
+  current: LoweredState,
+  actions: readonly FileAction[],
+  inputs: readonly Edge[],
+  name: string,
+): LoweredState {
   const vertex = createVertex({ kind: 'file', actions }, inputs, { metadata: { name } })
-  return { ...current, edge: { vertex, output: 0 }, history: [...current.history, { created_by: name, comment: HISTORY_COMMENT }] }
+  return {
+    ...current,
+    edge: { vertex, output: 0 },
+    history: [...current.history, { created_by: name, comment: HISTORY_COMMENT }],
+  }
 }
 
-function copyAction(step: Extract<StateStep, { kind: 'copy' }>, source: string, destination: string, index: number, inputCount: number, count: number): FileAction {
+function copyAction(
+  step: Extract<StateStep, { kind: 'copy' }>,
+  source: string,
+  destination: string,
+  index: number,
+  inputCount: number,
+  count: number,
+): FileAction {
   const base = inputCount === 2 ? 0 : -1
   const action: FileActionCopy = {
     kind: 'copy',
@@ -215,22 +377,37 @@ function copyAction(step: Extract<StateStep, { kind: 'copy' }>, source: string, 
     excludePatterns: step.options.exclude ?? [],
     alwaysReplaceExistingDestPaths: false,
   }
-  return { input: index === 0 ? base : inputCount + index - 1, secondaryInput: inputCount - 1, output: index === count - 1 ? 0 : -1, action }
+  return {
+    input: index === 0 ? base : inputCount + index - 1,
+    secondaryInput: inputCount - 1,
+    output: index === count - 1 ? 0 : -1,
+    action,
+  }
 }
 
 function parseOwner(owner: string, input: number): NonNullable<FileActionCopy['owner']> {
   const [user = '', group = user] = owner.split(':')
-  const id = (text: string): { readonly id: number } | { readonly name: string; readonly input: number } => (/^\d+$/.test(text) ? { id: Number(text) } : { name: text, input })
+  const id = (text: string): { readonly id: number } | { readonly name: string; readonly input: number } =>
+    /^\d+$/.test(text) ? { id: Number(text) } : { name: text, input }
   return { user: id(user), group: id(group) }
 }
 
-async function lowerRun(current: LoweredState, step: Extract<StateStep, { kind: 'run' }>, platform: Platform, lowerOther: (state: State) => Promise<LoweredState>): Promise<LoweredState> {
-  if (current.edge === undefined) throw new BuilderError('OCI_OPTION_INVALID', 'run needs a file system: the state is empty', { hint: 'start from image(…), or copy something first' })
+async function lowerRun(
+  current: LoweredState,
+  step: Extract<StateStep, { kind: 'run' }>,
+  platform: Platform,
+  lowerOther: (state: State) => Promise<LoweredState>,
+): Promise<LoweredState> {
+  if (current.edge === undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', 'run needs a file system: the state is empty', {
+      hint: 'start from image(…), or copy something first',
+    })
   const inputs: Edge[] = [current.edge]
   const mounts: ExecMount[] = [{ input: 0, selector: '', dest: '/', output: 0, readonly: false, type: 'bind' }]
   const secretEnv: { id: string; name: string; optional: boolean }[] = []
   for (const mount of step.options.mounts ?? []) {
-    if (mount.kind === 'secret' && mount.env !== undefined) secretEnv.push({ id: mount.id, name: mount.env, optional: !mount.required })
+    if (mount.kind === 'secret' && mount.env !== undefined)
+      secretEnv.push({ id: mount.id, name: mount.env, optional: !mount.required })
     else mounts.push(await lowerMount(mount, inputs, lowerOther))
   }
   const shell = current.config.Shell ?? ['/bin/sh', '-c']
@@ -240,7 +417,14 @@ async function lowerRun(current: LoweredState, step: Extract<StateStep, { kind: 
   const vertex = createVertex(
     {
       kind: 'exec',
-      meta: { args, env, cwd: step.options.cwd ?? current.config.WorkingDir ?? '/', user: step.options.user ?? current.config.User ?? '', hostname: '', extraHosts: [] },
+      meta: {
+        args,
+        env,
+        cwd: step.options.cwd ?? current.config.WorkingDir ?? '/',
+        user: step.options.user ?? current.config.User ?? '',
+        hostname: '',
+        extraHosts: [],
+      },
       mounts,
       network: step.options.network ?? 'default',
       security: 'sandbox',
@@ -249,23 +433,54 @@ async function lowerRun(current: LoweredState, step: Extract<StateStep, { kind: 
     inputs,
     { platform, metadata: { name: `RUN ${step.args.join(' ')}` } },
   )
-  return { ...current, edge: { vertex, output: 0 }, history: [...current.history, { created_by: `RUN ${args.join(' ')}`, comment: HISTORY_COMMENT }] }
+  return {
+    ...current,
+    edge: { vertex, output: 0 },
+    history: [...current.history, { created_by: `RUN ${args.join(' ')}`, comment: HISTORY_COMMENT }],
+  }
 }
 
-async function lowerMount(mount: StateMount, inputs: Edge[], lowerOther: (state: State) => Promise<LoweredState>): Promise<ExecMount> {
+async function lowerMount(
+  mount: StateMount,
+  inputs: Edge[],
+  lowerOther: (state: State) => Promise<LoweredState>,
+): Promise<ExecMount> {
   const plain = { input: -1, selector: '', output: -1, readonly: false }
   switch (mount.kind) {
     case 'cache':
-      return { ...plain, dest: mount.target, type: 'cache', cache: { id: mount.id ?? mount.target, sharing: mount.sharing ?? 'shared' } }
+      return {
+        ...plain,
+        dest: mount.target,
+        type: 'cache',
+        cache: { id: mount.id ?? mount.target, sharing: mount.sharing ?? 'shared' },
+      }
     case 'tmpfs':
-      return { ...plain, dest: mount.target, type: 'tmpfs', ...(mount.sizeBytes === undefined ? {} : { tmpfsSizeBytes: mount.sizeBytes }) }
+      return {
+        ...plain,
+        dest: mount.target,
+        type: 'tmpfs',
+        ...(mount.sizeBytes === undefined ? {} : { tmpfsSizeBytes: mount.sizeBytes }),
+      }
     case 'secret':
-      return { ...plain, dest: mount.target ?? `/run/secrets/${mount.id}`, type: 'secret', secret: { id: mount.id, uid: 0, gid: 0, mode: 0o400, optional: !mount.required } }
+      return {
+        ...plain,
+        dest: mount.target ?? `/run/secrets/${mount.id}`,
+        type: 'secret',
+        secret: { id: mount.id, uid: 0, gid: 0, mode: 0o400, optional: !mount.required },
+      }
     case 'bind': {
       const from = await lowerOther(mount.from)
-      if (from.edge === undefined) throw new BuilderError('OCI_OPTION_INVALID', `nothing to mount on ${mount.target}: the state is empty`)
+      if (from.edge === undefined)
+        throw new BuilderError('OCI_OPTION_INVALID', `nothing to mount on ${mount.target}: the state is empty`)
       inputs.push(from.edge)
-      return { ...plain, input: inputs.length - 1, selector: mount.source ?? '', dest: mount.target, readonly: mount.readonly ?? true, type: 'bind' }
+      return {
+        ...plain,
+        input: inputs.length - 1,
+        selector: mount.source ?? '',
+        dest: mount.target,
+        readonly: mount.readonly ?? true,
+        type: 'bind',
+      }
     }
   }
 }

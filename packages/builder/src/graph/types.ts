@@ -25,7 +25,13 @@ export interface VertexMetadata {
   /** The instruction as the file has it, for `com.docker.dockerfile.v1.command`-like descriptions. */
   readonly command?: string
   /** Where in which file. */
-  readonly location?: { readonly file: string; readonly startLine: number; readonly startColumn: number; readonly endLine: number; readonly endColumn: number }
+  readonly location?: {
+    readonly file: string
+    readonly startLine: number
+    readonly startColumn: number
+    readonly endLine: number
+    readonly endColumn: number
+  }
   readonly ignoreCache?: boolean
   readonly progressGroup?: { readonly id: string; readonly name: string; readonly weak?: boolean }
   readonly description?: Readonly<Record<string, string>>

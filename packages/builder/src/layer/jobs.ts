@@ -1,4 +1,13 @@
-import { chmodAt, chownAt, closeFd, errnoOf, mkdirAt, openRoot, renameAt, removeTree as removeTreeAt } from '@ts-oci/runtime'
+import {
+  chmodAt,
+  chownAt,
+  closeFd,
+  errnoOf,
+  mkdirAt,
+  openRoot,
+  renameAt,
+  removeTree as removeTreeAt,
+} from '@ts-oci/runtime'
 import { basename, dirname } from 'node:path'
 import { toByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'

@@ -5,10 +5,18 @@ import type { OpsEnvironment } from './environment.ts'
 import type { ContentSelector } from './types.ts'
 
 /** Digest of what selectors choose from a chain of layers: the second key of a COPY --from or a read-only mount. */
-export async function digestLayerPaths(environment: OpsEnvironment, layers: readonly LayerHandle[], selectors: readonly ContentSelector[]): Promise<Digest> {
+export async function digestLayerPaths(
+  environment: OpsEnvironment,
+  layers: readonly LayerHandle[],
+  selectors: readonly ContentSelector[],
+): Promise<Digest> {
   const { forms, jobs } = environment
   return digestSelectors(await forms.view(layers), selectors, async (entries) => {
     const resolved = await forms.resolveContents(entries)
-    return jobs.run('hashFiles', { sources: resolved.map((entry) => ({ source: entry.content!, size: entry.size })) }, resolved.some((entry) => entry.content?.kind === 'tree'))
+    return jobs.run(
+      'hashFiles',
+      { sources: resolved.map((entry) => ({ source: entry.content!, size: entry.size })) },
+      resolved.some((entry) => entry.content?.kind === 'tree'),
+    )
   })
 }

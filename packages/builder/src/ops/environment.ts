@@ -48,5 +48,8 @@ export interface ImageResolver {
   /** @throws OCI_IMAGE_NOT_FOUND, OCI_REGISTRY_… */
   resolve(reference: string, platform: Platform): Promise<ResolvedImage>
   /** An image of an OCI layout on this machine, brought into the store. */
-  resolveLayout(reference: { readonly directory: string; readonly digest: Digest }, platform: Platform): Promise<ResolvedImage>
+  resolveLayout(
+    reference: { readonly directory: string; readonly digest: Digest },
+    platform: Platform,
+  ): Promise<ResolvedImage>
 }

@@ -11,5 +11,14 @@ import type { OpDriver } from './types.ts'
 
 /** The list of ops: a new one is a folder beside these and one line here. */
 export function createDrivers(environment: OpsEnvironment): readonly OpDriver[] {
-  return [createImageDriver(environment), createLocalDriver(environment), createGitDriver(environment), createHttpDriver(environment), createExecDriver(environment), createFileDriver(environment), createMergeDriver(), createDiffDriver()]
+  return [
+    createImageDriver(environment),
+    createLocalDriver(environment),
+    createGitDriver(environment),
+    createHttpDriver(environment),
+    createExecDriver(environment),
+    createFileDriver(environment),
+    createMergeDriver(),
+    createDiffDriver(),
+  ]
 }

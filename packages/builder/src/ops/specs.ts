@@ -32,7 +32,13 @@ export interface ExecMeta {
   readonly hostname: string
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[]
   /** Not part of the cache key; part of the definition. */
-  readonly proxyEnv?: { readonly httpProxy: string; readonly httpsProxy: string; readonly ftpProxy: string; readonly noProxy: string; readonly allProxy: string }
+  readonly proxyEnv?: {
+    readonly httpProxy: string
+    readonly httpsProxy: string
+    readonly ftpProxy: string
+    readonly noProxy: string
+    readonly allProxy: string
+  }
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[]
   readonly cgroupParent?: string
   readonly validExitCodes?: readonly number[]
@@ -48,8 +54,20 @@ export interface ExecMount {
   readonly type: 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh'
   readonly tmpfsSizeBytes?: number
   readonly cache?: { readonly id: string; readonly sharing: 'shared' | 'private' | 'locked' }
-  readonly secret?: { readonly id: string; readonly uid: number; readonly gid: number; readonly mode: number; readonly optional: boolean }
-  readonly ssh?: { readonly id: string; readonly uid: number; readonly gid: number; readonly mode: number; readonly optional: boolean }
+  readonly secret?: {
+    readonly id: string
+    readonly uid: number
+    readonly gid: number
+    readonly mode: number
+    readonly optional: boolean
+  }
+  readonly ssh?: {
+    readonly id: string
+    readonly uid: number
+    readonly gid: number
+    readonly mode: number
+    readonly optional: boolean
+  }
 }
 
 export interface FileSpec {

@@ -69,5 +69,14 @@ export interface RunContext {
   readonly signal: AbortSignal
   readonly demand: Readonly<Demand>
   log(stream: 'stdout' | 'stderr', data: Uint8Array): void
-  status(id: string, text: string, progress: { readonly current?: number; readonly total?: number; readonly startedMs?: number; readonly completedMs?: number }): void
+  status(
+    id: string,
+    text: string,
+    progress: {
+      readonly current?: number
+      readonly total?: number
+      readonly startedMs?: number
+      readonly completedMs?: number
+    },
+  ): void
 }

@@ -6,7 +6,11 @@ import type { Digest } from '../oci/digest.ts'
  * Which forms of each vertex' layers somebody will need, known before work begins so that each is made directly:
  * a layer of the target goes into a tar, one that a step reads into a tree.
  */
-export function computeDemand(target: Edge, driverOf: (vertex: Vertex) => OpDriver, targetNeeds: Demand): ReadonlyMap<Digest, Demand> {
+export function computeDemand(
+  target: Edge,
+  driverOf: (vertex: Vertex) => OpDriver,
+  targetNeeds: Demand,
+): ReadonlyMap<Digest, Demand> {
   const demands = new Map<Digest, Demand>()
   const visited = new Set<string>()
   const visit = (vertex: Vertex, need: Demand): void => {

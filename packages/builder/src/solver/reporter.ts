@@ -20,7 +20,17 @@ export interface VertexReporter {
   completed(vertex: Vertex, cached: boolean): void
   failed(vertex: Vertex, error: unknown, canceled: boolean): void
   log(vertex: Vertex, stream: 'stdout' | 'stderr', data: Uint8Array): void
-  status(vertex: Vertex | Digest, id: string, text: string, progress: { readonly current?: number; readonly total?: number; readonly startedMs?: number; readonly completedMs?: number }): void
+  status(
+    vertex: Vertex | Digest,
+    id: string,
+    text: string,
+    progress: {
+      readonly current?: number
+      readonly total?: number
+      readonly startedMs?: number
+      readonly completedMs?: number
+    },
+  ): void
   states(): readonly VertexState[]
 }
 
@@ -60,7 +70,8 @@ export function createVertexReporter(sink: ProgressSink): VertexReporter {
       emit(state)
     },
     log: (vertex, stream, data) => sink({ type: 'log', vertex: vertex.digest, stream, data, timestampMs: Date.now() }),
-    status: (vertex, id, text, progress) => sink({ type: 'status', vertex: typeof vertex === 'string' ? vertex : vertex.digest, id, text, ...progress }),
+    status: (vertex, id, text, progress) =>
+      sink({ type: 'status', vertex: typeof vertex === 'string' ? vertex : vertex.digest, id, text, ...progress }),
     states: () => [...states.values()],
   }
 }

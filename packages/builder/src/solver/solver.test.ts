@@ -29,7 +29,13 @@ const noExecutor = (): never => {
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'solver-'))
   store = await openStore({ root: directory })
-  forms = createLayerForms({ store, jobs: createJobRunner({ executor: noExecutor, signal }), executor: noExecutor, fetcher: noExecutor, signal })
+  forms = createLayerForms({
+    store,
+    jobs: createJobRunner({ executor: noExecutor, signal }),
+    executor: noExecutor,
+    fetcher: noExecutor,
+    signal,
+  })
 })
 afterEach(async () => {
   await store.close()
@@ -46,7 +52,14 @@ function step(name: string, inputs: readonly Vertex[] = [], ignoreCache = false)
 }
 
 /** Runs such vertices and counts. `content`: what each file holds, by the vertex' name; equal content has equal digests. */
-function harness(options: { readonly fail?: string; readonly content?: Readonly<Record<string, string>>; readonly byContent?: boolean; readonly delayMs?: number } = {}) {
+function harness(
+  options: {
+    readonly fail?: string
+    readonly content?: Readonly<Record<string, string>>
+    readonly byContent?: boolean
+    readonly delayMs?: number
+  } = {},
+) {
   const ran: string[] = []
   let running = 0
   let most = 0
@@ -54,7 +67,10 @@ function harness(options: { readonly fail?: string; readonly content?: Readonly<
   const driver: OpDriver = {
     recordType: 'regular',
     handles: () => true,
-    cacheMap: (vertex) => ({ payload: vertex.metadata.name, selectors: vertex.inputs.map(() => (options.byContent ? [] : undefined)) }),
+    cacheMap: (vertex) => ({
+      payload: vertex.metadata.name,
+      selectors: vertex.inputs.map(() => (options.byContent ? [] : undefined)),
+    }),
     inputUse: (vertex) => vertex.inputs.map(() => 'through'),
     run: async (vertex, inputs) => {
       const { name } = vertex.metadata
@@ -64,7 +80,10 @@ function harness(options: { readonly fail?: string; readonly content?: Readonly<
       if (options.fail === name) throw new BuilderError('OCI_STEP_FAILED', `${name} failed`)
       ran.push(name)
       const bytes = Buffer.from(options.content?.[name] ?? name)
-      const layer = forms.fromSelection([makeEntry({ path: name, type: 'file', size: bytes.length, mode: 0o644, content: { kind: 'inline', bytes } })], { createdMs: 1000, description: options.content?.[name] ?? name })
+      const layer = forms.fromSelection(
+        [makeEntry({ path: name, type: 'file', size: bytes.length, mode: 0o644, content: { kind: 'inline', bytes } })],
+        { createdMs: 1000, description: options.content?.[name] ?? name },
+      )
       return [{ kind: 'layers', layers: [...inputs.flatMap(layersOf), layer] }]
     },
   }
@@ -81,7 +100,8 @@ function harness(options: { readonly fail?: string; readonly content?: Readonly<
     const outcome = await solver.solve({ vertex, output: 0 }, { tree: false, tar: true })
     return layersOf((await outcome.load())[0]!).map((layer) => layer.description)
   }
-  const cached = (): string[] => solver.reporter.states().flatMap((state) => (state.cached ? [state.vertex.metadata.name] : []))
+  const cached = (): string[] =>
+    solver.reporter.states().flatMap((state) => (state.cached ? [state.vertex.metadata.name] : []))
   return { solve, ran, cached, most: () => most, events }
 }
 
@@ -150,7 +170,10 @@ describe('the solver', () => {
 
   test('keeps what was finished when another vertex fails', async () => {
     const first = harness({ fail: 'bad' })
-    await expect(first.solve(step('end', [step('good'), step('bad', [step('first')])]))).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', message: 'bad failed' })
+    await expect(first.solve(step('end', [step('good'), step('bad', [step('first')])]))).rejects.toMatchObject({
+      code: 'OCI_STEP_FAILED',
+      message: 'bad failed',
+    })
     const second = harness()
     await second.solve(step('end', [step('good'), step('bad', [step('first')])]))
     expect([...second.ran].sort()).toEqual(['bad', 'end'])
@@ -166,7 +189,9 @@ describe('the solver', () => {
   test('tells of a vertex that it is known, started and done', async () => {
     const { solve, events } = harness()
     await solve(step('only'))
-    const shown = events.map((event) => (event.type === 'vertex' ? [event.startedMs !== undefined, event.completedMs !== undefined, event.cached] : []))
+    const shown = events.map((event) =>
+      event.type === 'vertex' ? [event.startedMs !== undefined, event.completedMs !== undefined, event.cached] : [],
+    )
     expect(shown).toEqual([
       [false, false, undefined],
       [true, false, undefined],

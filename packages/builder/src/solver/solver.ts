@@ -74,7 +74,12 @@ export function createSolver(options: SolverOptions): Solver {
     }
   }
 
-  const runUnrecorded = async (vertex: Vertex, driver: OpDriver, map: CacheMap, inputs: readonly VertexOutcome[]): Promise<VertexOutcome> => {
+  const runUnrecorded = async (
+    vertex: Vertex,
+    driver: OpDriver,
+    map: CacheMap,
+    inputs: readonly VertexOutcome[],
+  ): Promise<VertexOutcome> => {
     const load = once(async () => {
       reporter.started(vertex)
       try {
@@ -90,15 +95,26 @@ export function createSolver(options: SolverOptions): Solver {
     return { key: map.identity ?? `never:${vertex.digest}`, cached: map.isPresent ?? false, load }
   }
 
-  const solveRecorded = async (vertex: Vertex, driver: OpDriver, map: CacheMap, inputs: readonly VertexOutcome[]): Promise<VertexOutcome> => {
-    const fast = map.identity !== undefined || vertex.inputs.every((edge, index) => !isNever(inputs[index]!)) ? definitionKey(vertex, map, inputs) : undefined
+  const solveRecorded = async (
+    vertex: Vertex,
+    driver: OpDriver,
+    map: CacheMap,
+    inputs: readonly VertexOutcome[],
+  ): Promise<VertexOutcome> => {
+    const fast =
+      map.identity !== undefined || vertex.inputs.every((edge, index) => !isNever(inputs[index]!))
+        ? definitionKey(vertex, map, inputs)
+        : undefined
     const ignoreCache = vertex.metadata.ignoreCache ?? false
     const { cache } = options.store
     if (fast && !ignoreCache) {
       const record = cache.find(fast.key)
       if (record) return hit(vertex, driver, record, inputs)
     }
-    const slow = map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined) ? await contentKey(vertex, map, inputs) : undefined
+    const slow =
+      map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)
+        ? await contentKey(vertex, map, inputs)
+        : undefined
     const found = (): CacheRecord | undefined => {
       if (ignoreCache) return undefined
       const record = (fast && cache.find(fast.key)) ?? (slow && cache.find(slow.key))
@@ -111,29 +127,49 @@ export function createSolver(options: SolverOptions): Solver {
     if (first === undefined) throw new Error(`vertex ${vertex.metadata.name} has no cache key`)
     // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
     const described = await describeFiles(vertex, map, inputs, slow ?? first)
-    const own = ignoreCache ? { ...described, key: `${first.key}#${randomBytes(8).toString('hex')}` } : { ...described, key: first.key }
+    const own = ignoreCache
+      ? { ...described, key: `${first.key}#${randomBytes(8).toString('hex')}` }
+      : { ...described, key: first.key }
     // Another build that executes the same vertex holds this lock: we wait for its result instead of doing it twice.
     await using lock = await options.store.locks.acquire(`exec-${first.key}`, { signal })
     const late = lock && found()
     if (late) return hit(vertex, driver, late, inputs)
-    const reason = ignoreCache ? 'the cache was not asked (--no-cache)' : options.explainer?.explain(vertex.metadata.name, own)
+    const reason = ignoreCache
+      ? 'the cache was not asked (--no-cache)'
+      : options.explainer?.explain(vertex.metadata.name, own)
     const results = await execute(vertex, driver, inputs, reason)
     record(vertex, driver, own, [fast, slow], results)
     return { key: own.key, cached: false, load: async () => results }
   }
 
-  const hit = (vertex: Vertex, driver: OpDriver, found: CacheRecord, inputs: readonly VertexOutcome[]): VertexOutcome => {
+  const hit = (
+    vertex: Vertex,
+    driver: OpDriver,
+    found: CacheRecord,
+    inputs: readonly VertexOutcome[],
+  ): VertexOutcome => {
     reporter.completed(vertex, true)
     const load = once(async (): Promise<readonly Result[]> => {
       // Records without content are those whose layers were cheap to make again, or were pruned.
-      const hasContent = found.hasContent && found.layerIds.every((id) => options.store.layers.get(id) !== undefined && options.forms.hasContent(options.forms.load(id, vertex.digest)))
+      const hasContent =
+        found.hasContent &&
+        found.layerIds.every(
+          (id) =>
+            options.store.layers.get(id) !== undefined &&
+            options.forms.hasContent(options.forms.load(id, vertex.digest)),
+        )
       if (!hasContent) return execute(vertex, driver, inputs, undefined)
       return [{ kind: 'layers', layers: found.layerIds.map((id) => options.forms.load(id, vertex.digest)) }]
     })
     return { key: found.key, cached: true, load }
   }
 
-  const execute = async (vertex: Vertex, driver: OpDriver, inputs: readonly VertexOutcome[], missReason: string | undefined): Promise<readonly Result[]> => {
+  const execute = async (
+    vertex: Vertex,
+    driver: OpDriver,
+    inputs: readonly VertexOutcome[],
+    missReason: string | undefined,
+  ): Promise<readonly Result[]> => {
     const loaded = await loadInputs(vertex, inputs)
     return options.scheduler.run(async () => {
       reporter.started(vertex, missReason)
@@ -156,7 +192,13 @@ export function createSolver(options: SolverOptions): Solver {
     }
   }
 
-  const record = (vertex: Vertex, driver: OpDriver, own: CacheKey, keys: readonly (CacheKey | undefined)[], results: readonly Result[]): void => {
+  const record = (
+    vertex: Vertex,
+    driver: OpDriver,
+    own: CacheKey,
+    keys: readonly (CacheKey | undefined)[],
+    results: readonly Result[],
+  ): void => {
     const layers = results[0]?.kind === 'layers' ? results[0].layers : []
     const now = Date.now()
     const alternatives = keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : []))
@@ -187,7 +229,13 @@ export function createSolver(options: SolverOptions): Solver {
         const result = (await outcome.load())[edge.output]
         if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
         try {
-          return { content: result.kind === 'local' ? await result.digestPaths(selectors) : await options.digestLayers(result.layers, selectors), selectors }
+          return {
+            content:
+              result.kind === 'local'
+                ? await result.digestPaths(selectors)
+                : await options.digestLayers(result.layers, selectors),
+            selectors,
+          }
         } catch (error) {
           throw inKeyWords(error, edge.vertex)
         }
@@ -197,7 +245,12 @@ export function createSolver(options: SolverOptions): Solver {
   }
 
   /** What a later miss is explained with; asked only of a vertex that is run. */
-  const describeFiles = async (vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[], key: CacheKey): Promise<CacheKey> => {
+  const describeFiles = async (
+    vertex: Vertex,
+    map: CacheMap,
+    inputs: readonly VertexOutcome[],
+    key: CacheKey,
+  ): Promise<CacheKey> => {
     const files = await Promise.all(
       vertex.inputs.map(async (edge, index) => {
         const selectors = map.selectors[index]
@@ -248,7 +301,11 @@ function inKeyWords(error: unknown, input: Vertex): unknown {
   if (!isTsOciError(error) || error.code !== 'OCI_COPY_SOURCE_NOT_FOUND') return error
   const { hint, cause, details } = error
   const what = error.message.replace(/^failed to calculate checksum: /, '')
-  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to compute cache key: failed to calculate checksum of ref ${input.digest.slice(7, 32)}: ${what}`, { hint, cause, details })
+  return new BuilderError(
+    'OCI_COPY_SOURCE_NOT_FOUND',
+    `failed to compute cache key: failed to calculate checksum of ref ${input.digest.slice(7, 32)}: ${what}`,
+    { hint, cause, details },
+  )
 }
 
 function isNever(outcome: VertexOutcome): boolean {
@@ -256,7 +313,12 @@ function isNever(outcome: VertexOutcome): boolean {
 }
 
 function definitionKey(vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[]): CacheKey {
-  return cacheKeyOf(map, vertex.inputs.map((edge, index) => ({ key: edge.output === 0 ? inputs[index]!.key : `${inputs[index]!.key}#${edge.output}` })))
+  return cacheKeyOf(
+    map,
+    vertex.inputs.map((edge, index) => ({
+      key: edge.output === 0 ? inputs[index]!.key : `${inputs[index]!.key}#${edge.output}`,
+    })),
+  )
 }
 
 function findDriver(drivers: readonly OpDriver[], vertex: Vertex): OpDriver {

@@ -87,7 +87,11 @@ export function copyRange(fromFd: number, fromOffset: number, toFd: number, toOf
   let done = 0
   while (done < length) {
     const wanted = Math.min(length - done, COPY_BYTES)
-    const copied = check(addon().copyRange(fromFd, fromOffset + done, toFd, toOffset + done, wanted), 'copy_file_range', `fd ${fromFd}`)
+    const copied = check(
+      addon().copyRange(fromFd, fromOffset + done, toFd, toOffset + done, wanted),
+      'copy_file_range',
+      `fd ${fromFd}`,
+    )
     done += copied
     if (copied < wanted) break
   }

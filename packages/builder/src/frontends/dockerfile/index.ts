@@ -21,7 +21,15 @@ export type * from './lower-types.ts'
 export { lintDockerfile, type LintResult } from './lint.ts'
 export { outlineDockerfile, type DockerfileOutline } from './outline.ts'
 export { listTargets, type TargetList } from './targets.ts'
-export { formatCheck, formatCheckJson, formatOutline, formatOutlineJson, formatTargets, formatTargetsJson, type CallOutput } from './call-format.ts'
+export {
+  formatCheck,
+  formatCheckJson,
+  formatOutline,
+  formatOutlineJson,
+  formatTargets,
+  formatTargetsJson,
+  type CallOutput,
+} from './call-format.ts'
 export { CHECK_RULES } from './checks/index.ts'
 export type { CheckFinding, CheckRule } from './checks/rule.ts'
 export { parseGitReference, type GitReference } from './git-reference.ts'

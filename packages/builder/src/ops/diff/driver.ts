@@ -14,7 +14,10 @@ export function createDiffDriver(): OpDriver {
       const lower = vertex.op.lower < 0 ? [] : layersOf(inputs[vertex.op.lower]!)
       const upper = vertex.op.upper < 0 ? [] : layersOf(inputs[vertex.op.upper]!)
       if (!lower.every((layer, index) => upper[index]?.id === layer.id)) {
-        throw new BuilderError('OCI_STEP_UNSUPPORTED', 'a diff of two file systems of which neither is built on the other is not supported yet')
+        throw new BuilderError(
+          'OCI_STEP_UNSUPPORTED',
+          'a diff of two file systems of which neither is built on the other is not supported yet',
+        )
       }
       return [{ kind: 'layers', layers: upper.slice(lower.length) }]
     },

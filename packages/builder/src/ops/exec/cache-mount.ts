@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync } from 'node:fs'
-import { layersOf } from '../merge/driver.ts'
+import { layersOf } from '../context-layer.ts'
 import { toByteString } from '../../byte-string.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
@@ -14,9 +14,13 @@ export interface InitialContent {
 }
 
 /** Undefined for a mount that begins empty. */
-export async function initialContent({ forms }: OpsEnvironment, initial: Result | undefined, mount: ExecMount): Promise<InitialContent | undefined> {
+export async function initialContent(
+  { forms }: OpsEnvironment,
+  initial: Result | undefined,
+  mount: ExecMount,
+): Promise<InitialContent | undefined> {
   if (initial === undefined) return undefined
-  const view = initial.kind === 'local' ? initial.view : await forms.view(layersOf(initial))
+  const view = initial.kind === 'local' ? initial.view : await forms.view(layersOf(forms, initial))
   const root = view.lookup(trim(toByteString(mount.selector)), { followLast: true })
   return { root, entries: root?.type === 'directory' ? below(view, root.path) : [] }
 }
@@ -40,7 +44,11 @@ export function cacheMountId(id: string, initial: InitialContent | undefined): s
  * The directory of a cache mount. Made on first use: empty, or with what `from` and `source` name. Its mode and owner
  * are those of that source, else 0755 and root, as BuildKit's.
  */
-export async function prepareCacheMount(environment: OpsEnvironment, id: string, initial: InitialContent | undefined): Promise<string> {
+export async function prepareCacheMount(
+  environment: OpsEnvironment,
+  id: string,
+  initial: InitialContent | undefined,
+): Promise<string> {
   const path = environment.store.cacheMountDirectory(id, false)
   if (existsSync(path)) return path
   await using lock = await environment.store.locks.acquire(`cache-mount-make-${id}`)
@@ -56,7 +64,16 @@ export async function prepareCacheMount(environment: OpsEnvironment, id: string,
   // Under another name until it is whole: what a kill leaves half filled would be used for ever.
   await using temporary = await environment.store.createTemporaryDirectory('cache-mount')
   const draft = `${temporary.path}/mount`
-  await jobs.run('makeDirectory', { path: draft, mode: root?.mode ?? 0o755, uid: owners === 'keep' ? (root?.uid ?? 0) : 0, gid: owners === 'keep' ? (root?.gid ?? 0) : 0 }, true)
+  await jobs.run(
+    'makeDirectory',
+    {
+      path: draft,
+      mode: root?.mode ?? 0o755,
+      uid: owners === 'keep' ? (root?.uid ?? 0) : 0,
+      gid: owners === 'keep' ? (root?.gid ?? 0) : 0,
+    },
+    true,
+  )
   const entries = await forms.resolveContents(initial.entries)
   await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
   await jobs.run('rename', { from: draft, to: path }, true)
@@ -70,5 +87,8 @@ function below(view: View, directory: string): LayerEntry[] {
 }
 
 function trim(path: string): string {
-  return path.split('/').filter((part) => part !== '').join('/')
+  return path
+    .split('/')
+    .filter((part) => part !== '')
+    .join('/')
 }

@@ -4,7 +4,12 @@ import type { LayerEntry, View } from '../../layer/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 
 /** The entries that a step added, changed or removed: its upper directory, compared with what lay below. */
-export async function collectChanges(environment: OpsEnvironment, executor: Executor, upper: string, lower: View): Promise<readonly LayerEntry[]> {
+export async function collectChanges(
+  environment: OpsEnvironment,
+  executor: Executor,
+  upper: string,
+  lower: View,
+): Promise<readonly LayerEntry[]> {
   const { forms, jobs } = environment
   const walked = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr }, true)
   return diffUpper({
@@ -15,7 +20,11 @@ export async function collectChanges(environment: OpsEnvironment, executor: Exec
     compare: async (pairs) => {
       const resolved = await forms.resolveContents(pairs.flatMap((pair) => [pair.lower, pair.upper]))
       const sized = resolved.map((entry) => ({ source: entry.content!, size: entry.size }))
-      return jobs.run('compareFiles', { pairs: pairs.map((_, index) => ({ a: sized[2 * index]!, b: sized[2 * index + 1]! })) }, true)
+      return jobs.run(
+        'compareFiles',
+        { pairs: pairs.map((_, index) => ({ a: sized[2 * index]!, b: sized[2 * index + 1]! })) },
+        true,
+      )
     },
   })
 }

@@ -50,6 +50,12 @@ function selectorsOf(vertex: Vertex): readonly (readonly ContentSelector[] | und
   return vertex.inputs.map((_, index) => {
     const users = mounts.filter((mount) => mount.input === index)
     if (users.some((mount) => mount.dest === '/')) return undefined
-    return users.map((mount) => ({ path: mount.selector || '/', followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] }))
+    return users.map((mount) => ({
+      path: mount.selector || '/',
+      followLast: true,
+      allowWildcard: false,
+      includePatterns: [],
+      excludePatterns: [],
+    }))
   })
 }

@@ -6,7 +6,7 @@ import { toByteString } from '../../byte-string.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../specs.ts'
 import type { Result } from '../types.ts'
-import { contextLayer } from './context-layer.ts'
+import { contextLayer } from '../context-layer.ts'
 import { cacheMountId, initialContent, prepareCacheMount } from './cache-mount.ts'
 
 /** The mounts of a step, ready for the executor, and the secrets among its variables. */
@@ -18,12 +18,20 @@ export interface PreparedMounts extends AsyncDisposable {
 /** With every mount at an absolute path: a secret or an agent may be asked for below the directory of the step. */
 export function withAbsoluteMounts(spec: ExecSpec): ExecSpec {
   if (spec.mounts.every((mount) => mount.dest.startsWith('/'))) return spec
-  const mounts = spec.mounts.map((mount) => (mount.dest.startsWith('/') ? mount : { ...mount, dest: posix.join('/', spec.meta.cwd, mount.dest) }))
+  const mounts = spec.mounts.map((mount) =>
+    mount.dest.startsWith('/') ? mount : { ...mount, dest: posix.join('/', spec.meta.cwd, mount.dest) },
+  )
   return { ...spec, mounts }
 }
 
 /** Everything but the root: parents before what lies below them. Locks of cache mounts are held until disposal. */
-export async function prepareMounts(environment: OpsEnvironment, spec: ExecSpec, inputs: readonly Result[], temporary: string, signal: AbortSignal): Promise<PreparedMounts> {
+export async function prepareMounts(
+  environment: OpsEnvironment,
+  spec: ExecSpec,
+  inputs: readonly Result[],
+  temporary: string,
+  signal: AbortSignal,
+): Promise<PreparedMounts> {
   const held: AsyncDisposable[] = []
   const list: StepMount[] = []
   try {
@@ -53,20 +61,48 @@ function depth(path: string): number {
   return path.split('/').filter((part) => part !== '').length
 }
 
-async function prepareMount(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], temporary: string, held: AsyncDisposable[], signal: AbortSignal): Promise<StepMount | undefined> {
+async function prepareMount(
+  environment: OpsEnvironment,
+  mount: ExecMount,
+  inputs: readonly Result[],
+  temporary: string,
+  held: AsyncDisposable[],
+  signal: AbortSignal,
+): Promise<StepMount | undefined> {
   const base = { target: mount.dest, readonly: mount.readonly }
   switch (mount.type) {
     case 'bind':
       return { ...base, source: await bindSource(environment, mount, inputs, temporary) }
     case 'tmpfs':
-      return { ...base, source: { kind: 'tmpfs', ...(mount.tmpfsSizeBytes === undefined || mount.tmpfsSizeBytes === 0 ? {} : { sizeBytes: mount.tmpfsSizeBytes }) } }
+      return {
+        ...base,
+        source: {
+          kind: 'tmpfs',
+          ...(mount.tmpfsSizeBytes === undefined || mount.tmpfsSizeBytes === 0
+            ? {}
+            : { sizeBytes: mount.tmpfsSizeBytes }),
+        },
+      }
     case 'cache':
-      return { ...base, source: { kind: 'bind', hostPath: await cacheDirectory(environment, mount, inputs, held, signal), ...(mount.selector === '' || mount.input >= 0 ? {} : { subPath: toByteString(mount.selector) }) } }
+      return {
+        ...base,
+        source: {
+          kind: 'bind',
+          hostPath: await cacheDirectory(environment, mount, inputs, held, signal),
+          ...(mount.selector === '' || mount.input >= 0 ? {} : { subPath: toByteString(mount.selector) }),
+        },
+      }
     case 'secret': {
       const { secret } = mount
       if (secret === undefined) throw new Error('a secret mount without a secret')
       const content = await secretOf(environment, secret.id, secret.optional)
-      return content && { ...base, readonly: true, source: { kind: 'secret', content, uid: secret.uid, gid: secret.gid, mode: secret.mode } }
+      return (
+        content && {
+          ...base,
+          readonly: true,
+          source: { kind: 'secret', content, uid: secret.uid, gid: secret.gid, mode: secret.mode },
+        }
+      )
     }
     case 'ssh': {
       const { ssh } = mount
@@ -74,10 +110,21 @@ async function prepareMount(environment: OpsEnvironment, mount: ExecMount, input
       // In a definition, as in BuildKit's, an empty id is the default one.
       const id = ssh.id || 'default'
       const agent = environment.sshSocket(ssh.id || 'default')
-      if (agent === undefined && !ssh.optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${ssh.id || 'default'}`, { hint: `give --ssh ${ssh.id || 'default'}` })
+      if (agent === undefined && !ssh.optional)
+        throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${ssh.id || 'default'}`, {
+          hint: `give --ssh ${ssh.id || 'default'}`,
+        })
       if (agent === undefined) return undefined
       const { openAgentSocket } = await import('./ssh-agent.ts')
-      const socket = await openAgentSocket({ agent, directory: temporary, name: `ssh-${held.length}`, mode: ssh.mode, uid: ssh.uid, gid: ssh.gid, jobs: environment.jobs })
+      const socket = await openAgentSocket({
+        agent,
+        directory: temporary,
+        name: `ssh-${held.length}`,
+        mode: ssh.mode,
+        uid: ssh.uid,
+        gid: ssh.gid,
+        jobs: environment.jobs,
+      })
       held.push(socket)
       return { ...base, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
     }
@@ -86,23 +133,37 @@ async function prepareMount(environment: OpsEnvironment, mount: ExecMount, input
 
 async function secretOf(environment: OpsEnvironment, id: string, optional: boolean): Promise<Uint8Array | undefined> {
   const value = await environment.secret(id)
-  if (value === undefined && !optional) throw new BuilderError('OCI_SECRET_NOT_FOUND', `secret ${id}: not found`, { hint: `give --secret id=${id},src=FILE or id=${id},env=NAME` })
+  if (value === undefined && !optional)
+    throw new BuilderError('OCI_SECRET_NOT_FOUND', `secret ${id}: not found`, {
+      hint: `give --secret id=${id},src=FILE or id=${id},env=NAME`,
+    })
   return value
 }
 
-async function bindSource(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], temporary: string): Promise<StepMount['source']> {
+async function bindSource(
+  environment: OpsEnvironment,
+  mount: ExecMount,
+  inputs: readonly Result[],
+  temporary: string,
+): Promise<StepMount['source']> {
   const { forms } = environment
   const scratchDirectory = mkdtempSync(join(temporary, 'mount-'))
   const subPath = mount.selector === '' || mount.selector === '/' ? {} : { subPath: toByteString(mount.selector) }
   if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
   const input = inputs[mount.input]!
-  const chain = input.kind === 'layers' ? input.layers : [contextLayer(environment, input, mount.selector)]
+  const chain = input.kind === 'layers' ? input.layers : [contextLayer(forms, input, mount.selector)]
   const lowers = await forms.overlayTrees(chain)
   return { kind: 'overlay', lowers, scratchDirectory, ...subPath }
 }
 
 /** `shared` mounts go together, `locked` ones wait, of `private` ones each step gets one that no other holds. */
-async function cacheDirectory(environment: OpsEnvironment, mount: ExecMount, inputs: readonly Result[], held: AsyncDisposable[], signal: AbortSignal): Promise<string> {
+async function cacheDirectory(
+  environment: OpsEnvironment,
+  mount: ExecMount,
+  inputs: readonly Result[],
+  held: AsyncDisposable[],
+  signal: AbortSignal,
+): Promise<string> {
   const { store } = environment
   const initial = await initialContent(environment, mount.input < 0 ? undefined : inputs[mount.input], mount)
   const id = cacheMountId(mount.cache?.id ?? mount.dest, initial)

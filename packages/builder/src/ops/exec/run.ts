@@ -8,7 +8,7 @@ import type { Vertex } from '../../graph/types.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { quote } from '../../text.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import { layersOf } from '../merge/driver.ts'
+import { layersOf } from '../context-layer.ts'
 import type { ExecSpec } from '../specs.ts'
 import type { LayersResult, Result, RunContext } from '../types.ts'
 import { prepareMounts, withAbsoluteMounts } from './mounts.ts'
@@ -22,18 +22,26 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const DEFAULT_HOSTNAME = 'buildkitsandbox'
 
 /** Runs one step and makes a layer of what it wrote. */
-export async function runExec(environment: OpsEnvironment, vertex: Vertex, written: ExecSpec, inputs: readonly Result[], run: RunContext): Promise<LayersResult> {
+export async function runExec(
+  environment: OpsEnvironment,
+  vertex: Vertex,
+  written: ExecSpec,
+  inputs: readonly Result[],
+  run: RunContext,
+): Promise<LayersResult> {
   const spec = withAbsoluteMounts(written)
   refuseUnsupported(environment, vertex, spec)
   const rootMount = spec.mounts.find((mount) => mount.dest === '/')
-  const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(inputs[rootMount.input]!)
   const { store, forms } = environment
+  const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(forms, inputs[rootMount.input]!)
   const executor = await environment.executor()
   const lowers = await forms.overlayTrees(chain)
   const view = await forms.view(chain)
-  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => forms.readFile(entry, maxBytes)).catch((error: unknown) => {
-    throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
-  })
+  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => forms.readFile(entry, maxBytes)).catch(
+    (error: unknown) => {
+      throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
+    },
+  )
   await using temporary = await store.createTemporaryDirectory('step')
   const upper = join(temporary.path, 'upper')
   const work = join(temporary.path, 'work')
@@ -44,51 +52,92 @@ export async function runExec(environment: OpsEnvironment, vertex: Vertex, writt
   await using mounts = await prepareMounts(environment, spec, inputs, temporary.path, run.signal)
   const output = createTail()
   const startedMs = Date.now()
-  const exit = await executor.runStep(
-    {
-      name: vertex.metadata.name,
-      root,
-      mounts: mounts.list satisfies readonly StepMount[],
-      process: { args: spec.meta.args, env: stepEnvironment(spec, mounts.env, user.home), cwd: spec.meta.cwd || '/', user },
-      network: spec.network === 'none' ? 'none' : 'host',
-      hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
-      extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
-      security: spec.security,
-      ...(spec.meta.ulimits === undefined ? {} : { rlimits: spec.meta.ulimits.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard })) }),
-    },
-    {
-      signal: run.signal,
-      onOutput: (stream, chunk) => {
-        output.add(chunk)
-        run.log(stream, chunk)
+  const exit = await executor
+    .runStep(
+      {
+        name: vertex.metadata.name,
+        root,
+        mounts: mounts.list satisfies readonly StepMount[],
+        process: {
+          args: spec.meta.args,
+          env: stepEnvironment(spec, mounts.env, user.home),
+          cwd: spec.meta.cwd || '/',
+          user,
+        },
+        network: spec.network === 'none' ? 'none' : 'host',
+        hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
+        extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
+        security: spec.security,
+        ...(spec.meta.ulimits === undefined
+          ? {}
+          : { rlimits: spec.meta.ulimits.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard })) }),
       },
-    },
-  ).catch((error: unknown) => {
-    throw missingSource(spec, vertex, error)
-  })
+      {
+        signal: run.signal,
+        onOutput: (stream, chunk) => {
+          output.add(chunk)
+          run.log(stream, chunk)
+        },
+      },
+    )
+    .catch((error: unknown) => {
+      throw missingSource(spec, vertex, error)
+    })
   run.signal.throwIfAborted()
-  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode)) throw exitError(spec, vertex, exit, { tail: output.text(), hasSingleId: executor.idMapping.kind === 'single', storeRoot: store.root })
+  if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode))
+    throw exitError(spec, vertex, exit, {
+      tail: output.text(),
+      hasSingleId: executor.idMapping.kind === 'single',
+      storeRoot: store.root,
+    })
   const changes = await collectChanges(environment, executor, upper, view)
-  const entries = withTouchedTimes(changes, touchedDirectories(view, spec.mounts.map((mount) => mount.dest)), startedMs)
+  const entries = withTouchedTimes(
+    changes,
+    touchedDirectories(
+      view,
+      spec.mounts.map((mount) => mount.dest),
+    ),
+    startedMs,
+  )
   const id = `l-${randomBytes(16).toString('hex')}`
   renameSync(upper, store.snapshotDirectory(id))
-  const layer: LayerHandle = await forms.fromTree(id, entries, { createdMs: environment.epochMs ?? Date.now(), description: vertex.metadata.name })
+  const layer: LayerHandle = await forms.fromTree(id, entries, {
+    createdMs: environment.epochMs ?? Date.now(),
+    description: vertex.metadata.name,
+  })
   return { kind: 'layers', layers: [...chain, layer] }
 }
 
 function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: ExecSpec): void {
   const { platform } = vertex
-  if (platform && (platform.os !== environment.hostPlatform.os || platform.architecture !== environment.hostPlatform.architecture)) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', `a step for ${formatPlatform(platform)} cannot run on ${formatPlatform(environment.hostPlatform)}: emulation is not supported yet`, location(vertex))
+  if (
+    platform &&
+    (platform.os !== environment.hostPlatform.os || platform.architecture !== environment.hostPlatform.architecture)
+  ) {
+    throw new BuilderError(
+      'OCI_STEP_UNSUPPORTED',
+      `a step for ${formatPlatform(platform)} cannot run on ${formatPlatform(environment.hostPlatform)}: emulation is not supported yet`,
+      location(vertex),
+    )
   }
   if (spec.network === 'host' && !environment.allowed.has('network.host')) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: network.host is not allowed', { ...location(vertex), hint: 'give --allow network.host, or leave the flag out: without it a step has the network of the host too' })
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: network.host is not allowed', {
+      ...location(vertex),
+      hint: 'give --allow network.host, or leave the flag out: without it a step has the network of the host too',
+    })
   }
   if (spec.security === 'insecure' && !environment.allowed.has('security.insecure')) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: security.insecure is not allowed', { ...location(vertex), hint: 'give --allow security.insecure' })
+    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: security.insecure is not allowed', {
+      ...location(vertex),
+      hint: 'give --allow security.insecure',
+    })
   }
   if (spec.cdiDevices !== undefined && spec.cdiDevices.length > 0) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'device feature is only supported in Dockerfile frontend 1.14.0-labs or later', { ...location(vertex), hint: 'RUN --device (CDI devices) is not supported' })
+    throw new BuilderError(
+      'OCI_STEP_UNSUPPORTED',
+      'device feature is only supported in Dockerfile frontend 1.14.0-labs or later',
+      { ...location(vertex), hint: 'RUN --device (CDI devices) is not supported' },
+    )
   }
 }
 
@@ -100,7 +149,13 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
   }
   const proxies = spec.meta.proxyEnv
   if (proxies) {
-    for (const [name, value] of [['HTTP_PROXY', proxies.httpProxy], ['HTTPS_PROXY', proxies.httpsProxy], ['FTP_PROXY', proxies.ftpProxy], ['NO_PROXY', proxies.noProxy], ['ALL_PROXY', proxies.allProxy]] as const) {
+    for (const [name, value] of [
+      ['HTTP_PROXY', proxies.httpProxy],
+      ['HTTPS_PROXY', proxies.httpsProxy],
+      ['FTP_PROXY', proxies.ftpProxy],
+      ['NO_PROXY', proxies.noProxy],
+      ['ALL_PROXY', proxies.allProxy],
+    ] as const) {
       if (value === '') continue
       add(name, value)
       add(name.toLowerCase(), value)
@@ -113,17 +168,37 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
 }
 
 /** With one id a chown to any other is EINVAL, which no program explains. */
-const SINGLE_ID_HINT = 'this build has one user id: a step that gives files to other users fails with "Invalid argument". Install newuidmap and newgidmap (package uidmap) and give this user ids in /etc/subuid and /etc/subgid'
+const SINGLE_ID_HINT =
+  'this build has one user id: a step that gives files to other users fails with "Invalid argument". Install newuidmap and newgidmap (package uidmap) and give this user ids in /etc/subuid and /etc/subgid'
 
-function exitError(spec: ExecSpec, vertex: Vertex, exit: StepExit, facts: { readonly tail: string; readonly hasSingleId: boolean; readonly storeRoot: string }): BuilderError {
+function exitError(
+  spec: ExecSpec,
+  vertex: Vertex,
+  exit: StepExit,
+  facts: { readonly tail: string; readonly hasSingleId: boolean; readonly storeRoot: string },
+): BuilderError {
   const { tail } = facts
-  const hint = fullDiskHint(facts.storeRoot, tail) ?? (facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail) ? SINGLE_ID_HINT : undefined)
+  const hint =
+    fullDiskHint(facts.storeRoot, tail) ??
+    (facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail)
+      ? SINGLE_ID_HINT
+      : undefined)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
-    return stepError(spec, vertex, exit.exitCode === 127 || exit.exitCode === 126 ? `exit code: ${exit.exitCode}: ${message}` : `${operation}: ${message} (${errno})`, { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint })
+    return stepError(
+      spec,
+      vertex,
+      exit.exitCode === 127 || exit.exitCode === 126
+        ? `exit code: ${exit.exitCode}: ${message}`
+        : `${operation}: ${message} (${errno})`,
+      { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint },
+    )
   }
   const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
-  return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, { details: { exitCode: exit.exitCode, signal: exit.signal, output: tail }, hint })
+  return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, {
+    details: { exitCode: exit.exitCode, signal: exit.signal, output: tail },
+    hint,
+  })
 }
 
 /** Less than this is full, whatever a program calls it; with a program's word for it, less than that. */
@@ -138,8 +213,17 @@ function fullDiskHint(storeRoot: string, tail: string): string | undefined {
   return `no space left for the store at ${storeRoot}: free some (\`tsbuild prune -a\` empties the build cache), or set TSBUILD_HOME to a larger disk`
 }
 
-function stepError(spec: ExecSpec, vertex: Vertex, why: string, options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {}): BuilderError {
-  return new BuilderError('OCI_STEP_FAILED', `process ${quote(spec.meta.args.join(' '))} did not complete successfully: ${why}`, { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } })
+function stepError(
+  spec: ExecSpec,
+  vertex: Vertex,
+  why: string,
+  options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {},
+): BuilderError {
+  return new BuilderError(
+    'OCI_STEP_FAILED',
+    `process ${quote(spec.meta.args.join(' '))} did not complete successfully: ${why}`,
+    { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } },
+  )
 }
 
 /** A mount of something that its source does not have, in the words of who runs steps for BuildKit. */
@@ -165,4 +249,3 @@ function createTail(): { add(chunk: Uint8Array): void; text(): string } {
     text: () => kept.subarray(-limit).toString('utf8'),
   }
 }
-

@@ -41,7 +41,8 @@ export async function openAgentSocket(options: AgentSocketOptions): Promise<Agen
   const path = join(options.directory, options.name)
   await listenIn(server, options.directory, options.name)
   chmodSync(path, options.mode)
-  if (options.uid !== 0 || options.gid !== 0) await options.jobs.run('changeOwner', { path, uid: options.uid, gid: options.gid }, true)
+  if (options.uid !== 0 || options.gid !== 0)
+    await options.jobs.run('changeOwner', { path, uid: options.uid, gid: options.gid }, true)
   return {
     path,
     [Symbol.asyncDispose]: async () => {

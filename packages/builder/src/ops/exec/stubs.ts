@@ -34,8 +34,16 @@ export function touchedDirectories(view: View, mountTargets: readonly string[]):
 }
 
 /** The entries of a layer with the times of touched directories. They are in a layer only where something below changed. */
-export function withTouchedTimes(entries: readonly LayerEntry[], touched: ReadonlySet<ByteString>, startedMs: number): readonly LayerEntry[] {
+export function withTouchedTimes(
+  entries: readonly LayerEntry[],
+  touched: ReadonlySet<ByteString>,
+  startedMs: number,
+): readonly LayerEntry[] {
   if (touched.size === 0) return entries
   const sec = Math.floor(startedMs / 1000)
-  return entries.map((entry) => (entry.type === 'directory' && touched.has(entry.path) && entry.mtimeSec < sec ? { ...entry, mtimeSec: sec, mtimeNsec: 0 } : entry))
+  return entries.map((entry) =>
+    entry.type === 'directory' && touched.has(entry.path) && entry.mtimeSec < sec
+      ? { ...entry, mtimeSec: sec, mtimeNsec: 0 }
+      : entry,
+  )
 }

@@ -7,13 +7,22 @@ import { resolveUser } from './user.ts'
 const PASSWD = 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\nbroken line\nnohome:x:7:8:::\n'
 const GROUP = 'root:x:0:\nstaff:x:50:app,other\nwheel:x:10:app\nbad:x:ten:\n'
 
-function viewWith(files: Readonly<Record<string, string>>): { view: View; read: (entry: ViewEntry) => Promise<Uint8Array> } {
+function viewWith(files: Readonly<Record<string, string>>): {
+  view: View
+  read: (entry: ViewEntry) => Promise<Uint8Array>
+} {
   const names = Object.keys(files).sort()
-  const entries = [makeEntry({ path: 'etc', type: 'directory', mode: 0o755 }), ...names.map((path) => makeEntry({ path, type: 'file', mode: 0o644, size: files[path]!.length }))]
+  const entries = [
+    makeEntry({ path: 'etc', type: 'directory', mode: 0o755 }),
+    ...names.map((path) => makeEntry({ path, type: 'file', mode: 0o644, size: files[path]!.length })),
+  ]
   return { view: createChainView([{ entries }]), read: async (entry) => Buffer.from(files[entry.path]!) }
 }
 
-async function resolve(user: string, files: Readonly<Record<string, string>> = { 'etc/passwd': PASSWD, 'etc/group': GROUP }): Promise<unknown> {
+async function resolve(
+  user: string,
+  files: Readonly<Record<string, string>> = { 'etc/passwd': PASSWD, 'etc/group': GROUP },
+): Promise<unknown> {
   const { view, read } = viewWith(files)
   return resolveUser(user, view, read)
 }
@@ -45,7 +54,12 @@ describe('the user of a step', () => {
   })
 
   test('of an unknown name is refused in containerd’s words', async () => {
-    await expect(resolve('nosuch')).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', message: 'unable to find user nosuch: no matching entries in passwd file' })
-    await expect(resolve('app:nosuch')).rejects.toMatchObject({ message: 'unable to find group nosuch: no matching entries in group file' })
+    await expect(resolve('nosuch')).rejects.toMatchObject({
+      code: 'OCI_STEP_FAILED',
+      message: 'unable to find user nosuch: no matching entries in passwd file',
+    })
+    await expect(resolve('app:nosuch')).rejects.toMatchObject({
+      message: 'unable to find group nosuch: no matching entries in group file',
+    })
   })
 })

@@ -23,26 +23,41 @@ const MAX_DATABASE_BYTES = 8 * 1024 * 1024
  * Resolves USER (`name`, `uid`, with or without `:group`) against the image, as containerd does for BuildKit:
  * an unknown name is an error, an unknown number stands for itself with group 0.
  */
-export async function resolveUser(user: string, root: View, readFile: (entry: ViewEntry, maxBytes: number) => Promise<Uint8Array>): Promise<ResolvedUser> {
+export async function resolveUser(
+  user: string,
+  root: View,
+  readFile: (entry: ViewEntry, maxBytes: number) => Promise<Uint8Array>,
+): Promise<ResolvedUser> {
   const read = async (path: string): Promise<string[]> => {
     const entry = root.lookup(path, { followLast: true })
     if (entry?.type !== 'file') return []
-    return Buffer.from(await readFile(entry, MAX_DATABASE_BYTES)).toString('latin1').split('\n')
+    return Buffer.from(await readFile(entry, MAX_DATABASE_BYTES))
+      .toString('latin1')
+      .split('\n')
   }
   const [name, group] = splitOnce(user === '' ? '0' : user)
   const accounts = (await read('etc/passwd')).flatMap(parseAccount)
-  const account = accounts.find((candidate) => candidate.name === name) ?? (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
-  if (account === undefined && !isNumber(name)) throw userError(`unable to find user ${name}: ${hasFile(root, 'etc/passwd') ? 'no matching entries in passwd file' : 'invalid argument'}`)
+  const account =
+    accounts.find((candidate) => candidate.name === name) ??
+    (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
+  if (account === undefined && !isNumber(name))
+    throw userError(
+      `unable to find user ${name}: ${hasFile(root, 'etc/passwd') ? 'no matching entries in passwd file' : 'invalid argument'}`,
+    )
   const uid = account?.uid ?? Number(name)
   const groups = (await read('etc/group')).flatMap(parseGroup)
   let gid = account?.gid ?? 0
   if (group !== undefined && group !== '') {
     const found = groups.find((candidate) => candidate.name === group)
-    if (found === undefined && !isNumber(group)) throw userError(`unable to find group ${group}: no matching entries in group file`)
+    if (found === undefined && !isNumber(group))
+      throw userError(`unable to find group ${group}: no matching entries in group file`)
     gid = found?.gid ?? Number(group)
   }
   // Supplementary groups are those that list the account; with an explicit group there are none but it.
-  const memberOf = group === undefined && account ? groups.filter((candidate) => candidate.members.includes(account.name)).map((candidate) => candidate.gid) : []
+  const memberOf =
+    group === undefined && account
+      ? groups.filter((candidate) => candidate.members.includes(account.name)).map((candidate) => candidate.gid)
+      : []
   return { uid, gid, additionalGids: [...new Set([gid, ...memberOf])], home: account?.home || '/' }
 }
 

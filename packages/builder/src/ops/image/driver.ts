@@ -13,15 +13,26 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
     const { identifier, attrs } = sourceOf(vertex)
     const platform = vertex.platform ?? environment.hostPlatform
     if (identifier.startsWith(SCHEME)) return environment.images.resolve(identifier.slice(SCHEME.length), platform)
-    return environment.images.resolveLayout({ directory: attrs['oci.store']!, digest: parseDigest(identifier.slice(identifier.lastIndexOf('@') + 1)) }, platform)
+    return environment.images.resolveLayout(
+      { directory: attrs['oci.store']!, digest: parseDigest(identifier.slice(identifier.lastIndexOf('@') + 1)) },
+      platform,
+    )
   }
   return {
     recordType: 'internal',
-    handles: (vertex) => vertex.op.kind === 'source' && (vertex.op.identifier.startsWith(SCHEME) || vertex.op.identifier.startsWith(LAYOUT_SCHEME)),
+    handles: (vertex) =>
+      vertex.op.kind === 'source' &&
+      (vertex.op.identifier.startsWith(SCHEME) || vertex.op.identifier.startsWith(LAYOUT_SCHEME)),
     cacheMap: async (vertex) => {
       const image = await resolve(vertex)
       const chain = chainIdOf(image.config.rootfs.diff_ids) ?? 'empty'
-      return { payload: undefined, selectors: [], identity: `image:${chain}`, isUnrecorded: true, isPresent: image.wasInStore }
+      return {
+        payload: undefined,
+        selectors: [],
+        identity: `image:${chain}`,
+        isUnrecorded: true,
+        isPresent: image.wasInStore,
+      }
     },
     inputUse: () => [],
     run: async (vertex, _inputs, run) => {
@@ -29,7 +40,17 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
       run.status('resolve', `resolve ${image.reference}`, { completedMs: Date.now() })
       const diffIds = image.config.rootfs.diff_ids
       const layers = image.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! }))
-      return [{ kind: 'layers', layers: environment.forms.fromImage(layers, image.isRemote ? image.reference : undefined, vertex.digest, run.demand.tree) }]
+      return [
+        {
+          kind: 'layers',
+          layers: environment.forms.fromImage(
+            layers,
+            image.isRemote ? image.reference : undefined,
+            vertex.digest,
+            run.demand.tree,
+          ),
+        },
+      ]
     },
   }
 }

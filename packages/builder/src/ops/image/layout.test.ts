@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, expect } from '@jest/globals'
-import { describeWith, makeBusyboxBase, manifestOf, temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
+import {
+  describeWith,
+  makeBusyboxBase,
+  manifestOf,
+  temporaryDirectory,
+  testWith,
+  type TemporaryDirectory,
+} from '@ts-oci/testing'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { build } from '../../index.ts'
 import { findInLayout } from './layout.ts'
@@ -16,7 +23,11 @@ afterEach(async () => {
 })
 
 describeWith(['busybox', 'tar'], 'a named context that is an OCI image layout', () => {
-  const options = () => ({ context: work.path, store: work.join('store'), buildContexts: { base: `oci-layout://${work.join('layout')}:latest` } })
+  const options = () => ({
+    context: work.path,
+    store: work.join('store'),
+    buildContexts: { base: `oci-layout://${work.join('layout')}:latest` },
+  })
 
   testWith([], 'is a base and a source of files, with no registry', async () => {
     const { layers } = await build(options())
@@ -30,7 +41,9 @@ describeWith(['busybox', 'tar'], 'a named context that is an OCI image layout', 
   })
 
   testWith([], 'must have the tag', async () => {
-    expect(() => findInLayout(`${work.join('layout')}:nosuch`)).toThrow(expect.objectContaining({ code: 'OCI_IMAGE_NOT_FOUND' }))
+    expect(() => findInLayout(`${work.join('layout')}:nosuch`)).toThrow(
+      expect.objectContaining({ code: 'OCI_IMAGE_NOT_FOUND' }),
+    )
     expect(() => findInLayout(work.path)).toThrow(expect.objectContaining({ code: 'OCI_CONTEXT_NOT_FOUND' }))
   })
 })

@@ -29,9 +29,11 @@ export function findInLayout(text: string): LayoutReference {
   const [, path = '', tag, digest] = match ?? []
   const directory = resolve(path)
   const indexPath = join(directory, 'index.json')
-  if (!existsSync(indexPath)) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `${path} is no OCI image layout: it has no index.json`)
+  if (!existsSync(indexPath))
+    throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `${path} is no OCI image layout: it has no index.json`)
   if (digest !== undefined) {
-    if (!isDigest(digest)) throw new BuilderError('OCI_DIGEST_INVALID', `invalid digest ${JSON.stringify(digest)} in oci-layout://${text}`)
+    if (!isDigest(digest))
+      throw new BuilderError('OCI_DIGEST_INVALID', `invalid digest ${JSON.stringify(digest)} in oci-layout://${text}`)
     return { directory, digest }
   }
   const wanted = tag ?? 'latest'
@@ -40,19 +42,31 @@ export function findInLayout(text: string): LayoutReference {
     const name = annotations?.['org.opencontainers.image.ref.name']
     return name === wanted || name?.endsWith(`:${wanted}`)
   })
-  if (found === undefined) throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${path} has no image tagged ${wanted}`, { hint: 'name a tag (path:tag) or a digest (path@sha256:…) that its index.json lists' })
+  if (found === undefined)
+    throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${path} has no image tagged ${wanted}`, {
+      hint: 'name a tag (path:tag) or a digest (path@sha256:…) that its index.json lists',
+    })
   return { directory, digest: found.digest }
 }
 
 /** Brings an image of a layout into the store, each blob verified. What is there already is not copied again. */
-export async function importFromLayout(store: Store, { directory, digest }: LayoutReference, platform: Platform): Promise<ResolvedImage> {
+export async function importFromLayout(
+  store: Store,
+  { directory, digest }: LayoutReference,
+  platform: Platform,
+): Promise<ResolvedImage> {
   const pathOf = (wanted: Digest): string => join(directory, 'blobs', 'sha256', digestHex(wanted))
-  const copy = async ({ digest: wanted, size }: Pick<Descriptor, 'digest'> & { readonly size?: number }): Promise<void> => {
+  const copy = async ({
+    digest: wanted,
+    size,
+  }: Pick<Descriptor, 'digest'> & { readonly size?: number }): Promise<void> => {
     if (store.blobs.has(wanted)) return
-    if (!existsSync(pathOf(wanted))) throw new BuilderError('OCI_BLOB_NOT_FOUND', `${directory} lacks the blob ${wanted} that its image names`)
+    if (!existsSync(pathOf(wanted)))
+      throw new BuilderError('OCI_BLOB_NOT_FOUND', `${directory} lacks the blob ${wanted} that its image names`)
     const writer = store.blobs.createWriter()
     try {
-      for await (const chunk of createReadStream(pathOf(wanted), { highWaterMark: 1 << 20 })) await writer.write(chunk as Uint8Array)
+      for await (const chunk of createReadStream(pathOf(wanted), { highWaterMark: 1 << 20 }))
+        await writer.write(chunk as Uint8Array)
     } catch (error) {
       await writer.abort()
       throw error
@@ -60,7 +74,11 @@ export async function importFromLayout(store: Store, { directory, digest }: Layo
     await writer.commit({ digest: wanted, ...(size === undefined ? {} : { size }) })
   }
   const read = async (descriptor: Pick<Descriptor, 'digest'> & { readonly size?: number }): Promise<Uint8Array> => {
-    if ((descriptor.size ?? 0) > MAX_MANIFEST_BYTES) throw new BuilderError('OCI_MANIFEST_INVALID', `${descriptor.digest} in ${directory} is larger than ${MAX_MANIFEST_BYTES} bytes`)
+    if ((descriptor.size ?? 0) > MAX_MANIFEST_BYTES)
+      throw new BuilderError(
+        'OCI_MANIFEST_INVALID',
+        `${descriptor.digest} in ${directory} is larger than ${MAX_MANIFEST_BYTES} bytes`,
+      )
     await copy(descriptor)
     return store.blobs.read(descriptor.digest)
   }
@@ -68,15 +86,30 @@ export async function importFromLayout(store: Store, { directory, digest }: Layo
   let manifestDigest = digest
   if (looksLikeIndex(raw)) {
     const entry = selectManifest(parseIndex(raw).index.manifests, platform)
-    if (entry === undefined) throw new BuilderError('OCI_PLATFORM_NOT_FOUND', `the image ${digest} in ${directory} has nothing for ${formatPlatform(platform)}`)
+    if (entry === undefined)
+      throw new BuilderError(
+        'OCI_PLATFORM_NOT_FOUND',
+        `the image ${digest} in ${directory} has nothing for ${formatPlatform(platform)}`,
+      )
     raw = await read(entry)
     manifestDigest = entry.digest
   }
   const { manifest } = parseManifest(raw)
   const config = parseImageConfig(await read(manifest.config))
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
-    throw new BuilderError('OCI_MANIFEST_INVALID', `the image ${digest} in ${directory} has ${manifest.layers.length} layers and ${config.rootfs.diff_ids.length} diffIDs`)
+    throw new BuilderError(
+      'OCI_MANIFEST_INVALID',
+      `the image ${digest} in ${directory} has ${manifest.layers.length} layers and ${config.rootfs.diff_ids.length} diffIDs`,
+    )
   }
   for (const layer of manifest.layers) await copy(layer)
-  return { reference: `oci-layout://${directory}@${digest}`, digest, manifestDigest, manifest, config, isRemote: false, wasInStore: false }
+  return {
+    reference: `oci-layout://${directory}@${digest}`,
+    digest,
+    manifestDigest,
+    manifest,
+    config,
+    isRemote: false,
+    wasInStore: false,
+  }
 }
