@@ -72,6 +72,16 @@ describe('a build without what it needs says what is missing', () => {
     ],
   ]
 
+  test('a secret without end is refused, not read', async () => {
+    await using directory = await temporaryDirectory()
+    const secrets = [{ id: 'a', file: '/dev/zero' }]
+    const failure = build({ context: directory.path, dockerfile: scratch, store: directory.join('store'), secrets })
+    await expect(failure).rejects.toMatchObject({
+      code: 'OCI_OPTION_INVALID',
+      message: expect.stringContaining('larger than'),
+    })
+  })
+
   test.each(absent)('%s', async (_name, options, error) => {
     await using directory = await temporaryDirectory()
     await mkdir(directory.join('context'))

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { BuilderError } from './errors.ts'
 import type { SecretSource, SshSource } from './public-types.ts'
 
@@ -28,12 +28,25 @@ function readSecretFile(source: SecretSource): Uint8Array {
   const file = source.file!
   let content: Uint8Array
   try {
-    content = readFileSync(file)
+    content = readBounded(file)
   } catch (error) {
     throw new BuilderError('OCI_SECRET_NOT_FOUND', `the file of secret ${source.id} cannot be read: ${file}`, { cause: error, hint: 'name an existing file: --secret id=NAME,src=FILE' })
   }
   if (content.length > MAX_SECRET_BYTES) throw new BuilderError('OCI_OPTION_INVALID', `secret ${source.id} is larger than ${MAX_SECRET_BYTES} bytes`)
   return content
+}
+
+/** No more than is allowed and one byte: the file may be a device without end. Pipes are read too: `src=<(command)`. */
+function readBounded(file: string): Buffer {
+  const fd = openSync(file, 'r')
+  try {
+    const buffer = Buffer.alloc(MAX_SECRET_BYTES + 1)
+    let used = 0
+    for (let count = -1; count !== 0 && used < buffer.length; used += count) count = readSync(fd, buffer, used, buffer.length - used, null)
+    return buffer.subarray(0, used)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** The agent socket behind an ssh id. */

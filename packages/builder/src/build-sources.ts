@@ -147,7 +147,12 @@ function readDockerfile(path: string, name: string): string {
 function readIgnore(directory: string, dockerfile: string | undefined): readonly string[] | undefined {
   const candidates = [...(dockerfile === undefined ? [] : [join(dirname(dockerfile), `${basename(dockerfile)}.dockerignore`)]), join(directory, '.dockerignore')]
   const path = candidates.find((candidate) => existsSync(candidate))
-  return path === undefined ? undefined : parseIgnoreFile(readFileSync(path, 'utf8'))
+  if (path === undefined) return undefined
+  const stat = statSync(path)
+  // Reading a pipe would wait for ever for whoever may write to it.
+  if (!stat.isFile()) throw new BuilderError('OCI_CONTEXT_INVALID', `failed to read ${basename(path)}: it is not a file`, { hint: `looked at ${path}` })
+  if (stat.size > MAX_DOCKERFILE_BYTES) throw new BuilderError('OCI_CONTEXT_INVALID', `${basename(path)} is larger than ${MAX_DOCKERFILE_BYTES} bytes`)
+  return parseIgnoreFile(readFileSync(path, 'utf8'))
 }
 
 export function isRemote(context: string): boolean {

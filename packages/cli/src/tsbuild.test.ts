@@ -193,6 +193,7 @@ describe('what goes wrong', () => {
     [['./nowhere'], 1, expect.stringContaining('nowhere')],
     [['--target', 'nope', 'context'], 1, expect.stringContaining('nope')],
     [['-f', 'Nofile', 'context'], 1, expect.stringContaining('Nofile')],
+    [['--iidfile', 'no/where', 'context'], 1, expect.stringMatching(/^ERROR: the image was built, but ENOENT/)],
     [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
     [['--platform', 'linux/amd64,linux/arm64', 'context'], 1, expect.stringContaining('several platforms')],
   ])('tsbuild %j', async (args, status, line) => {

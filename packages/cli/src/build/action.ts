@@ -5,6 +5,7 @@ import type { Input } from '../flag-types.ts'
 import { chooseMode } from '../render/renderer.ts'
 import { withProgress } from '../render/with-progress.ts'
 import type { Session } from '../session.ts'
+import { UsageError } from '../usage-error.ts'
 import { buildOptions } from './options.ts'
 
 /** `tsbuild build`. */
@@ -21,9 +22,9 @@ export async function buildAction(input: Input<typeof build>, session: Session):
     library.build({ ...options, onProgress }),
   )
   if (mode === 'plain' || mode === 'tty') session.stderr.write(warningText(result.warnings))
-  if (flags.iidfile !== undefined) await writeFile(flags.iidfile, imageId(result))
+  if (flags.iidfile !== undefined) await writeAnswer(flags.iidfile, imageId(result))
   if (flags['metadata-file'] !== undefined)
-    await writeFile(flags['metadata-file'], `${JSON.stringify(result.metadata, null, 2)}\n`)
+    await writeAnswer(flags['metadata-file'], `${JSON.stringify(result.metadata, null, 2)}\n`)
   if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
   return 0
 }
@@ -42,6 +43,15 @@ async function answer(options: CallOptions, session: Session): Promise<number> {
   session.stdout.write(stdout)
   session.stderr.write(stderr)
   return exitCode
+}
+
+/** The image is built by now: a file that cannot be written is the user's affair, and no bug. */
+async function writeAnswer(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text)
+  } catch (error) {
+    throw new UsageError(`the image was built, but ${(error as Error).message}`, { exitCode: 1 })
+  }
 }
 
 /** The image id is the digest of the config, as everywhere in Docker's tables. */
