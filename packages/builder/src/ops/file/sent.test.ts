@@ -27,6 +27,7 @@ describe('a wildcard that matches nothing', () => {
     [['*/q*'], '*/q*'],
     [['q*'], 'q*'],
     [['dir/x*'], 'dir/x*'],
+    [['dir/**/**/x'], 'dir/**/**/x'],
   ])('of %j is nothing to copy otherwise', (followed, source) => {
     expect(() => requireSentDirectory(view, source, followed)).not.toThrow()
   })

@@ -1,5 +1,6 @@
 import { fromByteString, toByteString, type ByteString } from '../../byte-string.ts'
 import { BuilderError } from '../../errors.ts'
+import { createIgnoreMatcher } from '../../context/ignore.ts'
 import { cleanPath } from '../../layer/paths.ts'
 import type { View } from '../../layer/types.ts'
 import { expandWildcard, hasWildcard } from '../../layer/wildcard.ts'
@@ -17,6 +18,7 @@ export function requireSentDirectory(view: View, source: string, followPaths: re
   const fixed = parts.slice(0, parts.findIndex(hasWildcard)).join('/')
   if (fixed === '' || expandWildcard(view, path).length > 0) return
   if (followPaths.some((followed) => matchesOf(view, followed).some((match) => touches(match, fixed)))) return
+  if (followPaths.some((followed) => isPatternBelow(view, followed, fixed))) return
   throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `lstat /${fromByteString(fixed)}: no such file or directory`, {
     hint: `nothing in the build context matches ${source}`,
     details: { path: source },
@@ -27,6 +29,14 @@ function matchesOf(view: View, followed: string): readonly ByteString[] {
   const path = cleanPath(toByteString(followed))
   if (hasWildcard(path)) return expandWildcard(view, path)
   return view.lookup(path) === undefined ? [] : [path]
+}
+
+// What is sent is chosen by patterns in which `**` is any number of directories, wider than what COPY then matches.
+function isPatternBelow(view: View, followed: string, directory: ByteString): boolean {
+  if (!followed.includes('**')) return false
+  const { matches } = createIgnoreMatcher([fromByteString(cleanPath(toByteString(followed)))])
+  for (const { path } of view.walk(directory)) if (matches(fromByteString(path))) return true
+  return false
 }
 
 function touches(match: ByteString, directory: ByteString): boolean {
