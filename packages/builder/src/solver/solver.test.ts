@@ -12,7 +12,7 @@ import type { Edge, Vertex } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { makeEntry } from '../layer/entry.ts'
 import { digestOf } from '../oci/digest.ts'
-import { layersOf } from '../ops/merge/driver.ts'
+import { layersOf } from '../ops/context-layer.ts'
 import type { OpDriver } from '../ops/types.ts'
 import type { ProgressEvent } from '../progress.ts'
 import { createScheduler } from './scheduler.ts'
@@ -84,7 +84,7 @@ function harness(
         [makeEntry({ path: name, type: 'file', size: bytes.length, mode: 0o644, content: { kind: 'inline', bytes } })],
         { createdMs: 1000, description: options.content?.[name] ?? name },
       )
-      return [{ kind: 'layers', layers: [...inputs.flatMap(layersOf), layer] }]
+      return [{ kind: 'layers', layers: [...inputs.flatMap((input) => layersOf(forms, input)), layer] }]
     },
   }
   const solver = createSolver({
@@ -98,7 +98,7 @@ function harness(
   })
   const solve = async (vertex: Vertex): Promise<readonly string[]> => {
     const outcome = await solver.solve({ vertex, output: 0 }, { tree: false, tar: true })
-    return layersOf((await outcome.load())[0]!).map((layer) => layer.description)
+    return layersOf(forms, (await outcome.load())[0]!).map((layer) => layer.description)
   }
   const cached = (): string[] =>
     solver.reporter.states().flatMap((state) => (state.cached ? [state.vertex.metadata.name] : []))

@@ -1,18 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import type { Explainer } from '../cache/explain.ts'
-import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from '../cache/keys.ts'
+import type { CacheKey } from '../cache/keys.ts'
 import { noRoomError } from '../content/disk-errors.ts'
 import type { CacheRecord, Store } from '../content/types.ts'
-import { BuilderError, isTsOciError } from '../errors.ts'
-import type { LayerForms, LayerHandle } from '../forms/types.ts'
+import { BuilderError } from '../errors.ts'
+import type { LayerForms } from '../forms/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { CacheMap, ContentSelector, Demand, OpDriver, Result, RunContext } from '../ops/types.ts'
+import type { CacheMap, Demand, OpDriver, Result, RunContext } from '../ops/types.ts'
 import { computeDemand, reachableVertices } from './demand.ts'
 import { withLocation } from '../locate-error.ts'
 import { createVertexReporter, type VertexReporter } from './reporter.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { ProgressSink } from '../progress.ts'
+import {
+  contentKey,
+  definitionKey,
+  describeFiles,
+  isNever,
+  loadInputs,
+  type DigestLayers,
+  type VertexOutcome,
+} from './vertex-keys.ts'
 
 export interface SolverOptions {
   readonly drivers: readonly OpDriver[]
@@ -22,15 +31,8 @@ export interface SolverOptions {
   readonly onProgress: ProgressSink
   readonly signal: AbortSignal
   /** Digest of the content that `selectors` choose from a chain of layers. */
-  readonly digestLayers: (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>
+  readonly digestLayers: DigestLayers
   readonly explainer?: Explainer
-}
-
-/** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
-export interface VertexOutcome {
-  readonly key: string
-  readonly cached: boolean
-  readonly load: () => Promise<readonly Result[]>
 }
 
 export interface Solver {
@@ -113,7 +115,7 @@ export function createSolver(options: SolverOptions): Solver {
     }
     const slow =
       map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)
-        ? await contentKey(vertex, map, inputs)
+        ? await contentKey(vertex, map, inputs, options.digestLayers)
         : undefined
     const found = (): CacheRecord | undefined => {
       if (ignoreCache) return undefined
@@ -220,57 +222,6 @@ export function createSolver(options: SolverOptions): Solver {
     options.explainer?.remember(vertex.metadata.name, own.key)
   }
 
-  const contentKey = async (vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[]): Promise<CacheKey> => {
-    const parts = await Promise.all(
-      vertex.inputs.map(async (edge, index): Promise<KeyPart> => {
-        const selectors = map.selectors[index]
-        const outcome = inputs[index]!
-        if (selectors === undefined) return { key: outcome.key }
-        const result = (await outcome.load())[edge.output]
-        if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
-        try {
-          return {
-            content:
-              result.kind === 'local'
-                ? await result.digestPaths(selectors)
-                : await options.digestLayers(result.layers, selectors),
-            selectors,
-          }
-        } catch (error) {
-          throw inKeyWords(error, edge.vertex)
-        }
-      }),
-    )
-    return cacheKeyOf(map, parts)
-  }
-
-  /** What a later miss is explained with; asked only of a vertex that is run. */
-  const describeFiles = async (
-    vertex: Vertex,
-    map: CacheMap,
-    inputs: readonly VertexOutcome[],
-    key: CacheKey,
-  ): Promise<CacheKey> => {
-    const files = await Promise.all(
-      vertex.inputs.map(async (edge, index) => {
-        const selectors = map.selectors[index]
-        if (selectors === undefined || !isNever(inputs[index]!)) return undefined
-        const result = (await inputs[index]!.load())[edge.output]
-        return result?.kind === 'local' ? result.describePaths?.(selectors) : undefined
-      }),
-    )
-    return withFiles(key, files)
-  }
-
-  const loadInputs = (vertex: Vertex, inputs: readonly VertexOutcome[]): Promise<readonly Result[]> =>
-    Promise.all(
-      vertex.inputs.map(async (edge, index) => {
-        const result = (await inputs[index]!.load())[edge.output]
-        if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
-        return result
-      }),
-    )
-
   const runContext = (vertex: Vertex): RunContext => ({
     signal,
     demand: demands.get(vertex.digest) ?? { tree: false, tar: false },
@@ -294,31 +245,6 @@ export function createSolver(options: SolverOptions): Solver {
       }
     },
   }
-}
-
-/** BuildKit's words for a source that is not there: it fails while the key is computed. */
-function inKeyWords(error: unknown, input: Vertex): unknown {
-  if (!isTsOciError(error) || error.code !== 'OCI_COPY_SOURCE_NOT_FOUND') return error
-  const { hint, cause, details } = error
-  const what = error.message.replace(/^failed to calculate checksum: /, '')
-  return new BuilderError(
-    'OCI_COPY_SOURCE_NOT_FOUND',
-    `failed to compute cache key: failed to calculate checksum of ref ${input.digest.slice(7, 32)}: ${what}`,
-    { hint, cause, details },
-  )
-}
-
-function isNever(outcome: VertexOutcome): boolean {
-  return outcome.key.startsWith('never:')
-}
-
-function definitionKey(vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[]): CacheKey {
-  return cacheKeyOf(
-    map,
-    vertex.inputs.map((edge, index) => ({
-      key: edge.output === 0 ? inputs[index]!.key : `${inputs[index]!.key}#${edge.output}`,
-    })),
-  )
 }
 
 function findDriver(drivers: readonly OpDriver[], vertex: Vertex): OpDriver {
