@@ -1,5 +1,6 @@
 import type { Executor } from '@ts-oci/runtime'
 import type { LayerJobs } from '../layer/job-types.ts'
+import type { StepsContext } from '../layer/steps.ts'
 
 type JobName = keyof LayerJobs
 type JobInput<Name extends JobName> = Parameters<LayerJobs[Name]>[0]
@@ -24,8 +25,8 @@ export function createJobRunner(options: {
         const { isLargeJob, runJobInThread } = await import('./thread-job.ts')
         if (isLargeJob(name, input)) return (await runJobInThread(name, input, options.signal)) as never
         const { handlers } = await import('../layer/jobs.ts')
-        const handler = handlers[name] as (input: unknown) => Promise<unknown>
-        return (await handler(input)) as never
+        const handler = handlers[name] as (input: unknown, context: StepsContext) => Promise<unknown>
+        return (await handler(input, { signal: options.signal })) as never
       }
       const executor = await options.executor()
       return (await executor.runJob(jobModuleUrl(), name, input, options.signal)) as never

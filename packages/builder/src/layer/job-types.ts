@@ -1,5 +1,6 @@
 import type { ByteString } from '../byte-string.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
+import type { StepsContext } from './steps.ts'
 import type { Compression, ContentSource, LayerEntry } from './types.ts'
 
 /**
@@ -7,9 +8,9 @@ import type { Compression, ContentSource, LayerEntry } from './types.ts'
  * as root, else in a child inside the executor. Inputs and outputs are structured clones: no functions.
  */
 export interface LayerJobs {
-  pack(input: PackInput): Promise<PackOutput>
+  pack(input: PackInput, context?: StepsContext): Promise<PackOutput>
   extract(input: ExtractInput): Promise<ExtractOutput>
-  materialize(input: MaterializeInput): Promise<void>
+  materialize(input: MaterializeInput, context?: StepsContext): Promise<void>
   walkUpper(input: WalkUpperInput): Promise<WalkUpperOutput>
   /** sha256 of each file. */
   hashFiles(input: { readonly sources: readonly SizedSource[] }): Promise<readonly Digest[]>

@@ -16,8 +16,9 @@ import { contentChunks, isSameContent } from './content.ts'
 import { makeEntry } from './entry.ts'
 import { extractLayer } from './extract.ts'
 import type { LayerJobs, SizedSource } from './job-types.ts'
-import { materializeLayer } from './materialize.ts'
-import { packLayer } from './pack.ts'
+import { materializeSteps } from './materialize.ts'
+import { packSteps } from './pack.ts'
+import { runWithPauses } from './steps.ts'
 import type { LayerEntry } from './types.ts'
 import { walkUpper } from './upper.ts'
 
@@ -34,12 +35,12 @@ function hashFile(file: SizedSource): Digest {
 
 /** The jobs by name, for whoever runs them: this process as root, else a child inside the executor. */
 export const handlers: LayerJobs = {
-  pack: async ({ entries, destination }) => {
-    const { diffId, sizeBytes, table } = packLayer(entries, destination)
+  pack: async ({ entries, destination }, context) => {
+    const { diffId, sizeBytes, table } = await runWithPauses(packSteps(entries, destination), context)
     return { diffId, sizeBytes, entries: table.entries }
   },
   extract: extractLayer,
-  materialize: async (input) => materializeLayer(input),
+  materialize: async (input, context) => runWithPauses(materializeSteps(input), context),
   walkUpper: async (input) => walkUpper(input),
   hashFiles: async ({ sources }) => sources.map(hashFile),
   compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => isSameContent(asEntry(a), asEntry(b))),

@@ -12,6 +12,7 @@ import { BuilderError } from '../errors.ts'
 import { fromByteString } from '../byte-string.ts'
 import { createContentReader, type ContentReader, type ContentSink } from './content.ts'
 import type { MaterializeInput } from './job-types.ts'
+import { ENTRIES_A_STEP, runAtOnce, type Steps } from './steps.ts'
 import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from './types.ts'
 
@@ -23,11 +24,18 @@ const BUFFER_BYTES = 1 << 20
  * Throws OCI_CONTEXT_CHANGED, OCI_LAYER_INVALID, OCI_FILE_OP_FAILED.
  */
 export function materializeLayer(input: MaterializeInput): void {
+  runAtOnce(materializeSteps(input))
+}
+
+/** As {@link materializeLayer}, in steps. */
+export function* materializeSteps(input: MaterializeInput): Steps<void> {
   const writer = createTreeWriter(input.destination, input)
   const reader = createContentReader()
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   try {
+    let count = 0
     for (const entry of input.entries) {
+      if (++count % ENTRIES_A_STEP === 0) yield
       if (entry.type !== 'file' || entry.size === 0) {
         writer.place(entry)
         continue

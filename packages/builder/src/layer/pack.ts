@@ -4,6 +4,7 @@ import type { DiffID } from '../oci/digest.ts'
 import { createContentReader, type ContentSink } from './content.ts'
 import { CAPABILITY } from './entry.ts'
 import { BLOCK_BYTES, headerRoom, writeHeader } from './header.ts'
+import { ENTRIES_A_STEP, runAtOnce, type Steps } from './steps.ts'
 import { OWN_TAR } from './table.ts'
 import type { LayerEntry, LayerTable, PackedLayer } from './types.ts'
 
@@ -24,6 +25,15 @@ const BUFFER_BYTES = 1 << 20
  * 1024 zero bytes. Contents of the kind `layer` must have been resolved. Throws OCI_CONTEXT_CHANGED.
  */
 export function packLayer(entries: readonly LayerEntry[], outputPath: string, options: PackOptions = {}): PackResult {
+  return runAtOnce(packSteps(entries, outputPath, options))
+}
+
+/** As {@link packLayer}, in steps. */
+export function* packSteps(
+  entries: readonly LayerEntry[],
+  outputPath: string,
+  options: PackOptions = {},
+): Steps<PackResult> {
   // Always a new name: truncating a large file costs more than writing one.
   const fd = openPath(outputPath, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o644)
   const reader = createContentReader()
@@ -31,6 +41,7 @@ export function packLayer(entries: readonly LayerEntry[], outputPath: string, op
     const sink = createTarSink((bytes) => writeFully(fd, bytes))
     const packed: LayerEntry[] = []
     for (const entry of entries) {
+      if (packed.length % ENTRIES_A_STEP === ENTRIES_A_STEP - 1) yield
       const written = prepare(entry, options)
       sink.header(written)
       const offset = sink.position()
