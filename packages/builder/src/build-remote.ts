@@ -1,7 +1,7 @@
 import { toByteString } from './byte-string.ts'
 import { openStreamContext, type StreamContext } from './context/archive.ts'
 import type { Store, TemporaryDirectory } from './content/types.ts'
-import { BuilderError, scrubCredentials } from './errors.ts'
+import { BuilderError, isTsOciError, scrubCredentials } from './errors.ts'
 import type { LayerForms } from './forms/types.ts'
 import { parseGitReference } from './frontends/dockerfile/git-reference.ts'
 import { gitSource, httpSource } from './frontends/dockerfile/lower/sources.ts'
@@ -67,7 +67,9 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
         hint: 'a directory, a git repository, or the URL of an archive or a Dockerfile',
       })
     const source = edgeOf(httpSource(url, 'context'), [], { name: '[internal] load remote build context' })
-    const view = await parts.solve(source)
+    const view = await parts.solve(source).catch((error: unknown) => {
+      throw unreadable(error)
+    })
     const entry = view.lookup('context')
     if (entry === undefined) throw new Error('an http source holds no file')
     if (!isArchive(await firstBytes(entry)))
@@ -99,6 +101,12 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
       for (const directory of temporary) await directory[Symbol.asyncDispose]()
     },
   }
+}
+
+function unreadable(error: unknown): unknown {
+  if (!isTsOciError(error) || error.code !== 'OCI_SOURCE_FAILED') return error
+  const { hint, cause, details } = error
+  return new BuilderError('OCI_SOURCE_FAILED', `failed to read downloaded context: ${error.message}`, { hint, cause, details })
 }
 
 const UNPACK: FileActionCopy = {

@@ -30,10 +30,15 @@ function readSecretFile(source: SecretSource): Uint8Array {
   try {
     content = readBounded(file)
   } catch (error) {
-    throw new BuilderError('OCI_SECRET_NOT_FOUND', `the file of secret ${source.id} cannot be read: ${file}`, { cause: error, hint: 'name an existing file: --secret id=NAME,src=FILE' })
+    throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to stat ${file}: stat ${file}: ${whyNot(error)}`, { cause: error, hint: 'the secret is read from there: name an existing file: --secret id=NAME,src=FILE' })
   }
   if (content.length > MAX_SECRET_BYTES) throw new BuilderError('OCI_OPTION_INVALID', `secret ${source.id} is larger than ${MAX_SECRET_BYTES} bytes`)
   return content
+}
+
+function whyNot(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' ? 'no such file or directory' : (code ?? String(error))
 }
 
 /** No more than is allowed and one byte: the file may be a device without end. Pipes are read too: `src=<(command)`. */

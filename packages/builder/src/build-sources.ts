@@ -5,6 +5,7 @@ import { parseIgnoreFile } from './context/ignore.ts'
 import type { Edge } from './graph/types.ts'
 import type { LocalResult } from './ops/types.ts'
 import type { RemoteContexts } from './build-remote.ts'
+import { parseReference } from './oci/reference.ts'
 import { findInLayout } from './ops/image/layout.ts'
 import type { BuildOptions } from './public-types.ts'
 
@@ -45,7 +46,7 @@ export async function findSources(options: BuildOptions, remote?: RemoteContexts
   if (isRemote(context)) return findRemoteSources(context, options, remote, undefined)
   const directory = contextDirectory(context)
   const file = dockerfilePath(options, directory)
-  const text = options.dockerfile ?? readDockerfile(file, options.file === undefined ? basename(file) : options.file)
+  const text = options.dockerfile ?? readDockerfile(file, basename(file))
   return { ...named(options), contextDirectory: directory, dockerfile: { name: basename(file), text }, ignorePatterns: readIgnore(directory, options.dockerfile === undefined ? file : undefined) }
 }
 
@@ -99,6 +100,7 @@ function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'nam
   const namedContexts = new Map<string, string>()
   const namedDirectories = new Map<string, { directory: string; ignorePatterns: readonly string[] }>()
   for (const [name, value] of Object.entries(options.buildContexts ?? {})) {
+    checkContextName(name)
     if (value.startsWith('docker-image://') || isRemote(value)) namedContexts.set(name, value)
     else if (value.startsWith('oci-layout://')) {
       const { directory, digest } = findInLayout(value.slice('oci-layout://'.length))
@@ -106,6 +108,7 @@ function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'nam
     } else if (value.startsWith('target:')) {
       throw new BuilderError('OCI_OPTION_UNSUPPORTED', `the named context ${name}=${value} names a target of a bake file, and bake files are not supported yet`, { hint: 'build that target first and give its image: docker-image://… or oci-layout://…' })
     } else {
+      if (!existsSync(value)) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `failed to get build context ${name}: stat ${value}: no such file or directory`)
       const directory = contextDirectory(value)
       namedContexts.set(name, `local:${name}`)
       namedDirectories.set(name, { directory, ignorePatterns: readIgnore(directory, undefined) ?? [] })
@@ -114,11 +117,20 @@ function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'nam
   return { namedContexts, namedDirectories }
 }
 
+/** A name is an image's, and may say for which platform it stands. */
+function checkContextName(name: string): void {
+  try {
+    parseReference(name.replace(/::.*$/s, ''))
+  } catch (error) {
+    throw new BuilderError('OCI_REFERENCE_INVALID', `invalid context name ${name}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
 function contextDirectory(path: string): string {
   const directory = resolve(path)
   const stat = statSync(directory, { throwIfNoEntry: false })
   if (stat === undefined) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `unable to prepare context: path ${JSON.stringify(path)} not found`)
-  if (!stat.isDirectory()) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `unable to prepare context: path ${JSON.stringify(path)} is not a directory`, { hint: 'the last argument is the build context; name the Dockerfile with -f' })
+  if (!stat.isDirectory()) throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `unable to prepare context: path ${JSON.stringify(path)} not found`, { hint: 'it is no directory: the last argument is the build context; name the Dockerfile with -f' })
   return directory
 }
 

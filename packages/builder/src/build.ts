@@ -21,6 +21,7 @@ import type { Edge } from './graph/types.ts'
 import type { View } from './layer/types.ts'
 import type { Digest } from './oci/digest.ts'
 import { hostPlatform } from './oci/platform.ts'
+import { layersOf } from './ops/context-layer.ts'
 import type { OpsEnvironment } from './ops/environment.ts'
 import { createImageResolver } from './ops/image/resolve.ts'
 import { digestLayerPaths } from './ops/digest-layers.ts'
@@ -155,12 +156,11 @@ async function buildIn(
       const needsTar = outputs.some((output) => output.reads !== 'files')
       const outcome = await solver.solve(image.edge, { tree: false, tar: needsTar })
       const result = (await outcome.load())[image.edge.output]
-      if (result?.kind === 'local')
-        throw new BuilderError('OCI_OPTION_INVALID', 'the target is a build context, not an image')
-      layers = result?.layers ?? []
+      layers = result === undefined ? [] : layersOf(forms, result)
     }
     exported = await runExports(session, outputs, exportSource(session, forms, jobs, image, layers), sink)
     forms.syncTrees()
+    solver.finish()
   } finally {
     contexts.close()
   }

@@ -18,7 +18,7 @@ export function createDrivers(environment: OpsEnvironment): readonly OpDriver[] 
     createHttpDriver(environment),
     createExecDriver(environment),
     createFileDriver(environment),
-    createMergeDriver(),
-    createDiffDriver(),
+    createMergeDriver(environment),
+    createDiffDriver(environment),
   ]
 }

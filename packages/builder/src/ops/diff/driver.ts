@@ -1,9 +1,10 @@
 import { BuilderError } from '../../errors.ts'
-import { layersOf } from '../merge/driver.ts'
+import { layersOf } from '../context-layer.ts'
+import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver } from '../types.ts'
 
 /** What one chain adds to another: the layers above it. */
-export function createDiffDriver(): OpDriver {
+export function createDiffDriver({ forms }: Pick<OpsEnvironment, 'forms'>): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'diff',
@@ -11,8 +12,8 @@ export function createDiffDriver(): OpDriver {
     inputUse: (vertex) => vertex.inputs.map(() => 'through'),
     run: async (vertex, inputs) => {
       if (vertex.op.kind !== 'diff') throw new Error('not a diff')
-      const lower = vertex.op.lower < 0 ? [] : layersOf(inputs[vertex.op.lower]!)
-      const upper = vertex.op.upper < 0 ? [] : layersOf(inputs[vertex.op.upper]!)
+      const lower = vertex.op.lower < 0 ? [] : layersOf(forms, inputs[vertex.op.lower]!)
+      const upper = vertex.op.upper < 0 ? [] : layersOf(forms, inputs[vertex.op.upper]!)
       if (!lower.every((layer, index) => upper[index]?.id === layer.id)) {
         throw new BuilderError(
           'OCI_STEP_UNSUPPORTED',

@@ -5,7 +5,7 @@ import { hasWildcard } from '../../layer/wildcard.ts'
 import { compareBytes } from '../../text.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import { layersOf } from '../merge/driver.ts'
+import { layersOf } from '../context-layer.ts'
 import type { FileAction, FileSpec } from '../specs.ts'
 import type { ContentSelector, InputUse, OpDriver, Result } from '../types.ts'
 import { requireSentDirectory } from './sent.ts'
@@ -50,7 +50,7 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
       if (entries.some((entry) => entry.content?.kind === 'range' && entry.content.file.startsWith(temporary.path)))
         await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
       const base = baseInput(spec, vertex.inputs.length)
-      return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(inputs[base]!)), layer] }]
+      return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(forms, inputs[base]!)), layer] }]
     },
   }
 }

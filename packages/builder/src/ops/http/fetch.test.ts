@@ -154,7 +154,7 @@ describe('failures', () => {
     handler = (_request, response) => response.writeHead(404).end('no')
     await expect(fetchUrl(`${base}/x`)).rejects.toMatchObject({
       code: 'OCI_SOURCE_FAILED',
-      message: `cannot fetch ${base}/x: invalid response status 404`,
+      message: 'failed to load cache key: invalid response status 404',
     })
   })
 

@@ -38,6 +38,7 @@ export function createFileClient(): FileClient {
 
   async function send(request: FileRequest): Promise<FileResponse> {
     let url = parseUrl(request.url)
+    let asked = request.url
     let headers = request.headers
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const response = await sendOnce(url, headers, request)
@@ -49,8 +50,9 @@ export function createFileClient(): FileClient {
       if (next.origin !== url.origin)
         headers = Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'authorization'))
       url = next
+      asked = location
     }
-    throw failed(request.url, `more than ${MAX_REDIRECTS} redirects`)
+    throw failed(request.url, `Get "${scrubCredentials(asked)}": stopped after ${MAX_REDIRECTS} redirects`)
   }
 
   async function sendOnce(
@@ -73,7 +75,7 @@ export function createFileClient(): FileClient {
       )
     } catch (cause) {
       if (!(cause instanceof BuilderError) || cause.code === 'OCI_CANCELED') throw cause
-      throw new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(request.url)}: ${cause.message}`, {
+      throw new BuilderError('OCI_SOURCE_FAILED', `failed to load cache key: Get "${scrubCredentials(request.url)}": ${cause.message}`, {
         hint: 'is the address right, and reachable from here?',
         cause,
         details: cause.details,

@@ -93,10 +93,11 @@ function safeName(name: string): string {
   return last === '' || last === '.' || last === '..' || last.includes('\0') ? '__unnamed__' : last
 }
 
-/** A source of the web that cannot be had. */
+/** A source of the web that cannot be had. BuildKit asks for it while the key is computed, and says so. */
 export function failed(url: string, why: string, cause?: unknown): BuilderError {
-  return new BuilderError('OCI_SOURCE_FAILED', `cannot fetch ${scrubCredentials(url)}: ${why}`, {
+  return new BuilderError('OCI_SOURCE_FAILED', `failed to load cache key: ${why}`, {
     cause,
+    hint: `this came of ${scrubCredentials(url)}: is the address right?`,
     details: { url: scrubCredentials(url) },
   })
 }
