@@ -56,8 +56,18 @@ export function checkOptions(options: BuildOptions): CheckedOptions {
 }
 
 function checkTag(tag: string): string {
-  if (/[A-Z]/.test(tag.replace(/[:@][^/]*$/, '').split('/').at(-1)!)) {
-    throw new BuilderError('OCI_REFERENCE_INVALID', `invalid tag ${JSON.stringify(tag)}: repository name must be lowercase`)
+  if (
+    /[A-Z]/.test(
+      tag
+        .replace(/[:@][^/]*$/, '')
+        .split('/')
+        .at(-1)!,
+    )
+  ) {
+    throw new BuilderError(
+      'OCI_REFERENCE_INVALID',
+      `invalid tag ${JSON.stringify(tag)}: repository name must be lowercase`,
+    )
   }
   if (parseReference(tag).digest !== undefined)
     throw new BuilderError('OCI_REFERENCE_INVALID', `invalid tag ${JSON.stringify(tag)}: a tag cannot hold a digest`)

@@ -106,7 +106,11 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
 function unreadable(error: unknown): unknown {
   if (!isTsOciError(error) || error.code !== 'OCI_SOURCE_FAILED') return error
   const { hint, cause, details } = error
-  return new BuilderError('OCI_SOURCE_FAILED', `failed to read downloaded context: ${error.message}`, { hint, cause, details })
+  return new BuilderError('OCI_SOURCE_FAILED', `failed to read downloaded context: ${error.message}`, {
+    hint,
+    cause,
+    details,
+  })
 }
 
 const UNPACK: FileActionCopy = {

@@ -30,9 +30,13 @@ function readSecretFile(source: SecretSource): Uint8Array {
   try {
     content = readBounded(file)
   } catch (error) {
-    throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to stat ${file}: stat ${file}: ${whyNot(error)}`, { cause: error, hint: 'the secret is read from there: name an existing file: --secret id=NAME,src=FILE' })
+    throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to stat ${file}: stat ${file}: ${whyNot(error)}`, {
+      cause: error,
+      hint: 'the secret is read from there: name an existing file: --secret id=NAME,src=FILE',
+    })
   }
-  if (content.length > MAX_SECRET_BYTES) throw new BuilderError('OCI_OPTION_INVALID', `secret ${source.id} is larger than ${MAX_SECRET_BYTES} bytes`)
+  if (content.length > MAX_SECRET_BYTES)
+    throw new BuilderError('OCI_OPTION_INVALID', `secret ${source.id} is larger than ${MAX_SECRET_BYTES} bytes`)
   return content
 }
 
@@ -47,7 +51,8 @@ function readBounded(file: string): Buffer {
   try {
     const buffer = Buffer.alloc(MAX_SECRET_BYTES + 1)
     let used = 0
-    for (let count = -1; count !== 0 && used < buffer.length; used += count) count = readSync(fd, buffer, used, buffer.length - used, null)
+    for (let count = -1; count !== 0 && used < buffer.length; used += count)
+      count = readSync(fd, buffer, used, buffer.length - used, null)
     return buffer.subarray(0, used)
   } finally {
     closeSync(fd)
@@ -59,8 +64,15 @@ export function sshSocketOf(sources: readonly SshSource[], id: string): string |
   const source = sources.find((candidate) => candidate.id === id)
   if (source === undefined) return undefined
   const [path, ...more] = source.paths ?? []
-  if (more.length > 0) throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'ssh key files are not supported yet', { hint: 'run an agent, add the keys to it and give --ssh default' })
+  if (more.length > 0)
+    throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'ssh key files are not supported yet', {
+      hint: 'run an agent, add the keys to it and give --ssh default',
+    })
   const socket = path ?? process.env['SSH_AUTH_SOCK']
-  if (socket === undefined) throw new BuilderError('OCI_OPTION_INVALID', `invalid empty ssh agent socket for ${id}: make sure SSH_AUTH_SOCK is set`)
+  if (socket === undefined)
+    throw new BuilderError(
+      'OCI_OPTION_INVALID',
+      `invalid empty ssh agent socket for ${id}: make sure SSH_AUTH_SOCK is set`,
+    )
   return socket
 }

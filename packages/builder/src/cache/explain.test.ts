@@ -42,7 +42,17 @@ describe('a miss is explained', () => {
   test('by the argument that differs', () => {
     const before = keyOf({ meta: { args: ['/bin/sh', '-c', 'make'] } }, [])
     const now = keyOf({ meta: { args: ['/bin/sh', '-c', 'make all'] } }, [])
-    expect(explain(before, now)).toBe('meta.args[2] changed from "make" to "make all"')
+    expect(explain(before, now)).toBe('the command changed')
+  })
+
+  test('in the words of a Dockerfile, not in those of the graph', () => {
+    const copy = (owner: unknown, dest: string) => keyOf({ actions: [{ action: { kind: 'copy', dest, owner } }] }, [])
+    expect(explain(copy({ user: { id: 1 } }, '/a'), copy({ user: { id: 2 } }, '/b'))).toBe(
+      'the destination changed from "/a" to "/b"; --chown changed',
+    )
+    expect(explain(copy(undefined, '/a'), keyOf({ actions: [{ action: { kind: 'mkdir' } }, {}] }, []))).toBe(
+      'the instruction changed',
+    )
   })
 
   test('by what it is built on', () => {

@@ -16,7 +16,7 @@ export function createExplainer(store: Pick<Store, 'cache'>, scope: string): Exp
   return {
     explain: (name, key) => {
       const last = cache.getFact(factOf(name))
-      const before = (last === undefined ? undefined : cache.find(last)) ?? cache.findByName(name)
+      const before = last === undefined ? undefined : cache.find(last)
       return before === undefined ? undefined : explainDifference(before.preimage, key.preimage)
     },
     remember: (name, key) => cache.putFact(factOf(name), key),
@@ -86,18 +86,57 @@ function compareFiles(
       : []
 }
 
-function compare(path: string, then: unknown, now: unknown): string[] {
+/** Members of an op by their LLB names, in the words of a Dockerfile. */
+const WORDS: Readonly<Record<string, string>> = {
+  args: 'the command',
+  cwd: 'the working directory',
+  user: 'the user',
+  network: '--network',
+  security: '--security',
+  mounts: 'the mounts',
+  secretEnv: 'the secrets',
+  extraHosts: '--add-host',
+  hostname: 'the hostname',
+  ulimits: '--ulimit',
+  src: 'the source',
+  dest: 'the destination',
+  owner: '--chown',
+  mode: '--chmod',
+  modeStr: '--chmod',
+  includePatterns: '--parents',
+  excludePatterns: '--exclude',
+  data: 'the text of the file',
+  epochMs: 'SOURCE_DATE_EPOCH',
+}
+
+/** What differs between two values of an op: the outermost member that has a word is named. */
+function compare(member: string, then: unknown, now: unknown): string[] {
   if (JSON.stringify(then) === JSON.stringify(now)) return []
-  if (Array.isArray(then) && Array.isArray(now) && path.endsWith('env'))
+  if (member === 'env' && Array.isArray(then) && Array.isArray(now))
     return compareEnv(then as string[], now as string[])
+  const word = WORDS[member]
+  if (word !== undefined)
+    return [
+      isShort(then) && isShort(now)
+        ? `${word} changed from ${JSON.stringify(then)} to ${JSON.stringify(now)}`
+        : `${word} changed`,
+    ]
+  const isList = Array.isArray(then) && Array.isArray(now) && then.length === now.length
+  if (isList) return unique(now.flatMap((item, index) => compare('', then[index], item)))
   if (isRecord(then) && isRecord(now)) {
-    return [...new Set([...Object.keys(then), ...Object.keys(now)])].flatMap((key) =>
-      compare(path === '' ? key : `${path}.${key}`, then[key], now[key]),
+    return unique(
+      [...new Set([...Object.keys(then), ...Object.keys(now)])].flatMap((key) => compare(key, then[key], now[key])),
     )
   }
-  if (Array.isArray(then) && Array.isArray(now) && then.length === now.length)
-    return now.flatMap((item, index) => compare(`${path}[${index}]`, then[index], item))
-  return [`${path} changed from ${short(then)} to ${short(now)}`]
+  return ['the instruction changed']
+}
+
+function unique(list: readonly string[]): string[] {
+  return [...new Set(list)]
+}
+
+function isShort(value: unknown): boolean {
+  return (typeof value === 'string' && value.length <= 60) || typeof value === 'number'
 }
 
 function compareEnv(then: readonly string[], now: readonly string[]): string[] {
@@ -116,9 +155,4 @@ function compareEnv(then: readonly string[], now: readonly string[]): string[] {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function short(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing'
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }

@@ -38,7 +38,7 @@ export async function digestSelectors(
 }
 
 /** At most so many files are told apart in an explanation; of more only the digest of all is kept. */
-const MAX_DESCRIBED = 2000
+const MAX_DESCRIBED = 10_000
 
 /**
  * A short mark for each entry that `selectors` choose, by its path in the view: what two of these do not share is what

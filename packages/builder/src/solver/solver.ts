@@ -38,6 +38,8 @@ export interface SolverOptions {
 export interface Solver {
   /** Solves everything that `target` needs; a failure cancels what is not needed any more and keeps what is finished. */
   solve(target: Edge, needs: Demand): Promise<VertexOutcome>
+  /** Says of every vertex that nobody had to look into that it was not needed: cached. */
+  finish(): void
   readonly reporter: VertexReporter
 }
 
@@ -136,9 +138,7 @@ export function createSolver(options: SolverOptions): Solver {
     await using lock = await options.store.locks.acquire(`exec-${first.key}`, { signal })
     const late = lock && found()
     if (late) return hit(vertex, driver, late, inputs)
-    const reason = ignoreCache
-      ? 'the cache was not asked (--no-cache)'
-      : options.explainer?.explain(vertex.metadata.name, own)
+    const reason = ignoreCache ? undefined : options.explainer?.explain(vertex.metadata.name, own)
     const results = await execute(vertex, driver, inputs, reason)
     record(vertex, driver, own, [fast, slow], results)
     return { key: own.key, cached: false, load: async () => results }
@@ -231,6 +231,9 @@ export function createSolver(options: SolverOptions): Solver {
 
   return {
     reporter,
+    finish: () => {
+      for (const state of reporter.states()) if (state.startedMs === undefined) reporter.completed(state.vertex, true)
+    },
     solve: async (target, needs) => {
       const vertices = reachableVertices(target)
       demands = computeDemand(target, driverOf, needs)

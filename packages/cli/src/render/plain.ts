@@ -60,7 +60,14 @@ function take(state: PlainState, event: ProgressEvent): void {
   const folded = foldEvent(state.trace, event)
   if (folded === undefined) return
   const { vertex, lines } = folded
-  if (vertex.event.startedMs === undefined || state.ended.has(vertex)) return
+  // A base is fetched when something reads it, which may be after its own vertex ended: that is told under its name.
+  const isLate = state.ended.has(vertex)
+  if (vertex.event.startedMs === undefined) return
+  if (isLate && (event.type !== 'status' || !isWorthReporting(state, event))) return
+  if (isLate && event.type === 'status') {
+    state.waiting.set(vertex, [...(state.waiting.get(vertex) ?? []), statusLine(event)])
+    return
+  }
   const queue = state.waiting.get(vertex) ?? []
   state.waiting.set(vertex, queue)
   if (vertex.event.missReason !== undefined && !state.explained.has(vertex)) {

@@ -75,7 +75,16 @@ function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
   const reason: Row[] =
     event.missReason === undefined
       ? []
-      : [{ text: ` => => not cached: ${safeLine(event.missReason)}`, amount: '', elapsedMs: 0, isDone: true, color: 'cyan', tail: [] }]
+      : [
+          {
+            text: ` => => not cached: ${safeLine(event.missReason)}`,
+            amount: '',
+            elapsedMs: 0,
+            isDone: true,
+            color: 'cyan',
+            tail: [],
+          },
+        ]
   const warnings = vertex.warnings.map((warning): Row => {
     return {
       text: ` => WARN: ${safeLine(warning.message)}`,

@@ -148,7 +148,9 @@ function cleanMember(name: ByteString): ByteString {
     if (part === '' || part === '.') continue
     if (part !== '..') kept.push(part)
     else if (kept.pop() === undefined && !name.startsWith('/'))
-      throw new BuilderError('OCI_ARCHIVE_INVALID', `invalid entry name "${fromByteString(name)}"`, { hint: 'the archive\'s entry leads out of the directory that it is unpacked into' })
+      throw new BuilderError('OCI_ARCHIVE_INVALID', `invalid entry name "${fromByteString(name)}"`, {
+        hint: "the archive's entry leads out of the directory that it is unpacked into",
+      })
   }
   return kept.join('/')
 }

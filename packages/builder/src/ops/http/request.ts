@@ -75,11 +75,15 @@ export function createFileClient(): FileClient {
       )
     } catch (cause) {
       if (!(cause instanceof BuilderError) || cause.code === 'OCI_CANCELED') throw cause
-      throw new BuilderError('OCI_SOURCE_FAILED', `failed to load cache key: Get "${scrubCredentials(request.url)}": ${cause.message}`, {
-        hint: 'is the address right, and reachable from here?',
-        cause,
-        details: cause.details,
-      })
+      throw new BuilderError(
+        'OCI_SOURCE_FAILED',
+        `failed to load cache key: Get "${scrubCredentials(request.url)}": ${cause.message}`,
+        {
+          hint: 'is the address right, and reachable from here?',
+          cause,
+          details: cause.details,
+        },
+      )
     }
   }
 

@@ -1,4 +1,4 @@
-import { chainIdOf, parseDigest } from '../../oci/digest.ts'
+import { chainIdOf, parseDigest, type DiffID } from '../../oci/digest.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment, ResolvedImage } from '../environment.ts'
 import type { SourceSpec } from '../specs.ts'
@@ -31,7 +31,7 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
         selectors: [],
         identity: `image:${chain}`,
         isUnrecorded: true,
-        isPresent: image.wasInStore,
+        isPresent: image.config.rootfs.diff_ids.every((diffId) => isLocal(environment, diffId)),
       }
     },
     inputUse: () => [],
@@ -40,19 +40,24 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
       run.status('resolve', `resolve ${image.reference}`, { completedMs: Date.now() })
       const diffIds = image.config.rootfs.diff_ids
       const layers = image.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! }))
-      return [
-        {
-          kind: 'layers',
-          layers: environment.forms.fromImage(
-            layers,
-            image.isRemote ? image.reference : undefined,
-            vertex.digest,
-            run.demand.tree,
-          ),
-        },
-      ]
+      const { forms } = environment
+      const handles = forms.fromImage(
+        layers,
+        image.isRemote ? image.reference : undefined,
+        vertex.digest,
+        run.demand.tree,
+      )
+      // What a step will mount is fetched and unpacked here, so that the time is told where it is spent.
+      if (run.demand.tree) await Promise.all(handles.map((layer) => forms.tree(layer)))
+      return [{ kind: 'layers', layers: handles }]
     },
   }
+}
+
+/** Some form of the layer lies on this machine. */
+function isLocal({ store }: OpsEnvironment, diffId: DiffID): boolean {
+  const record = store.layers.findByDiffId(diffId)
+  return record !== undefined && (record.hasTar || record.blobs.length > 0 || record.tree !== undefined)
 }
 
 function sourceOf(vertex: Vertex): SourceSpec {
