@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { digestHex, parseDigest, type Digest, type DiffID } from '../oci/digest.ts'
 import { unusable } from './disk-errors.ts'
 import { BuilderError } from '../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 
 /** Where things lie in a store; see `types.ts`. */
 export interface StorePaths {
@@ -52,14 +53,27 @@ export function prepareLayout(paths: StorePaths): void {
     if (existsSync(paths.run) && existsSync(paths.tmp) && existsSync(paths.blobs)) return
   }
   // Only the owner may look in: layers hold what their images hold, and trees hold set-id files.
-  mkdirSync(paths.root, { recursive: true, mode: 0o700 })
-  if (!statSync(paths.root).isDirectory())
-    throw unusable(paths.root, 'it is not a directory', undefined, 'set TSBUILD_HOME')
+  makeDirectory(paths.root, paths.root, 0o700)
   for (const path of [paths.blobs, paths.tables, paths.snapshots, paths.cacheMounts, paths.run, paths.tmp])
-    mkdirSync(path, { recursive: true })
+    makeDirectory(paths.root, path)
   const temporary = `${layoutFile}.${process.pid}`
   writeFileSync(temporary, LAYOUT)
   renameSync(temporary, layoutFile)
+}
+
+// What is no matter of rights or room: the path leads nowhere.
+const NO_PLACE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'])
+
+function makeDirectory(root: string, path: string, mode?: number): void {
+  try {
+    makeDirectories(path, mode)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === undefined || !NO_PLACE.has(code)) throw error
+    const why =
+      code === 'ENOTDIR' ? `${path} is not a directory, or lies below a file` : `${path} cannot be made (${code})`
+    throw unusable(root, why, error, 'set TSBUILD_HOME, or --store, to a directory, or to a path where one can be made')
+  }
 }
 
 function checkLayout(root: string, text: string): void {

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import { closeFd, openRoot, removeTree } from '@ts-oci/runtime'
 import { toByteString } from '../../byte-string.ts'
 import { BuilderError } from '../../errors.ts'
+import { makeDirectories } from '../../make-directories.ts'
 import { readAttributes } from '../attributes.ts'
 import { reported } from '../compose.ts'
 import { guarded, readDirectoryDestination, temporaryBeside } from '../destination.ts'
@@ -51,7 +52,7 @@ async function writeDirectory(
   const existing = await guarded(path, () => stat(path).catch(ignoreMissing))
   if (existing !== undefined && !existing.isDirectory())
     throw new BuilderError('OCI_EXPORT_FAILED', `destination ${path} is not a directory`, { hint: 'name a directory' })
-  if (existing === undefined) await guarded(path, () => mkdir(dirname(path), { recursive: true }))
+  if (existing === undefined) await guarded(path, async () => makeDirectories(dirname(path)))
   const temporary = temporaryBeside(path)
   try {
     await guarded(path, async () => {

@@ -1,6 +1,7 @@
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BuilderError } from '../../errors.ts'
+import { makeDirectories } from '../../make-directories.ts'
 import { createIndex, parseIndex, serializeIndex } from '../../oci/image-index.ts'
 import { MediaType } from '../../oci/media-types.ts'
 import type { Descriptor } from '../../oci/types.ts'
@@ -37,7 +38,7 @@ async function createDirectory(
   files: readonly ArchiveFile[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await guarded(path, () => mkdir(dirname(path), { recursive: true }))
+  await guarded(path, async () => makeDirectories(dirname(path)))
   const temporary = temporaryBeside(path)
   try {
     await guarded(path, async () => {
