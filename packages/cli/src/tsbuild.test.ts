@@ -193,7 +193,16 @@ describe('what goes wrong', () => {
     [['./nowhere'], 1, expect.stringContaining('nowhere')],
     [['--target', 'nope', 'context'], 1, expect.stringContaining('nope')],
     [['-f', 'Nofile', 'context'], 1, expect.stringContaining('Nofile')],
-    [['--iidfile', 'no/where', 'context'], 1, expect.stringMatching(/^ERROR: the image was built, but ENOENT/)],
+    [['--iidfile', 'no/where', 'context'], 1, 'ERROR: writing image ID file: open no/where: no such file or directory'],
+    [['--iidfile', 'context', 'context'], 1, 'ERROR: writing image ID file: open context: is a directory'],
+    [
+      ['--metadata-file', 'context/Dockerfile/x', 'context'],
+      1,
+      'ERROR: writing metadata file: open context/Dockerfile/x: not a directory',
+    ],
+    [['--store', 'context/Dockerfile', 'context'], 1, expect.stringMatching(/^ERROR: the store at .* cannot be used/)],
+    [['images', '--store', 'context/Dockerfile/x'], 1, expect.stringMatching(/^ERROR: the store at .* cannot be used/)],
+    [['images', '--store', '/proc/none'], 1, expect.stringMatching(/^ERROR: the store at .* cannot be used/)],
     [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
     [['--platform', 'linux/amd64,linux/arm64', 'context'], 1, expect.stringContaining('several platforms')],
   ])('tsbuild %j', async (args, status, line) => {

@@ -1,11 +1,10 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { type AnswerFile, checkAnswerFile, removeStale, writeAnswer } from './answer-file.ts'
 import type { BuildResult, BuildWarning, CallOptions } from '@ts-oci/builder'
 import type { build } from '../flags.ts'
 import type { Input } from '../flag-types.ts'
 import { chooseMode } from '../render/renderer.ts'
 import { withProgress } from '../render/with-progress.ts'
 import type { Session } from '../session.ts'
-import { UsageError } from '../usage-error.ts'
 import { buildOptions } from './options.ts'
 
 /** `tsbuild build`. */
@@ -15,18 +14,25 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   const question = callOf(input.flags)
   if (question !== undefined) return answer({ ...options, ...question }, session)
   const mode = chooseMode(flags.progress, flags.quiet, session)
+  const idFile = answerFile('image ID', flags.iidfile)
+  const metadataFile = answerFile('metadata', flags['metadata-file'])
+  // A build of an hour should not end with a file that could never be written.
+  for (const file of [idFile, metadataFile]) if (file !== undefined) await checkAnswerFile(file)
   // Whoever reads it after a failure must not find the id of an earlier build.
-  if (flags.iidfile !== undefined) await rm(flags.iidfile, { force: true })
+  if (idFile !== undefined) await removeStale(idFile)
   const library = await import('@ts-oci/builder')
   const result = await withProgress(flags, 'Building', session, (onProgress) =>
     library.build({ ...options, onProgress }),
   )
   if (mode === 'plain' || mode === 'tty') session.stderr.write(warningText(result.warnings))
-  if (flags.iidfile !== undefined) await writeAnswer(flags.iidfile, imageId(result))
-  if (flags['metadata-file'] !== undefined)
-    await writeAnswer(flags['metadata-file'], `${JSON.stringify(result.metadata, null, 2)}\n`)
   if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
+  if (idFile !== undefined) await writeAnswer(idFile, imageId(result))
+  if (metadataFile !== undefined) await writeAnswer(metadataFile, `${JSON.stringify(result.metadata, null, 2)}\n`)
   return 0
+}
+
+function answerFile(what: string, path: string | undefined): AnswerFile | undefined {
+  return path === undefined ? undefined : { what, path }
 }
 
 /** `--call=METHOD[,format=json]` and `--check`; undefined for a build. */
@@ -43,15 +49,6 @@ async function answer(options: CallOptions, session: Session): Promise<number> {
   session.stdout.write(stdout)
   session.stderr.write(stderr)
   return exitCode
-}
-
-/** The image is built by now: a file that cannot be written is the user's affair, and no bug. */
-async function writeAnswer(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text)
-  } catch (error) {
-    throw new UsageError(`the image was built, but ${(error as Error).message}`, { exitCode: 1 })
-  }
 }
 
 /** The image id is the digest of the config, as everywhere in Docker's tables. */
