@@ -85,6 +85,12 @@ describe('names of images, as Docker keeps them', () => {
     expect(await listed(directory)).toEqual([])
   })
 
+  test('prune takes the end of its input for a no', async () => {
+    await using directory = await temporaryDirectory()
+    await buildNumber(directory, 'app', 1)
+    expect(await tsbuild(directory, ['prune', '-a'], { input: '' })).toMatchObject({ status: 0, stdout: '' })
+  })
+
   test.each([
     [['tag', 'missing', 'x'], 'No such image: missing'],
     [['tag', 'app', 'UPPER'], 'UPPER'],

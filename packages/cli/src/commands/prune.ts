@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import { splitOnce } from '../build/csv.ts'
 import { defineCommand } from '../define-command.ts'
@@ -9,7 +10,7 @@ import { UsageError } from '../usage-error.ts'
 
 export const PruneCommand = defineCommand(prune, async ({ flags }, session) => {
   const olderThanMs = parseFilters(flags.filter)
-  if (!flags.force && !(await isConfirmed(flags.all, session))) return 0
+  if (!flags.force && !(await isConfirmed(flags.all, session))) return session.signal.aborted ? 1 : 0
   const library = await import('@ts-oci/builder')
   const outcome = await library.prune({ store: flags.store, all: flags.all, olderThanMs, signal: session.signal })
   const rows = outcome.removed.map(({ id, sizeBytes, description }) => [id, 'true', humanSize(sizeBytes), description])
@@ -36,8 +37,13 @@ async function isConfirmed(all: boolean, session: Session): Promise<boolean> {
   const reader = createInterface({ input: session.stdin, output: session.stderr })
   try {
     const question = `WARNING! This will remove ${what}. Are you sure you want to continue? [y/N] `
-    const answer = await reader.question(question, { signal: session.signal })
+    // The end of the input answers nothing, and a question of readline would wait for ever: that is a no.
+    const ended = once(reader, 'close').then(() => '')
+    const answer = await Promise.race([reader.question(question, { signal: session.signal }), ended])
     return /^y(es)?$/i.test(answer.trim())
+  } catch (error) {
+    if (session.signal.aborted) return false
+    throw error
   } finally {
     reader.close()
   }
