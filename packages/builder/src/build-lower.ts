@@ -2,7 +2,8 @@ import { basename } from 'node:path'
 import type { CheckedOptions } from './build-options.ts'
 import { MAIN_CONTEXT, type BuildContexts } from './build-contexts.ts'
 import type { BuildSources } from './build-sources.ts'
-import { lowerDockerfile } from './frontends/dockerfile/lower.ts'
+import { lintDockerfile } from './frontends/dockerfile/lint.ts'
+import { lowerDockerfile, toWarning } from './frontends/dockerfile/lower.ts'
 import type { LoweredImage, LowerEnvironment, LowerOptions } from './frontends/dockerfile/lower-types.ts'
 import { parseDockerfile } from './frontends/dockerfile/parse.ts'
 import { lowerState, type LoweredState } from './graph/lower-state.ts'
@@ -44,11 +45,16 @@ export async function lowerDockerfileBuild(
       isDone: true,
     }),
   )
-  const image = await lowerDockerfile(
-    parsed,
+  const lowering = [
     lowerOptionsOf(options, checked, sources),
     lowerEnvironmentOf(sources, images, sink, sourceTime),
-  )
+  ] as const
+  const image = await lowerDockerfile(parsed, ...lowering).catch(async (error: unknown) => {
+    // What is only a warning may be why it failed: it is told before the error, as BuildKit does.
+    const { findings } = await lintDockerfile(dockerfile.text, ...lowering, { name: dockerfile.name })
+    for (const finding of findings) sink({ type: 'warning', warning: toWarning(finding) })
+    throw error
+  })
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
 }
