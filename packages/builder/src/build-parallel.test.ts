@@ -58,16 +58,11 @@ describeWith(buildNeeds, 'steps side by side', () => {
 
   test('two steps that ask for a new cache mount at once both see what its source holds', async () => {
     const step = (name: string): string =>
-      `FROM $BASE AS ${name}\nRUN --mount=type=cache,id=begun,from=source,source=/s,target=/c test $(cat /c/* | wc -l) = 40 && touch /${name}\n`
+      `FROM $BASE AS ${name}\nRUN --mount=type=cache,id=begun,from=source,source=/s,target=/c test $(cat /c/* | wc -l) = 40 && test "$(stat -c '%u:%g %a' /c /c/1 | tr '\\n' ' ')" = '5:6 700 5:6 644 ' && touch /${name}\n`
     const source =
       'FROM $BASE AS source\nRUN mkdir -m 700 /s && for i in $(seq 40); do echo $i > /s/$i; done && chown -R 5:6 /s\n'
     const context = await world.context('begun', {
       Dockerfile: `${source}${step('a')}${step('b')}FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n`,
-    })
-    await world.build(context)
-    await world.context('begun', {
-      Dockerfile:
-        "FROM $BASE\nRUN --mount=type=cache,id=begun,target=/c stat -c '%u:%g %a' /c /c/1 | tr '\\n' ' ' > /seen && grep -q '5:6 700 5:6 644' /seen\n",
     })
     await world.build(context)
   })
