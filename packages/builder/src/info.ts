@@ -34,7 +34,7 @@ export async function info(options: CommonOptions = {}): Promise<MachineReport> 
 async function tryIsolation(mode: IsolationReport['mode'], signal: AbortSignal | undefined): Promise<IsolationReport> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'ts-oci-info-'))
   try {
-    const { startExecutor } = await import('@ts-oci/runtime')
+    const { startExecutor, subordinateRemedy } = await import('@ts-oci/runtime')
     await using executor = await startExecutor({ isolation: mode, stateDirectory, ...(signal && { signal }) })
     const { kind } = executor.idMapping
     const isShort = kind === 'single'
@@ -43,9 +43,7 @@ async function tryIsolation(mode: IsolationReport['mode'], signal: AbortSignal |
       isUsable: true,
       ids: kind === 'identity' ? 'all' : kind,
       reason: isShort ? 'one user id only: steps that need another one are refused' : undefined,
-      hint: isShort
-        ? 'install newuidmap (Debian, Ubuntu: uidmap; Fedora: shadow-utils) and give the user ids in /etc/subuid and /etc/subgid'
-        : undefined,
+      hint: isShort ? subordinateRemedy() : undefined,
     }
   } catch (error) {
     if (!isTsOciError(error)) throw error

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { RuntimeError } from './errors.ts'
+import { findProgram } from './find-program.ts'
 import type { IdMapping, ProcessSpec } from './types.ts'
 
 export interface SubordinateRange {
@@ -8,9 +9,22 @@ export interface SubordinateRange {
   readonly count: number
 }
 
-/** What a step with another id needs to be told: the one remedy of a single-id map. */
-export const subordinateRemedy =
-  'install uidmap (newuidmap, newgidmap) and give your user subordinate ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER'
+/** How a user who has a single id gets more: only what is missing on this machine is named. */
+export function subordinateRemedy(): string {
+  const steps: string[] = []
+  if (findProgram('newuidmap') === undefined || findProgram('newgidmap') === undefined) {
+    steps.push('install newuidmap and newgidmap (Debian, Ubuntu: uidmap; Fedora: shadow-utils)')
+  }
+  if (userName() === undefined) steps.push(`give the user id ${process.getuid?.() ?? 0} a name in /etc/passwd`)
+  if (ownSubordinateRanges() === undefined) {
+    steps.push(
+      `give your user subordinate ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName() ?? 'USER'}`,
+    )
+  }
+  return steps.length === 0
+    ? 'newuidmap refused the ids of /etc/subuid and /etc/subgid: is it set-uid?'
+    : steps.join('; ')
+}
 
 /** The user's largest range in /etc/subuid or /etc/subgid; lines name the user or its number. Source: subuid(5). */
 export function subordinateRange(text: string, name: string | undefined, uid: number): SubordinateRange | undefined {
@@ -78,7 +92,9 @@ export function mapUser(mapping: IdMapping, user: ProcessSpec['user'], stepName:
     `${stepName}: there is no ${missing[0]} here, only ${uids === 1 ? 'id 0' : `ids 0 to ${Math.min(uids, gids) - 1}`}`,
     {
       hint:
-        mapping.kind === 'single' ? subordinateRemedy : `give your user a larger range in /etc/subuid and /etc/subgid`,
+        mapping.kind === 'single'
+          ? subordinateRemedy()
+          : `give your user a larger range in /etc/subuid and /etc/subgid`,
       details: { uid: user.uid, gid: user.gid, additionalGids, uids, gids },
     },
   )

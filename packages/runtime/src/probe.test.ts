@@ -41,7 +41,7 @@ testWith(tools, 'a user without subordinate ids has the rootless isolation with 
   if (report.isolations[1]?.available) {
     expect(report).toMatchObject({ chosen: 'rootless', isolations: [{}, { idMapping: 'single' }] })
     const ids = report.features.find(({ name }) => name.includes('other users'))
-    expect(ids).toMatchObject({ available: false, remedy: expect.stringContaining('uidmap') })
+    expect(ids).toMatchObject({ available: false, remedy: expect.stringContaining('subordinate ids') })
   }
 })
 

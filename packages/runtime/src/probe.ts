@@ -36,7 +36,11 @@ export async function probeMachine(options: { readonly directory?: string } = {}
           ...(chosen === undefined && rootless?.remedy !== undefined ? { remedy: rootless.remedy } : {}),
         },
         { name: 'network none', available: hasNetworks },
-        { name: 'other users in rootless steps', available: hasIds, ...(hasIds ? {} : { remedy: subordinateRemedy }) },
+        {
+          name: 'other users in rootless steps',
+          available: hasIds,
+          ...(hasIds ? {} : { remedy: subordinateRemedy() }),
+        },
       ],
     }
   } finally {

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, statfsSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { OverlayRoot, StepExit, StepMount } from '@ts-oci/runtime'
+import { subordinateRemedy, type OverlayRoot, type StepExit, type StepMount } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../../errors.ts'
 import type { LayerHandle } from '../../forms/types.ts'
 import type { Vertex } from '../../graph/types.ts'
@@ -168,8 +168,7 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
 }
 
 /** With one id a chown to any other is EINVAL, which no program explains. */
-const SINGLE_ID_HINT =
-  'this build has one user id: a step that gives files to other users fails with "Invalid argument". Install newuidmap and newgidmap (package uidmap) and give this user ids in /etc/subuid and /etc/subgid'
+const SINGLE_ID_HINT = 'this build has one user id, so a step cannot give files to other users'
 
 function exitError(
   spec: ExecSpec,
@@ -181,7 +180,7 @@ function exitError(
   const hint =
     fullDiskHint(facts.storeRoot, tail) ??
     (facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail)
-      ? SINGLE_ID_HINT
+      ? `${SINGLE_ID_HINT}: ${subordinateRemedy()}`
       : undefined)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError

@@ -1,5 +1,5 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { findProgram } from '../../find-program.ts'
 import { ownSubordinateRanges } from '../../idmap.ts'
 import type { Isolation, LaunchPlan, Refusal } from '../types.ts'
 
@@ -45,26 +45,6 @@ function plans(): readonly LaunchPlan[] {
     },
     single,
   ]
-}
-
-/** Looks along PATH, then where Debian and Fedora put administrators' programs. */
-export function findProgram(name: string): string | undefined {
-  const directories = [
-    ...(process.env['PATH'] ?? '').split(delimiter).filter((entry) => entry.startsWith('/')),
-    '/usr/bin',
-    '/usr/sbin',
-    '/bin',
-  ]
-  return directories.map((directory) => join(directory, name)).find(isExecutable)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function explain(operation: string, errno: string): Refusal {
