@@ -1,4 +1,6 @@
 import { basename, join } from 'node:path/posix'
+import { toByteString } from '../../byte-string.ts'
+import { BuilderError } from '../../errors.ts'
 import type { SizedSource } from '../../layer/job-types.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'
 import { hasWildcard } from '../../layer/wildcard.ts'
@@ -25,6 +27,7 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
       const { forms } = environment
       const views: View[] = await Promise.all(inputs.map((input) => viewOf(environment, input)))
       requireSentDirectories(spec, vertex, views)
+      requirePaths(spec, vertex, views)
       const createdMs = environment.epochMs ?? Date.now()
       // A build that is all cached never loads it, nor the readers of archives behind it.
       const { applyFileSpec } = await import('./apply.ts')
@@ -52,6 +55,22 @@ export function createFileDriver(environment: OpsEnvironment): OpDriver {
       const base = baseInput(spec, vertex.inputs.length)
       return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(forms, inputs[base]!)), layer] }]
     },
+  }
+}
+
+/** Sources of `--parents` are patterns, which may find nothing: a literal one must exist all the same. */
+function requirePaths(spec: FileSpec, vertex: Vertex, views: readonly View[]): void {
+  for (const { action, secondaryInput } of spec.actions) {
+    if (action.kind !== 'copy') continue
+    for (const path of action.requiredPaths ?? []) {
+      if (views[secondaryInput]?.lookup(toByteString(path)) !== undefined) continue
+      const ref = vertex.inputs[secondaryInput]?.vertex.digest.slice(7, 32)
+      throw new BuilderError(
+        'OCI_COPY_SOURCE_NOT_FOUND',
+        `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${JSON.stringify(join('/', path))}: not found`,
+        { details: { path } },
+      )
+    }
   }
 }
 
