@@ -332,7 +332,7 @@ for (const who of everybody) {
           expect(error).toMatchObject({
             code: 'OCI_RUNTIME_ID_UNAVAILABLE',
             message: expect.stringContaining('user 1000'),
-            hint: expect.stringContaining('uidmap'),
+            hint: expect.stringContaining('subordinate ids'),
           })
         } else {
           expect(stdout).toBe('1000\n1001 44\nCapEff:\t0000000000000000\ndenied\n1000:1001\n/home/new\n1000:1001\nx\n')
