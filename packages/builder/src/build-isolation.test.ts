@@ -172,9 +172,9 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
   })
 
   test('what a single id cannot do is told with the remedy', async () => {
-    expect(await buildAs('a user with a single id', 'odd')).toMatch(/^OCI_STEP_FAILED .*uidmap/)
+    expect(await buildAs('a user with a single id', 'odd')).toMatch(/^OCI_STEP_FAILED .*subordinate ids/)
     expect(
       await buildAs('a user with a single id', 'odd', { file: world.directory.join('odd/User.Dockerfile') }),
-    ).toMatch(/^OCI_RUNTIME_ID_UNAVAILABLE .*uidmap/)
+    ).toMatch(/^OCI_RUNTIME_ID_UNAVAILABLE .*subordinate ids/)
   })
 })
