@@ -20,7 +20,7 @@ import { createStageState, type StageCommand, type StageState } from './lower/st
 import type { LowerOptions } from './lower-types.ts'
 import { mountSource } from './mount.ts'
 import { findSuggestion, withSuggestion } from './suggest.ts'
-import { lowerCase } from './text.ts'
+import { lowerCase, quote } from './text.ts'
 
 export const SCRATCH = 'scratch'
 
@@ -187,7 +187,7 @@ export function canonicalBaseName(name: string): string {
   try {
     return formatReference(withDefaultTag(parseReference(name)))
   } catch (error) {
-    throw new Complaint(`failed to parse stage name "${name}": ${(error as Error).message}`)
+    throw new Complaint(`failed to parse stage name ${quote(name)}: ${(error as Error).message}`)
   }
 }
 

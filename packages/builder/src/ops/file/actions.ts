@@ -15,7 +15,7 @@ import type {
 import type { FileOpContext } from './apply.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner, type Ids } from './owner.ts'
-import { failed, type FileTarget, type Time } from './target.ts'
+import { failed, refuseNul, type FileTarget, type Time } from './target.ts'
 
 /** Runs one action on its target. */
 export async function runAction(
@@ -51,6 +51,7 @@ async function copy(
   if (!action.createDestPath) requireParent(target, action.dest)
   requirePaths(action, view)
   const source = toByteString(action.src)
+  refuseNul(cleanPath(source))
   const sources = action.allowWildcard && hasWildcard(source) ? expandSource(view, source) : [source]
   if (sources.length === 0 && !action.allowEmptyWildcard)
     throw new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `${action.src} not found`)

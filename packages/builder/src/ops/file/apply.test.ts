@@ -181,6 +181,24 @@ describe('symlink', () => {
   })
 })
 
+describe('a NUL in a path', () => {
+  const base = viewOfListing('d 755 0:0 0 1046649600 x')
+
+  test('is refused where something would be written, as BuildKit refuses it', async () => {
+    await expect(run([base, base], [copy('x', '/w\0/y')])).rejects.toMatchObject({
+      code: 'OCI_FILE_OP_FAILED',
+      message: 'lstat /w\0: invalid argument',
+    })
+    await expect(run([base], [mkfile('/a/h\0', 'x')])).rejects.toMatchObject({
+      message: 'lstat /a/h\0: invalid argument',
+    })
+  })
+
+  test('is refused in a source', async () => {
+    await expect(run([base, base], [copy('x\0*', '/y')])).rejects.toMatchObject({ code: 'OCI_FILE_OP_FAILED' })
+  })
+})
+
 describe('a chain of actions', () => {
   test('lets later ones see what earlier ones did', async () => {
     const entries = await run([base], [mkdir('/n'), symlink('/n', '/l'), mkfile('/l/f', 'x'), rm('/b')])

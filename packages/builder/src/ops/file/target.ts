@@ -1,7 +1,7 @@
 import { fromByteString, type ByteString } from '../../byte-string.ts'
 import { BuilderError } from '../../errors.ts'
 import { makeEntry } from '../../layer/entry.ts'
-import { joinPath, parentPath } from '../../layer/paths.ts'
+import { cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
 import { resolvePath } from '../../layer/resolve.ts'
 import { editTree, type TreeEditor, type TreeNode } from '../../layer/tree.ts'
 import type { View, ViewEntry } from '../../layer/types.ts'
@@ -109,6 +109,7 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
   return {
     now,
     resolve(path) {
+      refuseNul(path)
       const resolved = resolvePath(edit.peek(), path, true)
       if (resolved.node === undefined) refuseBelowFile(edit, resolved.path)
       return resolved.path
@@ -131,6 +132,14 @@ export function createFileTarget(root: TreeNode, now: Time): FileTarget {
     view: () => viewOfTree(edit.peek()),
     snapshot: () => edit.snapshot(),
   }
+}
+
+/** No name of a file holds a NUL: a header of a tar would end there, and name another file. Throws OCI_FILE_OP_FAILED. */
+export function refuseNul(path: ByteString): void {
+  const at = path.indexOf('\0')
+  if (at === -1) return
+  const end = path.indexOf('/', at)
+  throw failed('lstat', cleanPath(end === -1 ? path : path.slice(0, end)), 'invalid argument')
 }
 
 /** Nothing can be looked up below what is no directory. */
