@@ -2,6 +2,7 @@ import { createJobRunner } from './forms/jobs.ts'
 import { createLayerForms } from './forms/layer-forms.ts'
 import { findImage, readImage } from './images.ts'
 import { internalStep } from './internal-step.ts'
+import { timeOf } from './oci/created.ts'
 import { digestOf, type Digest } from './oci/digest.ts'
 import { serializeManifest } from './oci/manifest.ts'
 import { MediaType } from './oci/media-types.ts'
@@ -56,18 +57,13 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
       configDigest: pulled.configDigest,
       layerIds: layers.map((layer) => layer.id),
       sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
-      createdMs: createdMs(pulled.config.created),
+      createdMs: timeOf(pulled.config.created),
       origin: 'pulled',
       isComplete: true,
       repoDigests: [`${repositoryOf(reference)}@${pulled.digest}`],
     })
     return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew }
   })
-}
-
-function createdMs(created: string | undefined): number {
-  const time = created === undefined ? Number.NaN : Date.parse(created)
-  return Number.isNaN(time) ? Date.now() : time
 }
 
 /** Sends an image of the store to its registry. Layers that were made here are compressed once, then kept. */

@@ -1,5 +1,6 @@
 import { BuilderError } from './errors.ts'
 import type { ImageRecord, Store } from './content/types.ts'
+import { knownTime, timeOf } from './oci/created.ts'
 import { isDigest, type Digest } from './oci/digest.ts'
 import { parseImageConfig } from './oci/image-config.ts'
 import { parseManifest } from './oci/manifest.ts'
@@ -32,7 +33,7 @@ function summaryOf(store: Store, record: ImageRecord): ImageSummary {
     tag: reference?.tag ?? DANGLING,
     id: record.configDigest,
     digest: record.manifestDigest,
-    createdMs: record.createdMs,
+    createdMs: knownTime(record.createdMs),
     sizeBytes: imageSize(store, record),
   }
 }
@@ -51,7 +52,7 @@ export async function history(image: string, options: CommonOptions = {}): Promi
     const id = entry.empty_layer ? undefined : record.layerIds[layer++]
     return {
       id: '<missing>',
-      createdMs: knownTime(entry.created),
+      createdMs: knownTime(timeOf(entry.created)),
       createdBy: entry.created_by ?? '',
       sizeBytes: id === undefined ? 0 : contentSize(session.store, id),
       comment: entry.comment ?? '',
@@ -61,14 +62,6 @@ export async function history(image: string, options: CommonOptions = {}): Promi
   rows.reverse()
   return rows.map((row, index) => (index === 0 ? { ...row, id: record.configDigest } : row))
 }
-
-/** Go's zero time says that nobody knows. */
-function knownTime(text: string | undefined): number | undefined {
-  const time = text === undefined ? Number.NaN : Date.parse(text)
-  return Number.isNaN(time) || time < ZERO_TIME_LIMIT_MS ? undefined : time
-}
-
-const ZERO_TIME_LIMIT_MS = Date.parse('0001-01-10T00:00:00Z')
 
 /** Bytes of a layer's files, as Docker counts; of its tar or blob where no table is at hand. */
 function contentSize(store: Store, layerId: string): number {
@@ -112,7 +105,7 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     Os: config.os,
     Size: imageSize(store, record),
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
-    Metadata: { LastTagTime: new Date(record.createdMs).toISOString() },
+    Metadata: { LastTagTime: new Date(record.taggedMs ?? record.createdMs).toISOString() },
     Descriptor: {
       mediaType: manifest.mediaType,
       digest: record.manifestDigest,
@@ -136,7 +129,7 @@ export async function tag(source: string, target: string, options: CommonOptions
   const record = findImage(session.store, source)
   if (parseReference(target).digest !== undefined)
     throw new BuilderError('OCI_REFERENCE_INVALID', 'refusing to create a tag with a digest reference')
-  session.store.images.put({ ...record, name: canonicalName(target) })
+  session.store.images.put({ ...record, name: canonicalName(target), taggedMs: Date.now() })
 }
 
 /** Takes a name from an image; an image without names goes, with what nothing else needs. */

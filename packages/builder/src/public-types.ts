@@ -124,7 +124,8 @@ export interface ImageSummary {
   readonly id: Digest
   /** Manifest digest. */
   readonly digest: Digest
-  readonly createdMs: number
+  /** Undefined where the image does not say. */
+  readonly createdMs: number | undefined
   readonly sizeBytes: number
 }
 

@@ -1,4 +1,5 @@
 import type { DiffID, Digest } from '../oci/digest.ts'
+import { timeOf } from '../oci/created.ts'
 import { parseImageConfig } from '../oci/image-config.ts'
 import { parseIndex } from '../oci/image-index.ts'
 import { parseManifest } from '../oci/manifest.ts'
@@ -39,7 +40,7 @@ export function readForeignImage(
 function readImage(blobs: BlobStore, entry: Descriptor, name: string | undefined): ForeignImage {
   const { manifest } = parseManifest(blobs.read(entry.digest), entry.mediaType)
   const config = parseImageConfig(blobs.read(manifest.config.digest))
-  const createdMs = config.created === undefined ? 0 : Date.parse(config.created)
+  const createdMs = timeOf(config.created)
   if (config.rootfs.diff_ids.length !== manifest.layers.length) throw new Error('layers and diff_ids differ in number')
   const layers = manifest.layers.map((descriptor, index) => layerRow(blobs, descriptor, config, index, createdMs))
   return {
@@ -80,7 +81,7 @@ function layerRow(
   return {
     id: diffId,
     diffId,
-    createdMs: entry?.created === undefined ? createdMs : Date.parse(entry.created),
+    createdMs: entry?.created === undefined ? createdMs : timeOf(entry.created),
     description: entry?.created_by ?? '',
     blobs: isHere && !isTar ? [{ descriptor, origin: 'adopted' }] : [],
     hasTar: isHere && isTar,

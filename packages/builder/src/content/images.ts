@@ -68,10 +68,10 @@ function keepWithoutName(metadata: Metadata, image: ImageRecord): void {
 /** @internal Writes the row and nothing else. */
 export function insert(metadata: Metadata, image: ImageRecord): void {
   metadata.run(
-    `INSERT INTO images (name, manifest_digest, config_digest, layer_ids, size, created_ms, origin, is_complete, repo_digests)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET manifest_digest = excluded.manifest_digest,
+    `INSERT INTO images (name, manifest_digest, config_digest, layer_ids, size, created_ms, origin, is_complete, repo_digests, tagged_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET manifest_digest = excluded.manifest_digest,
      config_digest = excluded.config_digest, layer_ids = excluded.layer_ids, size = excluded.size, created_ms = excluded.created_ms,
-     origin = excluded.origin, is_complete = excluded.is_complete, repo_digests = excluded.repo_digests`,
+     origin = excluded.origin, is_complete = excluded.is_complete, repo_digests = excluded.repo_digests, tagged_ms = excluded.tagged_ms`,
     image.name,
     image.manifestDigest,
     image.configDigest,
@@ -81,6 +81,7 @@ export function insert(metadata: Metadata, image: ImageRecord): void {
     image.origin,
     Number(image.isComplete),
     JSON.stringify(image.repoDigests),
+    image.taggedMs ?? Date.now(),
   )
 }
 
@@ -149,6 +150,7 @@ function fromRow(row: Row): ImageRecord {
     layerIds: json<readonly string[]>(row, 'layer_ids'),
     sizeBytes: number(row, 'size'),
     createdMs: number(row, 'created_ms'),
+    taggedMs: row['tagged_ms'] === null ? undefined : number(row, 'tagged_ms'),
     origin: text(row, 'origin'),
     isComplete: row['is_complete'] === 1,
     repoDigests: json<readonly string[]>(row, 'repo_digests'),

@@ -45,6 +45,8 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE cache_mounts (id TEXT PRIMARY KEY, directory TEXT NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE foreign_entries (id TEXT PRIMARY KEY, name TEXT, descriptor TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+  // Null: named before this was kept.
+  'ALTER TABLE images ADD COLUMN tagged_ms INTEGER',
 ]
 
 /** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */

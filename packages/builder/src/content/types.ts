@@ -127,7 +127,10 @@ export interface ImageRecord {
   readonly layerIds: readonly string[]
   /** Sum over the layers of their uncompressed sizes where known, else of their blobs. */
   readonly sizeBytes: number
+  /** Of the year 1 where the image does not say. */
   readonly createdMs: number
+  /** When it got this name; a record that is put without it gets it now. */
+  readonly taggedMs?: number | undefined
   /** `built`, `pulled` or `adopted`. */
   readonly origin: string
   /** False when a blob that the manifest names is not in the store. */

@@ -1,3 +1,4 @@
+import { timeOf } from '../oci/created.ts'
 import type { LoweredImage } from '../frontends/dockerfile/lower-types.ts'
 import { describe } from '../oci/descriptor.ts'
 import type { DiffID } from '../oci/digest.ts'
@@ -35,7 +36,7 @@ export interface AssembledImage {
   readonly manifestBytes: Uint8Array
   readonly manifest: Descriptor
   readonly history: readonly HistoryEntry[]
-  /** Time of the image, milliseconds; 0 when its history has none. */
+  /** Time of the image, milliseconds; of the year 1 when its history has none. */
   readonly createdMs: number
 }
 
@@ -67,7 +68,7 @@ export function assembleImage(options: AssembleOptions): AssembledImage {
     manifestBytes,
     manifest: describe(manifestBytes, docker ? MediaType.dockerManifest : MediaType.ociManifest),
     history,
-    createdMs: created === undefined ? 0 : Date.parse(created),
+    createdMs: timeOf(created),
   }
 }
 

@@ -5,6 +5,8 @@ export interface Column<Row> {
   readonly header: string
   /** Name in templates: `{{.Repository}}`. */
   readonly field: keyof Row & string
+  /** What the table shows for nothing; templates and JSON leave it empty. */
+  readonly empty?: string
 }
 
 export interface ListingOptions<Row> {
@@ -21,7 +23,7 @@ export function renderListing<Row extends object>(rows: readonly Row[], options:
   if (format?.startsWith('table ')) return templateTable(rows, format.slice('table '.length), columns)
   if (format !== undefined && format !== 'table') return rows.map((row) => `${fillTemplate(format, row)}\n`).join('')
   if (only !== undefined) return rows.map((row) => `${String(row[only])}\n`).join('')
-  const cells = rows.map((row) => columns.map(({ field }) => String(row[field])))
+  const cells = rows.map((row) => columns.map(({ field, empty }) => String(row[field]) || (empty ?? '')))
   return renderTable([columns.map(({ header }) => header), ...cells])
 }
 
