@@ -59,20 +59,23 @@ function readBounded(file: string): Buffer {
   }
 }
 
-/** The agent socket behind an ssh id. */
-export function sshSocketOf(sources: readonly SshSource[], id: string): string | undefined {
-  const source = sources.find((candidate) => candidate.id === id)
-  if (source === undefined) return undefined
+/** Looks agent sockets up by id; what cannot serve is refused before anything is built, as `docker build` does. */
+export function createSshSockets(sources: readonly SshSource[]): (id: string) => string | undefined {
+  const sockets = new Map(sources.map((source) => [source.id, socketOf(source)]))
+  return (id) => sockets.get(id)
+}
+
+function socketOf(source: SshSource): string {
   const [path, ...more] = source.paths ?? []
   if (more.length > 0)
     throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'ssh key files are not supported yet', {
       hint: 'run an agent, add the keys to it and give --ssh default',
     })
   const socket = path ?? process.env['SSH_AUTH_SOCK']
-  if (socket === undefined)
-    throw new BuilderError(
-      'OCI_OPTION_INVALID',
-      `invalid empty ssh agent socket for ${id}: make sure SSH_AUTH_SOCK is set`,
-    )
+  if (socket === undefined || socket === '') {
+    throw new BuilderError('OCI_OPTION_INVALID', 'invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set', {
+      hint: `start an agent (eval "$(ssh-agent)"; ssh-add), or name its socket: --ssh ${source.id}=SOCKET`,
+    })
+  }
   return socket
 }
