@@ -14,7 +14,7 @@ import type { LayerForms, LayerHandle } from './forms/types.ts'
 import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
 import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
 import { createContexts } from './build-contexts.ts'
-import { createSecrets, sshSocketOf } from './build-secrets.ts'
+import { createSecrets, createSshSockets } from './build-secrets.ts'
 import { withCodeFrame } from './locate-error.ts'
 import { internalStep } from './internal-step.ts'
 import type { Edge } from './graph/types.ts'
@@ -116,7 +116,7 @@ async function buildIn(
     images,
     openLocal: contexts.open,
     secret: createSecrets(options.secrets ?? []),
-    sshSocket: (id) => sshSocketOf(options.ssh ?? [], id),
+    sshSocket: createSshSockets(options.ssh ?? []),
     allowed: checked.allowed,
     hostPlatform: hostPlatform(),
     signal,
@@ -276,12 +276,14 @@ function metadataOf(
   _sources: BuildSources | undefined,
 ): Readonly<Record<string, unknown>> {
   const withImage = exported.find((result) => result.descriptor !== undefined)
+  // An output may name the image itself: type=registry,name=NAME.
+  const names = new Set([...checked.names, ...exported.flatMap((result) => result.names)])
   const configDigest: Digest | undefined = exported.find((result) => result.configDigest !== undefined)?.configDigest
   return {
     ...(configDigest === undefined ? {} : { 'containerimage.config.digest': configDigest }),
     ...(withImage?.descriptor === undefined
       ? {}
       : { 'containerimage.descriptor': withImage.descriptor, 'containerimage.digest': withImage.digest }),
-    ...(checked.names.length === 0 ? {} : { 'image.name': checked.names.join(',') }),
+    ...(names.size === 0 ? {} : { 'image.name': [...names].join(',') }),
   }
 }

@@ -80,7 +80,7 @@ export function pushWith(
     const target: ImageReference = request.byDigest
       ? parseReference(`${repositoryOf(reference)}@${descriptor.digest}`)
       : reference
-    const name = formatReference(target)
+    const name = request.byDigest ? formatReference(target) : `${formatReference(target)}@${descriptor.digest}`
     report(name, `pushing manifest for ${name}`)
     await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
       blobs: store.blobs,

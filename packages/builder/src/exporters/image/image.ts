@@ -2,7 +2,7 @@ import { BuilderError } from '../../errors.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { ImageRecord, Store } from '../../content/types.ts'
 import { readAttributes } from '../attributes.ts'
-import { composeImage, isPlainGzip, reported, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
+import { composeImage, isPlainGzip, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
 import { readImageSettings, type ImageSettings } from '../image-settings.ts'
 import type {
   ExportContext,
@@ -103,7 +103,8 @@ async function storeImage(
   store.blobs.put(image.configBytes)
   context.report({ id: `exporting config ${image.config.digest}`, isDone: true })
   store.blobs.put(image.manifestBytes)
-  context.report({ id: `exporting manifest ${image.manifest.digest}`, isDone: true })
+  // What is pushed has compressed layers, so another manifest: its digest is the one that people want to read.
+  if (!output.isPushed) context.report({ id: `exporting manifest ${image.manifest.digest}`, isDone: true })
   // Everything that the rows will name is on the disk first.
   store.sync()
   store.transaction(() => {
@@ -154,17 +155,15 @@ async function push(output: ImageOutput, source: ExportSource, context: ExportCo
     open: (signal) => openLayer(source, index, options, signal),
   }))
   for (const name of output.isByDigest ? onePerRepository(output.settings.names) : output.settings.names) {
-    await reported(context, `pushing manifest for ${name}`, () =>
-      context.pushImage({
-        reference: name,
-        byDigest: output.isByDigest,
-        isInsecure: output.isInsecure,
-        manifest: { bytes: image.manifestBytes, descriptor: image.manifest },
-        config: { bytes: image.configBytes, descriptor: image.config },
-        layers,
-        signal: context.signal,
-      }),
-    )
+    await context.pushImage({
+      reference: name,
+      byDigest: output.isByDigest,
+      isInsecure: output.isInsecure,
+      manifest: { bytes: image.manifestBytes, descriptor: image.manifest },
+      config: { bytes: image.configBytes, descriptor: image.config },
+      layers,
+      signal: context.signal,
+    })
   }
   return image
 }
