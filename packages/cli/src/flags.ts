@@ -33,19 +33,23 @@ const format = {
 } as const satisfies FlagSpec
 const noTrunc = { name: 'no-trunc', kind: 'boolean', summary: 'do not shorten' } as const satisfies FlagSpec
 const noTable = 'not supported yet'
+const limits = {
+  message: 'resource limits of steps are not supported yet',
+  hint: 'limit tsbuild itself, and its steps with it, as in: systemd-run --scope -p MemoryMax=2G tsbuild ...',
+} as const
 
 /** `tsbuild build`: the flags of `docker buildx build`, and those of buildah and kaniko that scripts bring along. */
 export const build = defineSpec({
   name: 'build',
   summary: 'build an image from a Dockerfile',
   description:
-    'CONTEXT is a directory, or - for a Dockerfile or a tar on standard input. Without -o the image goes to the store.',
+    'CONTEXT is a directory, a git repository, the URL of an archive or Dockerfile, or - for a tar or a Dockerfile on standard input. Without -o the image goes to the store.',
   examples: [
     'tsbuild -t my-app .',
     'tsbuild build -t my-app -o type=oci,dest=my-app.tar .',
     'tsbuild -t registry.example.com/my-app --push .',
   ],
-  args: [{ name: 'CONTEXT', summary: 'directory with the files of the build', required: true }],
+  args: [{ name: 'CONTEXT', summary: 'files of the build: a directory, git or http URL, or -', required: true }],
   flags: [
     { name: 'tag', char: 't', kind: 'texts', value: 'NAME[:TAG]', summary: 'name of the image' },
     {
@@ -53,7 +57,7 @@ export const build = defineSpec({
       char: 'f',
       kind: 'text',
       value: 'FILE',
-      summary: 'the Dockerfile, - for standard input; default CONTEXT/Dockerfile',
+      summary: 'the Dockerfile, - for standard input; default Dockerfile in CONTEXT',
     },
     { name: 'target', kind: 'text', value: 'STAGE', summary: 'stage to build; default the last' },
     {
@@ -75,19 +79,24 @@ export const build = defineSpec({
       name: 'build-context',
       kind: 'texts',
       value: 'NAME=VALUE',
-      summary: 'further context: a directory, docker-image://…, oci-layout://…',
+      summary: 'further context: a directory, docker-image://…, oci-layout://…, git or http URL',
     },
     { name: 'no-cache', kind: 'boolean', summary: 'run everything again' },
     { name: 'no-cache-filter', kind: 'texts', value: 'STAGE', summary: 'run these stages again' },
     { name: 'pull', kind: 'boolean', summary: 'ask the registry for the bases, also when the store has them' },
     { name: 'push', kind: 'boolean', summary: 'push what was built under its tags' },
-    { name: 'platform', kind: 'text', value: 'OS/ARCH', summary: "platform of the image; only the machine's own" },
+    {
+      name: 'platform',
+      kind: 'text',
+      value: 'OS/ARCH',
+      summary: "platform of the image; RUN works for the machine's own only",
+    },
     {
       name: 'output',
       char: 'o',
       kind: 'texts',
       value: 'type=TYPE,dest=PATH',
-      summary: 'what to write: image, registry, oci, docker, tar, local, cacheonly; may be repeated',
+      summary: 'what to write: image, registry, oci, docker, tar, local, cacheonly, with attributes; may be repeated',
     },
     { ...quiet, summary: 'print only the image id' },
     progress,
@@ -114,14 +123,14 @@ export const build = defineSpec({
       kind: 'text',
       value: 'MODE',
       options: ['auto', 'namespace', 'rootless'],
-      summary: 'how RUN is isolated; default the strongest that the machine allows',
+      summary: 'how RUN is isolated: auto (the strongest that the machine allows), namespace (root), rootless',
     },
     { name: 'jobs', kind: 'text', value: 'N', summary: 'steps that run at the same time; default the number of cores' },
     {
       name: 'source-date-epoch',
       kind: 'text',
       value: 'SECONDS',
-      summary: 'time of everything that is made; default $SOURCE_DATE_EPOCH',
+      summary: 'time of what is made; of files only with rewrite-timestamp=true of -o; default $SOURCE_DATE_EPOCH',
     },
     ...registry,
     store,
@@ -206,7 +215,7 @@ export const build = defineSpec({
         'targets,format=json',
         'lint,format=json',
       ],
-      summary: 'answer a question instead of building: check, outline, targets',
+      summary: 'answer a question instead of building: check (or lint), outline, targets',
     },
     {
       name: 'check',
@@ -232,9 +241,37 @@ export const build = defineSpec({
       kind: 'texts',
       value: 'KEY=VALUE',
       summary: noTable,
+      refused: limits,
+    },
+    // Of the classic builder: the first four change nothing here, and scripts bring them along.
+    { name: 'rm', kind: 'boolean', summary: 'accepted without effect: steps leave no containers behind' },
+    { name: 'force-rm', kind: 'boolean', summary: 'accepted without effect: steps leave no containers behind' },
+    { name: 'compress', kind: 'boolean', summary: 'accepted without effect: the context is read where it lies' },
+    { name: 'debug', char: 'D', kind: 'boolean', summary: 'accepted without effect: errors tell all they know anyway' },
+    { name: 'memory', char: 'm', kind: 'text', value: 'BYTES', summary: noTable, refused: limits },
+    { name: 'memory-swap', kind: 'text', value: 'BYTES', summary: noTable, refused: limits },
+    { name: 'cpu-shares', char: 'c', kind: 'text', value: 'N', summary: noTable, refused: limits },
+    { name: 'cpu-period', kind: 'text', value: 'MICROSECONDS', summary: noTable, refused: limits },
+    { name: 'cpu-quota', kind: 'text', value: 'MICROSECONDS', summary: noTable, refused: limits },
+    { name: 'cpuset-cpus', kind: 'text', value: 'LIST', summary: noTable, refused: limits },
+    { name: 'cpuset-mems', kind: 'text', value: 'LIST', summary: noTable, refused: limits },
+    {
+      name: 'squash',
+      kind: 'boolean',
+      summary: noTable,
       refused: {
-        message: 'resource limits of steps are not supported yet',
-        hint: 'start tsbuild itself inside a limited cgroup',
+        message: 'squashing layers is not supported yet',
+        hint: 'end the Dockerfile with a stage FROM scratch that has COPY --from=STAGE / /, or join RUN instructions',
+      },
+    },
+    {
+      name: 'security-opt',
+      kind: 'texts',
+      value: 'OPTION',
+      summary: noTable,
+      refused: {
+        message: 'security options of steps are not supported yet',
+        hint: 'leave it out; a step that needs more rights: RUN --security=insecure with --allow security.insecure',
       },
     },
   ],
@@ -243,13 +280,24 @@ export const build = defineSpec({
 export const images = defineSpec({
   name: 'images',
   summary: 'list the images of the store',
-  examples: ['tsbuild images', 'tsbuild images -q', "tsbuild images --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],
+  examples: [
+    'tsbuild images',
+    'tsbuild rmi $(tsbuild images -q --filter dangling=true)',
+    "tsbuild images --format '{{.Repository}}:{{.Tag}} {{.Size}}'",
+  ],
   args: [{ name: 'NAME[:TAG]', summary: 'only these', required: false }],
   flags: [
     { ...quiet, summary: 'print only ids' },
     format,
     noTrunc,
     { name: 'digests', kind: 'boolean', summary: 'show digests' },
+    {
+      name: 'filter',
+      char: 'f',
+      kind: 'texts',
+      value: 'NAME=VALUE',
+      summary: 'only what fits: dangling=true (images without a name), reference=PATTERN (with * and ?)',
+    },
     store,
   ],
 })
@@ -325,7 +373,7 @@ export const prune = defineSpec({
   summary: 'remove the build cache; images stay',
   args: [],
   flags: [
-    { name: 'all', char: 'a', kind: 'boolean', summary: 'also what the next build could use' },
+    { name: 'all', char: 'a', kind: 'boolean', summary: 'also what was used within 48 hours' },
     { name: 'force', char: 'f', kind: 'boolean', summary: 'do not ask' },
     {
       name: 'filter',

@@ -34,8 +34,23 @@ describe('names of images, as Docker keeps them', () => {
     const one = await buildNumber(directory, 'app:1', 1)
     const two = await buildNumber(directory, 'app:1', 2)
     expect((await listed(directory)).toSorted()).toEqual([`<none>:<none> ${short(one)}`, `app:1 ${short(two)}`])
+    expect((await tsbuild(directory, ['images', '-q', '--filter', 'dangling=true'])).stdout).toBe(`${short(one)}\n`)
+    expect(await listed(directory, '-f', 'dangling=false')).toEqual([`app:1 ${short(two)}`])
     expect((await tsbuild(directory, ['rmi', short(one)])).stdout).toBe(`Deleted: ${one}\n`)
     expect(await listed(directory)).toEqual([`app:1 ${short(two)}`])
+  })
+
+  test('an image that does not say when it was made has no age, and still a time when it was named', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, { Dockerfile: 'FROM scratch\n' })
+    const startMs = Date.now()
+    const flags = ['--rm', '--force-rm=true', '--compress', '-D']
+    expect(await tsbuild(directory, [...flags, '-t', 'empty', context])).toMatchObject({ status: 0 })
+    expect((await tsbuild(directory, ['images'])).stdout).toMatch(/^empty .* N\/A +0B$/m)
+    const json = JSON.parse((await tsbuild(directory, ['images', '--format', 'json'])).stdout) as object
+    expect(json).toMatchObject({ CreatedSince: '' })
+    const named = await tsbuild(directory, ['inspect', '-f', '{{.Metadata.LastTagTime}}', 'empty'])
+    expect(Date.parse(named.stdout.trim())).toBeGreaterThanOrEqual(startMs)
   })
 
   test('an old name that moves away from an image with others leaves nothing behind', async () => {
@@ -53,6 +68,8 @@ describe('names of images, as Docker keeps them', () => {
     await tsbuild(directory, ['tag', 'app:1', 'other'])
     expect(await listed(directory, 'app')).toHaveLength(2)
     expect(await listed(directory, 'app:2')).toHaveLength(1)
+    expect(await listed(directory, '--filter', 'reference=a*:?')).toHaveLength(2)
+    expect(await listed(directory, '--filter', 'reference=ot')).toEqual([])
     expect(await tsbuild(directory, ['images', 'none'])).toMatchObject({
       status: 0,
       stdout: 'REPOSITORY   TAG       IMAGE ID   CREATED   SIZE\n',

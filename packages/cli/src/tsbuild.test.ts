@@ -203,6 +203,9 @@ describe('what goes wrong', () => {
     [['--store', 'context/Dockerfile', 'context'], 1, expect.stringMatching(/^ERROR: the store at .* cannot be used/)],
     [['images', '--store', 'context/Dockerfile/x'], 1, expect.stringMatching(/^ERROR: the store at .* cannot be used/)],
     [['images', '--store', '/proc/none'], 1, expect.stringMatching(/^ERROR: the store at .* cannot be used/)],
+    [['--ssh', 'default', 'context'], 1, 'ERROR: invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set'],
+    [['-m', '1g', 'context'], 125, expect.stringMatching(/^ERROR: --memory=1g: resource limits .* not supported yet$/)],
+    [['--squash', 'context'], 125, 'ERROR: --squash: squashing layers is not supported yet'],
     [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
     [['--platform', 'linux/amd64,linux/arm64', 'context'], 1, expect.stringContaining('several platforms')],
   ])('tsbuild %j', async (args, status, line) => {
