@@ -23,6 +23,18 @@ test('help is a flag of the command that it is about', () => {
   expect(withCommand(['debug'], none)).toEqual(['debug', '--help'])
 })
 
+test('flags before a command are told where they belong', () => {
+  expect(() => withCommand(['--store', 'x', 'pull', 'name'], none)).toThrow('flags go behind the command')
+  expect(() => withCommand(['--store', 'x', 'images'], none)).toThrow('--store x stands before images')
+  const context = ['-t', 'push', 'build']
+  expect(withCommand(context, (path) => path === 'build')).toEqual(['build', ...context])
+  expect(withCommand(['-t', 'pull', '.'], none)).toEqual(['build', '-t', 'pull', '.'])
+})
+
+test('a word that is neither a command nor a directory is told so', () => {
+  expect(() => withCommand(['nowhere'], none)).toThrow('neither a command nor a directory')
+})
+
 test('a mistyped command is no build', () => {
   expect(() => withCommand(['imgaes'], none)).toThrow('unknown command: imgaes')
   expect(() => withCommand(['debug', 'prase'], none)).toThrow('unknown command: debug prase')

@@ -45,8 +45,35 @@ export function withCommand(
     return second === undefined ? [first, '--help'] : argv
   }
   if (topLevel.includes(first)) return argv
+  if (first.startsWith('-')) checkFlagsFirst(argv, exists)
   if (first.startsWith('-') || /[./:]/.test(first) || exists(first)) return ['build', ...argv]
   throw unknownCommand(first, 'tsbuild', topLevel)
+}
+
+/** `tsbuild --store X pull NAME`: it would be read as a build of a context that has the name of a command. */
+function checkFlagsFirst(argv: readonly string[], exists: (path: string) => boolean): void {
+  const words: number[] = []
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? ''
+    if (word === '--') return
+    if (!word.startsWith('-') || word === '-') words.push(at)
+    else if (takesNextWord(word)) at++
+  }
+  const [at = 0] = words
+  const word = argv[at] ?? ''
+  if (words.length === 0 || !topLevel.includes(word) || (words.length === 1 && exists(word))) return
+  const flags = argv.slice(0, at)
+  throw new UsageError(`flags go behind the command: ${flags.join(' ')} stands before ${word}`, {
+    hint: ['tsbuild', word, ...flags, ...argv.slice(at + 1)].join(' '),
+  })
+}
+
+/** By the flags of all commands: which one is meant is not known yet. */
+function takesNextWord(word: string): boolean {
+  const flag = specs
+    .flatMap((spec) => spec.flags)
+    .find((one) => word === `--${one.name}` || (one.char !== undefined && word === `-${one.char}`))
+  return flag?.kind === 'text' || flag?.kind === 'texts'
 }
 
 const topLevel = [...new Set(specs.map((spec) => spec.name.split(' ')[0] ?? ''))]
@@ -55,10 +82,11 @@ const helpWords = ['--help', '-h', '--version', '-v']
 function unknownCommand(word: string, parent: string, known: readonly string[]): UsageError {
   const close = nearest(word, known)
   const hint = close === undefined ? `${parent} --help lists the commands` : `did you mean ${parent} ${close}?`
-  return new UsageError(
-    `unknown command: ${parent === 'tsbuild' ? word : `${parent.slice('tsbuild '.length)} ${word}`}`,
-    { hint, exitCode: 1 },
-  )
+  const message =
+    parent === 'tsbuild'
+      ? `unknown command: ${word}: it is neither a command nor a directory to build`
+      : `unknown command: ${parent.slice('tsbuild '.length)} ${word}`
+  return new UsageError(message, { hint, exitCode: 1 })
 }
 
 function asksForHelp(words: readonly string[]): boolean {
