@@ -111,7 +111,10 @@ function removeCacheMounts({ metadata }: PruneParts, limitMs: number, removed: R
   for (const row of metadata.all('SELECT * FROM cache_mounts WHERE used_ms <= ?', limitMs)) {
     const directory = text(row, 'directory')
     metadata.run('DELETE FROM cache_mounts WHERE id = ?', text(row, 'id'))
-    removed.push({ id: text(row, 'id'), sizeBytes: treeSize(directory), description: 'cache mount' })
+    const id = text(row, 'id')
+    // Git sources keep their mirrors as cache mounts do (ops/git/driver.ts).
+    const description = id.startsWith('git repository ') ? 'git mirror' : 'cache mount'
+    removed.push({ id, sizeBytes: treeSize(directory), description })
     directories.push(directory)
   }
   return directories

@@ -1,23 +1,48 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
+import type { PruneOutcome } from '@ts-oci/builder'
 import { splitOnce } from '../build/csv.ts'
 import { defineCommand } from '../define-command.ts'
 import { prune } from '../flags.ts'
+import { ellipsis } from '../render/ids.ts'
 import { renderTable } from '../render/table.ts'
 import { humanSize, parseDuration } from '../render/units.ts'
 import type { Session } from '../session.ts'
 import { UsageError } from '../usage-error.ts'
+
+const idLength = 12
+const leastDescription = 30
+/** Of a pipe, which has no width. */
+const defaultColumns = 120
 
 export const PruneCommand = defineCommand(prune, async ({ flags }, session) => {
   const olderThanMs = parseFilters(flags.filter)
   if (!flags.force && !(await isConfirmed(flags.all, session))) return session.signal.aborted ? 1 : 0
   const library = await import('@ts-oci/builder')
   const outcome = await library.prune({ store: flags.store, all: flags.all, olderThanMs, signal: session.signal })
-  const rows = outcome.removed.map(({ id, sizeBytes, description }) => [id, 'true', humanSize(sizeBytes), description])
-  if (rows.length > 0) session.stdout.write(renderTable([['ID', 'RECLAIMABLE', 'SIZE', 'DESCRIPTION'], ...rows]))
+  if (outcome.removed.length > 0) session.stdout.write(tableOf(outcome.removed, session.stdout.columns))
   session.stdout.write(`Total:\t${humanSize(outcome.reclaimedBytes)}\n`)
   return 0
 })
+
+const head = ['ID', 'RECLAIMABLE', 'SIZE']
+
+/** A line for each; the description has what a line of the terminal leaves it. */
+function tableOf(removed: PruneOutcome['removed'], columns: number = defaultColumns): string {
+  const cells = removed.map(({ id, sizeBytes }) => [cacheId(id), 'true', humanSize(sizeBytes)])
+  const start = renderTable([head, ...cells].map((row) => [...row, ''])).indexOf('\n')
+  const room = Math.max(leastDescription, columns - start)
+  const rows = removed.map(({ description }, index) => [
+    ...(cells[index] ?? []),
+    ellipsis(description.replaceAll(/\s+/g, ' ').trim(), room),
+  ])
+  return renderTable([[...head, 'DESCRIPTION'], ...rows])
+}
+
+/** Keys and digests as the ids of images; a cache mount has the id that its Dockerfile gave it. */
+function cacheId(id: string): string {
+  return /^[a-z0-9]+:[0-9a-f]{64}$/.test(id) ? id.slice(id.indexOf(':') + 1).slice(0, idLength) : id
+}
 
 function parseFilters(filters: readonly string[]): number | undefined {
   let olderThanMs: number | undefined
