@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { layersOf } from '../context-layer.ts'
 import { toByteString } from '../../byte-string.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'

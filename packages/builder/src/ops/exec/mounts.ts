@@ -109,10 +109,10 @@ async function prepareMount(
       if (ssh === undefined) throw new Error('an ssh mount without an id')
       // In a definition, as in BuildKit's, an empty id is the default one.
       const id = ssh.id || 'default'
-      const agent = environment.sshSocket(ssh.id || 'default')
+      const agent = environment.sshSocket(id)
       if (agent === undefined && !ssh.optional)
-        throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${ssh.id || 'default'}`, {
-          hint: `give --ssh ${ssh.id || 'default'}`,
+        throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${id}`, {
+          hint: `give --ssh ${id}`,
         })
       if (agent === undefined) return undefined
       const { openAgentSocket } = await import('./ssh-agent.ts')

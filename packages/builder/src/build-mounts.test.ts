@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { describeWith } from '@ts-oci/testing'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.testing.ts'
+import { history } from './images.ts'
+import type { BuildOptions } from './public-types.ts'
+
+// Expected values are those of BuildKit 0.25 for the same files.
+describeWith(buildNeeds, 'mounts of a step', () => {
+  let world: BuildWorld
+  let count = 0
+  beforeAll(async () => {
+    world = await makeBuildWorld()
+  })
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  /** Builds a stage and gives what its `/out` holds. */
+  async function outOf(lines: readonly string[], options: BuildOptions = {}): Promise<string> {
+    const stages = ['FROM $BASE AS made', ...lines, 'FROM scratch', 'COPY --from=made /out /', '']
+    const context = await world.context(`mounts-${count++}`, { Dockerfile: stages.join('\n'), file: 'content\n' })
+    symlinkSync('file', join(context, 'link'))
+    symlinkSync('/file', join(context, 'absolute'))
+    const dest = world.directory.join(`out-${count}`)
+    await world.build(context, { outputs: [{ type: 'local', dest }], ...options })
+    return readFile(join(dest, 'out'), 'utf8')
+  }
+
+  test('a source in the context that is a link is followed', async () => {
+    const step = 'RUN --mount=source=link,target=/a --mount=source=absolute,target=/b cat /a /b > /out'
+    expect(await outOf([step])).toBe('content\ncontent\n')
+  })
+
+  test('a secret at a relative path is below the working directory', async () => {
+    const secrets = [{ id: 's', value: 'secret' }].map(({ id, value }) => {
+      const file = world.directory.join(`secret-${id}`)
+      writeFileSync(file, value)
+      return { id, file }
+    })
+    const lines = ['WORKDIR /work', 'RUN --mount=type=secret,id=s,target=here cat /work/here > /out']
+    expect(await outOf(lines, { secrets })).toBe('secret')
+  })
+
+  test('the variable of a secret that may be missing and is, is empty', async () => {
+    expect(await outOf(['RUN --mount=type=secret,id=none,env=X echo "[${X-unset}]" > /out'])).toBe('[]\n')
+  })
+
+  test('caches of one id are different ones where they ask for different owners', async () => {
+    const mount = '--mount=type=cache,id=owners,target=/c'
+    const lines = [
+      `RUN ${mount},uid=7,gid=8,mode=0700 stat -c '%a %u:%g' /c > /out && touch /c/mine`,
+      `RUN ${mount} stat -c '%a %u:%g' /c >> /out && ls /c >> /out`,
+      `RUN ${mount},uid=7,gid=8,mode=0700 ls /c >> /out`,
+    ]
+    expect(await outOf(lines)).toBe('700 7:8\n755 0:0\nmine\n')
+  })
+
+  test.each([
+    ['a cache', '--mount=type=cache,source=/none,target=/x'],
+    ['a stage', '--mount=from=made,source=/none,target=/x'],
+  ])('a source that %s does not have is named', async (_what, mount) => {
+    const context = await world.context('missing', {
+      Dockerfile: `FROM $BASE AS made\nFROM $BASE\nRUN ${mount} true\n`,
+    })
+    await expect(world.build(context)).rejects.toMatchObject({
+      code: 'OCI_STEP_FAILED',
+      message: 'process "/bin/sh -c true" did not complete successfully: open /none: no such file or directory',
+    })
+  })
+})
+
+describeWith(buildNeeds, 'a stage that begins with a local context', () => {
+  test('has its content as the first layer', async () => {
+    await using world = await makeBuildWorld()
+    const context = await world.context('local', { Dockerfile: 'FROM other\nCOPY file /copied\n', file: 'x\n' })
+    const other = world.directory.join('other')
+    mkdirSync(other)
+    writeFileSync(join(other, 'below'), 'y\n')
+    const result = await world.build(context, { buildContexts: { other }, tags: ['local'] })
+    expect(result.layers).toHaveLength(2)
+    const entries = await history('local', { store: world.store })
+    expect(entries.map(({ createdBy }) => createdBy)).toEqual([
+      '[1/2] COPY file /copied',
+      'COPY file /copied # buildkit',
+    ])
+  })
+})
+
+describeWith(buildNeeds, 'names of contexts', () => {
+  test.each([
+    [
+      'Upper',
+      '.',
+      'invalid context name Upper: invalid reference format: repository name (library/Upper) must be lowercase',
+    ],
+    ['none', '/no/such', 'failed to get build context none: stat /no/such: no such file or directory'],
+  ])('%s is refused', async (name, value, message) => {
+    await using world = await makeBuildWorld()
+    const context = await world.context('names', { Dockerfile: 'FROM scratch\n' })
+    await expect(world.build(context, { buildContexts: { [name]: value } })).rejects.toMatchObject({ message })
+  })
+})
