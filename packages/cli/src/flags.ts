@@ -122,8 +122,9 @@ export const build = defineSpec({
       name: 'isolation',
       kind: 'text',
       value: 'MODE',
-      options: ['auto', 'namespace', 'rootless'],
-      summary: 'how RUN is isolated: auto (the strongest that the machine allows), namespace (root), rootless',
+      options: ['default', 'auto', 'namespace', 'rootless'],
+      summary:
+        'how RUN is isolated: auto or default (the strongest that the machine allows), namespace (root), rootless',
     },
     { name: 'jobs', kind: 'text', value: 'N', summary: 'steps that run at the same time; default the number of cores' },
     {

@@ -63,7 +63,7 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
     throw new UsageError(`invalid argument "${shmSize}" for --shm-size`, { hint: 'as in 64m' })
   return {
     network: flags.network as BuildOptions['network'],
-    isolation: flags.isolation as BuildOptions['isolation'],
+    isolation: (flags.isolation === 'default' ? 'auto' : flags.isolation) as BuildOptions['isolation'],
     addHosts: flags['add-host'],
     allow: flags.allow.flatMap((text) => text.split(',')),
     ulimits: flags.ulimit,

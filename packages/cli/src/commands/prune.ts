@@ -60,11 +60,14 @@ function parseFilters(filters: readonly string[]): number | undefined {
 async function isConfirmed(all: boolean, session: Session): Promise<boolean> {
   const what = all ? 'all build cache' : 'all dangling build cache'
   const reader = createInterface({ input: session.stdin, output: session.stderr })
+  // On a terminal readline keeps Ctrl-C to itself.
+  reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   try {
     const question = `WARNING! This will remove ${what}. Are you sure you want to continue? [y/N] `
     // The end of the input answers nothing, and a question of readline would wait for ever: that is a no.
-    const ended = once(reader, 'close').then(() => '')
+    const ended = once(reader, 'close').then(() => '\n')
     const answer = await Promise.race([reader.question(question, { signal: session.signal }), ended])
+    if (answer === '\n') session.stderr.write(answer)
     return /^y(es)?$/i.test(answer.trim())
   } catch (error) {
     if (session.signal.aborted) return false
