@@ -60,7 +60,12 @@ export function scratchImage(platform: Platform): DraftImage {
   return {
     platform,
     author: '',
-    config: { ...emptyConfig(), workingDir: '/', env: new Map([['PATH', DEFAULT_PATH]]) },
+    // Windows has a search path of its own.
+    config: {
+      ...emptyConfig(),
+      workingDir: '/',
+      env: new Map(platform.os === 'windows' ? [] : [['PATH', DEFAULT_PATH]]),
+    },
     history: [],
   }
 }
@@ -143,7 +148,7 @@ export function addHistory(
 }
 
 /** The `config` member as it is written: what is empty is absent. */
-export function containerConfigOf(config: DraftConfig): ContainerConfig {
+export function containerConfigOf(config: DraftConfig, os?: string): ContainerConfig {
   const env = [...config.env].map(([name, value]) => (value === undefined ? name : `${name}=${value}`))
   return {
     ...(config.user === '' ? {} : { User: config.user }),
@@ -152,7 +157,9 @@ export function containerConfigOf(config: DraftConfig): ContainerConfig {
     ...(config.entrypoint.length === 0 ? {} : { Entrypoint: config.entrypoint }),
     ...(config.cmd.length === 0 ? {} : { Cmd: config.cmd }),
     ...(config.volumes.size === 0 ? {} : { Volumes: emptyObjects(config.volumes) }),
-    ...(config.workingDir === '' ? {} : { WorkingDir: config.workingDir }),
+    ...(config.workingDir === ''
+      ? {}
+      : { WorkingDir: os === 'windows' ? config.workingDir.replaceAll('/', '\\') : config.workingDir }),
     ...(config.labels.size === 0 ? {} : { Labels: Object.fromEntries(config.labels) }),
     ...(config.stopSignal === '' ? {} : { StopSignal: config.stopSignal }),
     ...(config.argsEscaped ? { ArgsEscaped: true } : {}),

@@ -39,6 +39,24 @@ function names(edge: Edge | undefined): string[] {
   return vertices(edge).map((vertex) => vertex.metadata.name)
 }
 
+// Recorded from BuildKit 0.25 with `--platform windows/amd64`.
+test('an image for Windows has its shell, its separators and no search path', async () => {
+  const dockerfile = 'FROM scratch\nWORKDIR c:\\\\tools\nWORKDIR bin\nENV a=b\nCMD dir\n'
+  const { config, history } = await lowerText(dockerfile, { targetPlatform: { os: 'windows', architecture: 'amd64' } })
+  expect(config.config).toEqual({
+    Env: ['a=b'],
+    Cmd: ['cmd', '/S', '/C', 'dir'],
+    WorkingDir: '\\tools\\bin',
+    ArgsEscaped: true,
+  })
+  expect(history.map((entry) => entry.created_by)).toEqual([
+    'WORKDIR /tools',
+    'WORKDIR /tools/bin',
+    'ENV a=b',
+    'CMD ["cmd" "/S" "/C" "dir"]',
+  ])
+})
+
 describe('an image is what BuildKit makes of the same file', () => {
   test.each(CASES)(
     '$name',

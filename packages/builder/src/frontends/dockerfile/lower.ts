@@ -197,7 +197,7 @@ function finishImage(
       ...(variant === undefined ? {} : { variant }),
       ...(platform['os.version'] === undefined ? {} : { 'os.version': platform['os.version'] }),
       ...(platform['os.features'] === undefined ? {} : { 'os.features': platform['os.features'] }),
-      config: containerConfigOf(image.config),
+      config: containerConfigOf(image.config, os),
     },
     history: image.history,
     baseHistoryLength: target.baseHistoryLength,

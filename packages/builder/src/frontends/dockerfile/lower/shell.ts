@@ -4,6 +4,7 @@ import type { Lowering } from './context.ts'
 import { formatList } from './go-format.ts'
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c']
+const WINDOWS_SHELL: readonly string[] = ['cmd', '/S', '/C']
 
 export const lowerShell: Lowering<ShellInstruction> = ({ stage, epoch }, { shell }) => {
   stage.image.config.shell = shell
@@ -13,5 +14,6 @@ export const lowerShell: Lowering<ShellInstruction> = ({ stage, epoch }, { shell
 /** The command line that the image's shell runs. */
 export function withShell(image: DraftImage, args: readonly string[]): string[] {
   const { shell } = image.config
-  return [...(shell.length > 0 ? shell : DEFAULT_SHELL), args.join(' ')]
+  const standard = image.platform?.os === 'windows' ? WINDOWS_SHELL : DEFAULT_SHELL
+  return [...(shell.length > 0 ? shell : standard), args.join(' ')]
 }

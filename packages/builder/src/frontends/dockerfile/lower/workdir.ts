@@ -6,7 +6,7 @@ import { environmentOf } from './build-state.ts'
 import type { InstructionContext, Lowering } from './context.ts'
 import { commandName, metadataFor, nameInStage } from './names.ts'
 import { parseOwner } from './owner.ts'
-import { absolutePath, actionPath } from './path.ts'
+import { absolutePath, actionPath, cleanPath } from './path.ts'
 import { createInputList, edgeOf } from './pending.ts'
 import type { StageState } from './stage-state.ts'
 
@@ -27,9 +27,15 @@ export const lowerWorkdir: Lowering<WorkdirInstruction> = (context, instruction)
 
 /** Changes the working directory; an absolute path is kept as it is written. */
 export function setDirectory(stage: StageState, path: string): void {
-  const directory = absolutePath(stage.image.config.workingDir, path, false)
+  const written = stage.platform?.os === 'windows' ? withoutDrive(path) : path
+  const directory = absolutePath(stage.image.config.workingDir, written, false)
   stage.image.config.workingDir = directory
   stage.state.directory = directory
+}
+
+/** A path of Windows with slashes, from the root of its drive: the form that file actions know. */
+function withoutDrive(path: string): string {
+  return cleanPath(path.replaceAll('\\', '/').replace(/^[a-zA-Z]:/, ''))
 }
 
 function makeDirectory(context: InstructionContext, directory: string): void {
