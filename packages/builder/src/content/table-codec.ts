@@ -41,6 +41,7 @@ interface More {
   readonly content?: ContentSource | { readonly kind: 'inline'; readonly base64: string }
   readonly digest?: string
   readonly sameFileAs?: ByteString
+  readonly isTimeOnly?: true
 }
 
 /** The bytes of a table. */
@@ -88,9 +89,9 @@ function restOf(entry: LayerEntry, isRange: boolean): More | undefined {
   const hasDevice = entry.devMajor !== undefined || entry.devMinor !== undefined
   const hasXattrs = entry.xattrs !== undefined && entry.xattrs.size > 0
   const hasContent = entry.content !== undefined && !isRange
-  const { contentDigest, sameFileAs } = entry
-  if (!hasDevice && !hasXattrs && !hasContent && contentDigest === undefined && sameFileAs === undefined)
-    return undefined
+  const { contentDigest, sameFileAs, isTimeOnly } = entry
+  const hasView = sameFileAs !== undefined || isTimeOnly === true
+  if (!hasDevice && !hasXattrs && !hasContent && contentDigest === undefined && !hasView) return undefined
   return {
     ...(hasDevice ? { dev: [entry.devMajor ?? 0, entry.devMinor ?? 0] as const } : {}),
     ...(hasXattrs
@@ -99,6 +100,7 @@ function restOf(entry: LayerEntry, isRange: boolean): More | undefined {
     ...(hasContent ? { content: contentOut(entry.content) } : {}),
     ...(contentDigest === undefined ? {} : { digest: contentDigest }),
     ...(sameFileAs === undefined ? {} : { sameFileAs }),
+    ...(isTimeOnly === true ? { isTimeOnly } : {}),
   }
 }
 
@@ -152,6 +154,7 @@ export function decodeTable(bytes: Uint8Array): LayerTable {
         content: offset >= 0 ? { kind: 'range', file: rangeFile, offset } : contentIn(rest?.content),
         contentDigest: rest?.digest as Digest | undefined,
         sameFileAs: rest?.sameFileAs,
+        isTimeOnly: rest?.isTimeOnly,
       }),
     )
   }

@@ -9,13 +9,15 @@ export type SameContent = (lower: ViewEntry, upper: ViewEntry) => boolean
 /**
  * The layer that turns `lower` into `upper`, as BuildKit writes it: an entry that equals the one below is left out, a
  * vanished name is one whiteout (never an opaque marker), the parents of a change come along, and of several names of
- * one file the first carries the data. Sorted; the root is never part of it.
+ * one file the first carries the data. Sorted; the root is never part of it. Directories of which only the time is new
+ * come with it for views (`isTimeOnly`).
  */
 export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameContent): LayerEntry[] {
   const changes: LayerEntry[] = []
   const firstNames = new Map<string, ByteString>()
   const unchangedNames = new Map<string, ByteString>()
   const firstChanges = new Map<string, number>()
+  let packed = 0
 
   function diffDirectory(below: TreeNode | undefined, above: TreeNode): void {
     const lowers = below === undefined ? [] : sortedChildren(below)
@@ -24,7 +26,7 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
     let j = 0
     while (i < lowers.length || j < uppers.length) {
       const order = compareNames(lowers[i], uppers[j])
-      if (order < 0) changes.push(makeEntry({ path: lowers[i]!.entry.path, type: 'whiteout' }))
+      if (order < 0) add(makeEntry({ path: lowers[i]!.entry.path, type: 'whiteout' }))
       else diffNode(order === 0 ? lowers[i] : undefined, uppers[j]!)
       if (order <= 0) i++
       if (order >= 0) j++
@@ -40,16 +42,25 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
       return
     }
     const at = changes.length
-    changes.push(toLayerEntry(above.entry))
+    const before = packed
+    add(toLayerEntry(above.entry))
     diffDirectory(below?.children === undefined ? undefined : below, above)
     // A directory that only stands above changes is their parent; with none below it, it is not in the layer.
-    if (!isChanged && changes.length === at + 1) changes.pop()
+    if (isChanged || packed > before + 1) return
+    packed--
+    if (isSameTime(below.entry, above.entry)) changes.splice(at, 1)
+    else changes[at] = makeEntry({ ...changes[at]!, isTimeOnly: true })
+  }
+
+  function add(entry: LayerEntry): void {
+    changes.push(entry)
+    packed++
   }
 
   function addFile(entry: ViewEntry): void {
     const first = entry.linkKey === undefined ? undefined : firstNames.get(entry.linkKey)
     if (first !== undefined) {
-      changes.push({
+      add({
         ...toLayerEntry(entry),
         type: 'hardlink',
         size: 0,
@@ -63,7 +74,7 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
       firstNames.set(entry.linkKey, entry.path)
       firstChanges.set(entry.linkKey, changes.length)
     }
-    changes.push(toLayerEntry(entry))
+    add(toLayerEntry(entry))
   }
 
   diffDirectory(lower, upper)
@@ -102,6 +113,10 @@ export function isSameEntry(lower: ViewEntry, upper: ViewEntry, isSameContent: S
   if (lower.contentDigest !== undefined && upper.contentDigest !== undefined)
     return lower.contentDigest === upper.contentDigest
   return isSameContent(lower, upper)
+}
+
+function isSameTime(a: LayerEntry, b: LayerEntry): boolean {
+  return a.mtimeSec === b.mtimeSec && a.mtimeNsec === b.mtimeNsec
 }
 
 function isSameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -21,6 +21,7 @@ export interface EntryFields {
   readonly content?: ContentSource | undefined
   readonly contentDigest?: Digest | undefined
   readonly sameFileAs?: ByteString | undefined
+  readonly isTimeOnly?: boolean | undefined
 }
 
 /** A layer entry with every member in one order, so that the engine keeps one shape for all of them. */
@@ -41,5 +42,6 @@ export function makeEntry(fields: EntryFields): LayerEntry {
     content: fields.content,
     contentDigest: fields.contentDigest,
     sameFileAs: fields.sameFileAs,
+    isTimeOnly: fields.isTimeOnly,
   }
 }

@@ -36,6 +36,8 @@ export function* materializeSteps(input: MaterializeInput): Steps<void> {
     let count = 0
     for (const entry of input.entries) {
       if (++count % ENTRIES_A_STEP === 0) yield
+      // Its parents are not in the layer, so a tree cannot hold it either.
+      if (entry.isTimeOnly === true) continue
       if (entry.type !== 'file' || entry.size === 0) {
         writer.place(entry)
         continue

@@ -50,6 +50,15 @@ describe('packing', () => {
     expect(packed.table.entries).toMatchObject([{ path: 'a', content: { kind: 'range', file: '', offset: 512 } }])
   })
 
+  test('a directory of which only the time is new is in the table alone', async () => {
+    await using directory = await temporaryDirectory()
+    const entry = makeEntry({ path: 'd', type: 'directory', mode: 0o755, mtimeSec: SECONDS, isTimeOnly: true })
+    const packed = packLayer([entry], directory.join('x.tar'))
+    // sha256 of 1024 zero bytes.
+    expect(packed.diffId).toBe('sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef')
+    expect(packed.table.entries).toEqual([entry])
+  })
+
   test('clamps times when it is asked to', async () => {
     await using directory = await temporaryDirectory()
     packLayer(

@@ -43,6 +43,10 @@ export function* packSteps(
     for (const entry of entries) {
       if (packed.length % ENTRIES_A_STEP === ENTRIES_A_STEP - 1) yield
       const written = prepare(entry, options)
+      if (written.isTimeOnly === true) {
+        packed.push(written)
+        continue
+      }
       sink.header(written)
       const offset = sink.position()
       if (written.type === 'file' && written.size > 0) {

@@ -207,6 +207,7 @@ export function applyLayer(lower: TreeNode, entries: readonly LayerEntry[]): Tre
   for (const entry of entries) {
     if (entry.type === 'hardlink') links.push(entry)
     else if (entry.sameFileAs !== undefined) putLinked(edit, entry, entry.sameFileAs, keys)
+    else if (entry.isTimeOnly === true) putTime(edit, entry)
     else if (entry.type === 'whiteout') removeIfThere(edit, entry.path)
     else if (entry.type === 'opaque') hideBelow(edit, entry.path)
     else {
@@ -226,6 +227,12 @@ function putLinked(edit: TreeEditor, entry: LayerEntry, name: ByteString, keys: 
   if (other?.type === entry.type) edit.put({ ...other, linkKey })
   makeParents(edit, entry.path)
   edit.put({ ...makeEntry({ ...entry, sameFileAs: undefined }), linkKey })
+}
+
+/** Only over the directory that it was seen on: on another base (`--link`, merge) it says nothing. */
+function putTime(edit: TreeEditor, { path, mtimeSec, mtimeNsec }: LayerEntry): void {
+  const below = edit.node(path)?.entry
+  if (below?.type === 'directory') edit.put({ ...below, mtimeSec, mtimeNsec })
 }
 
 function removeIfThere(edit: TreeEditor, path: ByteString): void {

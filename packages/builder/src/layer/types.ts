@@ -41,6 +41,8 @@ export interface LayerEntry {
    * new about it. A tar cannot say it; in views of this table the two are one file, as they are in BuildKit's snapshots.
    */
   readonly sameFileAs?: ByteString
+  /** A directory of which only the time is new: no tar holds it, views show it, as BuildKit's snapshots do. */
+  readonly isTimeOnly?: boolean
 }
 
 /** Where a file's bytes lie. Structured-cloneable: jobs receive it. */

@@ -41,7 +41,9 @@ const file = (path: string, mtimeNsec = 0): EntryFields => ({
 })
 
 const lines = (entries: readonly LayerEntry[]): string[] =>
-  entries.map((entry) => `${entry.type} ${entry.path}${entry.type === 'hardlink' ? ` -> ${entry.link}` : ''}`)
+  entries
+    .filter((entry) => entry.isTimeOnly !== true)
+    .map((entry) => `${entry.type} ${entry.path}${entry.type === 'hardlink' ? ` -> ${entry.link}` : ''}`)
 
 /** What a shell script leaves of these layers: the layer of the step, and its view beside what the mount showed. */
 async function changesOf(
@@ -113,9 +115,20 @@ describeWith(['root', 'mount'], 'the layer of a step', () => {
     expect(lines(changes)).toEqual(['whiteout d'])
   })
 
-  test('a directory whose time alone changed is no change', async () => {
-    const { changes } = await changesOf([layer(directory('d'), file('d/a'))], 'touch d; echo x > d/b; rm d/b')
+  test('a directory whose time alone changed is no change, but views see the time', async () => {
+    const tables = [layer(directory('d'), directory('d/e'), file('d/a'), directory('f'))]
+    const { changes } = await changesOf(tables, 'echo x > d/b; rm d/b; touch -d @1700000001.5 d d/e')
     expect(lines(changes)).toEqual([])
+    const view = createChainView([...tables, decodeTable(encodeTable({ entries: changes }))])
+    expect(['d', 'd/e', 'f'].map((path) => view.entry(path)?.mtimeSec)).toEqual([1_700_000_001, 1_700_000_001, 0])
+    expect(view.entry('d/e')?.mtimeNsec).toBe(500_000_000)
+  })
+
+  test('directories of which only the time is new stand among the changes in order, and are no parents', async () => {
+    const tables = [layer(directory('a'), directory('d'), directory('d/e'), directory('z'))]
+    const { changes } = await changesOf(tables, 'touch a d/e z; echo x > d/f; mv d/f d/g')
+    expect(lines(changes)).toEqual(['directory d', 'file d/g'])
+    expect(changes.map(({ path }) => path)).toEqual(['a', 'd', 'd/e', 'd/g', 'z'])
   })
 
   test('the first of several new names has the data, and a link to a file below is a copy', async () => {

@@ -97,6 +97,7 @@ export async function runExec(
       view,
       spec.mounts.map((mount) => mount.dest),
     ),
+    view,
     startedMs,
   )
   const id = `l-${randomBytes(16).toString('hex')}`

@@ -1,6 +1,8 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { toByteString, type ByteString } from '../../byte-string.ts'
+import { makeEntry } from '../../layer/entry.ts'
+import { comparePaths } from '../../layer/paths.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'
 
 /** What runc makes in a root that lacks it, and leaves there. */
@@ -33,17 +35,24 @@ export function touchedDirectories(view: View, mountTargets: readonly string[]):
   return touched
 }
 
-/** The entries of a layer with the times of touched directories. They are in a layer only where something below changed. */
+/** The entries of a layer with the times of touched directories; where nothing below changed, views alone see them. */
 export function withTouchedTimes(
   entries: readonly LayerEntry[],
   touched: ReadonlySet<ByteString>,
+  view: View,
   startedMs: number,
 ): readonly LayerEntry[] {
   if (touched.size === 0) return entries
-  const sec = Math.floor(startedMs / 1000)
-  return entries.map((entry) =>
-    entry.type === 'directory' && touched.has(entry.path) && entry.mtimeSec < sec
-      ? { ...entry, mtimeSec: sec, mtimeNsec: 0 }
+  const time = { mtimeSec: Math.floor(startedMs / 1000), mtimeNsec: 0 }
+  const listed = new Set(entries.map(({ path }) => path))
+  const others = [...touched].flatMap((path) => {
+    const entry = listed.has(path) ? undefined : view.entry(path)
+    return entry?.type === 'directory' ? [makeEntry({ ...entry, ...time, isTimeOnly: true })] : []
+  })
+  const timed = entries.map((entry) =>
+    entry.type === 'directory' && touched.has(entry.path) && entry.mtimeSec < time.mtimeSec
+      ? { ...entry, ...time }
       : entry,
   )
+  return others.length === 0 ? timed : [...timed, ...others].sort((a, b) => comparePaths(a.path, b.path))
 }

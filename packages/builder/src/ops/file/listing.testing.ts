@@ -49,9 +49,10 @@ function parseLine(line: string): LayerEntry {
   })
 }
 
-/** The same lines of entries; contents are not shown. */
+/** The same lines of entries, as the tar will have them; contents are not shown. */
 export function formatListing(entries: readonly LayerEntry[]): string[] {
-  return entries.map((entry) => {
+  const packed = entries.filter((entry) => entry.isTimeOnly !== true)
+  return packed.map((entry) => {
     const type = Object.keys(TYPES).find((key) => TYPES[key] === entry.type) ?? entry.type
     const mtime = entry.mtimeSec === NOW_MS / 1000 ? 'now' : String(entry.mtimeSec)
     const link = entry.link === undefined ? '' : ` -> ${entry.link}`
