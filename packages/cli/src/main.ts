@@ -12,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     words = withCommand(argv)
   } catch (error) {
     process.stderr.write(renderError(error))
-    process.exit((error as UsageError).exitCode)
+    return exit((error as UsageError).exitCode)
   }
   const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')
   const load = commands[name]
@@ -20,11 +20,22 @@ export async function main(argv: readonly string[]): Promise<void> {
     const command = await load()
     const status = await command.run(words.slice(name.split(' ').length))
     // A signal has said its own status already (143 for SIGTERM); what was done in time is no failure.
-    process.exit(status === 0 ? 0 : (process.exitCode ?? status))
+    return exit(status === 0 ? 0 : (process.exitCode ?? status))
   }
   // For help and versions only: it takes twice as long to start as Node itself.
   await runOclif(words)
-  process.exit(process.exitCode)
+  return exit(process.exitCode)
+}
+
+/** Ends the process when all that it said has left it: what a slow reader of a pipe has not taken yet would be lost. */
+async function exit(status: number | string | null | undefined): Promise<never> {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength === 0) continue
+    await new Promise<void>((done) => {
+      stream.write('', () => done())
+    })
+  }
+  process.exit(status)
 }
 
 /** `tsbuild -t x .` is `tsbuild build -t x .`: what is no command and looks like a context or a flag is a build. */
