@@ -32,9 +32,9 @@ describe('a build from the command line', () => {
 
   test('a reader that is slow gets all of a long error', async () => {
     await using directory = await temporaryDirectory()
-    const context = await writeContext(directory, { Dockerfile: `FROM scratch\nENV a=${'x'.repeat(70_000)}\n` })
+    const context = await writeContext(directory, { Dockerfile: `FROM scratch\nENV a=${'x'.repeat(65_600)}\n` })
     // More than a pipe holds is waiting when the reader begins.
-    const command = `"${process.execPath}" "${tsbuildPath}" "${context}" 2>&1 | (sleep 1; cat)`
+    const command = `"${process.execPath}" "${tsbuildPath}" "${context}" 2>&1 | (sleep 3; cat)`
     const { stdout } = await runTool('sh', ['-c', command], { env: environmentOf(directory) })
     expect(stdout).toContain('ERROR: dockerfile line greater than max allowed size of 65535\n')
   })
