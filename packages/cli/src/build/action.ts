@@ -21,10 +21,19 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   // Whoever reads it after a failure must not find the id of an earlier build.
   if (idFile !== undefined) await removeStale(idFile)
   const library = await import('@ts-oci/builder')
+  const warnings: BuildWarning[] = []
   const result = await withProgress(flags, 'Building', session, (onProgress) =>
-    library.build({ ...options, onProgress }),
-  )
-  if (mode === 'plain' || mode === 'tty') session.stderr.write(warningText(result.warnings))
+    library.build({
+      ...options,
+      onProgress: (event) => {
+        if (event.type === 'warning') warnings.push(event.warning)
+        onProgress?.(event)
+      },
+    }),
+  ).finally(() => {
+    // Also of a build that failed: what is only a warning may be why.
+    if (mode === 'plain' || mode === 'tty') session.stderr.write(warningText(warnings))
+  })
   if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
   if (idFile !== undefined) await writeAnswer(idFile, imageId(result))
   if (metadataFile !== undefined) await writeAnswer(metadataFile, `${JSON.stringify(result.metadata, null, 2)}\n`)
