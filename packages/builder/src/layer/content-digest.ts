@@ -24,7 +24,9 @@ export async function digestSelectors(
   selectors: readonly ContentSelector[],
   digestFiles: FileDigester,
 ): Promise<Digest> {
-  const selections = selectors.flatMap((selector) => chosenBy(view, selector))
+  // Of several that are missing BuildKit, which looks at all at once, mostly names the last.
+  const chosen = selectors.toReversed().map((selector) => chosenBy(view, selector))
+  const selections = chosen.reverse().flat()
   const unknown = new Set<ViewEntry>()
   for (const selection of selections)
     for (const { entry } of selection.entries) if (needsDigest(entry)) unknown.add(entry)
