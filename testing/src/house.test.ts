@@ -10,6 +10,7 @@ const builderLevels: Readonly<Record<string, number>> = {
   'byte-string.ts': 0,
   'errors.ts': 0,
   'locate-error.ts': 0,
+  'make-directories.ts': 0,
   'progress.ts': 0,
   'source.ts': 0,
   'text.ts': 0,
