@@ -166,7 +166,10 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
         run: 'true',
         mounts: [{ source, target: '/run/secrets/token', readonly: true }],
       })
-      expect(error).toMatchObject({ code: 'OCI_RUNTIME_ID_UNAVAILABLE', hint: expect.stringContaining('subordinate ids') })
+      expect(error).toMatchObject({
+        code: 'OCI_RUNTIME_ID_UNAVAILABLE',
+        hint: expect.stringContaining('subordinate ids'),
+      })
     })
 
     test('mounts inside mounts work in any order of the list', async () => {
