@@ -21,7 +21,8 @@ testWith([...tools, 'openssl'], 'a registry with a token service lets in only wh
   await using directory = await temporaryDirectory()
   await using registry = await startRegistry({ auth: 'token' })
   const reference = await pushBase(await makeBusyboxBase(directory.join('busybox')), registry, 'private/busybox:1')
-  expect(registry.tokenService?.requests.at(-1)?.scopes).toEqual(['repository:private/busybox:pull,push'])
+  // skopeo may also ask for a repository that it remembers to hold the same blob.
+  expect(registry.tokenService?.requests.at(-1)?.scopes).toContain('repository:private/busybox:pull,push')
   const anonymous = ['inspect', '--tls-verify=false', '--no-creds', `docker://${reference}`]
   expect((await runTool('skopeo', anonymous)).status).not.toBe(0)
 })
