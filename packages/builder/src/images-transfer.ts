@@ -1,5 +1,6 @@
 import { createJobRunner } from './forms/jobs.ts'
 import { createLayerForms } from './forms/layer-forms.ts'
+import type { LayerForms } from './forms/types.ts'
 import { findImage, readImage } from './images.ts'
 import { internalStep } from './internal-step.ts'
 import { timeOf } from './oci/created.ts'
@@ -11,7 +12,7 @@ import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaul
 import type { Descriptor } from './oci/types.ts'
 import type { ProgressSink } from './progress.ts'
 import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from './public-types.ts'
-import { openSession } from './session.ts'
+import { openSession, type Session } from './session.ts'
 import { createLayerFetcher, pushWith } from './transfers.ts'
 
 /** Fetches an image with all its layers, and names it in the store. */
@@ -31,14 +32,7 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
       signal,
       ...(before === undefined ? {} : { knownDigest: before.manifestDigest }),
     })
-    const jobs = createJobRunner({ executor: session.executor, signal })
-    const forms = createLayerForms({
-      store,
-      jobs,
-      executor: session.executor,
-      fetcher: createLayerFetcher(session, sink),
-      signal,
-    })
+    const forms = formsOf(session, sink)
     const diffIds = pulled.config.rootfs.diff_ids
     const name = canonicalName(image)
     const layers = forms.fromImage(
@@ -77,14 +71,7 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
     sink,
     `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`,
     async (reportStatus) => {
-      const jobs = createJobRunner({ executor: session.executor, signal })
-      const forms = createLayerForms({
-        store,
-        jobs,
-        executor: session.executor,
-        fetcher: createLayerFetcher(session, sink),
-        signal,
-      })
+      const forms = formsOf(session, sink)
       const layers: Descriptor[] = []
       const repositories = new Map<Digest, readonly string[]>()
       for (const [index, id] of record.layerIds.entries()) {
@@ -122,6 +109,13 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
       return { name, digest: descriptor.digest, sizeBytes: bytes.length }
     },
   )
+}
+
+/** The layers of one transfer. */
+function formsOf(session: Session, sink: ProgressSink): LayerForms {
+  const { store, executor, signal } = session
+  const jobs = createJobRunner({ executor, signal })
+  return createLayerForms({ store, jobs, executor, fetcher: createLayerFetcher(session, sink), signal })
 }
 
 /** Blobs are read from the store by their digest: nobody asks for a stream. */

@@ -48,7 +48,7 @@ async function lowerStep(
         copyAction(
           step,
           source,
-          joinPath(current.config.WorkingDir ?? '/', step.destination) + (step.destination.endsWith('/') ? '/' : ''),
+          absolute(current, step.destination) + (step.destination.endsWith('/') ? '/' : ''),
           index,
           inputs.length,
           step.sources.length,
@@ -57,68 +57,43 @@ async function lowerStep(
       return extend(current, actions, inputs, `COPY ${step.sources.join(' ')} ${step.destination}`)
     }
     case 'file':
-      return extend(
-        current,
-        [
-          {
-            input: current.edge ? 0 : -1,
-            secondaryInput: -1,
-            output: 0,
-            action: {
-              kind: 'mkfile',
-              path: joinPath(current.config.WorkingDir ?? '/', step.path),
-              mode: step.mode,
-              data: step.data,
-              timestamp: -1,
-            },
-          },
-        ],
-        current.edge ? [current.edge] : [],
-        `FILE ${step.path}`,
-      )
+      return change(current, `FILE ${step.path}`, {
+        kind: 'mkfile',
+        path: absolute(current, step.path),
+        mode: step.mode,
+        data: step.data,
+        timestamp: -1,
+      })
     case 'directory':
-      return extend(
-        current,
-        [
-          {
-            input: current.edge ? 0 : -1,
-            secondaryInput: -1,
-            output: 0,
-            action: {
-              kind: 'mkdir',
-              path: joinPath(current.config.WorkingDir ?? '/', step.path),
-              mode: step.mode,
-              makeParents: true,
-              timestamp: -1,
-            },
-          },
-        ],
-        current.edge ? [current.edge] : [],
-        `DIRECTORY ${step.path}`,
-      )
+      return change(current, `DIRECTORY ${step.path}`, {
+        kind: 'mkdir',
+        path: absolute(current, step.path),
+        mode: step.mode,
+        makeParents: true,
+        timestamp: -1,
+      })
     case 'remove':
-      return extend(
-        current,
-        [
-          {
-            input: current.edge ? 0 : -1,
-            secondaryInput: -1,
-            output: 0,
-            action: {
-              kind: 'rm',
-              path: joinPath(current.config.WorkingDir ?? '/', step.path),
-              allowNotFound: true,
-              allowWildcard: true,
-            },
-          },
-        ],
-        current.edge ? [current.edge] : [],
-        `REMOVE ${step.path}`,
-      )
+      return change(current, `REMOVE ${step.path}`, {
+        kind: 'rm',
+        path: absolute(current, step.path),
+        allowNotFound: true,
+        allowWildcard: true,
+      })
   }
 }
 
 const HISTORY_COMMENT = 'ts-oci.state.v0'
+
+/** A path of a state, against its working directory. */
+function absolute(current: LoweredState, path: string): string {
+  return joinPath(current.config.WorkingDir ?? '/', path)
+}
+
+/** One action on what is there, or on nothing. */
+function change(current: LoweredState, name: string, action: FileAction['action']): LoweredState {
+  const inputs = current.edge ? [current.edge] : []
+  return extend(current, [{ input: inputs.length - 1, secondaryInput: -1, output: 0, action }], inputs, name)
+}
 
 function extend(
   current: LoweredState,
