@@ -27,8 +27,14 @@ export function processSession(): Session {
     setTimeout(() => process.exit(status), graceMs).unref()
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt)
-  // `tsbuild images | head -1` closes the pipe early: that is the end of the work, and no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // An output that goes there listens itself, and says what it could not write.
+    if (process.stdout.listenerCount('error') > 1) return
+    // `tsbuild images | head -1` closes the pipe early: that is the end of the work, and no error.
+    process.exit(error.code === 'EPIPE' ? 0 : 1)
+  })
+  // Nobody reads the progress any more: the work goes on, its status is the answer.
+  process.stderr.on('error', () => undefined)
   const { stdin, stdout, stderr, env } = process
   return { stdin, stdout, stderr, env, signal: controller.signal }
 }

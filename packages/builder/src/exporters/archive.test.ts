@@ -5,7 +5,7 @@ import { runTool, temporaryDirectory } from '@ts-oci/testing'
 import type { Digest } from '../oci/digest.ts'
 import { writeArchive } from './archive.ts'
 import type { ImageBlob } from './compose.ts'
-import { openByteSink } from './destination.ts'
+import { openByteSink } from './byte-sink.ts'
 
 const bytes = Buffer.alloc(3_000_001, 'layer ')
 const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest

@@ -1,7 +1,7 @@
 import { createDigester } from '../oci/digest.ts'
 import { mismatch } from '../content/blobs.ts'
 import type { ImageBlob } from './compose.ts'
-import type { ByteSink } from './destination.ts'
+import type { ByteSink } from './byte-sink.ts'
 
 /** A file of an outer archive. */
 export type ArchiveFile =

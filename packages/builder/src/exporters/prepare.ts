@@ -16,8 +16,10 @@ export function prepareOutputs(outputs: readonly LooseOutput[], defaults: Export
   const prepared = outputs.map(({ type, ...attrs }) =>
     findExporter(type).prepare({ type, attrs: asTexts(attrs) }, defaults),
   )
-  if (outputs.filter((output) => output['dest'] === '-').length > 1) {
-    throw new BuilderError('OCI_OPTION_INVALID', 'two outputs cannot both go to standard output')
+  if (prepared.filter((output) => output.isStdout === true).length > 1) {
+    throw new BuilderError('OCI_OPTION_INVALID', 'two outputs cannot both go to standard output', {
+      hint: 'give all but one of them dest=FILE',
+    })
   }
   return prepared
 }

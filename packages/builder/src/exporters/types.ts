@@ -49,6 +49,8 @@ export interface PreparedExport {
   readonly reads: 'blobs' | 'pushed-blobs' | 'files' | 'stored'
   /** It will ask for layers as gzip of the default level, just as they are: large ones are compressed while they are packed. */
   readonly wantsGzip?: boolean
+  /** It goes to standard output, which one output alone can have. */
+  readonly isStdout?: boolean
   run(source: ExportSource, context: ExportContext): Promise<ExportResult>
 }
 

@@ -5,7 +5,8 @@ import { goJson } from '../../oci/go-json.ts'
 import { writeArchive, type ArchiveFile } from '../archive.ts'
 import { readAttributes } from '../attributes.ts'
 import { blobsOf, composeImage, isPlainGzip, reported, type ComposedImage } from '../compose.ts'
-import { openByteSink, readDirectoryDestination, readFileDestination } from '../destination.ts'
+import { openByteSink } from '../byte-sink.ts'
+import { readDirectoryDestination, readFileDestination } from '../destination.ts'
 import { readImageSettings, type ImageSettings } from '../image-settings.ts'
 import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
 import type {
@@ -39,6 +40,7 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
     type: output.type,
     name: `exporting to ${output.type} image format`,
     reads: 'blobs',
+    isStdout: path === '-',
     wantsGzip: isPlainGzip(settings),
     async run(source, context) {
       const image = await composeImage(source, context, { settings, defaultCompression: 'gzip' })
@@ -55,7 +57,7 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
 
 async function writeTar(path: string, files: readonly ArchiveFile[], context: ExportContext): Promise<void> {
   await reported(context, path === '-' ? 'sending tarball' : `writing ${path}`, async () => {
-    const sink = await openByteSink(path, context.stdout)
+    const sink = await openByteSink(path, context.stdout, context.signal)
     try {
       await writeArchive(sink, files, context.signal)
       await sink.commit()

@@ -3,7 +3,8 @@ import { BLOCK_BYTES, headerRoom, paddedSize, writeHeader } from '../../layer/he
 import type { LayerEntry, ViewEntry } from '../../layer/types.ts'
 import { readAttributes } from '../attributes.ts'
 import { reported } from '../compose.ts'
-import { openByteSink, readFileDestination, type ByteSink } from '../destination.ts'
+import { openByteSink, type ByteSink } from '../byte-sink.ts'
+import { readFileDestination } from '../destination.ts'
 import { flatten } from '../flatten.ts'
 import { readEpoch } from '../image-settings.ts'
 import type { ExportContext, ExportSource, Exporter } from '../types.ts'
@@ -21,6 +22,7 @@ export const tarExporter: Exporter = {
       type: output.type,
       name: 'exporting to client tarball',
       reads: 'files',
+      isStdout: path === '-',
       async run(source, context) {
         await reported(context, path === '-' ? 'sending tarball' : `writing ${path}`, () =>
           writeTar(path, epochSec, source, context),
@@ -37,7 +39,7 @@ async function writeTar(
   source: ExportSource,
   context: ExportContext,
 ): Promise<void> {
-  const sink = await openByteSink(path, context.stdout)
+  const sink = await openByteSink(path, context.stdout, context.signal)
   try {
     for (const entry of flatten(await source.view(), epochSec)) {
       context.signal?.throwIfAborted()

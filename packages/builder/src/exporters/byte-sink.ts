@@ -1,0 +1,214 @@
+import { constants, fstatSync, openSync } from 'node:fs'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { closeFd, errnoOf, writeFully } from '@ts-oci/runtime'
+import { BuilderError } from '../errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { copyBlob } from './copy-blob.ts'
+import { exportError, guarded, temporaryBeside } from './destination.ts'
+import type { BlobFile } from './types.ts'
+
+/** Where the bytes of an archive go; nobody sees them before `commit`, except on standard output and in pipes. */
+export interface ByteSink {
+  /** The chunk is kept until it is written: it must not be used again. */
+  write(chunk: Uint8Array): Promise<void>
+  /** Writes a whole file, inside the kernel where it need not be verified. Missing where that is not possible. */
+  appendFile?(file: BlobFile, expected: ExpectedBlob, signal?: AbortSignal): Promise<void>
+  commit(): Promise<void>
+  abort(): Promise<void>
+}
+
+export interface ExpectedBlob {
+  readonly digest: Digest
+  readonly size: number
+}
+
+/** Small writes are gathered: tar headers come in 512 bytes. */
+const BUFFER_BYTES = 1024 * 1024
+
+/** A pipe without a reader is asked so often whether it has one. */
+const READER_POLL_MS = 50
+
+/** Opens the sink of an archive. @throws OCI_EXPORT_FAILED */
+export async function openByteSink(path: string, stdout: Writable, signal?: AbortSignal): Promise<ByteSink> {
+  return path === '-' ? standardOutput(stdout, signal) : guarded(path, () => fileSink(path, signal))
+}
+
+const STDOUT = 'standard output'
+
+function standardOutput(stdout: Writable, signal: AbortSignal | undefined): ByteSink {
+  const { fd } = stdout as { readonly fd?: unknown }
+  // Node's stream over a file takes a short write (a disk that is nearly full) for a whole one.
+  if (typeof fd === 'number' && isFileOrDevice(fd)) return descriptorSink(STDOUT, fd, () => undefined)
+  return streamSink(STDOUT, stdout, { signal, end: (done) => done() })
+}
+
+function isFileOrDevice(fd: number): boolean {
+  const status = fstatSync(fd)
+  return status.isFile() || status.isCharacterDevice()
+}
+
+async function fileSink(dest: string, signal: AbortSignal | undefined): Promise<ByteSink> {
+  const existing = await stat(dest).catch(() => undefined)
+  if (existing?.isDirectory() === true)
+    throw new BuilderError('OCI_EXPORT_FAILED', `destination file ${dest} is a directory`, { hint: 'name a file' })
+  // A device or a pipe is written to; what it is must not be replaced by a file.
+  if (existing?.isFIFO() === true) return pipeSink(dest, signal)
+  if (existing !== undefined && !existing.isFile()) {
+    const fd = openSync(dest, 'w')
+    let isOpen = true
+    return descriptorSink(dest, fd, () => {
+      if (isOpen) closeFd(fd)
+      isOpen = false
+    })
+  }
+  return newFileSink(existing === undefined ? dest : await realpath(dest))
+}
+
+/** A pipe by its own name: opening it and writing to it wait, for a reader, where Ctrl-C is heard. */
+async function pipeSink(dest: string, signal: AbortSignal | undefined): Promise<ByteSink> {
+  for (;;) {
+    signal?.throwIfAborted()
+    try {
+      const fd = openSync(dest, constants.O_WRONLY | constants.O_NONBLOCK)
+      const socket = new Socket({ fd, readable: false, writable: true })
+      return streamSink(dest, socket, { signal, end: (done) => socket.end(done), destroy: () => socket.destroy() })
+    } catch (error) {
+      if (errnoOf(error) !== 'ENXIO') throw error
+    }
+    await delay(READER_POLL_MS, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+interface StreamOptions {
+  readonly signal: AbortSignal | undefined
+  end(done: () => void): void
+  destroy?(): void
+}
+
+/**
+ * A pipe or socket. Every wait is for the callback of one write, which comes once whatever happens: `drain` may have
+ * passed, or never come from a pipe whose reader has left.
+ */
+function streamSink(name: string, stream: Writable, options: StreamOptions): ByteSink {
+  const { signal } = options
+  const gathered = createGatherer()
+  let failure: unknown
+  // Without a listener the error would end the process, with a stack.
+  const onError = (error: unknown): void => void (failure ??= error)
+  stream.on('error', onError)
+
+  async function settled(start: (done: (error?: Error | null) => void) => void): Promise<void> {
+    signal?.throwIfAborted()
+    let stop = (): void => undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        stop = () => reject(signal?.reason as Error)
+        signal?.addEventListener('abort', stop, { once: true })
+        start((error) => (error ? reject(error) : resolve()))
+      })
+    } catch (error) {
+      failure ??= error
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+    if (failure !== undefined) throw exportError(name, failure)
+  }
+
+  async function flush(): Promise<void> {
+    const chunks = gathered.take()
+    const last = chunks.pop()
+    if (last === undefined) return
+    await settled((done) => {
+      stream.cork()
+      for (const chunk of chunks) stream.write(chunk)
+      stream.write(last, done)
+      stream.uncork()
+    })
+  }
+
+  return {
+    write: async (chunk) => (gathered.add(chunk) ? flush() : undefined),
+    async commit() {
+      await flush()
+      await settled((done) => options.end(() => done()))
+      stream.off('error', onError)
+    },
+    // What is written cannot be taken back; the listener stays, for an error that is still to come.
+    abort: async () => options.destroy?.(),
+  }
+}
+
+/** Chunks until there are enough of them: writers of archives reuse nothing that they have given away. */
+function createGatherer(): { add(chunk: Uint8Array): boolean; take(): Uint8Array[] } {
+  let chunks: Uint8Array[] = []
+  let bytes = 0
+  return {
+    add(chunk) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      return bytes >= BUFFER_BYTES
+    },
+    take() {
+      const taken = chunks
+      chunks = []
+      bytes = 0
+      return taken
+    },
+  }
+}
+
+/** A file or device that is there already, from where it stands on. */
+function descriptorSink(name: string, fd: number, close: () => void): ByteSink {
+  const gathered = createGatherer()
+  const flush = (): Promise<void> =>
+    guarded(name, async () => {
+      for (const chunk of gathered.take()) writeFully(fd, chunk)
+    })
+  return {
+    write: async (chunk) => (gathered.add(chunk) ? flush() : undefined),
+    async commit() {
+      await flush()
+      await guarded(name, async () => close())
+    },
+    abort: async () => close(),
+  }
+}
+
+/** A file that appears whole under its name, or not at all. */
+async function newFileSink(dest: string): Promise<ByteSink> {
+  const temporary = temporaryBeside(dest)
+  const handle = await open(temporary, 'wx', 0o644)
+  const gathered = createGatherer()
+  let position = 0
+
+  const flush = (): Promise<void> =>
+    guarded(dest, async () => {
+      for (const chunk of gathered.take()) {
+        writeFully(handle.fd, chunk, position)
+        position += chunk.length
+      }
+    })
+
+  return {
+    async appendFile(file, expected, signal) {
+      await flush()
+      await guarded(dest, () => copyBlob(file, expected, { fd: handle.fd, position }, signal))
+      position += expected.size
+    },
+    write: async (chunk) => (gathered.add(chunk) ? flush() : undefined),
+    async commit() {
+      await flush()
+      await guarded(dest, async () => {
+        await handle.close()
+        await rename(temporary, dest)
+      })
+    },
+    async abort() {
+      await handle.close().catch(() => undefined)
+      await rm(temporary, { force: true })
+    },
+  }
+}
