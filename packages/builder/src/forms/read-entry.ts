@@ -5,6 +5,8 @@ import type { JobRunner } from './jobs.ts'
 import type { LayerForms } from './types.ts'
 
 const CHUNK_BYTES = 1 << 20
+/** A part is a job, which opens the file again. */
+const PART_BYTES = 4 << 20
 
 /** The bytes of a file that a view names, piece by piece. */
 export async function* readEntry(
@@ -18,12 +20,16 @@ export async function* readEntry(
   const content = resolved?.content
   if (content === undefined)
     throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
+  if (content.kind === 'inline') {
+    yield content.bytes
+    return
+  }
   if (content.kind !== 'range') {
-    yield await jobs.run(
-      'readFile',
-      { source: content, size: entry.size, maxBytes: entry.size },
-      content.kind === 'tree',
-    )
+    for (let start = 0; start < entry.size; start += PART_BYTES) {
+      signal?.throwIfAborted()
+      const end = Math.min(entry.size, start + PART_BYTES)
+      yield await jobs.run('readPart', { source: content, size: entry.size, start, end }, content.kind === 'tree')
+    }
     return
   }
   const fd = openSync(content.file, 'r')

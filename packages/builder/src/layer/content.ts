@@ -117,22 +117,31 @@ export function createContentReader(): ContentReader {
 
 const CHUNK_BYTES = 1 << 18
 
+/** Part of a file, in bytes. */
+export interface ContentPart {
+  readonly start: number
+  readonly end: number
+}
+
 /** The content of a file in pieces, each a buffer of its own. Throws as `ContentReader.read`. */
-export function* contentChunks(entry: LayerEntry): Generator<Buffer, void, undefined> {
-  const { content, size } = entry
-  if (size === 0) return
+export function* contentChunks(
+  entry: LayerEntry,
+  part: ContentPart = { start: 0, end: entry.size },
+): Generator<Buffer, void, undefined> {
+  const { content } = entry
+  if (part.start >= part.end) return
   if (content === undefined || content.kind === 'layer') throw missing(entry, 'has no content at hand')
   if (content.kind === 'inline') {
-    yield Buffer.from(content.bytes)
+    yield Buffer.from(content.bytes.subarray(part.start, part.end))
     return
   }
   const fd = content.kind === 'range' ? openPath(content.file, OpenFlags.read) : openNamed(content, entry)
   try {
-    const start = content.kind === 'range' ? content.offset : 0
+    const origin = content.kind === 'range' ? content.offset : 0
     if (content.kind !== 'range') checkStat(content, entry, statFd(fd))
-    for (let done = 0; done < size; done += CHUNK_BYTES) {
-      const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - done))
-      if (readFully(fd, piece, 0, piece.length, start + done) < piece.length)
+    for (let at = part.start; at < part.end; at += CHUNK_BYTES) {
+      const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, part.end - at))
+      if (readFully(fd, piece, 0, piece.length, origin + at) < piece.length)
         throw missing(entry, 'is shorter than it should be')
       yield piece
     }

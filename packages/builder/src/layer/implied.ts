@@ -11,9 +11,10 @@ import type { LayerEntry, LayerTable, View } from './types.ts'
 export function impliedDirectories(tables: readonly LayerTable[], view: View): LayerEntry[] {
   const isImplied = new Map<ByteString, boolean>()
   for (const table of tables) markDirectories(table, isImplied)
+  let listed: ReadonlySet<ByteString> | undefined
   const needed = new Map<ByteString, LayerEntry>()
   for (const [path, implied] of isImplied) {
-    if (!implied || !isListedBelow(path, tables)) continue
+    if (!implied || !(listed ??= listedDirectories(tables)).has(path)) continue
     for (let at = path; at !== ''; at = parentPath(at)) {
       const entry = view.entry(at)
       if (entry?.type === 'directory') needed.set(at, entry)
@@ -36,6 +37,8 @@ function markDirectories(table: LayerTable, isImplied: Map<ByteString, boolean>)
   }
 }
 
-function isListedBelow(path: ByteString, tables: readonly LayerTable[]): boolean {
-  return tables.some((table) => table.entries.some((entry) => entry.path === path && entry.type === 'directory'))
+function listedDirectories(tables: readonly LayerTable[]): ReadonlySet<ByteString> {
+  return new Set(
+    tables.flatMap((table) => table.entries.flatMap(({ path, type }) => (type === 'directory' ? [path] : []))),
+  )
 }

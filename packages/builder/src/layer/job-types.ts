@@ -24,6 +24,13 @@ export interface LayerJobs {
     readonly size: number
     readonly maxBytes: number
   }): Promise<Uint8Array>
+  /** The bytes of a file from `start` to before `end`: what is large is asked for in parts. */
+  readPart(input: {
+    readonly source: ContentSource
+    readonly size: number
+    readonly start: number
+    readonly end: number
+  }): Promise<Uint8Array>
   /** Makes a directory (its parent exists) with these attributes unless it is there. */
   makeDirectory(input: {
     readonly path: string

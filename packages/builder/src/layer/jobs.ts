@@ -52,6 +52,8 @@ export const handlers: LayerJobs = {
       )
     return Buffer.concat([...contentChunks(asEntry({ source, size }))])
   },
+  readPart: async ({ source, size, start, end }) =>
+    Buffer.concat([...contentChunks(asEntry({ source, size }), { start, end })]),
   makeDirectory: async ({ path, mode, uid, gid }) => {
     const parent = openRoot(dirname(path))
     const name = toByteString(basename(path))

@@ -22,7 +22,8 @@ function encodeRecord(key: string, value: ByteString): string {
 
 /** Decodes the data of a PAX header. Throws OCI_LAYER_INVALID. */
 export function decodePax(data: Uint8Array): Map<string, ByteString> {
-  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1')
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  const text = bytes.toString('latin1')
   const records = new Map<string, ByteString>()
   let position = 0
   while (position < text.length) {
@@ -38,7 +39,8 @@ export function decodePax(data: Uint8Array): Map<string, ByteString> {
       if (/^\0+$/.test(text.slice(position))) break
       throw new BuilderError('OCI_LAYER_INVALID', 'a PAX header of the tar holds a malformed record')
     }
-    records.set(text.slice(space + 1, equals), text.slice(equals + 1, end - 1))
+    // From the bytes: a slice of the text would keep all of it in memory, up to 1 MiB for a name.
+    records.set(bytes.toString('latin1', space + 1, equals), bytes.toString('latin1', equals + 1, end - 1))
     position = end
   }
   return records

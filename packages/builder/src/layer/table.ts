@@ -4,7 +4,10 @@ import { BuilderError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { makeEntry } from './entry.ts'
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './header.ts'
-import { baseName, cleanPath, comparePaths, isWithin, joinPath, parentPath } from './paths.ts'
+import { createLinkGroups } from './link-groups.ts'
+import { createPathIndex, type PathIndex } from './path-index.ts'
+import { baseName, cleanPath, comparePaths, joinPath, parentPath } from './paths.ts'
+import { createTableBounds } from './table-bounds.ts'
 import type { TarEntry } from './tar-reader.ts'
 import type { ContentSource, LayerEntry, LayerTable } from './types.ts'
 
@@ -36,13 +39,14 @@ export function orderLinks(entries: LayerEntry[]): LayerEntry[] {
   const links = new Map<ByteString, ByteString>()
   for (const entry of entries) if (entry.type === 'hardlink') links.set(entry.path, entry.link!)
   if (links.size === 0) return entries
-  const owners = new Set([...links.keys()].map((path) => lastLink(links, path)))
+  const ownerOf = createOwnerFinder(links)
+  const owners = new Set([...links.keys()].map(ownerOf))
   const files = indexEntries({ entries })
   const firstNames = new Map<ByteString, ByteString>()
   return entries.map((entry) => {
     const isOwner = owners.has(entry.path) && files.get(entry.path) === entry
     if (entry.type !== 'hardlink' && !isOwner) return entry
-    const owner = entry.type === 'hardlink' ? lastLink(links, entry.path) : entry.path
+    const owner = entry.type === 'hardlink' ? ownerOf(entry.path) : entry.path
     const file = files.get(owner)
     if (file === undefined || file.type === 'hardlink' || file.type === 'directory') return entry
     const first = firstNames.get(owner)
@@ -55,15 +59,22 @@ export function orderLinks(entries: LayerEntry[]): LayerEntry[] {
   })
 }
 
-function lastLink(links: ReadonlyMap<ByteString, ByteString>, path: ByteString): ByteString {
-  let at = path
-  // A circle of links ends where it began: no file of that name is found.
-  for (let steps = 0; steps <= links.size; steps++) {
-    const next = links.get(at)
-    if (next === undefined) return at
-    at = next
+/** The name at the end of a chain of links. Each link is followed once, however many chains it is part of. */
+function createOwnerFinder(links: ReadonlyMap<ByteString, ByteString>): (path: ByteString) => ByteString {
+  const known = new Map<ByteString, ByteString>()
+  return (path) => {
+    const chain = new Set<ByteString>()
+    let at = path
+    for (let next = links.get(at); next !== undefined && !known.has(at) && !chain.has(at); next = links.get(at)) {
+      chain.add(at)
+      at = next
+    }
+    // A circle of links ends nowhere: each stands for itself, and no file of that name is found.
+    const isCircle = chain.has(at)
+    const owner = known.get(at) ?? at
+    for (const link of chain) known.set(link, isCircle ? link : owner)
+    return known.get(path) ?? owner
   }
-  return path
 }
 
 /** The entry of each path, markers left out. */
@@ -93,14 +104,20 @@ const MAX_LINKS = 255
  * same layer are followed inside the root, a later entry replaces an earlier one (two directories merge).
  */
 export function createTableBuilder(): TableBuilder {
-  const entries = new Map<ByteString, LayerEntry>()
+  // Nothing is ever deleted: a Map of V8 that a key leaves and enters again and again finds it slower each time.
+  const entries = new Map<ByteString, LayerEntry | undefined>()
   const whiteouts = new Map<ByteString, LayerEntry>()
   const opaques = new Map<ByteString, LayerEntry>()
-  const implied = new Set<ByteString>()
+  const implied = new Map<ByteString, boolean>()
+  const links = createLinkGroups()
+  const bounds = createTableBounds()
+  // Made when a directory first gives way to something else, which hardly any layer does.
+  let index: PathIndex | undefined
   let lastRaw: ByteString | undefined
   let lastParent: ByteString = ''
 
   function add(raw: TarEntry, content: ContentSource | undefined): LayerEntry | undefined {
+    bounds.take(raw)
     const clean = cleanPath(raw.name)
     if (clean === '' || clean.startsWith('.wh..wh.')) return undefined
     const name = baseName(clean)
@@ -145,25 +162,36 @@ export function createTableBuilder(): TableBuilder {
   function replace(path: ByteString, entry: LayerEntry): void {
     const before = entries.get(path)
     // A directory that no entry names exists all the same.
-    const wasDirectory = implied.delete(path) || before?.type === 'directory'
+    const wasDirectory = implied.get(path) === true || before?.type === 'directory'
+    if (wasDirectory) implied.set(path, false)
+    if (before?.type === 'hardlink') links.leave(path)
     entries.set(path, entry)
+    index?.add(path)
     if (wasDirectory && entry.type !== 'directory') dropBelow(path)
-    if (before?.type === 'file' || before?.type === 'symlink') keepLinksOf(before)
+    if (before !== undefined) keepLinksOf(before)
+    // A link to a link is one to the file, whatever becomes of the name between them.
+    if (entry.type === 'hardlink') links.join(path, links.targetOf(entry.link!) ?? entry.link!)
     if (before !== undefined || wasDirectory) lastRaw = undefined
   }
 
-  function dropBelow(path: ByteString): void {
-    for (const known of entries.keys()) if (known !== path && isWithin(path, known)) entries.delete(known)
+  function dropBelow(directory: ByteString): void {
+    index ??= createPathIndex([...entries.keys(), ...implied.keys()])
+    const dropped: LayerEntry[] = []
+    for (const path of index.takeBelow(directory)) {
+      const entry = entries.get(path)
+      if (entry !== undefined) dropped.push(entry)
+      if (entry?.type === 'hardlink') links.leave(path)
+      entries.set(path, undefined)
+      implied.set(path, false)
+    }
+    for (const entry of dropped) keepLinksOf(entry)
   }
 
   /** A file that is overwritten lives on under its other names. */
   function keepLinksOf(file: LayerEntry): void {
-    let heir: ByteString | undefined
-    for (const [path, entry] of entries) {
-      if (entry.type !== 'hardlink' || entry.link !== file.path || path === file.path) continue
-      entries.set(path, heir === undefined ? { ...file, path } : { ...entry, link: heir })
-      heir ??= path
-    }
+    if (file.type === 'directory' || file.type === 'hardlink') return
+    const heir = links.inherit(file.path)
+    if (heir !== undefined) entries.set(heir, { ...file, path: heir })
   }
 
   function resolveParent(directory: ByteString): ByteString {
@@ -176,9 +204,9 @@ export function createTableBuilder(): TableBuilder {
   }
 
   function walkParents(directory: ByteString): ByteString {
-    let at: ByteString = ''
-    let links = 0
-    const rest = directory.split('/')
+    let at = knownDirectory(directory)
+    let followed = 0
+    const rest = directory.slice(at === '' ? 0 : at.length + 1).split('/')
     while (rest.length > 0) {
       const part = rest.shift()!
       if (part === '' || part === '.') continue
@@ -188,15 +216,24 @@ export function createTableBuilder(): TableBuilder {
       }
       const path = joinPath(at, part)
       const entry = entries.get(path)
-      if (entry === undefined) implied.add(path)
-      else if (entry.type === 'symlink') {
-        if (++links > MAX_LINKS) throw invalid(directory, 'follows too many symbolic links')
+      if (entry === undefined) {
+        implied.set(path, true)
+        index?.add(path)
+      } else if (entry.type === 'symlink') {
+        if (++followed > MAX_LINKS) throw invalid(directory, 'follows too many symbolic links')
         if (entry.link!.startsWith('/')) at = ''
         rest.unshift(...entry.link!.split('/'))
         continue
       } else if (entry.type !== 'directory') throw invalid(directory, 'is not a directory')
       at = path
     }
+    return at
+  }
+
+  /** The longest beginning that is a directory: nothing on the way to one is a link. Deep paths are not walked again. */
+  function knownDirectory(directory: ByteString): ByteString {
+    let at = parentPath(directory)
+    while (at !== '' && implied.get(at) !== true && entries.get(at)?.type !== 'directory') at = parentPath(at)
     return at
   }
 
@@ -208,6 +245,12 @@ export function createTableBuilder(): TableBuilder {
     return resolved
   }
 
+  function linked(entry: LayerEntry | undefined): readonly LayerEntry[] {
+    if (entry === undefined) return []
+    const link = entry.type === 'hardlink' ? links.targetOf(entry.path) : undefined
+    return [link === undefined || link === entry.link ? entry : { ...entry, link }]
+  }
+
   function setDigest(entry: LayerEntry, digest: Digest): void {
     if (entries.get(entry.path) === entry) entries.set(entry.path, { ...entry, contentDigest: digest })
   }
@@ -216,7 +259,9 @@ export function createTableBuilder(): TableBuilder {
     add,
     setDigest,
     finish: () => ({
-      entries: orderLinks(sortEntries([...entries.values(), ...whiteouts.values(), ...opaques.values()])),
+      entries: orderLinks(
+        sortEntries([...[...entries.values()].flatMap(linked), ...whiteouts.values(), ...opaques.values()]),
+      ),
     }),
   }
 }

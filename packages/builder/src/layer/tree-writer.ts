@@ -18,7 +18,8 @@ import {
 } from '@ts-oci/runtime'
 import { fromByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
-import { baseName, isWithin, parentPath } from './paths.ts'
+import { createPathIndex } from './path-index.ts'
+import { baseName, parentPath } from './paths.ts'
 import type { LayerEntry } from './types.ts'
 
 export interface TreeWriterOptions {
@@ -43,24 +44,37 @@ export interface TreeWriter extends Disposable {
   close(): void
 }
 
+/** `implied`: no entry lists it. `gone`: something else has taken its name; see `createTableBuilder` why it stays. */
+type KnownDirectory = LayerEntry | 'implied' | 'gone'
+
 const DIRECTORY_BITS = 0o700
 
 export function createTreeWriter(destination: string, options: TreeWriterOptions): TreeWriter {
   const root = openRoot(destination)
   const cache = createDirectoryCache(root, 'beneath')
-  const directories = new Map<ByteString, LayerEntry | undefined>()
+  const directories = new Map<ByteString, KnownDirectory>()
+  const index = createPathIndex()
   const whiteouts = new Set<ByteString>()
   const opaques = new Set<ByteString>()
 
   /** The parent's descriptor; directories on the way that nobody listed are made. */
   function parentOf(path: ByteString): { readonly fd: number; readonly name: ByteString } {
     const directory = parentPath(path)
-    if (directory !== '' && !directories.has(directory)) {
+    if (directory !== '' && !isKnown(directory)) {
       const above = parentOf(directory)
       if (!tryMakeDirectory(above.fd, above.name)) throw invalid(path, 'lies below a file of the same layer')
-      directories.set(directory, undefined)
+      know(directory, 'implied')
     }
     return cache.parent(path)
+  }
+
+  function isKnown(path: ByteString): boolean {
+    return (directories.get(path) ?? 'gone') !== 'gone'
+  }
+
+  function know(directory: ByteString, entry: KnownDirectory): void {
+    directories.set(directory, entry)
+    index.add(directory)
   }
 
   function tryMakeDirectory(fd: number, name: ByteString): boolean {
@@ -89,7 +103,10 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
 
   function forget(path: ByteString): void {
     cache.forget(path)
-    for (const known of directories.keys()) if (isWithin(path, known)) directories.delete(known)
+    // A directory is known before what lies in it: below a file there is nothing to forget.
+    if (!isKnown(path)) return
+    for (const known of index.takeBelow(path)) directories.set(known, 'gone')
+    directories.set(path, 'gone')
   }
 
   function beginFile(entry: LayerEntry): number {
@@ -133,7 +150,7 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
       removeTree(fd, name)
       mkdirAtIfMissing(fd, name, DIRECTORY_BITS)
     }
-    directories.set(entry.path, entry)
+    know(entry.path, entry)
   }
 
   function placeLink(entry: LayerEntry): void {
@@ -198,7 +215,7 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
     for (const path of whiteouts) placeWhiteout(path)
     for (const path of opaques) if (path !== '') markOpaque(path)
     // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
-    for (const path of [...directories.keys()].sort().toReversed()) finishDirectory(path)
+    for (const path of [...directories.keys()].filter(isKnown).sort().toReversed()) finishDirectory(path)
   }
 
   function placeWhiteout(path: ByteString): void {
@@ -212,14 +229,14 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
   function markOpaque(path: ByteString): void {
     const { fd, name } = parentOf(path)
     if (!tryMakeDirectory(fd, name)) return
-    if (!directories.has(path)) directories.set(path, undefined)
+    if (!isKnown(path)) know(path, 'implied')
     setXattr(fd, name, `${options.xattrs}.overlay.opaque`, Buffer.from('y'))
   }
 
   function finishDirectory(path: ByteString): void {
-    const entry = directories.get(path)
+    const entry = directories.get(path)!
     const { fd, name } = cache.parent(path)
-    if (entry === undefined) chmodAt(fd, name, 0o755)
+    if (typeof entry === 'string') chmodAt(fd, name, 0o755)
     else setAttributes(fd, name, entry)
   }
 

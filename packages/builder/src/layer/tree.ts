@@ -2,7 +2,7 @@ import type { ByteString } from '../byte-string.ts'
 import { fromByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import { makeEntry } from './entry.ts'
-import { baseName, parentPath } from './paths.ts'
+import { baseName, joinPath, parentPath } from './paths.ts'
 import type { LayerEntry, ViewEntry } from './types.ts'
 
 /**
@@ -63,9 +63,15 @@ function sortNames(children: ReadonlyMap<ByteString, TreeNode>): TreeNode[] {
 
 /** Everything below a node, depth-first, a directory before its content. */
 export function* walkNodes(node: TreeNode): Generator<TreeNode, void, undefined> {
-  for (const child of sortedChildren(node)) {
-    yield child
-    if (child.children !== undefined) yield* walkNodes(child)
+  // A stack and no recursion: with nested generators an entry costs as much as it lies deep.
+  const waiting = [sortedChildren(node)[Symbol.iterator]()]
+  for (let top = waiting.at(-1); top !== undefined; top = waiting.at(-1)) {
+    const { done, value } = top.next()
+    if (done === true) waiting.pop()
+    else {
+      yield value
+      if (value.children !== undefined) waiting.push(sortedChildren(value)[Symbol.iterator]())
+    }
   }
 }
 
@@ -123,7 +129,7 @@ export function editTree(start: TreeNode): TreeEditor {
       mine.entry = entry
       return mine
     }
-    if (before?.children !== undefined) forget(entry.path)
+    if (before?.children !== undefined) forget(entry.path, before)
     const node = makeNode(entry, owner)
     setChild(parent, name, node)
     return node
@@ -143,23 +149,29 @@ export function editTree(start: TreeNode): TreeEditor {
     const parent = own(parentPath(path))
     const before = parent.children!.get(baseName(path))
     if (before === undefined) return
-    if (before.children !== undefined) forget(path)
+    if (before.children !== undefined) forget(path, before)
     parent.children!.delete(baseName(path))
     parent.sorted = undefined
   }
 
   function clear(path: ByteString): void {
     const mine = own(path)
-    forget(path)
+    forget(path, mine)
     owned.set(path, mine)
     mine.children = new Map()
     mine.sorted = undefined
   }
 
-  function forget(path: ByteString): void {
+  /** What is ours lies below what is ours: nothing else is looked at, however much this edit has touched. */
+  function forget(path: ByteString, node: TreeNode): void {
     lastNode = undefined
-    const prefix = path === '' ? '' : `${path}/`
-    for (const known of owned.keys()) if (known === path || known.startsWith(prefix)) owned.delete(known)
+    const waiting: (readonly [ByteString, TreeNode])[] = [[path, node]]
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [at, gone] = next
+      owned.delete(at)
+      if (gone.owner === owner)
+        for (const [name, child] of gone.children ?? []) waiting.push([joinPath(at, name), child])
+    }
     if (path === '') owned.set('', root)
   }
 
@@ -257,16 +269,19 @@ function makeParents(edit: TreeEditor, path: ByteString): void {
 /** Hard links may name a file that comes later in the order of names, or another link: that one first. */
 function applyLinks(edit: TreeEditor, links: readonly LayerEntry[]): void {
   const waiting = new Map(links.map((link) => [link.path, link]))
-  const started = new Set<ByteString>()
-  const apply = (link: LayerEntry): void => {
-    started.add(link.path)
-    const first = waiting.get(link.link!)
-    if (first !== undefined && started.has(first.path)) throw danglingLink(link)
-    if (first !== undefined) apply(first)
-    waiting.delete(link.path)
-    applyLink(edit, link)
+  for (const link of links) {
+    const chain: LayerEntry[] = []
+    // A stack and no recursion: a chain is as long as the layer has links.
+    for (
+      let next: LayerEntry | undefined = waiting.get(link.path);
+      next !== undefined;
+      next = waiting.get(next.link!)
+    ) {
+      waiting.delete(next.path)
+      chain.push(next)
+    }
+    for (const one of chain.toReversed()) applyLink(edit, one)
   }
-  for (const link of links) if (waiting.has(link.path)) apply(link)
 }
 
 function applyLink(edit: TreeEditor, link: LayerEntry): void {
