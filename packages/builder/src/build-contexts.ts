@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BuildSources } from './build-sources.ts'
 import { openLocalContext } from './context/local.ts'
@@ -47,7 +46,6 @@ export function createContexts(store: Store, sources: BuildSources | undefined, 
           hint: 'with a Dockerfile on standard input nothing can be copied from the context: name a directory',
         })
       const memos = join(store.root, 'memos')
-      mkdirSync(memos, { recursive: true, mode: 0o700 })
       const context = openLocalContext({
         directory: source.directory,
         ignorePatterns: source.ignorePatterns,

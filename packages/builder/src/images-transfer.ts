@@ -1,3 +1,4 @@
+import type { ImageRecord } from './content/types.ts'
 import { createJobRunner } from './forms/jobs.ts'
 import { createLayerForms } from './forms/layer-forms.ts'
 import type { LayerForms } from './forms/types.ts'
@@ -45,16 +46,21 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
     )
     store.sync()
     const isNew = before?.manifestDigest !== pulled.manifestDigest
-    store.images.put({
-      name,
-      manifestDigest: pulled.manifestDigest,
-      configDigest: pulled.configDigest,
-      layerIds: layers.map((layer) => layer.id),
-      sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
-      createdMs: timeOf(pulled.config.created),
-      origin: 'pulled',
-      isComplete: true,
-      repoDigests: [`${repositoryOf(reference)}@${pulled.digest}`],
+    const repoDigest = `${repositoryOf(reference)}@${pulled.digest}`
+    store.transaction(() => {
+      const current = store.images.get(name)
+      const known = current?.configDigest === pulled.configDigest ? current.repoDigests : []
+      store.images.put({
+        name,
+        manifestDigest: pulled.manifestDigest,
+        configDigest: pulled.configDigest,
+        layerIds: layers.map((layer) => layer.id),
+        sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
+        createdMs: timeOf(pulled.config.created),
+        origin: 'pulled',
+        isComplete: true,
+        repoDigests: [...new Set([...known, repoDigest])],
+      })
     })
     return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew }
   })
@@ -104,11 +110,20 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
         signal,
       })
       const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
-      if (!record.repoDigests.includes(repoDigest) && store.images.get(record.name))
-        store.images.put({ ...record, repoDigests: [...record.repoDigests, repoDigest] })
+      // The name may stand for another image by now: that one was not pushed.
+      store.images.update(record.name, (current) =>
+        current.configDigest === record.configDigest ? withRepoDigest(current, repoDigest) : undefined,
+      )
       return { name, digest: descriptor.digest, sizeBytes: bytes.length }
     },
   )
+}
+
+/** Undefined where it is known. */
+function withRepoDigest(record: ImageRecord, repoDigest: string): ImageRecord | undefined {
+  return record.repoDigests.includes(repoDigest)
+    ? undefined
+    : { ...record, repoDigests: [...record.repoDigests, repoDigest] }
 }
 
 /** The layers of one transfer. */

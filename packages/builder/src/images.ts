@@ -126,10 +126,14 @@ function layerHistory(config: ImageConfig): NonNullable<ImageConfig['history']> 
 /** Gives an image another name. */
 export async function tag(source: string, target: string, options: CommonOptions = {}): Promise<void> {
   await using session = await openSession(options)
-  const record = findImage(session.store, source)
-  if (parseReference(target).digest !== undefined)
-    throw new BuilderError('OCI_REFERENCE_INVALID', 'refusing to create a tag with a digest reference')
-  session.store.images.put({ ...record, name: canonicalName(target), taggedMs: Date.now() })
+  const { store } = session
+  // Read and written in one transaction: what another process removes meanwhile does not come back.
+  store.transaction(() => {
+    const record = findImage(store, source)
+    if (parseReference(target).digest !== undefined)
+      throw new BuilderError('OCI_REFERENCE_INVALID', 'refusing to create a tag with a digest reference')
+    store.images.put({ ...record, name: canonicalName(target), taggedMs: Date.now() })
+  })
 }
 
 /** Takes a name from an image; an image without names goes, with what nothing else needs. */
@@ -138,11 +142,15 @@ export async function remove(
   options: CommonOptions & { readonly force?: boolean } = {},
 ): Promise<RemoveOutcome> {
   await using session = await openSession(options)
-  const { store } = session
+  return session.store.transaction(() => removeNames(session.store, image, options.force === true))
+}
+
+/** In one transaction: a name that moves to another image meanwhile is not that image's. */
+function removeNames(store: Store, image: string, isForced: boolean): RemoveOutcome {
   const record = findImage(store, image)
   const isById = isDangling(record.name) || !nameMatches(record.name, image)
   const names = store.images.list().filter((other) => other.configDigest === record.configDigest)
-  if (isById && names.length > 1 && !options.force) {
+  if (isById && names.length > 1 && !isForced) {
     throw new BuilderError(
       'OCI_IMAGE_IN_USE',
       `unable to delete ${image} (must be forced) - image is referenced in multiple repositories`,

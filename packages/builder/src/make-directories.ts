@@ -4,11 +4,12 @@ import { dirname } from 'node:path'
 /**
  * Makes a directory and those above it, as `mkdir -p`. Step by step, because Node's own `recursive` never returns where
  * a file system answers ENOENT to every mkdir, as procfs does (seen with Node 24).
+ * `parentMode`: of those above, where they are made; both are subject to the umask.
  * @throws the error of the call that failed; ENOTDIR where something else has the name
  */
-export function makeDirectories(path: string, mode = 0o777): void {
+export function makeDirectories(path: string, mode = 0o777, parentMode: number = mode): void {
   if (tryMake(path, mode)) return
-  makeDirectories(dirname(path), mode)
+  makeDirectories(dirname(path), parentMode)
   if (!tryMake(path, mode)) mkdirSync(path, mode)
 }
 

@@ -1,27 +1,37 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, lstatSync, openSync, renameSync, rmSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { BuilderError } from '../errors.ts'
 import { createDigester, digestOf, type Digest } from '../oci/digest.ts'
 import { diskError, onDisk } from './disk-errors.ts'
 import { blobPath, type StorePaths } from './layout.ts'
+import { readStoreFile } from './read-file.ts'
 import type { TemporaryNames } from './temporary.ts'
 import type { BlobStore, BlobWriter } from './types.ts'
 
-/** Readable by all, writable by nobody: content never changes under its digest. */
-const BLOB_MODE = 0o444
+/** Of the store's owner alone, and writable by nobody: content never changes under its digest. */
+const BLOB_MODE = 0o400
+/** Of what is read whole: manifests, indexes and configs, with room above their own bounds. */
+const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 
 /** Content by digest. Whatever comes in is written below `tmp/` first, verified, then renamed: nobody sees half of it. */
 export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): BlobStore {
   const fresh = new Set<Digest>()
 
   function size(digest: Digest): number | undefined {
-    const stat = statSync(blobPath(paths, digest), { throwIfNoEntry: false })
+    // Not a link: what an archive unpacked over the store may point anywhere.
+    const stat = lstatSync(blobPath(paths, digest), { throwIfNoEntry: false })
     return stat?.isFile() === true ? stat.size : undefined
+  }
+
+  /** One that has the right size and other bytes is written anew. */
+  function isStored(digest: Digest, data: Uint8Array): boolean {
+    if (size(digest) !== data.length) return false
+    return readStoreFile(blobPath(paths, digest), data.length)?.equals(data) === true
   }
 
   function put(data: Uint8Array): Digest {
     const digest = digestOf(data)
-    if (size(digest) === data.length) return digest
+    if (isStored(digest, data)) return digest
     const path = temporary.next('blob')
     try {
       const fd = openSync(path, 'wx', BLOB_MODE)
@@ -43,12 +53,13 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
     size,
     path: (digest) => blobPath(paths, digest),
     read(digest) {
-      try {
-        return readFileSync(blobPath(paths, digest))
-      } catch (cause) {
-        if ((cause as { code?: unknown }).code === 'ENOENT') throw notFound(digest, cause)
-        throw diskError(paths.root, cause)
-      }
+      const bytes = onDisk(paths.root, () => readStoreFile(blobPath(paths, digest), MAX_DOCUMENT_BYTES))
+      if (bytes === undefined) throw notFound(digest)
+      const actual = digestOf(bytes)
+      if (actual === digest) return bytes
+      // It is not what its name says, so nothing is lost; where it stands, whoever has the content would not write it.
+      onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true }))
+      throw damaged(digest, actual)
     },
     put,
     createWriter: () => createWriter(paths, temporary.next('blob'), fresh),
@@ -57,7 +68,10 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
       // Only what lies below `tmp/` is swept when we die, and can be renamed at all.
       if (!temporaryPath.startsWith(`${paths.tmp}/`) || temporaryPath.includes('/../'))
         throw new Error(`not below ${paths.tmp}: ${temporaryPath}`)
-      onDisk(paths.root, () => renameSync(temporaryPath, blobPath(paths, digest)))
+      onDisk(paths.root, () => {
+        chmodSync(temporaryPath, BLOB_MODE)
+        renameSync(temporaryPath, blobPath(paths, digest))
+      })
       fresh.add(digest)
     },
     delete(digest) {
@@ -65,6 +79,13 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
       onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true }))
     },
   }
+}
+
+function damaged(digest: Digest, actual: Digest): BuilderError {
+  return new BuilderError('OCI_DIGEST_MISMATCH', `blob ${digest} of the store is damaged: its digest is ${actual}`, {
+    hint: 'pull or build the image again',
+    details: { expected: digest, actual },
+  })
 }
 
 /** The error for a blob that is missing. */
@@ -153,7 +174,7 @@ function writeAll(fd: number, data: Uint8Array): void {
 /** @internal Writes a file whole under a temporary name and renames it: readers see the old or the new one. */
 export function replaceFile(path: string, temporaryPath: string, data: Uint8Array): void {
   try {
-    const fd = openSync(temporaryPath, 'wx', 0o644)
+    const fd = openSync(temporaryPath, 'wx', 0o600)
     try {
       writeAll(fd, data)
     } finally {

@@ -59,9 +59,21 @@ export function diskError(root: string, cause: unknown): unknown {
   }
   if (sqlite === SQLITE_BUSY)
     return unusable(root, 'another process holds its database', cause, 'try again when it has finished')
+  if (isForeignFile(errno))
+    return unusable(
+      root,
+      (cause as Error).message,
+      cause,
+      'it is no file of a store: find out who put it there, and remove it',
+    )
   if (errno === 'EIO' || sqlite === SQLITE_IOERR)
     return unusable(root, 'input/output error', cause, 'look at the disk (dmesg) and at its free space')
   return cause
+}
+
+/** What stands in the way of a name of the store, and is no file of it. */
+function isForeignFile(errno: string | undefined): boolean {
+  return errno === 'ELOOP' || errno === 'EFBIG' || errno === 'EISDIR'
 }
 
 /** A call that found no room, wherever in a build it was made, as OCI_STORE_FULL; anything else is handed back. */

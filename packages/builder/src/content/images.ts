@@ -13,19 +13,29 @@ export function isDangling(name: string): boolean {
   return name.startsWith(NO_NAME)
 }
 
-/** Rows of named images. `project` rewrites `index.json`; here it runs once before the transaction that changed a name commits. */
-export function createImageRecords(metadata: Metadata, project: () => void): ImageRecords {
+export interface ImageRecordsOptions {
+  readonly metadata: Metadata
+  /** Rewrites `index.json`; runs once, before the transaction that changed a name commits. */
+  readonly project: () => void
+  /** Takes in what another tool has added to `index.json`, before it is rewritten. */
+  readonly takeNew: () => void
+}
+
+/** Rows of named images. */
+export function createImageRecords({ metadata, project, takeNew }: ImageRecordsOptions): ImageRecords {
   function get(name: string): ImageRecord | undefined {
     const row = metadata.get('SELECT * FROM images WHERE name = ?', name)
     return row === undefined ? undefined : fromRow(row)
   }
 
-  function change(work: () => void): void {
+  function change<Result>(work: () => Result): Result {
     // Names are what people come back for: they are on the disk when the command returns.
-    metadata.transaction(
+    return metadata.transaction(
       () => {
-        work()
+        takeNew()
+        const result = work()
         metadata.beforeCommit(project)
+        return result
       },
       { durable: true },
     )
@@ -45,6 +55,12 @@ export function createImageRecords(metadata: Metadata, project: () => void): Ima
     find: (nameOrId) => find(metadata, get, nameOrId),
     list: () => metadata.all('SELECT * FROM images ORDER BY created_ms DESC, name').map(fromRow),
     put: (record) => change(() => put(record)),
+    update: (name, next) =>
+      metadata.transaction(() => {
+        const current = get(name)
+        const wanted = current === undefined ? undefined : next(current)
+        if (wanted !== undefined) change(() => put({ ...wanted, name }))
+      }),
     remove: (name) => change(() => forget(metadata, name)),
     project: () => metadata.transaction(project),
   }

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { LRUCache } from 'lru-cache'
 import type { LayerTable } from '../layer/types.ts'
 import type { DiffID } from '../oci/digest.ts'
@@ -6,12 +6,16 @@ import { replaceFile } from './blobs.ts'
 import { onDisk } from './disk-errors.ts'
 import { layerFileName, type StorePaths } from './layout.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
+import { readStoreFile } from './read-file.ts'
 import { decodeTable, encodeTable } from './table-codec.ts'
 import type { TemporaryNames } from './temporary.ts'
 import type { LayerBlob, LayerRecord, LayerRecords, TreeForm } from './types.ts'
 
 /** Entries of decoded tables that are kept: about 300 bytes each. */
 const MAX_CACHED_ENTRIES = 150_000
+
+/** A table of millions of entries is smaller: what is larger was not written by us. */
+const MAX_TABLE_BYTES = 1024 ** 3
 
 /** Places that are remembered for a layer, the last named first: a base that is followed by digest names a new one each week. */
 const MAX_REFERENCES = 16
@@ -57,7 +61,8 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
   function readTable(id: string): LayerTable | undefined {
     const known = tables.get(id)
     if (known !== undefined) return known
-    const bytes = readIfPresent(paths.root, `${paths.tables}/${layerFileName(id)}`)
+    const path = `${paths.tables}/${layerFileName(id)}`
+    const bytes = onDisk(paths.root, () => readStoreFile(path, MAX_TABLE_BYTES))
     if (bytes === undefined) return undefined
     const table = decodeTable(bytes)
     tables.set(id, table)
@@ -90,10 +95,14 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
     },
     replace,
     delete(id) {
+      const path = `${paths.tables}/${layerFileName(id)}`
       metadata.run('DELETE FROM layers WHERE id = ?', id)
       metadata.run('DELETE FROM facts WHERE key = ?', sizeKey(id))
-      tables.delete(id)
-      onDisk(paths.root, () => rmSync(`${paths.tables}/${layerFileName(id)}`, { force: true }))
+      // A transaction that fails, or is killed, keeps the row: it must not lose the file.
+      metadata.afterCommit(() => {
+        tables.delete(id)
+        onDisk(paths.root, () => rmSync(path, { force: true }))
+      })
     },
     list: () => metadata.all('SELECT * FROM layers ORDER BY created_ms, id').map((row) => fromRow(row, bootId)),
     readTable,
@@ -113,17 +122,6 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
 
 function sizeKey(id: string): string {
   return `content-size:${id}`
-}
-
-function readIfPresent(root: string, path: string): Uint8Array | undefined {
-  return onDisk(root, () => {
-    try {
-      return readFileSync(path)
-    } catch (error) {
-      if ((error as { code?: unknown }).code === 'ENOENT') return undefined
-      throw error
-    }
-  })
 }
 
 function fromRow(row: Row, bootId: () => string): LayerRecord {

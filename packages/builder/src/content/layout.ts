@@ -1,10 +1,14 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { digestHex, parseDigest, type Digest, type DiffID } from '../oci/digest.ts'
 import { unusable } from './disk-errors.ts'
 import { BuilderError } from '../errors.ts'
 import { makeDirectories } from '../make-directories.ts'
+import { guardStore } from './guard.ts'
+import { resolveParents } from './parents.ts'
+import { readStoreFile } from './read-file.ts'
 
 /** Where things lie in a store; see `types.ts`. */
 export interface StorePaths {
@@ -15,6 +19,8 @@ export interface StorePaths {
   readonly cacheMounts: string
   readonly run: string
   readonly tmp: string
+  readonly memos: string
+  readonly layout: string
   readonly index: string
   readonly database: string
 }
@@ -37,51 +43,73 @@ export function storePaths(root: string): StorePaths {
     cacheMounts: join(root, 'cache-mounts'),
     run: join(root, 'run'),
     tmp: join(root, 'tmp'),
+    memos: join(root, 'memos'),
+    layout: join(root, 'oci-layout'),
     index: join(root, 'index.json'),
     database: join(root, 'meta.sqlite'),
   }
 }
 
+const MAX_LAYOUT_BYTES = 64 * 1024
 const LAYOUT = '{"imageLayoutVersion":"1.0.0"}'
 
-/** Makes the directories and `oci-layout` (image-spec, image-layout.md) where they are missing. @throws OCI_STORE_UNUSABLE */
-export function prepareLayout(paths: StorePaths): void {
-  const layoutFile = join(paths.root, 'oci-layout')
-  if (existsSync(layoutFile)) {
-    checkLayout(paths.root, readFileSync(layoutFile, 'utf8'))
-    // `oci-layout` is written last, so the rest is there, unless somebody tidied up.
-    if (existsSync(paths.run) && existsSync(paths.tmp) && existsSync(paths.blobs)) return
+/**
+ * Makes sure that the store is nobody else's, then makes the directories and `oci-layout` (image-spec, image-layout.md)
+ * where they are missing.
+ * @param isTrusted the directories above are not judged
+ * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION
+ */
+export function prepareLayout(paths: StorePaths, isTrusted = false): void {
+  const root = inPlace(paths.root, () => {
+    const resolved = resolveParents(paths.root, isTrusted)
+    makeDirectories(resolved, DIRECTORY_MODE, PARENT_MODE)
+    return resolved
+  })
+  for (const path of guardStore(paths, root)) makeDirectory(path)
+  const text = readStoreFile(paths.layout, MAX_LAYOUT_BYTES)?.toString('utf8')
+  if (text !== undefined && isLayout(paths.root, text)) return
+  const temporary = `${paths.layout}.${randomBytes(6).toString('hex')}`
+  writeFileSync(temporary, LAYOUT, { mode: 0o600, flag: 'wx' })
+  renameSync(temporary, paths.layout)
+}
+
+const DIRECTORY_MODE = 0o700
+/** Whatever the umask: who may write above a store may exchange it. */
+const PARENT_MODE = 0o755
+
+/** Whatever the umask; not made by `mkdir -p`, since nothing above it may be missing now. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, DIRECTORY_MODE)
+    chmodSync(path, DIRECTORY_MODE)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
-  // Only the owner may look in: layers hold what their images hold, and trees hold set-id files.
-  makeDirectory(paths.root, paths.root, 0o700)
-  for (const path of [paths.blobs, paths.tables, paths.snapshots, paths.cacheMounts, paths.run, paths.tmp])
-    makeDirectory(paths.root, path)
-  const temporary = `${layoutFile}.${process.pid}`
-  writeFileSync(temporary, LAYOUT)
-  renameSync(temporary, layoutFile)
 }
 
 // What is no matter of rights or room: the path leads nowhere.
 const NO_PLACE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL'])
 
-function makeDirectory(root: string, path: string, mode?: number): void {
+function inPlace<Result>(root: string, work: () => Result): Result {
   try {
-    makeDirectories(path, mode)
+    return work()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined || !NO_PLACE.has(code)) throw error
     const why =
-      code === 'ENOTDIR' ? `${path} is not a directory, or lies below a file` : `${path} cannot be made (${code})`
+      code === 'ENOTDIR' ? `${root} is not a directory, or lies below a file` : `${root} cannot be made (${code})`
     throw unusable(root, why, error, 'set TSBUILD_HOME, or --store, to a directory, or to a path where one can be made')
   }
 }
 
-function checkLayout(root: string, text: string): void {
+/** False where a crash of the machine left the file empty: it is written anew. */
+function isLayout(root: string, text: string): boolean {
+  if (text.trim() === '') return false
   const version = /"imageLayoutVersion"\s*:\s*"([^"]*)"/.exec(text)?.[1]
-  if (version?.startsWith('1.') === true) return
+  if (version?.startsWith('1.') === true) return true
   throw new BuilderError(
     'OCI_STORE_VERSION',
-    `${root}/oci-layout has version ${JSON.stringify(version ?? null)}, not 1.0.0`,
+    `${root}/oci-layout has version ${JSON.stringify(version?.slice(0, 40) ?? null)}, not 1.0.0`,
     {
       hint: 'set TSBUILD_HOME to another directory',
     },
@@ -91,6 +119,11 @@ function checkLayout(root: string, text: string): void {
 /** Absolute path of a blob. A digest is checked first: it may come from a stranger's manifest. */
 export function blobPath(paths: StorePaths, digest: Digest | DiffID): string {
   return `${paths.blobs}/${digestHex(parseDigest(digest))}`
+}
+
+/** Absolute directory of a cache mount: ids may hold anything. */
+export function cacheMountPath(paths: StorePaths, id: string): string {
+  return join(paths.cacheMounts, createHash('sha256').update(id).digest('hex').slice(0, 40))
 }
 
 /** File name of a layer's table or tree. */

@@ -1,6 +1,7 @@
 import { fstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { OpenFlags, closeFd, flockFd, openPath } from '@ts-oci/runtime'
+import { OpenFlags, closeFd, errnoOf, flockFd, openPath } from '@ts-oci/runtime'
 import { BuilderError } from '../errors.ts'
 import { digestOf, digestHex } from '../oci/digest.ts'
 import { onDisk, unusable } from './disk-errors.ts'
@@ -71,15 +72,25 @@ export function tryLockFile(path: string, shared: boolean): HeldLock | undefined
 }
 
 function openLockFile(path: string): number {
-  const flags = OpenFlags.readWrite | OpenFlags.create
+  // A link is not followed, a fifo not waited for.
+  const flags = OpenFlags.readWrite | OpenFlags.create | OpenFlags.noFollow | OpenFlags.nonBlocking
   try {
     return openPath(path, flags, 0o600)
   } catch (error) {
+    if (NO_FILE.has(errnoOf(error) ?? '')) throw notALock(path, error)
     // Somebody tidied up `run/`.
-    mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true })
+    mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 })
     if (statSync(path.slice(0, path.lastIndexOf('/')), { throwIfNoEntry: false }) === undefined) throw error
     return openPath(path, flags, 0o600)
   }
+}
+
+/** A link, a directory, a socket. */
+const NO_FILE = new Set(['ELOOP', 'EISDIR', 'ENXIO'])
+
+function notALock(path: string, cause: unknown): BuilderError {
+  const hint = 'find out who put it there; remove it, or set TSBUILD_HOME to another directory'
+  return unusable(dirname(dirname(path)), `${path} is not a file`, cause, hint)
 }
 
 function heldLock(fd: number, path: string, shared: boolean): HeldLock {

@@ -1,3 +1,4 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs'
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { BuilderError } from '../errors.ts'
 import { onDisk } from './disk-errors.ts'
@@ -12,11 +13,13 @@ export interface Metadata {
   run(sql: string, ...values: Values): number
   /**
    * Runs `work` with the write lock; all or nothing. Calls nest: the outermost commits.
-   * `durable`: on the disk before it returns (an fsync, about 1 ms).
+   * `durable`: on the disk before the outermost returns, wherever it was asked for (an fsync, about 1 ms).
    */
   transaction<Result>(work: () => Result, options?: { readonly durable?: boolean }): Result
   /** Called once, with the write lock, before the transaction that is open commits. */
   beforeCommit(hook: () => void): void
+  /** Called after the transaction that is open has committed, and not when it failed; at once where none is open. */
+  afterCommit(hook: () => void): void
   /** Changes whenever another connection commits. */
   dataVersion(): number
   close(): void
@@ -60,16 +63,26 @@ export function openMetadata(root: string, path: string): Metadata {
 function connect(root: string, path: string): Metadata {
   // At first need: the import costs milliseconds that parsing and --print do not owe.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  makePrivate(path)
   const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
   try {
-    // NORMAL loses the last commits when the power fails, never more; names are committed with FULL (`durable`).
+    // NORMAL loses the last commits when the power fails, never more; names are synced after their commit (`durable`).
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY')
     migrate(database, root)
   } catch (error) {
     database.close()
     throw error
   }
-  return createMetadata(database, root)
+  return createMetadata(database, root, path)
+}
+
+/** SQLite gives its own files, `-wal` and `-shm` too, the mode of this one; without it, 0644 less the umask. */
+function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 function migrate(database: DatabaseSync, root: string): void {
@@ -98,10 +111,12 @@ function userVersion(database: DatabaseSync): number {
   return Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
 }
 
-function createMetadata(database: DatabaseSync, root: string): Metadata {
+function createMetadata(database: DatabaseSync, root: string, path: string): Metadata {
   const statements = new Map<string, StatementSync>()
   let hooks: (() => void)[] = []
-  let depth = 0
+  let committed: (() => void)[] = []
+  let isOpen = false
+  let isDurable = false
 
   function prepare(sql: string): StatementSync {
     let statement = statements.get(sql)
@@ -110,34 +125,35 @@ function createMetadata(database: DatabaseSync, root: string): Metadata {
   }
 
   function transaction<Result>(work: () => Result, options: { readonly durable?: boolean } = {}): Result {
-    if (depth > 0) return work()
-    return onDisk(root, () => {
-      if (options.durable === true) database.exec('PRAGMA synchronous = FULL')
-      try {
-        return outermost(work)
-      } finally {
-        if (options.durable === true) database.exec('PRAGMA synchronous = NORMAL')
-      }
-    })
+    if (options.durable === true) isDurable = true
+    if (isOpen) return work()
+    return onDisk(root, () => outermost(work))
   }
 
   function outermost<Result>(work: () => Result): Result {
-    prepare('BEGIN IMMEDIATE').run()
-    depth = 1
+    let done: (() => void)[] = []
+    isOpen = true
     try {
+      prepare('BEGIN IMMEDIATE').run()
       const result = work()
       const last = hooks
       hooks = []
       for (const hook of last) hook()
       prepare('COMMIT').run()
+      // Not by `synchronous = FULL`, which a nested call comes too late for: SQLite ignores it inside a transaction.
+      if (isDurable) syncLog(path)
+      done = committed
       return result
     } catch (error) {
-      hooks = []
       // SQLite has rolled back by itself when the disk was full.
       if (database.isTransaction) prepare('ROLLBACK').run()
       throw error
     } finally {
-      depth = 0
+      hooks = []
+      committed = []
+      isOpen = false
+      isDurable = false
+      for (const hook of done) hook()
     }
   }
 
@@ -149,11 +165,36 @@ function createMetadata(database: DatabaseSync, root: string): Metadata {
     beforeCommit(hook) {
       if (!hooks.includes(hook)) hooks.push(hook)
     },
+    afterCommit(hook) {
+      if (isOpen) committed.push(hook)
+      else hook()
+    },
     dataVersion: () => Number(prepare('PRAGMA data_version').get()?.['data_version'] ?? 0),
     close() {
       statements.clear()
       database.close()
     },
+  }
+}
+
+/** A commit is in the write-ahead log; where a checkpoint has moved it already, that has synced both. */
+function syncLog(path: string): void {
+  const fd = openIfPresent(`${path}-wal`)
+  // A file system without shared memory has no such log: there every commit is synced.
+  if (fd === undefined) return
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function openIfPresent(path: string): number | undefined {
+  try {
+    return openSync(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
+import { renameSync, statSync } from 'node:fs'
+import { isTsOciError } from '../errors.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { formatTime } from '../oci/go-json.ts'
 import { createIndex, parseIndex, serializeIndex } from '../oci/image-index.ts'
@@ -10,6 +11,7 @@ import { replaceFile } from './blobs.ts'
 import { insert, isDangling } from './images.ts'
 import type { StorePaths } from './layout.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
+import { readStoreFile } from './read-file.ts'
 import type { TemporaryNames } from './temporary.ts'
 import type { BlobStore, LayerRecords } from './types.ts'
 
@@ -32,7 +34,9 @@ export interface ProjectionOptions {
 export interface Projection {
   /** Rewrites `index.json`; called with the write lock held, just before a commit. */
   readonly write: () => void
-  /** Takes in what other tools have added to `index.json` since we wrote it. Costs one `stat` when they have not. */
+  /** Takes in what other tools have added to `index.json` since we wrote it; with the write lock held, before names change. */
+  readonly takeNew: () => void
+  /** As `takeNew`, and writes `index.json`. Costs one `stat` when nothing was added. */
   adopt(): void
 }
 
@@ -44,19 +48,38 @@ export function createProjection(options: ProjectionOptions): Projection {
     rememberStamp(metadata, stampOf(paths.index))
   }
 
+  function takeNew(): void {
+    const stamp = stampOf(paths.index)
+    const known = setting(metadata, STAMP)
+    if (stamp !== undefined && stamp === known) return
+    const bytes = stamp === undefined ? undefined : readStoreFile(paths.index, MAX_INDEX_BYTES)
+    const index = bytes === undefined ? undefined : readIndex(bytes)
+    if (bytes !== undefined && index === undefined) keepAside(paths, bytes)
+    // One that is wholly ours says nothing new: a process that was killed may have left it ahead of the rows, or behind.
+    // But to a database that never wrote one it tells what the lost one held.
+    if (index !== undefined && (known === undefined || !isOwn(index))) takeIn(options, index.manifests)
+    rememberStamp(metadata, stamp)
+  }
+
   function adopt(): void {
     const stamp = stampOf(paths.index)
-    if (stamp !== undefined && stamp === setting(metadata, 'index_stamp')) return
+    if (stamp !== undefined && stamp === setting(metadata, STAMP)) return
     metadata.transaction(() => {
-      const bytes = stamp === undefined ? undefined : readFileSync(paths.index)
-      const index = bytes === undefined ? undefined : readIndex(bytes)
-      // One that is wholly ours says nothing new: a process that was killed may have left it ahead of the rows, or behind.
-      if (index !== undefined && !isOwn(index)) takeIn(options, index.manifests)
+      takeNew()
       write()
     })
   }
 
-  return { write, adopt }
+  return { write, takeNew, adopt }
+}
+
+const STAMP = 'index_stamp'
+/** Above what {@link parseIndex} takes: such a file is kept, and not read. */
+const MAX_INDEX_BYTES = 256 * 1024 * 1024
+
+/** What we cannot read is not ours to throw away: somebody may know what it was. */
+function keepAside(paths: StorePaths, bytes: Uint8Array): void {
+  if (bytes.length > 0) renameSync(paths.index, `${paths.index}.unreadable`)
 }
 
 /** Digest over the rest of `index.json`: tells one that we wrote, at whatever time, from one that another tool has changed. */
@@ -96,7 +119,7 @@ function setting(metadata: Metadata, key: string): string | undefined {
 
 function rememberStamp(metadata: Metadata, stamp: string | undefined): void {
   const sql = 'INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'
-  metadata.run(sql, 'index_stamp', stamp ?? '')
+  metadata.run(sql, STAMP, stamp ?? '')
 }
 
 function descriptors(options: ProjectionOptions): Descriptor[] {
@@ -113,8 +136,10 @@ function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
   const size = blobs.size(digest)
   if (size === undefined) return undefined
   const name = text(row, 'name')
+  const mediaType = mediaTypeOf(blobs, digest)
+  if (mediaType === undefined) return undefined
   return {
-    mediaType: parseManifest(blobs.read(digest)).mediaType,
+    mediaType,
     digest,
     size,
     annotations: {
@@ -122,6 +147,16 @@ function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
       ...(isDangling(name) ? {} : { [Annotation.imageName]: name, [Annotation.refName]: name }),
       [Annotation.created]: formatTime(number(row, 'created_ms')),
     },
+  }
+}
+
+/** Undefined for a damaged one: one image that cannot be read is no reason that no other gets a name. */
+function mediaTypeOf(blobs: BlobStore, digest: Digest): string | undefined {
+  try {
+    return parseManifest(blobs.read(digest)).mediaType
+  } catch (error) {
+    if (isTsOciError(error) && !error.code.startsWith('OCI_STORE')) return undefined
+    throw error
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { digestHex, type Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
-import { layerFileName, type StorePaths } from './layout.ts'
+import { cacheMountPath, layerFileName, type StorePaths } from './layout.ts'
 import { json, number, text, type Metadata } from './metadata.ts'
 import { sweepTemporary, type RemoveTree } from './temporary.ts'
 import type {
@@ -53,7 +53,7 @@ export async function prune(parts: PruneParts, options: PruneOptions): Promise<P
   })
   // A row comes before its directory: a process may have died in between.
   for (const directory of directories) if (existsSync(directory)) await parts.remove(directory)
-  if (options.all) removeMemos(join(parts.paths.root, 'memos'), limitMs)
+  if (options.all) removeMemos(parts.paths.memos, limitMs)
   const sizes = await removeFiles(parts)
   for (const layer of gone)
     removed.push({ id: layer.id, sizeBytes: takeSizes(sizes, layer), description: layer.description })
@@ -106,12 +106,13 @@ function takeSizes(sizes: Map<string, number>, layer: LayerRecord): number {
   return total
 }
 
-function removeCacheMounts({ metadata }: PruneParts, limitMs: number, removed: Removed[]): string[] {
+function removeCacheMounts({ metadata, paths }: PruneParts, limitMs: number, removed: Removed[]): string[] {
   const directories: string[] = []
   for (const row of metadata.all('SELECT * FROM cache_mounts WHERE used_ms <= ?', limitMs)) {
-    const directory = text(row, 'directory')
-    metadata.run('DELETE FROM cache_mounts WHERE id = ?', text(row, 'id'))
     const id = text(row, 'id')
+    // Never what the row says: a store may have been moved, or its rows be somebody's who wants another directory gone.
+    const directory = cacheMountPath(paths, id)
+    metadata.run('DELETE FROM cache_mounts WHERE id = ?', id)
     // Git sources keep their mirrors as cache mounts do (ops/git/driver.ts).
     const description = id.startsWith('git repository ') ? 'git mirror' : 'cache mount'
     removed.push({ id, sizeBytes: treeSize(directory), description })
@@ -139,7 +140,9 @@ async function removeFiles(parts: PruneParts): Promise<Map<string, number>> {
   const rows = parts.layers.list()
   const names = new Set(rows.map((layer) => layerFileName(layer.id)))
   const needed = neededBlobs(parts, rows)
-  const mounts = new Set(metadata.all('SELECT directory FROM cache_mounts').map((row) => text(row, 'directory')))
+  const mounts = new Set(
+    metadata.all('SELECT id FROM cache_mounts').map((row) => cacheMountPath(paths, text(row, 'id'))),
+  )
   const sizes = new Map<string, number>()
   for (const name of readdirSync(paths.blobs)) {
     if (needed.has(name)) continue

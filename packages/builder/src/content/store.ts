@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,7 +7,7 @@ import { createCacheRecords } from './cache-records.ts'
 import { onDisk, unusable } from './disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
-import { defaultRoot, layerFileName, prepareLayout, storePaths, type StorePaths } from './layout.ts'
+import { cacheMountPath, defaultRoot, layerFileName, prepareLayout, storePaths, type StorePaths } from './layout.ts'
 import { createLocks, type HeldLock, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
@@ -41,7 +40,7 @@ const PRUNE_WAIT_MS = 10_000
 export async function openStore(options: OpenStoreOptions = {}): Promise<Store> {
   const root = resolve(options.root ?? defaultRoot(options.env ?? process.env))
   const paths = storePaths(root)
-  onDisk(root, () => prepareLayout(paths))
+  onDisk(root, () => prepareLayout(paths, isTrusted(options.env ?? process.env)))
   const locks = createLocks(root, paths.run)
   const metadata = openMetadata(root, paths.database)
   let use: HeldLock | undefined
@@ -54,6 +53,11 @@ export async function openStore(options: OpenStoreOptions = {}): Promise<Store> 
     metadata.close()
     throw error
   }
+}
+
+/** The directories above the store are not judged: they belong to somebody who is trusted, or nobody else reaches them. */
+function isTrusted(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env['TSBUILD_TRUST_PARENTS'] === '1'
 }
 
 async function holdShared(tryHold: TryHold, signal: AbortSignal | undefined): Promise<HeldLock> {
@@ -79,7 +83,7 @@ function createStore(parts: StoreParts): Store {
   const blobs = createBlobStore(paths, temporary)
   const layers = createLayerRecords({ paths, metadata, temporary, bootId })
   const projection = createProjection({ paths, metadata, temporary, blobs, layers })
-  const images = createImageRecords(metadata, projection.write)
+  const images = createImageRecords({ metadata, project: projection.write, takeNew: projection.takeNew })
   const cache = createCacheRecords(metadata, now)
   let use: HeldLock | undefined = parts.use
   let isOpen = true
@@ -109,7 +113,7 @@ function createStore(parts: StoreParts): Store {
     snapshotDirectory: (layerId) => join(paths.snapshots, layerFileName(layerId)),
     cacheMountDirectory: (id, isMade = true) => {
       const directory = cacheMountDirectory(paths, metadata, id, now())
-      if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o755 }))
+      if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
       return directory
     },
     sync() {
@@ -172,14 +176,14 @@ function sweep(paths: StorePaths, metadata: Metadata, tryHold: TryHold): void {
   try {
     const known = new Set(metadata.all('SELECT id FROM layers').map((row) => layerFileName(String(row['id']))))
     for (const name of readdirSync(paths.snapshots)) if (!known.has(name)) tryRemoveTree(join(paths.snapshots, name))
+    for (const name of readdirSync(paths.memos)) if (name.endsWith('.tmp')) tryRemoveTree(join(paths.memos, name))
   } finally {
     alone.release()
   }
 }
 
 function cacheMountDirectory(paths: StorePaths, metadata: Metadata, id: string, nowMs: number): string {
-  const name = createHash('sha256').update(id).digest('hex').slice(0, 40)
-  const directory = join(paths.cacheMounts, name)
+  const directory = cacheMountPath(paths, id)
   metadata.run(
     'INSERT INTO cache_mounts (id, directory, created_ms, used_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_ms = excluded.used_ms',
     id,

@@ -40,7 +40,7 @@ export interface BlobStore {
   size(digest: Digest): number | undefined
   /** Absolute path of a blob, whether it is there or not. */
   path(digest: Digest): string
-  /** @throws OCI_BLOB_NOT_FOUND */
+  /** A manifest, an index or a config: whole, and with the digest that it is asked by. @throws OCI_BLOB_NOT_FOUND, OCI_DIGEST_MISMATCH */
   read(digest: Digest): Uint8Array
   /** Small content (manifest, config): hashed, written, renamed. Returns its digest. */
   put(data: Uint8Array): Digest
@@ -146,6 +146,11 @@ export interface ImageRecords {
   list(): readonly ImageRecord[]
   /** Names an image; an image that loses its last name keeps a row with the name `<none>@<config digest>`. */
   put(record: ImageRecord): void
+  /**
+   * Reads a record and writes what `next` makes of it, with the write lock held throughout: a name that moved meanwhile
+   * is seen as it stands now. Nothing is written when it is gone, or when `next` answers undefined.
+   */
+  update(name: string, next: (current: ImageRecord) => ImageRecord | undefined): void
   remove(name: string): void
   /** Rewrites `index.json` from the rows, atomically. Called by the store after each change of names. */
   project(): void

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import {
   closeFd,
@@ -176,7 +177,7 @@ function readFile(directory: string, name: string): Uint8Array | undefined {
     throw error
   }
   try {
-    const fd = openAtIfPresent(folder, name, OpenFlags.read)
+    const fd = openAtIfPresent(folder, name, OpenFlags.read | OpenFlags.nonBlocking)
     if (fd === undefined) return undefined
     try {
       const bytes = new Uint8Array(statFd(fd).size)
@@ -193,9 +194,9 @@ function writeRecords(directory: string, name: string, records: Uint32Array): vo
   const body = new Uint8Array(records.buffer, records.byteOffset, records.byteLength)
   const head = new Uint32Array([MAGIC, VERSION, RECORD_WORDS, records.length / RECORD_WORDS, crc32(body), 0, 0, 0])
   const folder = openRoot(directory)
-  const temporary = `${name}.${process.pid}.tmp`
+  // Not the process id: two containers that share a store have processes of one number.
+  const temporary = `${name}.${randomBytes(8).toString('hex')}.tmp`
   try {
-    removeTree(folder, temporary)
     const fd = openAt(folder, temporary, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o600)
     try {
       writeFully(fd, new Uint8Array(head.buffer))
@@ -204,6 +205,9 @@ function writeRecords(directory: string, name: string, records: Uint32Array): vo
       closeFd(fd)
     }
     renameAt(folder, temporary, folder, name)
+  } catch (error) {
+    removeTree(folder, temporary)
+    throw error
   } finally {
     closeFd(folder)
   }

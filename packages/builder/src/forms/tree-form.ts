@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, renameSync } from 'node:fs'
 import type { Executor, IdMapping } from '@ts-oci/runtime'
 import type { LayerRecord, TreeForm } from '../content/types.ts'
 import { BuilderError } from '../errors.ts'
@@ -134,7 +134,9 @@ export async function usableTree(state: FormsState, record: LayerRecord | undefi
   const directory = state.store.snapshotDirectory(record.id)
   const { overlayXattr, idMapping } = await state.executor()
   const isOurs = record.tree.xattrs === overlayXattr && record.tree.owners === ownersKey(idMapping)
-  return isOurs && existsSync(directory) ? directory : undefined
+  // Not a link: what an archive unpacked over the store may point anywhere.
+  const isThere = isOurs && lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
+  return isThere ? directory : undefined
 }
 
 /** Whether a row's tree can be what this process needs, told without starting an executor. */

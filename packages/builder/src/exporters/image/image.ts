@@ -188,10 +188,12 @@ function noteRepositories(store: Store, names: readonly string[], output: ImageO
   const digests = output.settings.names.map((name) => `${repositoryOf(parseReference(name))}@${pushed.manifest.digest}`)
   store.transaction(() => {
     for (const name of names) {
-      const record = store.images.get(name)
-      if (record === undefined) continue
-      const repoDigests = [...new Set([...record.repoDigests, ...digests])]
-      if (repoDigests.length > record.repoDigests.length) store.images.put({ ...record, repoDigests })
+      store.images.update(name, (record) => {
+        // Another build may have taken the name meanwhile: its image was not pushed.
+        if (record.configDigest !== pushed.config.digest) return undefined
+        const repoDigests = [...new Set([...record.repoDigests, ...digests])]
+        return repoDigests.length > record.repoDigests.length ? { ...record, repoDigests } : undefined
+      })
     }
   })
 }
