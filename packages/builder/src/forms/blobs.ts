@@ -1,7 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
 import type { LayerRecord, Store } from '../content/types.ts'
-
-import type { Compression } from '../layer/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import type { Descriptor } from '../oci/types.ts'
@@ -64,17 +61,4 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
   const descriptor: Descriptor = { mediaType, digest: compressed.digest, size: compressed.sizeBytes }
   options.put({ blobs: [{ descriptor, origin }] })
   return descriptor
-}
-
-/** By the first bytes, as every reader of layers does: media types are often wrong. */
-export function compressionOf(path: string): Compression {
-  const fd = openSync(path, 'r')
-  try {
-    const head = Buffer.alloc(4)
-    readSync(fd, head, 0, 4, 0)
-    if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
-    return head.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'none'
-  } finally {
-    closeSync(fd)
-  }
 }

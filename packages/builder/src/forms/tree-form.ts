@@ -5,7 +5,7 @@ import { BuilderError } from '../errors.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import { ensureBlob } from './blob-form.ts'
-import { compressionOf } from './blobs.ts'
+import { detectFileCompression, type ArchiveCompression } from '../layer/decompress.ts'
 import { resolveContents } from './contents.ts'
 import type { FormsState } from './forms-state.ts'
 import { toStored } from './stored-table.ts'
@@ -108,7 +108,7 @@ async function entriesToWrite(state: FormsState, layer: LayerHandle): Promise<re
 async function sourceOf(
   state: FormsState,
   layer: LayerHandle,
-): Promise<{ readonly file: string; readonly compression: 'none' | 'gzip' | 'zstd' }> {
+): Promise<{ readonly file: string; readonly compression: ArchiveCompression }> {
   const record = state.requireRecord(layer)
   if (record.hasTar && record.diffId !== undefined)
     return { file: state.store.blobs.path(record.diffId as string as Digest), compression: 'none' }
@@ -120,7 +120,7 @@ async function sourceOf(
     )
   }
   const { path } = await ensureBlob(state, layer)
-  return { file: path, compression: compressionOf(path) }
+  return { file: path, compression: detectFileCompression(path) }
 }
 
 export async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { openPath, OpenFlags, readFully, withFd } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
 import { inflateZstd } from './zstd-frames.ts'
 
@@ -22,6 +23,14 @@ export function detectCompression(start: Uint8Array): ArchiveCompression {
   const isSkippable =
     start.length >= 4 && (start[0]! & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18
   return isSkippable ? 'zstd' : 'none'
+}
+
+/** The same of a file. */
+export function detectFileCompression(path: string): ArchiveCompression {
+  const start = Buffer.alloc(MAGIC_BYTES)
+  return withFd(openPath(path, OpenFlags.read), (fd) =>
+    detectCompression(start.subarray(0, readFully(fd, start, 0, MAGIC_BYTES, 0))),
+  )
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { ByteString } from '../byte-string.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { StepsContext } from './steps.ts'
-import type { Compression, ContentSource, LayerEntry } from './types.ts'
+import type { ArchiveCompression } from './decompress.ts'
+import type { ContentSource, LayerEntry } from './types.ts'
 
 /**
  * Work on files that may belong to foreign owners. `layer/jobs.ts` exports these as `handlers`; they run in this process
@@ -66,7 +67,7 @@ export interface PackOutput {
 /** A layer tar at `file` to a tree in overlay form at `destination` (an empty directory). */
 export interface ExtractInput {
   readonly file: string
-  readonly compression: Compression
+  readonly compression: ArchiveCompression
   readonly destination: string
   /** Which xattr marks opaque directories. */
   readonly xattrs: 'trusted' | 'user'

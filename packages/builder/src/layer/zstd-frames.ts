@@ -1,4 +1,3 @@
-import { Duplex } from 'node:stream'
 import { createZstdDecompress, type ZstdOptions } from 'node:zlib'
 
 const OPTIONS: ZstdOptions = { chunkSize: 1 << 18 }
@@ -16,11 +15,6 @@ export async function* inflateZstd(
   } finally {
     await input.close()
   }
-}
-
-/** The same as a stream that is written to and read from. */
-export function createZstdInflater(): Duplex {
-  return Duplex.from(inflateZstd)
 }
 
 interface Input {

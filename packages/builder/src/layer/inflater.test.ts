@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { describe, expect, test } from '@jest/globals'
+import { createInflater } from './inflater.ts'
+
+const plain = Buffer.concat([Buffer.alloc(700_000, 'layer '), randomBytes(3_000_000)])
+// A tar's first bytes are a name, which may be as short as one byte.
+const small = Buffer.alloc(10_240, 'a\0')
+
+async function inflate(blob: Buffer, pieceBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  const inflater = createInflater((piece) => void pieces.push(Buffer.from(piece)))
+  const reused = Buffer.alloc(pieceBytes)
+  for (let at = 0; at < blob.length; at += pieceBytes) {
+    const length = blob.copy(reused, 0, at, at + pieceBytes)
+    await inflater.write(reused.subarray(0, length))
+  }
+  await inflater.finish()
+  return Buffer.concat(pieces)
+}
+
+describe('the compression of a blob is told however it is cut', () => {
+  test.each([
+    ['gzip', gzipSync(small)],
+    ['zstd', zstdCompressSync(small)],
+    ['xz', execFileSync('xz', ['-c'], { input: small })],
+    ['nothing', small],
+  ])('%s', async (_, blob) => {
+    for (const pieceBytes of [1, 2, 3, 5, 7, blob.length])
+      expect((await inflate(blob, pieceBytes)).equals(small)).toBe(true)
+  })
+
+  test('a blob that is shorter than what compressions are told by, or empty', async () => {
+    expect(await inflate(Buffer.from('abc'), 1)).toEqual(Buffer.from('abc'))
+    expect(await inflate(Buffer.alloc(0), 1)).toEqual(Buffer.alloc(0))
+  })
+})
+
+test.each([
+  ['gzip', gzipSync(plain)],
+  ['zstd', zstdCompressSync(plain)],
+])('%s is inflated whole, in pieces of any size', async (_, blob) => {
+  for (const pieceBytes of [1000, 1 << 18, blob.length])
+    expect((await inflate(blob, pieceBytes)).equals(plain)).toBe(true)
+})
+
+test('what follows the gzip data is refused, and not waited for, wherever the pieces are cut', async () => {
+  const blob = gzipSync(plain)
+  const followed = Buffer.concat([blob, Buffer.alloc(5_000_000, 'x')])
+  for (const pieceBytes of [1 << 16, 1 << 18, blob.length, blob.length + 1, followed.length])
+    await expect(inflate(followed, pieceBytes)).rejects.toMatchObject({ code: 'OCI_LAYER_INVALID' })
+  await expect(inflate(Buffer.concat([blob, Buffer.from('x')]), 1 << 18)).rejects.toMatchObject({
+    code: 'OCI_LAYER_INVALID',
+  })
+})
+
+test('several gzip members are one blob', async () => {
+  for (const pieceBytes of [1000, 1 << 18])
+    expect((await inflate(Buffer.concat([gzipSync(small), gzipSync(small)]), pieceBytes)).length).toBe(2 * small.length)
+})
+
+test.each([
+  ['gzip', gzipSync(plain)],
+  ['zstd', zstdCompressSync(plain)],
+])('%s that is cut off or damaged is refused', async (_, blob) => {
+  const refused = { code: 'OCI_LAYER_INVALID', message: expect.stringContaining('cannot be decompressed') }
+  await expect(inflate(blob.subarray(0, 2_000_000), 1 << 18)).rejects.toMatchObject(refused)
+  await expect(inflate(Buffer.from(blob).fill(0xff, 4, 16), 1 << 18)).rejects.toMatchObject(refused)
+})
+
+test('an error of the reader ends the work and is passed on', async () => {
+  const inflater = createInflater(() => {
+    throw new Error('the disk is full')
+  })
+  const work = async (): Promise<void> => {
+    for (let i = 0; i < 100; i++) await inflater.write(gzipSync(plain))
+    await inflater.finish()
+  }
+  await expect(work()).rejects.toThrow('the disk is full')
+})
