@@ -36,10 +36,24 @@ describeWith(buildNeeds, 'a step', () => {
     ])
   })
 
-  test('that makes device nodes, fifos and sockets: the nodes stay, and cannot be used by a later step', async () => {
+  test('that makes device nodes, fifos and sockets: the nodes stay, and a later step uses those of no real device', async () => {
     await run([
-      'RUN mknod /null c 1 3 && mknod /disk b 7 99 && mkfifo /fifo',
-      'RUN test -c /null && test -b /disk && test -p /fifo && ! (head -c 1 /null) 2> /dev/null',
+      'RUN mknod /null c 1 3 && mknod /disk b 7 0 && mknod /kmsg c 1 11 && mkfifo /fifo',
+      'RUN test -c /null && test -b /disk && test -p /fifo && test -c /kmsg',
+      'RUN ! (: < /disk) 2> /dev/null && ! (: >> /kmsg) 2> /dev/null',
+      // Where no cgroup can be made no node opens at all.
+      'RUN mknod /again c 1 3; (: < /again) 2> /dev/null || exit 0; : < /null && echo x > /null',
+    ])
+  })
+
+  test('has HOME of its user where that is empty', async () => {
+    await run([
+      'ENV HOME=',
+      'RUN test "$HOME" = /root && test $(env | grep -c ^HOME=) = 1',
+      'USER 1234',
+      'RUN test "$HOME" = /',
+      'ENV HOME=/given',
+      'RUN test "$HOME" = /given',
     ])
   })
 

@@ -93,6 +93,7 @@ export type MountSource =
       readonly subPath?: string
       readonly scratchDirectory: string
     }
+  /** Without a mode it takes that of the directory that it covers, or 1777. */
   | { readonly kind: 'tmpfs'; readonly sizeBytes?: number; readonly mode?: number }
   /** A file on a tmpfs that never touches a disk. */
   | {

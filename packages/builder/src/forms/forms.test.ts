@@ -58,6 +58,54 @@ describeWith(['root', 'busybox', 'tar', 'docker-registry', 'skopeo'], 'forms of 
     expect(await buildLogged('ARG BASE\nFROM $BASE\nRUN stat -c %a /tmp && cat /tmp/x', 'implied')).toBe('1777\nx')
   })
 
+  testWith([], 'an image may hold one layer several times, and each time counts', async () => {
+    const layer = async (name: string, files: Readonly<Record<string, string>>): Promise<Uint8Array> => {
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(work.join(name, path, '..'), { recursive: true })
+        writeFileSync(work.join(name, path), text)
+      }
+      return tarOfDirectory(work.join(name))
+    }
+    const root = await tarOfDirectory(work.join('root'))
+    const bottom = await layer('bottom', { 'd/below': '0', 'e/below': '0', 'kept/x': '0' })
+    const again = await layer('again', {
+      'd/file': 'A',
+      'd/sub/x': 'A',
+      plain: 'A',
+      'e/.wh..wh..opq': '',
+      'e/own': 'A',
+    })
+    // Removes, replaces and adds between two turns of the same layer.
+    const between = await layer('between', {
+      'd/.wh.file': '',
+      'd/sub': 'B is a file',
+      'd/more': 'B',
+      'plain/now-a-directory': 'B',
+      'e/below': 'B',
+      'e/more': 'B',
+    })
+    const empty = Buffer.alloc(1024)
+    const layers = [root, bottom, again, empty, between, empty, again, empty]
+    await writeImageLayout(work.join('repeated'), { layers, config: { Cmd: ['sh'] } })
+    const repeated = await pushBase({ layout: work.join('repeated') }, registry, 'repeated:1')
+    // As each layer in its turn leaves it, worked out by hand.
+    const shown = ['/d/below 0', '/d/file A', '/d/more B', '/d/sub/x A', '/e/own A', '/kept/x 0', '/plain A']
+    expect(
+      await buildLogged(
+        `FROM ${repeated}\nRUN find /d /e /kept /plain -type f | sort | while read -r f; do echo "$f $(cat $f)"; done\n`,
+        'repeated-store',
+      ),
+    ).toBe(`${shown.join('\n')}\n`)
+  })
+
+  testWith([], 'one COPY --link given twice is two layers that a step can stand on', async () => {
+    const twice = 'COPY --link <<f /linked/\nsame\nf\n'
+    const steps = 'RUN cat /linked/f && rm /linked/f\n'
+    expect(await buildLogged(`ARG BASE\nFROM $BASE\n${twice}${steps}${twice}${steps}`, 'link-twice')).toBe(
+      'same\nsame\n',
+    )
+  })
+
   testWith(
     [],
     'a file that a step only opens is no change, also when the layer below was made a tree again from its tar',

@@ -20,7 +20,7 @@ export async function overlayTrees(
   const firstOwn = chain.findIndex((layer) => !layer.isBase)
   const base = firstOwn < 0 ? chain : chain.slice(0, firstOwn)
   // What a layer leaves out must be listed by another one below it.
-  if (base.length < 2) return trees
+  if (base.length < 2) return onlyTopmost(trees)
   const id = `implied-${digestHex(digestOf(base.map((layer) => layer.id).join('/'))).slice(0, 32)}`
   const implied = await state.once(id, async () => {
     const tables: LayerTable[] = await Promise.all(base.map((layer) => tableOf(state, layer)))
@@ -30,5 +30,14 @@ export async function overlayTrees(
     state.selections.set(id, entries)
     return treeOf(state, state.handleOf({ id, createdMs: 0, description: 'directories that a base does not list' }))
   })
-  return implied === undefined ? trees : trees.toSpliced(base.length, 0, implied)
+  return onlyTopmost(implied === undefined ? trees : trees.toSpliced(base.length, 0, implied))
+}
+
+/**
+ * The kernel takes no directory twice. Of a layer that a chain holds several times (two empty ones are enough) the topmost
+ * stands for all: whatever it adds, replaces or removes at a path, it does there once more, so nothing of its former turns
+ * can be seen, whichever whiteouts lie between.
+ */
+function onlyTopmost(trees: readonly string[]): readonly string[] {
+  return trees.filter((tree, index) => trees.lastIndexOf(tree) === index)
 }

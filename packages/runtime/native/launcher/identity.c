@@ -16,6 +16,9 @@
 // Docker's default: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT
 // MKNOD AUDIT_WRITE SETFCAP.
 #define DEFAULT_CAPABILITIES 0xa80425fbull
+// On the host's network these reach beyond the step: it would read what other programs send, and take the ports of
+// services. Docker gives a step a network of its own.
+#define NETWORK_CAPABILITIES (1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NET_RAW)
 
 static void set_capabilities(uint64_t set) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -39,15 +42,16 @@ static void drop_bounding_set(uint64_t keep) {
 
 void drop_privileges(const struct executor_config *config, const struct step_spec *step) {
   bool insecure = step->flags & STEP_INSECURE;
+  uint64_t capabilities = DEFAULT_CAPABILITIES & ~(step->flags & STEP_NETWORK_NONE ? 0 : NETWORK_CAPABILITIES);
   // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.
   if (!insecure && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) < 0) step_fail(errno, "seccomp");
-  if (!insecure) drop_bounding_set(DEFAULT_CAPABILITIES);
+  if (!insecure) drop_bounding_set(capabilities);
   // With a single id the kernel denies setgroups for ever.
   if (!config->single_id && setgroups(step->additional_gid_count, step->additional_gids) < 0) step_fail(errno, "setgroups");
   if (setresgid(step->gid, step->gid, step->gid) < 0) step_fail(errno, "setgid %u", step->gid);
   if (setresuid(step->uid, step->uid, step->uid) < 0) step_fail(errno, "setuid %u", step->uid);
   // A user other than root has lost its sets with setresuid, as in Docker.
-  if (!insecure && step->uid == 0) set_capabilities(DEFAULT_CAPABILITIES);
+  if (!insecure && step->uid == 0) set_capabilities(capabilities);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   // Changing ids cleared the parent-death signal and reset who may look into this process.
   prctl(PR_SET_PDEATHSIG, SIGKILL);

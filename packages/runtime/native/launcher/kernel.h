@@ -28,6 +28,7 @@ struct kernel_mount_attr {
 #define K_CLONE_NEWUSER 0x10000000
 #define K_CLONE_NEWPID 0x20000000
 #define K_CLONE_NEWNET 0x40000000
+#define K_CLONE_INTO_CGROUP 0x200000000ULL
 
 // RESOLVE_*
 #define K_RESOLVE_NO_MAGICLINKS 0x02
@@ -61,6 +62,10 @@ int k_fsconfig(int context, unsigned command, const char *key, const void *value
 int k_fsmount(int context, unsigned attributes);
 int k_move_mount(int from, int to, const char *to_path);
 int k_open_tree(int directory, const char *path, int recursive);
+// Magic of a file system, as statfs tells it.
+#define K_PROC_MAGIC 0x9fa0
+#define K_CGROUP2_MAGIC 0x63677270
+
 int k_mount_setattr(int mount, uint64_t set, int recursive);
 int k_pivot_root(const char *new_root, const char *put_old);
 int k_pidfd_send_signal(int pidfd, int signal);

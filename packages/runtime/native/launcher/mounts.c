@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -50,6 +51,10 @@ static int open_bind(const struct mount_spec *mount, bool *file) {
   if (fd < 0) step_fail(errno, "mount %s: source %s", mount->target, mount->source);
   fd = enter_subpath(fd, mount);
   int tree = clone_source(fd, mount, file);
+  struct stat status;
+  // A socket (an agent's) is written to whatever its mount says; mode and times of its inode are not the step's.
+  if (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) && k_mount_setattr(tree, K_ATTR_RDONLY, false) < 0)
+    step_fail(errno, "mount %s: set its flags", mount->target);
   close(fd);
   return tree;
 }
@@ -76,58 +81,71 @@ static int open_overlay(const struct executor_config *config, const struct mount
   return tree;
 }
 
-static int open_tmpfs(const struct mount_spec *mount) {
+static int open_tmpfs(const struct executor_config *config, const struct mount_spec *mount, mode_t target_mode) {
   char size[32], mode[16];
   const char *options[5] = {"mode", mode, NULL};
-  snprintf(mode, sizeof mode, "%o", mount->mode & 07777);
+  snprintf(mode, sizeof mode, "%o", (mount->mode == MODE_OF_TARGET ? target_mode : mount->mode) & 07777);
   if (mount->size) {
     snprintf(size, sizeof size, "%llu", (unsigned long long)mount->size);
     options[2] = "size";
     options[3] = size;
   }
-  return make_file_system("tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV, options);
+  return make_file_system("tmpfs", K_ATTR_NOSUID | config->nodev | (mount->readonly ? K_ATTR_RDONLY : 0), options);
 }
 
-static int open_secret(const struct executor_config *config, const struct mount_spec *mount, int files) {
+static int open_secret(const struct executor_config *config, const struct mount_spec *mount) {
   static int number;
   char name[32];
   snprintf(name, sizeof name, "secret-%d", number++);
-  close(write_file(files, name, mount->content, mount->content_length, mount->mode & 07777, mount->uid, mount->gid));
-  int tree = k_open_tree(files, name, false);
-  if (tree < 0 || k_mount_setattr(tree, K_ATTR_NOSUID | K_ATTR_NOEXEC, false) < 0) step_fail(errno, "mount %s: bind the secret", mount->target);
+  close(write_file(config->files, name, mount->content, mount->content_length, mount->mode & 07777, mount->uid, mount->gid));
+  int tree = k_open_tree(config->files, name, false);
+  // A secret may be a program: no NOEXEC.
+  if (tree < 0 || k_mount_setattr(tree, K_ATTR_NOSUID | K_ATTR_NODEV, false) < 0) step_fail(errno, "mount %s: bind the secret", mount->target);
   return tree;
 }
 
-void prepare_mount(const struct executor_config *config, const struct mount_spec *mount, int files, struct plan *plan) {
+void prepare_mount(const struct executor_config *config, const struct mount_spec *mount, struct plan *plan) {
   bool file = false;
   int tree = -1;
   switch (mount->kind) {
   case MOUNT_BIND: tree = open_bind(mount, &file); break;
   case MOUNT_OVERLAY: tree = open_overlay(config, mount, &file); break;
-  case MOUNT_TMPFS: tree = open_tmpfs(mount); break;
+  case MOUNT_TMPFS: *plan = (struct plan){.target = {.path = mount->target, .mode = TMPFS_MODE}, .tree = -1, .tmpfs = mount}; return;
   case MOUNT_SECRET:
-    tree = open_secret(config, mount, files);
+    tree = open_secret(config, mount);
     file = true;
     break;
   }
   // mount_setattr adds flags to the detached tree and need not repeat those that are locked.
-  if (k_mount_setattr(tree, K_ATTR_NODEV | (mount->readonly ? K_ATTR_RDONLY : 0), true) < 0) step_fail(errno, "mount %s: set its flags", mount->target);
+  uint64_t attributes = config->nodev | (mount->readonly ? K_ATTR_RDONLY : 0);
+  if (attributes && k_mount_setattr(tree, attributes, true) < 0) step_fail(errno, "mount %s: set its flags", mount->target);
   *plan = (struct plan){.target = {.path = mount->target, .file = file}, .tree = tree};
 }
 
-void attach(int root, const struct plan *plan) {
+// A mount inside /proc could cover what programs (and the kernel's own checks) rely on, whatever path leads there. What
+// masks a directory of it is another file system.
+static void refuse_proc(const struct resolved *resolved, const char *target) {
+  struct statfs status;
+  if (fstatfs(resolved->fd, &status) < 0) step_fail(errno, "mount target %s", target);
+  bool below = !strncmp(resolved->path, "proc", 4) && (resolved->path[4] == 0 || resolved->path[4] == '/');
+  if (below || status.f_type == K_PROC_MAGIC) step_fail(EPERM, "mount target %s lies in /proc", target);
+}
+
+void attach(const struct executor_config *config, int root, const struct plan *plan) {
   struct resolved resolved;
   if (resolve_in_root(root, plan->target.path, &resolved) < 0) step_fail(errno, "mount target %s", plan->target.path);
+  refuse_proc(&resolved, plan->target.path);
   int at = resolved.fd;
   if (resolved.missing) {
-    at = create_missing(&resolved, plan->target.file, 0, 0);
+    at = create_missing(&resolved, &(struct new_place){.file = plan->target.file, .mode = plan->target.mode});
     close(resolved.fd);
     if (at < 0) step_fail(errno, "make the mount target %s", plan->target.path);
   }
   struct stat status;
-  if (fstat(at, &status) == 0 && S_ISDIR(status.st_mode) == plan->target.file)
-    step_fail(plan->target.file ? EISDIR : ENOTDIR, "mount target %s", plan->target.path);
-  if (k_move_mount(plan->tree, at, "") < 0) step_fail(errno, "mount %s", plan->target.path);
+  if (fstat(at, &status) < 0) step_fail(errno, "mount target %s", plan->target.path);
+  if (S_ISDIR(status.st_mode) == plan->target.file) step_fail(plan->target.file ? EISDIR : ENOTDIR, "mount target %s", plan->target.path);
+  int tree = plan->tmpfs ? open_tmpfs(config, plan->tmpfs, status.st_mode) : plan->tree;
+  if (k_move_mount(tree, at, "") < 0) step_fail(errno, "mount %s", plan->target.path);
   close(at);
-  close(plan->tree);
+  close(tree);
 }

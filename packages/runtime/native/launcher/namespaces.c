@@ -17,12 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices.h"
+#include "devices.h"
 #include "executor.h"
 #include "kernel.h"
 #include "protocol.h"
 #include "remove-tree.h"
 
 enum { CONTROL = 3, JOBS = 4 };
+enum { GO = 'g', GO_FILTERED = 'f' };
 
 static void fail(const char *operation, int error) {
   send_failure(CONTROL, operation, error);
@@ -104,16 +107,17 @@ static void write_maps(pid_t pid, char **map) {
   }
 }
 
-static void wait_for_maps(int pipe) {
+static char wait_for_launcher(int pipe) {
   char go;
   // No byte: the launcher ended before the maps were written.
   if (read(pipe, &go, 1) != 1) _exit(1);
   close(pipe);
+  return go;
 }
 
 _Noreturn static void become_executor(struct executor_config *config, int pipe) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  wait_for_maps(pipe);
+  config->filters_devices = wait_for_launcher(pipe) == GO_FILTERED;
   if (config->rootless) {
     if (!config->single_id && setgroups(0, NULL) < 0) fail("setgroups", errno);
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("become root of the user namespace", errno);
@@ -135,6 +139,57 @@ static size_t map_arguments(const char *kind) {
   return !strcmp(kind, "helper") ? 9 : 0;
 }
 
+static pid_t clone_executor(const struct executor_config *config, int cgroup) {
+  struct kernel_clone_args args = {
+      .flags = K_CLONE_NEWNS | K_CLONE_NEWPID | (config->rootless ? K_CLONE_NEWUSER : 0) | (cgroup >= 0 ? K_CLONE_INTO_CGROUP : 0),
+      .exit_signal = SIGCHLD,
+      .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
+  };
+  return k_clone3(&args);
+}
+
+// Another launcher may sweep a cgroup before its first process is in; more often than this it is not bad luck.
+#define CGROUP_ATTEMPTS 64
+
+// -1 where cgroups of version 2 cannot be used.
+static pid_t clone_filtered(struct executor_config *config, struct device_cgroup *cgroup) {
+  for (int attempt = 0; attempt < CGROUP_ATTEMPTS && make_device_cgroup(cgroup, true); attempt++) {
+    config->outer_procs = cgroup->outer_procs;
+    pid_t pid = clone_executor(config, cgroup->directory);
+    if (pid >= 0) return pid;
+    int error = errno;
+    remove_device_cgroup(cgroup);
+    if (error != ENODEV && error != ENOENT) break;
+  }
+  config->outer_procs = -1;
+  return -1;
+}
+
+// Writes the executor's pid into its cgroup of version 1, while it waits for the pipe.
+static bool enter_cgroup(struct device_cgroup *cgroup, pid_t pid) {
+  char text[16];
+  int length = snprintf(text, sizeof text, "%d", pid);
+  for (int attempt = 0; attempt < CGROUP_ATTEMPTS && cgroup->own_procs >= 0; attempt++) {
+    if (write(cgroup->own_procs, text, (size_t)length) == length) return true;
+    int error = errno;
+    remove_device_cgroup(cgroup);
+    if (error == ENODEV || error == ENOENT) make_device_cgroup(cgroup, false);
+  }
+  return false;
+}
+
+// Version 2 first: a process is cloned into it. Writing to `cgroup.procs` waits for the whole machine, up to 16 ms.
+static pid_t start_executor(struct executor_config *config, struct device_cgroup *cgroup, bool *filtered) {
+  config->outer_procs = -1;
+  // In a user namespace no node opens, whoever made it.
+  pid_t pid = config->rootless ? -1 : clone_filtered(config, cgroup);
+  if ((*filtered = pid >= 0)) return pid;
+  if (!config->rootless && make_device_cgroup(cgroup, false)) config->outer_procs = cgroup->outer_procs;
+  pid = clone_executor(config, -1);
+  if (pid > 0) *filtered = enter_cgroup(cgroup, pid);
+  return pid;
+}
+
 int launch(int argc, char **argv) {
   char **map = argv + 3;
   if (strcmp(argv[1], "executor") || map_arguments(map[0]) != (size_t)(argc - 3) || argv[2][0] != '/') return 64;
@@ -149,28 +204,31 @@ int launch(int argc, char **argv) {
 
   int go[2];
   if (pipe2(go, O_CLOEXEC) < 0) fail("pipe", errno);
-  struct kernel_clone_args args = {
-      .flags = K_CLONE_NEWNS | K_CLONE_NEWPID | (config.rootless ? K_CLONE_NEWUSER : 0),
-      .exit_signal = SIGCHLD,
-  };
-  pid_t pid = k_clone3(&args);
+  static struct device_cgroup cgroup = {.directory = -1, .own_procs = -1, .outer_procs = -1};
+  bool filtered;
+  pid_t pid = start_executor(&config, &cgroup, &filtered);
   if (pid < 0) {
     int error = errno;
+    remove_device_cgroup(&cgroup);
     remove_tree(config.state);
     fail("clone3", error);
   }
   if (pid == 0) {
     close(go[1]);
+    if (cgroup.directory >= 0) close(cgroup.directory);
+    if (cgroup.own_procs >= 0) close(cgroup.own_procs);
     become_executor(&config, go[0]);
   }
   close(go[0]);
   if (config.rootless) write_maps(pid, map);
-  (void)!write(go[1], "g", 1);
+  (void)!write(go[1], &(char){filtered ? GO_FILTERED : GO}, 1);
   close(go[1]);
   // The executor alone holds the sockets: their end is its end.
   close(CONTROL);
   close(JOBS);
+  close_device_cgroup(&cgroup);
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  remove_device_cgroup(&cgroup);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -12,8 +12,6 @@
 #include "step.h"
 
 #define OVERLAY_LIMIT 500
-// fsconfig copies at most this much of a string.
-#define FSCONFIG_STRING 255
 
 // Reads what the kernel says about a refused option or mount; it is worth more than the errno.
 static const char *kernel_log(int context) {
@@ -46,40 +44,20 @@ int make_file_system(const char *type, unsigned attributes, const char *const *o
   return mount;
 }
 
-static size_t common_directory(const char *a, const char *b, size_t length) {
-  size_t same = 0, slash = 0;
-  while (same < length && a[same] && a[same] == b[same]) {
-    if (a[same] == '/') slash = same + 1;
-    same++;
-  }
-  return slash;
+// The kernel shows the text of these options to whoever reads mountinfo, so a step would learn where the store lies. It is
+// given links in the step's private tmpfs, which is the current directory meanwhile: "1", "2", … Short, too: fsconfig takes
+// 255 bytes, and mount(2) a page for all layers.
+static void name_directory(const struct executor_config *config, const char *path, char name[12]) {
+  static unsigned number;
+  snprintf(name, 12, "%u", ++number);
+  if (path[0] != '/') step_fail(EINVAL, "overlay: %s is not absolute", path);
+  if (symlinkat(path, config->files, name) < 0) step_fail(errno, "overlay: name %s", path);
 }
 
-// Paths are handed over relative to the deepest directory that holds them all: they stay short, and a step that reads
-// its mountinfo does not learn where the store lies.
-static size_t enter_common_directory(const struct strings *lowers, const char *upper, const char *work) {
-  const char *first = lowers->count ? lowers->items[0] : upper;
-  size_t length = strlen(first);
-  for (size_t i = 0; i < lowers->count; i++) length = common_directory(first, lowers->items[i], length);
-  if (upper) length = common_directory(first, upper, length);
-  if (work) length = common_directory(first, work, length);
-  char directory[PATH_MAX];
-  if (length == 0 || length >= sizeof directory) step_fail(EINVAL, "overlay: a layer has no absolute path");
-  memcpy(directory, first, length);
-  directory[length] = 0;
-  if (chdir(directory) < 0) step_fail(errno, "overlay: enter %s", directory);
-  return length;
-}
-
-static int set_path(int context, const char *key, const char *path) {
-  if (strlen(path) <= FSCONFIG_STRING) return k_fsconfig(context, K_FSCONFIG_SET_STRING, key, path, 0);
-  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  int result = k_fsconfig(context, K_FSCONFIG_SET_FD, key, NULL, fd);
-  int error = errno;
-  close(fd);
-  errno = error;
-  return result;
+static int set_path(const struct executor_config *config, int context, const char *key, const char *path) {
+  char name[12];
+  name_directory(config, path, name);
+  return k_fsconfig(context, K_FSCONFIG_SET_STRING, key, name, 0);
 }
 
 static void set_options(int context, const struct executor_config *config, bool writable) {
@@ -92,34 +70,30 @@ static void set_options(int context, const struct executor_config *config, bool 
   if (config->rootless && k_fsconfig(context, K_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0) step_fail(errno, "overlay: userxattr");
 }
 
-static void append(char *text, size_t *length, const char *more, bool escape) {
-  for (; *more; more++) {
-    if (*length + 2 >= 4095) step_fail(E2BIG, "overlay: too many layers for this kernel (Linux 6.7 takes 500)");
-    if (escape && strchr(":,\\", *more)) text[(*length)++] = '\\';
-    text[(*length)++] = *more;
-  }
-  text[*length] = 0;
+static void append(char *text, const char *more) {
+  size_t length = strlen(text);
+  if (length + strlen(more) >= 4095) step_fail(E2BIG, "overlay: too many layers for this kernel (Linux 6.7 takes 500)");
+  strcpy(text + length, more);
+}
+
+static void append_path(const struct executor_config *config, char *text, const char *key, const char *path) {
+  char name[12];
+  name_directory(config, path, name);
+  append(text, key);
+  append(text, name);
 }
 
 // Before Linux 6.7 there is no `lowerdir+`: one string of at most a page, by mount(2).
-static int mount_joined(const struct executor_config *config, const struct strings *lowers, size_t prefix, const char *upper,
-                        const char *work, const char *at) {
-  char text[4096] = "";
-  size_t length = 0;
-  append(text, &length, "redirect_dir=nofollow,metacopy=off,index=off,xino=off,lowerdir=", false);
-  for (size_t i = 0; i < lowers->count; i++) {
-    if (i) append(text, &length, ":", false);
-    append(text, &length, lowers->items[i] + prefix, true);
-  }
+static int mount_joined(const struct executor_config *config, const struct strings *lowers, const char *upper, const char *work, const char *at) {
+  char text[4096] = "redirect_dir=nofollow,metacopy=off,index=off,xino=off";
+  for (size_t i = 0; i < lowers->count; i++) append_path(config, text, i ? ":" : ",lowerdir=", lowers->items[i]);
   if (upper) {
-    append(text, &length, ",upperdir=", false);
-    append(text, &length, upper + prefix, true);
-    append(text, &length, ",workdir=", false);
-    append(text, &length, work + prefix, true);
-    append(text, &length, ",volatile", false);
+    append_path(config, text, ",upperdir=", upper);
+    append_path(config, text, ",workdir=", work);
+    append(text, ",volatile");
   }
-  if (config->rootless) append(text, &length, ",userxattr", false);
-  if (mount("overlay", at, "overlay", MS_NODEV, text) < 0) step_fail(errno, "mount overlay");
+  if (config->rootless) append(text, ",userxattr");
+  if (mount("overlay", at, "overlay", config->nodev ? MS_NODEV : 0, text) < 0) step_fail(errno, "mount overlay");
   int root = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) step_fail(errno, "open the overlay");
   return root;
@@ -128,29 +102,28 @@ static int mount_joined(const struct executor_config *config, const struct strin
 int mount_overlay(const struct executor_config *config, const struct strings *lowers, const char *upper, const char *work, const char *at) {
   if (lowers->count > OVERLAY_LIMIT)
     step_fail(E2BIG, "overlay: %zu layers, the kernel's limit is %d", lowers->count, OVERLAY_LIMIT);
-  size_t prefix = enter_common_directory(lowers, upper, work);
+  if (fchdir(config->files) < 0) step_fail(errno, "overlay: enter a tmpfs");
   int context = k_fsopen("overlay");
   if (context < 0) step_fail(errno, "mount overlay");
   k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", "overlay", 0);
   for (size_t i = 0; i < lowers->count; i++) {
-    if (set_path(context, "lowerdir+", lowers->items[i] + prefix) == 0) continue;
+    if (set_path(config, context, "lowerdir+", lowers->items[i]) == 0) continue;
     int error = errno;
     const char *said = kernel_log(context);
     if (i == 0 && error == EINVAL && (!*said || strstr(said, "Unknown parameter"))) {
       close(context);
-      return mount_joined(config, lowers, prefix, upper, work, at);
+      return mount_joined(config, lowers, upper, work, at);
     }
     step_fail(error, "overlay: layer %s %s", lowers->items[i], said);
   }
-  if (upper && (set_path(context, "upperdir", upper + prefix) < 0 || set_path(context, "workdir", work + prefix) < 0))
+  if (upper && (set_path(config, context, "upperdir", upper) < 0 || set_path(config, context, "workdir", work) < 0))
     step_fail(errno, "overlay: upper %s %s", upper, kernel_log(context));
   set_options(context, config, upper != NULL);
   if (k_fsconfig(context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
     int error = errno;
     step_fail(error, "mount overlay %s", kernel_log(context));
   }
-  // Device nodes of a layer must not open; those in /dev lie on a file system of their own.
-  int root = k_fsmount(context, K_ATTR_NODEV);
+  int root = k_fsmount(context, config->nodev);
   if (root < 0 || k_move_mount(root, AT_FDCWD, at) < 0) step_fail(errno, "attach the overlay");
   close(context);
   return root;

@@ -12,8 +12,6 @@
 #include "kernel.h"
 #include "step.h"
 
-#define CGROUP2_MAGIC 0x63677270
-
 static const char *const masked_proc[] = {
     "acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats", NULL,
 };
@@ -47,8 +45,22 @@ static int open_device(const char *path, unsigned major_number, unsigned minor_n
   return errno = ENODEV, -1;
 }
 
-static void mask(int file_system, const char *const *names) {
-  int empty = -1, null = -1;
+// A detached mount of a character device. Its inode is a private one where we may make it; else it is the host's, and then
+// nothing of it (mode, owner, times) can be changed through the mount. Writing to the device is not writing to the mount.
+static int open_device_tree(const struct executor_config *config, const char *name, unsigned major_number, unsigned minor_number, unsigned attributes) {
+  char path[64];
+  snprintf(path, sizeof path, "/dev/%s", name);
+  bool made = !config->rootless && (mknodat(config->files, name, S_IFCHR | 0666, makedev(major_number, minor_number)) == 0 || errno == EEXIST);
+  int device = made ? open_below(config->files, name) : open_device(path, major_number, minor_number);
+  if (device < 0) step_fail(errno, "open %s", path);
+  int tree = k_open_tree(device, "", false);
+  attributes |= K_ATTR_NOSUID | K_ATTR_NOEXEC | (made ? 0 : K_ATTR_RDONLY);
+  if (tree < 0 || k_mount_setattr(tree, attributes, false) < 0) step_fail(errno, "bind %s", path);
+  close(device);
+  return tree;
+}
+
+static void mask(const struct executor_config *config, int file_system, const char *const *names) {
   for (; *names; names++) {
     int at = open_below(file_system, *names);
     struct stat status;
@@ -58,16 +70,14 @@ static void mask(int file_system, const char *const *names) {
     if (S_ISDIR(status.st_mode)) {
       static const char *const options[] = {"mode", "0555", "size", "4k", NULL};
       // One tmpfs a masked directory: a clone of a mount that is nowhere attached is refused by older kernels.
-      cover = empty = make_file_system("tmpfs", K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, options);
+      cover = make_file_system("tmpfs", K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, options);
     } else {
-      if (null < 0 && (null = open_device("/dev/null", 1, 3)) < 0) step_fail(errno, "open /dev/null");
-      cover = k_open_tree(null, "", false);
+      cover = open_device_tree(config, "null", 1, 3, K_ATTR_RDONLY);
     }
-    if (cover < 0 || k_move_mount(cover, at, "") < 0) step_fail(errno, "mask %s", *names);
+    if (k_move_mount(cover, at, "") < 0) step_fail(errno, "mask %s", *names);
     close(cover);
     close(at);
   }
-  if (null >= 0) close(null);
 }
 
 static void make_readonly(int file_system, const char *const *names) {
@@ -81,28 +91,24 @@ static void make_readonly(int file_system, const char *const *names) {
   }
 }
 
-void mount_proc(int root, bool insecure) {
+void mount_proc(const struct executor_config *config, int root, bool insecure) {
   int proc = make_file_system("proc", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
   attach_file_system(proc, root, "proc");
   if (!insecure) {
     make_readonly(proc, readonly_proc);
-    mask(proc, masked_proc);
+    mask(config, proc, masked_proc);
   }
   close(proc);
 }
 
 static void add_device(const struct executor_config *config, int dev, const char *name, unsigned major_number, unsigned minor_number) {
-  if (!config->rootless && mknodat(dev, name, S_IFCHR | 0666, makedev(major_number, minor_number)) == 0) return;
-  char path[64];
-  snprintf(path, sizeof path, "/dev/%s", name);
-  int device = open_device(path, major_number, minor_number);
-  if (device < 0) step_fail(errno, "open %s", path);
-  if (mknodat(dev, name, S_IFREG | 0644, 0) < 0 && errno != EEXIST) step_fail(errno, "make %s", path);
-  int at = open_below(dev, name), tree = k_open_tree(device, "", false);
-  if (at < 0 || tree < 0 || k_move_mount(tree, at, "") < 0) step_fail(errno, "bind %s", path);
+  if (!config->nodev && mknodat(dev, name, S_IFCHR | 0666, makedev(major_number, minor_number)) == 0) return;
+  int tree = open_device_tree(config, name, major_number, minor_number, 0);
+  if (mknodat(dev, name, S_IFREG | 0644, 0) < 0) step_fail(errno, "make /dev/%s", name);
+  int at = open_below(dev, name);
+  if (at < 0 || k_move_mount(tree, at, "") < 0) step_fail(errno, "bind /dev/%s", name);
   close(at);
   close(tree);
-  close(device);
 }
 
 static void add_below_dev(int dev, const char *name, const char *type, unsigned attributes, const char *const *options) {
@@ -112,7 +118,7 @@ static void add_below_dev(int dev, const char *name, const char *type, unsigned 
   close(mount);
 }
 
-void mount_dev(const struct executor_config *config, int root, uint64_t shm_size) {
+void mount_dev(const struct executor_config *config, const struct step_spec *step, int root) {
   static const char *const options[] = {"mode", "0755", "size", "64m", NULL};
   // The group of terminals is 5 wherever there is more than one id.
   static const char *const pts[] = {"newinstance", "", "ptmxmode", "0666", "mode", "0620", "gid", "5", NULL};
@@ -125,24 +131,24 @@ void mount_dev(const struct executor_config *config, int root, uint64_t shm_size
       {"/proc/self/fd", "fd"},         {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
       {"/proc/self/fd/2", "stderr"},   {"/proc/kcore", "core"},      {"pts/ptmx", "ptmx"},
   };
-  int dev = make_file_system("tmpfs", K_ATTR_NOSUID, options);
+  int dev = make_file_system("tmpfs", K_ATTR_NOSUID | config->nodev, options);
   attach_file_system(dev, root, "dev");
   for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) add_device(config, dev, devices[i].name, devices[i].major_number, devices[i].minor_number);
   for (size_t i = 0; i < sizeof links / sizeof *links; i++)
     if (symlinkat(links[i][0], dev, links[i][1]) < 0) step_fail(errno, "make /dev/%s", links[i][1]);
   char size[32];
-  snprintf(size, sizeof size, "%llu", (unsigned long long)(shm_size ? shm_size : 64u << 20));
+  snprintf(size, sizeof size, "%llu", (unsigned long long)(step->shm_size ? step->shm_size : 64u << 20));
   const char *shm[] = {"mode", "1777", "size", size, NULL};
-  add_below_dev(dev, "pts", "devpts", K_ATTR_NOSUID | K_ATTR_NOEXEC, config->single_id ? pts_single : pts);
-  add_below_dev(dev, "shm", "tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, shm);
-  add_below_dev(dev, "mqueue", "mqueue", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
+  if (!brings_mount(step, "/dev/pts")) add_below_dev(dev, "pts", "devpts", K_ATTR_NOSUID | K_ATTR_NOEXEC, config->single_id ? pts_single : pts);
+  if (!brings_mount(step, "/dev/shm")) add_below_dev(dev, "shm", "tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, shm);
+  if (!brings_mount(step, "/dev/mqueue")) add_below_dev(dev, "mqueue", "mqueue", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
   close(dev);
 }
 
 static void mount_cgroup(int sys) {
   struct statfs status;
   // Only where the host has the unified hierarchy: a v2 tree beside v1 controllers would mislead whoever reads limits.
-  if (statfs("/sys/fs/cgroup", &status) < 0 || status.f_type != CGROUP2_MAGIC) return;
+  if (statfs("/sys/fs/cgroup", &status) < 0 || status.f_type != K_CGROUP2_MAGIC) return;
   int at = open_below(sys, "fs/cgroup");
   if (at < 0) return;
   int cgroup = make_file_system("cgroup2", K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
@@ -164,7 +170,7 @@ void mount_sys(const struct executor_config *config, int root, bool insecure, bo
     sys = make_file_system("sysfs", attributes, NULL);
   }
   attach_file_system(sys, root, "sys");
-  if (!insecure) mask(sys, masked_sys);
+  if (!insecure) mask(config, sys, masked_sys);
   if (!config->rootless || own_network) mount_cgroup(sys);
   close(sys);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -67,6 +68,17 @@ static int follow_link(int link, char *todo, char *path) {
   return 0;
 }
 
+// What a link of /proc says is not where it leads: /proc/1/root would be followed as the path that the host has for it.
+static int refuse_magic_link(int root, int link, const char *path) {
+  struct statfs status;
+  if (fstatfs(link, &status) < 0) return -1;
+  if (status.f_type != K_PROC_MAGIC) return 0;
+  int fd = k_openat2(root, path, O_PATH, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS);
+  if (fd < 0) return -1;
+  close(fd);
+  return 0;
+}
+
 static int walk(int root, char *todo, struct resolved *resolved) {
   char name[PATH_MAX];
   int links = 0;
@@ -86,8 +98,10 @@ static int walk(int root, char *todo, struct resolved *resolved) {
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0) return -1;
     int result = 0;
-    if (S_ISLNK(status.st_mode)) result = ++links > LINK_LIMIT ? (errno = ELOOP, -1) : follow_link(fd, todo, resolved->path);
-    else if (!S_ISDIR(status.st_mode) && todo[strspn(todo, "/")]) result = (errno = ENOTDIR, -1);
+    if (S_ISLNK(status.st_mode)) {
+      if (++links > LINK_LIMIT) result = (errno = ELOOP, -1);
+      else if ((result = refuse_magic_link(root, fd, resolved->path)) == 0) result = follow_link(fd, todo, resolved->path);
+    } else if (!S_ISDIR(status.st_mode) && todo[strspn(todo, "/")]) result = (errno = ENOTDIR, -1);
     int error = errno;
     close(fd);
     errno = error;
@@ -110,18 +124,18 @@ int resolve_in_root(int root, const char *path, struct resolved *resolved) {
   return resolved->fd < 0 ? -1 : 0;
 }
 
-int create_missing(const struct resolved *resolved, bool file, uid_t uid, gid_t gid) {
+int create_missing(const struct resolved *resolved, const struct new_place *place) {
   int at = fcntl(resolved->fd, F_DUPFD_CLOEXEC, 3);
   char todo[PATH_MAX], name[PATH_MAX];
   if (at < 0) return -1;
   strcpy(todo, resolved->path + resolved->existing);
   while (next_component(todo, name)) {
-    bool as_file = file && !todo[strspn(todo, "/")];
-    int made = as_file ? mknodat(at, name, S_IFREG | 0644, 0) : mkdirat(at, name, 0755);
+    bool last = !todo[strspn(todo, "/")], as_file = place->file && last;
+    int made = as_file ? mknodat(at, name, S_IFREG | 0644, 0) : mkdirat(at, name, last && place->mode ? place->mode : 0755);
     // Another step that shares the directory may have made it meanwhile.
     if (made < 0 && errno != EEXIST) return close(at), -1;
     int next = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | (as_file ? 0 : O_DIRECTORY));
-    if (next >= 0 && made == 0 && (uid || gid) && fchownat(next, "", uid, gid, AT_EMPTY_PATH) < 0) return close(at), close(next), -1;
+    if (next >= 0 && made == 0 && (place->uid || place->gid) && fchownat(next, "", place->uid, place->gid, AT_EMPTY_PATH) < 0) return close(at), close(next), -1;
     close(at);
     if (next < 0) return -1;
     at = next;

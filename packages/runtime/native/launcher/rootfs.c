@@ -85,7 +85,16 @@ static int bind_file(int files, const char *name) {
   return tree;
 }
 
-int build_rootfs(const struct executor_config *config, const struct step_spec *step, uint32_t id) {
+bool brings_mount(const struct step_spec *step, const char *target) {
+  for (size_t i = 0; i < step->mount_count; i++)
+    if (!strcmp(step->mounts[i].target, target)) return true;
+  return false;
+}
+
+// A tmpfs for /dev is /dev as every step has it, in Docker too: without its nodes no program would work.
+static bool is_dev(const struct mount_spec *mount) { return mount->kind == MOUNT_TMPFS && !strcmp(mount->target, "/dev"); }
+
+int build_rootfs(struct executor_config *config, const struct step_spec *step, uint32_t id) {
   struct layout *layout = malloc(sizeof *layout);
   size_t count = FIXED_TARGETS + step->mount_count;
   struct plan *plans = calloc(count, sizeof *plans);
@@ -93,27 +102,35 @@ int build_rootfs(const struct executor_config *config, const struct step_spec *s
   if (!layout || !plans || !targets) step_fail(ENOMEM, "memory");
   lay_out(config, id, layout);
 
-  // Secrets lie here: kept out of swap where the kernel can (6.4, not in a user namespace).
+  // Secrets lie here: kept out of swap where the kernel can (6.4, not in a user namespace). And nodes of ours, which have to
+  // open: whatever is bound from here gets its own flags.
   static const char *const file_options[] = {"mode", "0700", "size", "64m", "noswap", "", NULL};
-  int files = make_file_system("tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV, file_options);
+  int files = config->files = make_file_system("tmpfs", K_ATTR_NOSUID | (config->rootless ? K_ATTR_NODEV : 0), file_options);
   if (k_move_mount(files, AT_FDCWD, layout->stage) < 0) step_fail(errno, "attach a tmpfs");
   close(write_file(files, "hosts", step->hosts.at, step->hosts.length, 0644, 0, 0));
   close(write_file(files, "resolv.conf", step->resolv_conf.at, step->resolv_conf.length, 0644, 0, 0));
   plans[3].tree = bind_file(files, "hosts");
   plans[4].tree = bind_file(files, "resolv.conf");
   memcpy(targets, fixed_targets, sizeof fixed_targets);
-  for (size_t i = 0; i < step->mount_count; i++) {
-    prepare_mount(config, &step->mounts[i], files, &plans[FIXED_TARGETS + i]);
-    targets[FIXED_TARGETS + i] = plans[FIXED_TARGETS + i].target;
-  }
   for (size_t i = 0; i < FIXED_TARGETS; i++) plans[i].target = targets[i];
+  for (size_t i = 0; i < step->mount_count; i++) {
+    struct plan *plan = &plans[FIXED_TARGETS + i];
+    prepare_mount(config, &step->mounts[i], plan);
+    targets[FIXED_TARGETS + i] = plan->target;
+    // Its mount point may be a directory where ours is a file.
+    for (size_t j = 3; j < FIXED_TARGETS; j++)
+      if (!strcmp(plan->target.path, targets[j].path)) targets[j] = plan->target;
+  }
 
   int root = mount_root_with_stubs(config, step, layout, targets, count);
   bool insecure = step->flags & STEP_INSECURE;
-  mount_proc(root, insecure);
-  mount_dev(config, root, step->shm_size);
-  mount_sys(config, root, insecure, step->flags & STEP_NETWORK_NONE);
-  for (size_t i = 3; i < count; i++) attach(root, &plans[i]);
+  mount_proc(config, root, insecure);
+  mount_dev(config, step, root);
+  if (!brings_mount(step, "/sys")) mount_sys(config, root, insecure, step->flags & STEP_NETWORK_NONE);
+  for (size_t i = 3; i < FIXED_TARGETS; i++)
+    if (!brings_mount(step, plans[i].target.path)) attach(config, root, &plans[i]);
+  for (size_t i = 0; i < step->mount_count; i++)
+    if (!is_dev(&step->mounts[i])) attach(config, root, &plans[FIXED_TARGETS + i]);
   free(targets);
   free(plans);
   free(layout);

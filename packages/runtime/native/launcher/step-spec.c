@@ -80,7 +80,7 @@ static bool parse_list_field(struct step_spec *step, const struct field *field) 
     uint32_t kind = read_u32(field->bytes);
     if (kind < MOUNT_BIND || kind > MOUNT_SECRET) return false;
     step->mounts = grown(step->mounts, step->mount_count, sizeof *step->mounts);
-    step->mounts[step->mount_count++] = (struct mount_spec){.kind = kind, .readonly = read_u32(field->bytes + 4) != 0};
+    step->mounts[step->mount_count++] = (struct mount_spec){.kind = kind, .mode = MODE_OF_TARGET, .readonly = read_u32(field->bytes + 4) != 0};
     return true;
   }
   default: return parse_mount_field(step, field);

@@ -40,6 +40,12 @@ void step_fail(int error, const char *format, ...) {
   _exit(127);
 }
 
+// An insecure step opens every device: it leaves the cgroup that filters them.
+static void leave_device_cgroup(const struct executor_config *config) {
+  if (config->outer_procs < 0 || write(config->outer_procs, "0", 1) == 1) return;
+  step_fail(errno, "leave the cgroup that filters devices");
+}
+
 static void bring_loopback_up(void) {
   struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -51,7 +57,7 @@ static void bring_loopback_up(void) {
 static int open_working_directory(int root, const struct step_spec *step) {
   struct resolved resolved;
   if (resolve_in_root(root, step->cwd, &resolved) < 0) step_fail(errno, "working directory %s", step->cwd);
-  int fd = resolved.missing ? create_missing(&resolved, false, step->uid, step->gid) : resolved.fd;
+  int fd = resolved.missing ? create_missing(&resolved, &(struct new_place){.uid = step->uid, .gid = step->gid}) : resolved.fd;
   struct stat status;
   if (fd < 0 || fstat(fd, &status) < 0) step_fail(errno, "make the working directory %s", step->cwd);
   if (!S_ISDIR(status.st_mode)) step_fail(ENOTDIR, "working directory %s", step->cwd);
@@ -106,6 +112,15 @@ static const char *environment(const struct strings *env, const char *name) {
   return NULL;
 }
 
+static void set_home(struct strings *env, uid_t uid) {
+  for (size_t i = 0; i < env->count; i++) {
+    if (strcmp(env->items[i], "HOME=")) continue;
+    env->items[i] = home_of(uid);
+    return;
+  }
+  add_string(env, home_of(uid));
+}
+
 // The command's file: as it is when it has a slash, else the first that can be executed along PATH.
 static void execute(const struct step_spec *step) {
   const char *name = step->args.items[0];
@@ -150,10 +165,16 @@ static void hide_arguments(const struct executor_config *config) {
   prctl(PR_SET_NAME, "init");
 }
 
-void run_step(const struct executor_config *config, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
+void run_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
   status_pipe = fds.status;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   umask(0);
+  struct executor_config *config = malloc(sizeof *config);
+  if (!config) step_fail(ENOMEM, "memory");
+  *config = *shared;
+  bool insecure = step->flags & STEP_INSECURE;
+  config->nodev = config->rootless || !(config->filters_devices || insecure) ? K_ATTR_NODEV : 0;
+  if (insecure && config->filters_devices) leave_device_cgroup(config);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
   if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();
   int root = build_rootfs(config, step, id);
@@ -171,7 +192,9 @@ void run_step(const struct executor_config *config, const struct step_spec *step
   connect_streams(step, fds);
   struct strings env = step->env;
   struct step_spec process = *step;
-  if (!environment(&env, "HOME")) add_string(&env, home_of(step->uid));
+  // An empty one counts as none, as runc has it.
+  const char *home = environment(&env, "HOME");
+  if (!home || !*home) set_home(&env, step->uid);
   process.env = env;
   drop_privileges(config, step);
   pid_t child = fork();

@@ -14,6 +14,10 @@ struct strings {
   size_t count;
 };
 
+// A tmpfs takes the mode of the directory that it covers; where there is none, that of /tmp. As runc does.
+#define MODE_OF_TARGET 0xffffffffu
+#define TMPFS_MODE 01777
+
 enum mount_kind { MOUNT_BIND = 1, MOUNT_OVERLAY = 2, MOUNT_TMPFS = 3, MOUNT_SECRET = 4 };
 
 struct mount_spec {
@@ -22,7 +26,7 @@ struct mount_spec {
   const char *target, *source, *subpath, *scratch;
   struct strings lowers; // top first
   uint64_t size;
-  uint32_t mode, uid, gid;
+  uint32_t mode, uid, gid; // mode of a tmpfs: MODE_OF_TARGET, or as asked for
   const uint8_t *content;
   size_t content_length;
 };
@@ -56,6 +60,11 @@ struct executor_config {
   char state[PATH_MAX];  // our directory below the state directory
   bool rootless;         // in a user namespace of our own: overlay's attributes are user.*, devices are bound
   bool single_id;        // setgroups is denied, only id 0 exists
+  bool filters_devices;  // a cgroup says which devices open
+  int outer_procs;       // `cgroup.procs` of the cgroup outside that one, or -1
+  // Of one step:
+  unsigned nodev;        // mount attribute of everything that it can write: 0 where devices are filtered
+  int files;             // a private tmpfs outside its root: files and nodes of ours, names of layers
   struct sock_fprog filter;
   char *arguments_start, *arguments_end; // of the process, shown in /proc/PID/cmdline
   struct buffer *requests;               // what was read from the parent and may hold secrets
@@ -90,14 +99,21 @@ struct resolved {
 };
 // Follows `path` inside `root`; no link leads out. 0, or -1 with errno.
 int resolve_in_root(int root, const char *path, struct resolved *resolved);
-// Makes what is missing: directories with mode 0755, the last part a file when `file`; returns O_PATH of the last.
-int create_missing(const struct resolved *resolved, bool file, uid_t uid, gid_t gid);
+struct new_place {
+  bool file;    // the last part
+  mode_t mode;  // of the last part when it is a directory; 0: 0755
+  uid_t uid;    // of every part
+  gid_t gid;
+};
+// Makes what is missing, directories with mode 0755; returns O_PATH of the last.
+int create_missing(const struct resolved *resolved, const struct new_place *place);
 
 // --- stubs.c
 struct target {
   const char *path;
   bool file;
   bool no_links; // refuse an image that has a link there
+  mode_t mode;   // of a directory that has to be made; 0: 0755
 };
 // Makes the mount points in a directory that becomes the lowest layer.
 void make_low_stubs(const char *directory, const struct target *targets, size_t count);
@@ -106,21 +122,24 @@ void make_low_stubs(const char *directory, const struct target *targets, size_t 
 bool make_top_stubs(int root, const char *directory, const struct target *targets, size_t count);
 
 // --- rootfs.c
+// Whether the step mounts something of its own in the very place of one of our mounts: it takes that one's place.
+bool brings_mount(const struct step_spec *step, const char *target);
 // Mounts root, /proc, /dev, /sys, /etc files and the step's mounts; returns a descriptor of the root.
-int build_rootfs(const struct executor_config *config, const struct step_spec *step, uint32_t id);
+int build_rootfs(struct executor_config *config, const struct step_spec *step, uint32_t id);
 
 // --- mounts.c
 struct plan {
   struct target target;
-  int tree; // detached mount
+  int tree;                       // detached mount; -1: nothing is mounted, or a tmpfs that is made when it is attached
+  const struct mount_spec *tmpfs; // its mode depends on the target
 };
-void prepare_mount(const struct executor_config *config, const struct mount_spec *mount, int files, struct plan *plan);
+void prepare_mount(const struct executor_config *config, const struct mount_spec *mount, struct plan *plan);
 int write_file(int directory, const char *name, const uint8_t *content, size_t length, mode_t mode, uid_t uid, gid_t gid);
-void attach(int root, const struct plan *plan);
+void attach(const struct executor_config *config, int root, const struct plan *plan);
 
 // --- pseudo.c
-void mount_proc(int root, bool insecure);
-void mount_dev(const struct executor_config *config, int root, uint64_t shm_size);
+void mount_proc(const struct executor_config *config, int root, bool insecure);
+void mount_dev(const struct executor_config *config, const struct step_spec *step, int root);
 void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network);
 
 // --- identity.c

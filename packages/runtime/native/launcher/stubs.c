@@ -24,7 +24,7 @@ void make_low_stubs(const char *directory, const struct target *targets, size_t 
     struct resolved resolved;
     int fd = -1;
     if (resolve_in_root(stubs, targets[i].path, &resolved) == 0) {
-      if (resolved.missing) fd = create_missing(&resolved, targets[i].file, 0, 0);
+      if (resolved.missing) fd = create_missing(&resolved, &(struct new_place){.file = targets[i].file, .mode = targets[i].mode});
       close(resolved.fd);
     }
     // A target below a file of another target cannot be made here; attaching it says so by name.
@@ -76,7 +76,7 @@ bool make_top_stubs(int root, const char *directory, const struct target *target
       if (stubs < 0) stubs = enter_stub_directory(directory);
       copy_parents(root, stubs, resolved.path, resolved.existing, false);
       struct resolved place;
-      int fd = resolve_in_root(stubs, resolved.path, &place) < 0 ? -1 : create_missing(&place, targets[i].file, 0, 0);
+      int fd = resolve_in_root(stubs, resolved.path, &place) < 0 ? -1 : create_missing(&place, &(struct new_place){.file = targets[i].file, .mode = targets[i].mode});
       if (fd < 0) step_fail(errno, "make the mount point %s", targets[i].path);
       close(fd);
       close(place.fd);

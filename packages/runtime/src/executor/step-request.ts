@@ -10,7 +10,6 @@ import type { FieldWriter } from './protocol.ts'
 
 const flagInsecure = 2
 const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
-const tmpfsModeDefault = 0o1777
 
 /** RLIMIT_* numbers, the same on x86-64 and arm64. Source: asm-generic/resource.h. */
 const rlimitNumbers: Readonly<Record<string, number>> = {
@@ -92,7 +91,7 @@ function limitValue(value: number): bigint {
 }
 
 function mountFields(fields: FieldWriter, mount: StepMount): void {
-  const target = posix.normalize(mount.target)
+  const target = posix.normalize(mount.target).replace(/(?<=.)\/+$/, '')
   if (!posix.isAbsolute(target))
     throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} is not absolute`)
   if (target === '/') throw new RuntimeError('OCI_RUNTIME_MOUNT', 'nothing can be mounted over the root of a step')
@@ -113,7 +112,7 @@ function mountFields(fields: FieldWriter, mount: StepMount): void {
       if (source.subPath !== undefined) fields.string(fieldTags.mountSubPath, source.subPath, 'latin1')
       return
     case 'tmpfs':
-      fields.u32(fieldTags.mountMode, source.mode ?? tmpfsModeDefault)
+      if (source.mode !== undefined) fields.u32(fieldTags.mountMode, source.mode)
       if (source.sizeBytes !== undefined) fields.u64(fieldTags.mountSize, source.sizeBytes)
       return
     case 'secret':

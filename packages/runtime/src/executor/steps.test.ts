@@ -64,6 +64,9 @@ for (const who of everybody) {
       expect((await machine.run({ run: 'echo $HOME', env: ['PATH=/bin', 'HOME=/elsewhere'] })).stdout).toBe(
         '/elsewhere\n',
       )
+      expect((await machine.run({ run: ['/bin/env'], env: ['HOME=', 'PATH=/bin'] })).stdout).toBe(
+        'HOME=/root\nPATH=/bin\n',
+      )
     })
 
     test('arguments are bytes that no shell touches', async () => {
@@ -83,14 +86,39 @@ for (const who of everybody) {
       symlinkSync('/real/dir', `${layer}/absolute`)
       symlinkSync('../../../../real', `${layer}/climbing`)
       symlinkSync('/made/here', `${layer}/dangling`)
-      symlinkSync('/proc/1/root', `${layer}/magic`)
       const cwdOf = async (cwd: string): Promise<string> =>
         (await machine.run({ run: '/bin/pwd -P', cwd, layers: [layer] })).stdout
       expect(await cwdOf('/absolute')).toBe('/real/dir\n')
       expect(await cwdOf('/climbing/dir')).toBe('/real/dir\n')
       expect(await cwdOf('/dangling/deep')).toBe('/made/here/deep\n')
-      const magic = await machine.run({ run: '/bin/pwd -P; ls /', cwd: '/magic', layers: [layer] })
-      expect(magic.stdout === '' || magic.stdout.includes('climbing')).toBe(true)
+    })
+
+    test('a working directory through a magic link of /proc is refused, and nothing is made for it', async () => {
+      const layer = await machine.layer('magic-cwd', {})
+      const { symlinkSync } = await import('node:fs')
+      symlinkSync('/proc/1/root', `${layer}/magic`)
+      symlinkSync('/proc/self/fd', `${layer}/fds`)
+      const fds = Array.from({ length: 20 }, (_, fd) => [`/proc/self/fd/${fd}`, `/fds/${fd}/x`]).flat()
+      const others = ['root', 'cwd', 'exe', 'root/new', 'cwd/new', 'task/1/root/new', 'ns/mnt', 'fd/3/../new']
+      for (const cwd of [
+        '/magic',
+        '/magic/new',
+        '/dev/fd/3/new',
+        ...others.map((name) => `/proc/self/${name}`),
+        ...fds,
+      ]) {
+        const { exit, upper, stdout } = await machine.run({ run: 'pwd', cwd, layers: [layer] })
+        expect([cwd, exit?.exitCode, stdout, readdirSync(upper)]).toEqual([cwd, 126, '', []])
+      }
+    })
+
+    test('a plain directory of /proc or /sys can be the working directory', async () => {
+      const pwd = async (cwd: string): Promise<string> => (await machine.run({ run: '/bin/pwd', cwd })).stdout
+      expect([await pwd('/proc'), await pwd('/proc/self'), await pwd('/sys/kernel')]).toEqual([
+        '/proc\n',
+        '/proc/1\n',
+        '/sys/kernel\n',
+      ])
     })
 
     test('a working directory that is a file is refused with 126', async () => {
@@ -133,11 +161,25 @@ for (const who of everybody) {
     })
 
     test('root has the capabilities of Docker, no_new_privs is off, a filter is on, umask is 022', async () => {
-      const { stdout } = await machine.run({ run: 'grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/self/status; umask' })
+      const { stdout } = await machine.run({
+        run: 'grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/self/status; umask',
+        network: 'none',
+      })
       // Measured in `docker run`: permitted, effective and bounding set; inheritable and ambient empty.
       expect(stdout.replaceAll('\t', '')).toBe(
         'CapInh:0000000000000000\nCapPrm:00000000a80425fb\nCapEff:00000000a80425fb\nCapBnd:00000000a80425fb\nCapAmb:0000000000000000\nNoNewPrivs:0\nSeccomp:2\n0022\n',
       )
+    })
+
+    test("on the host's network it cannot read what others send, nor take the ports of services", async () => {
+      const { stdout } = await machine.run({ run: 'grep -E "^Cap(Prm|Eff|Bnd)" /proc/self/status' })
+      // Docker's without CAP_NET_BIND_SERVICE (10) and CAP_NET_RAW (13).
+      const without = 0xa80425fb - (1 << 10) - (1 << 13)
+      expect(stdout.match(/[0-9a-f]{16}/g)!.map((set) => Number(`0x${set}`))).toEqual([without, without, without])
+      // Some machines let everybody take any port.
+      if (Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8')) <= 87) return
+      const { stderr } = await machine.run({ run: 'timeout 1 nc -l -p 87' })
+      expect(stderr).toMatch(/Permission denied/)
     })
 
     test('an insecure step keeps its capabilities and has no filter', async () => {
@@ -198,9 +240,17 @@ for (const who of everybody) {
     })
 
     test('its mounts tell nothing about where the store lies', async () => {
-      const { stdout } = await machine.run({ run: 'cat /proc/self/mountinfo' })
+      const lower = await machine.layer('named-layer', { file: '' })
+      const scratchDirectory = await machine.ownDirectory('named-scratch')
+      const { stdout } = await machine.run({
+        run: 'cat /proc/self/mountinfo /proc/mounts',
+        layers: [lower],
+        mounts: [{ source: { kind: 'overlay', lowers: [lower], scratchDirectory }, target: '/m', readonly: false }],
+      })
       expect(stdout).toContain(' / / ')
       expect(stdout).not.toContain(machine.directory.path)
+      // Not by a piece of it either: a name of a layer, of the state directory.
+      expect(stdout).not.toMatch(/named-|own|state|executor|step-\d|upper\b|rootfs/)
     })
 
     test('it cannot mount, unshare, or enter another root', async () => {

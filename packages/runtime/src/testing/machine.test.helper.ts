@@ -87,7 +87,13 @@ const users = {
   'root-userns': { uid: 0, gid: 0 },
 }
 
-export async function startMachine(who: Who, options: { readonly isolation?: string } = {}): Promise<Machine> {
+export interface MachineOptions {
+  readonly isolation?: string
+  /** Directories that an empty one covers, for this machine alone; as root, needs `unshare` and `mount`. */
+  readonly covered?: readonly string[]
+}
+
+export async function startMachine(who: Who, options: MachineOptions = {}): Promise<Machine> {
   const directory = await temporaryDirectory('ts-oci-runtime-')
   chmodSync(directory.path, 0o755)
   const { uid, gid } = users[who]
@@ -97,7 +103,8 @@ export async function startMachine(who: Who, options: { readonly isolation?: str
   mkdirSync(directory.join('own'))
   mkdirSync(directory.join('own', 'state'), { mode: 0o700 })
   await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
-  const child = spawnAs(who, directory, [directory.join('own'), rootfs, options.isolation ?? isolationOf(who)])
+  const args = [directory.join('own'), rootfs, options.isolation ?? isolationOf(who)]
+  const child = spawnAs(who, directory, args, options.covered ?? [])
   const call = callsTo(child)
   const started = (await call({ op: 'start' })) as {
     readonly isolation: string
@@ -149,7 +156,14 @@ function isolationOf(who: Who): string {
   return who === 'root-userns' ? 'rootless' : 'auto'
 }
 
-function spawnAs(who: Who, directory: TemporaryDirectory, args: readonly string[]): ChildProcess {
+const coverAll = 'n=$1; shift; while [ $n -gt 0 ]; do mount -t tmpfs none "$1"; shift; n=$((n - 1)); done; exec "$@"'
+
+function spawnAs(
+  who: Who,
+  directory: TemporaryDirectory,
+  args: readonly string[],
+  covered: readonly string[],
+): ChildProcess {
   const { uid, gid } = users[who]
   const [program = '', ...rest] =
     uid === 0
@@ -159,7 +173,11 @@ function spawnAs(who: Who, directory: TemporaryDirectory, args: readonly string[
           publicPath(directory, server),
           ...args,
         ])
-  return spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const command =
+    covered.length === 0
+      ? [program, ...rest]
+      : ['unshare', '-m', 'sh', '-ec', coverAll, 'cover', String(covered.length), ...covered, program, ...rest]
+  return spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
 function callsTo(child: ChildProcess): (request: object) => Promise<unknown> {

@@ -144,7 +144,8 @@ function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: Ex
 
 /** PATH and HOME are filled in as BuildKit and runc do; proxies come after the image's own variables. */
 function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: string): readonly string[] {
-  const env = [...spec.meta.env]
+  // As runc, which fills in HOME where it is empty too.
+  const env = spec.meta.env.filter((entry) => entry !== 'HOME=')
   const add = (name: string, value: string): void => {
     if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`)
   }

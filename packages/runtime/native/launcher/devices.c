@@ -1,0 +1,197 @@
+// A build's RUN has CAP_MKNOD, as in Docker, so a step of root's can make a node of any device: what opens is decided by
+// a cgroup. Its rules are the list that runc gives every container, but for the tunnel device: a step shares the host's
+// network. One cgroup serves all steps of an executor, which they inherit: a step costs nothing.
+//
+// Nothing locks it: a directory is removed by rmdir, which the kernel refuses while a process is in it. Another launcher
+// may so sweep ours in the moment before our first process enters; then entering fails, and it is made again.
+#define _GNU_SOURCE
+#include "devices.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+#define PREFIX "tsbuild-"
+
+// null, zero, full, random, urandom; tty, ptmx; the terminals of devpts.
+static const struct {
+  uint32_t major_number;
+  int minor_number; // -1: any
+} openable[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 2}, {136, -1}};
+enum { OPENABLE = sizeof openable / sizeof *openable };
+
+// The path of this process below the hierarchy's root: "0::/path", or "5:devices:/path".
+static bool read_own_path(const char *controller, char *path) {
+  FILE *file = fopen("/proc/self/cgroup", "re");
+  char line[PATH_MAX + 64];
+  bool found = false;
+  while (file && !found && fgets(line, sizeof line, file)) {
+    char *rest = line;
+    strsep(&rest, ":");
+    const char *name = strsep(&rest, ":");
+    if (!name || !rest || strcmp(name, controller)) continue;
+    rest[strcspn(rest, "\n")] = 0;
+    // "/../x" lies outside what this namespace shows.
+    found = rest[0] == '/' && strncmp(rest, "/..", 3) != 0 && strlen(rest) < PATH_MAX;
+    if (found) strcpy(path, rest);
+  }
+  if (file) fclose(file);
+  return found;
+}
+
+// The directory of this process: a container may show only its own part of the hierarchy as the root of the mount.
+static bool find_own_directory(const char *mount, const char *controller, char *directory) {
+  char path[PATH_MAX];
+  if (!read_own_path(controller, path)) return false;
+  for (const char *rest = path; rest; rest = strchr(rest + 1, '/')) {
+    if (snprintf(directory, PATH_MAX, "%s%s", mount, strcmp(rest, "/") ? rest : "") >= PATH_MAX) return false;
+    if (access(directory, F_OK) == 0) return true;
+    if (!rest[0] || !rest[1]) break;
+  }
+  return snprintf(directory, PATH_MAX, "%s", mount) < PATH_MAX && access(directory, F_OK) == 0;
+}
+
+static bool find_parent(bool unified, char *parent) {
+  struct statfs status;
+  if (!unified) return find_own_directory("/sys/fs/cgroup/devices", "devices", parent);
+  static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+  for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++)
+    if (statfs(mounts[i], &status) == 0 && status.f_type == K_CGROUP2_MAGIC) return find_own_directory(mounts[i], "", parent);
+  return false;
+}
+
+// Directories of launchers that were killed. The kernel keeps those in which a process is.
+static void sweep(const char *parent) {
+  DIR *entries = opendir(parent);
+  struct dirent *entry;
+  while (entries && (entry = readdir(entries)))
+    if (!strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1)) unlinkat(dirfd(entries), entry->d_name, AT_REMOVEDIR);
+  if (entries) closedir(entries);
+}
+
+static struct bpf_insn instruction(uint8_t code, uint8_t to, uint8_t from, int16_t offset, int32_t value) {
+  return (struct bpf_insn){.code = code, .dst_reg = to, .src_reg = from, .off = offset, .imm = value};
+}
+
+// Answers 1 (allowed) in r0 for making any node, and for opening a character device of the list.
+static int load_filter(void) {
+  struct bpf_insn program[12 + 3 * OPENABLE];
+  unsigned length = 0;
+  const uint8_t load = BPF_LDX | BPF_MEM | BPF_W, differs = BPF_JMP | BPF_JNE | BPF_K, leave = BPF_JMP | BPF_EXIT;
+  enum { ANSWER = 0, CONTEXT = 1, KIND = 2, MAJOR = 3, MINOR = 4, ACCESS = 5 };
+  program[length++] = instruction(load, KIND, CONTEXT, offsetof(struct bpf_cgroup_dev_ctx, access_type), 0);
+  program[length++] = instruction(load, MAJOR, CONTEXT, offsetof(struct bpf_cgroup_dev_ctx, major), 0);
+  program[length++] = instruction(load, MINOR, CONTEXT, offsetof(struct bpf_cgroup_dev_ctx, minor), 0);
+  program[length++] = instruction(BPF_ALU64 | BPF_MOV | BPF_K, ANSWER, 0, 0, 1);
+  program[length++] = instruction(BPF_ALU64 | BPF_MOV | BPF_X, ACCESS, KIND, 0, 0);
+  program[length++] = instruction(BPF_ALU64 | BPF_RSH | BPF_K, ACCESS, 0, 0, 16);
+  program[length++] = instruction(differs, ACCESS, 0, 1, BPF_DEVCG_ACC_MKNOD);
+  program[length++] = instruction(leave, 0, 0, 0, 0);
+  program[length++] = instruction(BPF_ALU64 | BPF_AND | BPF_K, KIND, 0, 0, 0xffff);
+  unsigned kind_differs = length;
+  program[length++] = instruction(differs, KIND, 0, 0, BPF_DEVCG_DEV_CHAR);
+  for (size_t i = 0; i < OPENABLE; i++) {
+    bool any = openable[i].minor_number < 0;
+    program[length++] = instruction(differs, MAJOR, 0, any ? 1 : 2, (int32_t)openable[i].major_number);
+    if (!any) program[length++] = instruction(differs, MINOR, 0, 1, openable[i].minor_number);
+    program[length++] = instruction(leave, 0, 0, 0, 0);
+  }
+  program[kind_differs].off = (int16_t)(length - kind_differs - 1);
+  program[length++] = instruction(BPF_ALU64 | BPF_MOV | BPF_K, ANSWER, 0, 0, 0);
+  program[length++] = instruction(leave, 0, 0, 0, 0);
+  union bpf_attr attributes = {
+      .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+      .insns = (uint64_t)(uintptr_t)program,
+      .insn_cnt = length,
+      .license = (uint64_t)(uintptr_t)"GPL",
+  };
+  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+}
+
+static bool attach_filter(int directory) {
+  int program = load_filter();
+  if (program < 0) return false;
+  union bpf_attr attributes = {
+      .target_fd = (uint32_t)directory,
+      .attach_bpf_fd = (uint32_t)program,
+      .attach_type = BPF_CGROUP_DEVICE,
+      // What an outer cgroup forbids stays forbidden.
+      .attach_flags = BPF_F_ALLOW_MULTI,
+  };
+  bool attached = syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes) == 0;
+  close(program); // the cgroup holds it
+  return attached;
+}
+
+static bool write_rule(int directory, const char *file, const char *rule) {
+  int fd = openat(directory, file, O_WRONLY | O_CLOEXEC);
+  bool written = fd >= 0 && write(fd, rule, strlen(rule)) > 0;
+  if (fd >= 0) close(fd);
+  return written;
+}
+
+static bool write_rules(int directory) {
+  if (!write_rule(directory, "devices.deny", "a")) return false;
+  // What an outer cgroup forbids cannot be allowed here; it does not open then.
+  write_rule(directory, "devices.allow", "c *:* m");
+  write_rule(directory, "devices.allow", "b *:* m");
+  for (size_t i = 0; i < OPENABLE; i++) {
+    char rule[48];
+    if (openable[i].minor_number < 0) snprintf(rule, sizeof rule, "c %u:* rw", openable[i].major_number);
+    else snprintf(rule, sizeof rule, "c %u:%d rw", openable[i].major_number, openable[i].minor_number);
+    write_rule(directory, "devices.allow", rule);
+  }
+  return true;
+}
+
+bool make_device_cgroup(struct device_cgroup *cgroup, bool unified) {
+  char parent[PATH_MAX];
+  *cgroup = (struct device_cgroup){.directory = -1, .own_procs = -1, .outer_procs = -1};
+  if (!find_parent(unified, parent)) return false;
+  sweep(parent);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (snprintf(cgroup->path, PATH_MAX, "%s/" PREFIX "%d-%lld%09ld", parent, getpid(), (long long)now.tv_sec, now.tv_nsec) >= PATH_MAX ||
+      mkdir(cgroup->path, 0755) < 0) {
+    cgroup->path[0] = 0;
+    return false;
+  }
+  int outer = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  cgroup->directory = open(cgroup->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (outer >= 0) cgroup->outer_procs = openat(outer, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+  if (outer >= 0) close(outer);
+  bool ruled = cgroup->directory >= 0 && cgroup->outer_procs >= 0 && (unified ? attach_filter(cgroup->directory) : write_rules(cgroup->directory));
+  if (ruled && !unified) ruled = (cgroup->own_procs = openat(cgroup->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC)) >= 0;
+  if (ruled) return true;
+  remove_device_cgroup(cgroup);
+  return false;
+}
+
+void close_device_cgroup(struct device_cgroup *cgroup) {
+  int *const descriptors[] = {&cgroup->directory, &cgroup->own_procs, &cgroup->outer_procs};
+  for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
+    if (*descriptors[i] >= 0) close(*descriptors[i]);
+    *descriptors[i] = -1;
+  }
+}
+
+void remove_device_cgroup(struct device_cgroup *cgroup) {
+  close_device_cgroup(cgroup);
+  if (!cgroup->path[0]) return;
+  rmdir(cgroup->path);
+  char *slash = strrchr(cgroup->path, '/');
+  *slash = 0;
+  sweep(cgroup->path);
+  cgroup->path[0] = 0;
+}
