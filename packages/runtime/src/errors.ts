@@ -52,9 +52,13 @@ export function isTsOciError(error: unknown): error is TsOciError {
 
 /** Removes user:password parts of URLs and Authorization values: no credential may reach a message. */
 export function scrubCredentials(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@:]*:[^\s/@]*@/gi, '$1***@')
-    .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}/g, '$1 ***')
+  return (
+    text
+      // A password may hold an `@`; of http also a name alone: tokens are given so.
+      .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@:]*:[^\s/?#]*@/gi, '$1***@')
+      .replace(/(https?:\/\/)[^\s/?#@]+@/gi, '$1***@')
+      .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}/g, '$1 ***')
+  )
 }
 
 /** Codes of this package, declared once. */

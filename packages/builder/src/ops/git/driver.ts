@@ -1,11 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Vertex } from '../../graph/types.ts'
+import { BuilderError, scrubCredentials } from '../../errors.ts'
 import { digestHex, digestOf } from '../../oci/digest.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver, Result, RunContext } from '../types.ts'
 import type { ResolvedCommit } from './resolve.ts'
 import type { Git } from './run-git.ts'
+import { sshCommand } from './ssh-command.ts'
 import { readGitSpec, type GitCheckout } from './spec.ts'
 
 /** Commits of git repositories, by the system's git. Keyed by the commit, so that a branch that did not move is cached. */
@@ -97,20 +99,29 @@ async function withGit<T>(
 ): Promise<T> {
   const { createGit } = await import('./run-git.ts')
   await using temporary = await environment.store.createTemporaryDirectory('git-config')
-  const knownHostsFile = source.knownHosts === undefined ? undefined : join(temporary.path, 'known_hosts')
-  if (knownHostsFile !== undefined) writeFileSync(knownHostsFile, source.knownHosts!, { mode: 0o600 })
-  const socket =
-    source.sshId === undefined ? undefined : (environment.sshSocket(source.sshId) ?? process.env['SSH_AUTH_SOCK'])
+  const knownHostsFile = join(temporary.path, 'known_hosts')
+  writeFileSync(knownHostsFile, source.knownHosts ?? '', { mode: 0o600 })
+  // What the user lends, and nothing that the environment happens to hold.
+  const socket = source.sshId === undefined ? undefined : environment.sshSocket(source.sshId)
   const config = await credentialConfig(environment, source)
   return work(
     createGit({
       config,
+      sshCommand: sshCommand({ socket, knownHostsFile, isKnown: source.knownHosts !== undefined }),
       sshSocket: socket,
-      knownHostsFile,
+      refusal: source.sshId !== undefined && socket === undefined ? noAgent(source) : undefined,
       signal: run?.signal ?? environment.signal,
       onOutput: (text) => run?.log('stderr', text),
     }),
   )
+}
+
+/** BuildKit's words. */
+function noAgent({ sshId, remote }: GitCheckout): BuilderError {
+  return new BuilderError('OCI_SOURCE_FAILED', `no SSH key ${JSON.stringify(sshId)} forwarded from the client`, {
+    hint: `${scrubCredentials(remote)} is reached over ssh with the agent that you give: --ssh ${sshId}`,
+    details: { remote: scrubCredentials(remote) },
+  })
 }
 
 /** A header for this remote alone; all of github.com counts as one, as submodules there want the same token (BuildKit). */

@@ -109,8 +109,8 @@ describeWith(['git'], 'a git server', () => {
     work = await temporaryDirectory()
     git = createGit({
       config: [],
+      sshCommand: 'false',
       sshSocket: undefined,
-      knownHostsFile: undefined,
       signal: undefined,
       onOutput: () => undefined,
     })
@@ -303,8 +303,8 @@ describeWith(['git'], 'a git server', () => {
     const abort = new AbortController()
     const stoppable = createGit({
       config: [],
+      sshCommand: 'false',
       sshSocket: undefined,
-      knownHostsFile: undefined,
       signal: abort.signal,
       onOutput: () => undefined,
     })
@@ -324,8 +324,8 @@ test('git that is not installed is told with the remedy', async () => {
   try {
     const git = createGit({
       config: [],
+      sshCommand: 'false',
       sshSocket: undefined,
-      knownHostsFile: undefined,
       signal: undefined,
       onOutput: () => undefined,
     })

@@ -30,7 +30,8 @@ export async function checkOut(
       ? await checkOutWithHistory(git, source, commit, places)
       : await checkOutFiles(git, commit, places)
   if (source.skipSubmodules) return
-  await git.run(['submodule', 'update', '--init', '--recursive', '--depth=1'], place)
+  const { updateSubmodules } = await import('./submodules.ts')
+  await updateSubmodules(git, place)
 }
 
 async function prepareRepository(
@@ -106,6 +107,8 @@ async function checkOutFiles(git: Git, commit: ResolvedCommit, places: CheckoutP
   return place
 }
 
+const ALLOW_FILE = ['-c', 'protocol.file.allow=always']
+
 /** A repository of its own in the checkout, with this commit alone and the remote as the user named it, without a password. */
 async function checkOutWithHistory(
   git: Git,
@@ -121,7 +124,10 @@ async function checkOutWithHistory(
   await git.run(initArgs(commit), place)
   const named = isCommitId(commit.ref) ? handle : `${handle}:${commit.ref}`
   // By file://, so that git copies objects instead of linking files of ours into the image.
-  await git.run(['fetch', '-u', '--depth=1', '--no-tags', '--', `file://${places.repository}`, named], place)
+  await git.run(
+    [...ALLOW_FILE, 'fetch', '-u', '--depth=1', '--no-tags', '--', `file://${places.repository}`, named],
+    place,
+  )
   await git.run(['checkout', '--quiet', '--detach', commit.objectId], place)
   await git.run(['remote', 'add', 'origin', withoutPassword(source.remote)], place)
   await git.run(['reflog', 'expire', '--all', '--expire=now'], place)

@@ -10,6 +10,8 @@ export interface Git {
 }
 
 export interface GitPlace {
+  /** Where git runs and finds a repository by itself; the other members say where one is. */
+  readonly directory?: string
   readonly gitDirectory?: string
   readonly workTree?: string
   /** The index is of this checkout alone, not of the shared repository. */
@@ -19,11 +21,40 @@ export interface GitPlace {
 export interface GitOptions {
   /** Configuration for this run, such as a header with a credential: by the environment, which others cannot read. */
   readonly config: readonly (readonly [string, string])[]
+  /** `GIT_SSH_COMMAND`. */
+  readonly sshCommand: string
   readonly sshSocket: string | undefined
-  readonly knownHostsFile: string | undefined
+  /** Why no server may be asked at all; every run throws it. */
+  readonly refusal?: BuilderError | undefined
   readonly signal: AbortSignal | undefined
   readonly onOutput: (text: Uint8Array) => void
 }
+
+/** What git prints is small, unless a server makes it large. */
+const MAX_OUTPUT_BYTES = 64 << 20
+
+/**
+ * Nothing that a repository or a server says may become a command, a path of this machine or another way of transport.
+ * Submodules inherit these.
+ */
+const CONFIG = [
+  'protocol.allow=never',
+  'protocol.https.allow=always',
+  'protocol.http.allow=always',
+  'protocol.ssh.allow=always',
+  'protocol.git.allow=always',
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=false',
+  'core.attributesFile=/dev/null',
+  'credential.helper=',
+  'submodule.recurse=false',
+  'fetch.recurseSubmodules=false',
+  'gc.auto=0',
+  'maintenance.auto=false',
+  // A server that sends less than this for so long has stopped.
+  'http.lowSpeedLimit=100',
+  'http.lowSpeedTime=60',
+].flatMap((setting) => ['-c', setting])
 
 const PASSED_ON = [
   'PATH',
@@ -52,7 +83,7 @@ export function createGit(options: GitOptions): Git {
     const message = scrubCredentials(errors.trim()).split('\n').slice(-5).join('; ')
     throw new BuilderError(
       'OCI_SOURCE_FAILED',
-      `git ${args.find((argument) => !argument.startsWith('-'))} failed: ${message === '' ? `exit status ${status}` : message}`,
+      `git ${commandOf(args)} failed: ${message === '' ? `exit status ${status}` : message}`,
       {
         hint: hintOf(errors),
         details: { status, stderr: scrubCredentials(errors.slice(-4000)) },
@@ -66,40 +97,97 @@ export function createGit(options: GitOptions): Git {
     isQuiet = false,
   ): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
     options.signal?.throwIfAborted()
+    if (options.refusal !== undefined) throw options.refusal
     const where = [
       ...(place.workTree === undefined ? [] : [`--work-tree=${place.workTree}`]),
       ...(place.gitDirectory === undefined ? [] : [`--git-dir=${place.gitDirectory}`]),
     ]
-    // `user`: a repository cannot name a path of this machine as its submodule.
-    const child = spawn('git', ['-c', 'protocol.file.allow=user', ...where, ...args], {
-      cwd: place.workTree ?? place.gitDirectory ?? '/',
+    const child = spawn('git', [...CONFIG, ...where, ...args], {
+      cwd: place.directory ?? place.workTree ?? place.gitDirectory ?? '/',
       env: place.indexFile === undefined ? environment : { ...environment, GIT_INDEX_FILE: place.indexFile },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // git starts helpers: as a group they can be ended together.
+      // A group of its own, that helpers of git share.
       detached: true,
     })
-    const stop = (): void => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    }
+    const stop = (): void => killGroup(child.pid)
     options.signal?.addEventListener('abort', stop, { once: true })
     return new Promise((done, fail) => {
       const output: Buffer[] = []
+      let outputBytes = 0
       let errors = ''
-      child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
-      child.stderr.on('data', (chunk: Buffer) => {
-        errors = (errors + chunk.toString('utf8')).slice(-20_000)
-        if (!isQuiet) options.onOutput(Buffer.from(scrubCredentials(chunk.toString('utf8'))))
+      const log = createLineLog(isQuiet ? undefined : options.onOutput)
+      child.stdout.on('data', (chunk: Buffer) => {
+        outputBytes += chunk.length
+        if (outputBytes > MAX_OUTPUT_BYTES) stop()
+        else output.push(chunk)
       })
-      child.on('error', (cause) => fail(notStarted(cause)))
+      child.stderr.setEncoding('utf8')
+      child.stderr.on('data', (text: string) => {
+        errors = (errors + text).slice(-20_000)
+        log.write(text)
+      })
+      const end = (): void => options.signal?.removeEventListener('abort', stop)
+      child.on('error', (cause) => {
+        end()
+        fail(notStarted(cause))
+      })
       child.on('close', (status) => {
-        options.signal?.removeEventListener('abort', stop)
+        end()
+        log.end()
         if (options.signal?.aborted === true) fail(new BuilderError('OCI_CANCELED', 'git was canceled'))
+        else if (outputBytes > MAX_OUTPUT_BYTES) fail(tooMuch(args))
         else done({ status, output: Buffer.concat(output).toString('utf8'), errors })
       })
     })
   }
 
   return { run, succeeds: async (args, place = {}) => (await start(args, place, true)).status === 0 }
+}
+
+/** The word after the settings. */
+function commandOf(args: readonly string[]): string {
+  return args.find((argument, index) => !argument.startsWith('-') && args[index - 1] !== '-c') ?? ''
+}
+
+/** git starts helpers: as a group they are ended together. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    // Gone in the meantime.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+const MAX_LINE = 16 * 1024
+
+/** Passes text on by whole lines: a password that comes in two pieces would not be recognised in either. */
+function createLineLog(onOutput: ((text: Uint8Array) => void) | undefined): { write(text: string): void; end(): void } {
+  let rest = ''
+  const pass = (text: string): void => {
+    if (text !== '') onOutput?.(Buffer.from(scrubCredentials(text)))
+  }
+  return {
+    write(text) {
+      rest += text
+      const cut = Math.max(rest.lastIndexOf('\n'), rest.lastIndexOf('\r')) + 1
+      if (cut === 0 && rest.length < MAX_LINE) return
+      pass(cut === 0 ? rest : rest.slice(0, cut))
+      rest = cut === 0 ? '' : rest.slice(cut)
+    },
+    end: () => pass(rest),
+  }
+}
+
+function tooMuch(args: readonly string[]): BuilderError {
+  return new BuilderError(
+    'OCI_SOURCE_FAILED',
+    `git ${commandOf(args)} answered with more than ${MAX_OUTPUT_BYTES >> 20} MiB`,
+    {
+      hint: 'no ordinary repository has so many names; is the server what it should be?',
+    },
+  )
 }
 
 function environmentOf(options: GitOptions): NodeJS.ProcessEnv {
@@ -109,7 +197,9 @@ function environmentOf(options: GitOptions): NodeJS.ProcessEnv {
     GIT_CONFIG_GLOBAL: '/dev/null',
     HOME: '/dev/null',
     LC_ALL: 'C',
-    GIT_SSH_COMMAND: `ssh -F /dev/null -o BatchMode=yes ${options.knownHostsFile === undefined ? '-o StrictHostKeyChecking=accept-new' : `-o UserKnownHostsFile=${options.knownHostsFile}`}`,
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_SSH_COMMAND: options.sshCommand,
+    SSH_ASKPASS_REQUIRE: 'never',
     GIT_CONFIG_COUNT: String(options.config.length),
   }
   for (const name of PASSED_ON) if (process.env[name] !== undefined) environment[name] = process.env[name]
@@ -139,6 +229,7 @@ function hintOf(errors: string): string | undefined {
   if (/could not read Username|Authentication failed|terminal prompts disabled/.test(errors))
     return 'the repository wants a login, or does not exist: give a token with --secret id=GIT_AUTH_TOKEN,…'
   if (/Permission denied \(publickey/.test(errors)) return 'give an agent with the key: --ssh default'
+  if (/Host key verification failed/.test(errors)) return 'the host shows another key than the one that is expected'
   if (/Could not resolve host|unable to connect|Connection refused/.test(errors))
     return 'is the address right, and reachable from here?'
   return undefined
