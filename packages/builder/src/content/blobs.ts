@@ -13,9 +13,16 @@ const BLOB_MODE = 0o400
 /** Of what is read whole: manifests, indexes and configs, with room above their own bounds. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 
+export interface SyncedBlobStore extends BlobStore {
+  /** True when a document was put since the last sync: whoever names it has to see it to the disk. */
+  isUnsynced(): boolean
+  markSynced(): void
+}
+
 /** Content by digest. Whatever comes in is written below `tmp/` first, verified, then renamed: nobody sees half of it. */
-export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): BlobStore {
+export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): SyncedBlobStore {
   const fresh = new Set<Digest>()
+  let isUnsynced = false
 
   function size(digest: Digest): number | undefined {
     // Not a link: what an archive unpacked over the store may point anywhere.
@@ -41,6 +48,7 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
         closeSync(fd)
       }
       renameSync(path, blobPath(paths, digest))
+      isUnsynced = true
     } catch (error) {
       rmSync(path, { force: true })
       throw diskError(paths.root, error)
@@ -62,6 +70,8 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): B
       throw damaged(digest, actual)
     },
     put,
+    isUnsynced: () => isUnsynced,
+    markSynced: () => void (isUnsynced = false),
     createWriter: () => createWriter(paths, temporary.next('blob'), fresh),
     isFresh: (digest) => fresh.has(digest),
     adopt(temporaryPath, digest) {

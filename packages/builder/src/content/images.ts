@@ -19,10 +19,12 @@ export interface ImageRecordsOptions {
   readonly project: () => void
   /** Takes in what another tool has added to `index.json`, before it is rewritten. */
   readonly takeNew: () => void
+  /** Brings the files of these layers to the disk, where somebody has yet to. */
+  readonly settle: (layerIds: readonly string[]) => void
 }
 
 /** Rows of named images. */
-export function createImageRecords({ metadata, project, takeNew }: ImageRecordsOptions): ImageRecords {
+export function createImageRecords({ metadata, project, takeNew, settle }: ImageRecordsOptions): ImageRecords {
   function get(name: string): ImageRecord | undefined {
     const row = metadata.get('SELECT * FROM images WHERE name = ?', name)
     return row === undefined ? undefined : fromRow(row)
@@ -42,6 +44,7 @@ export function createImageRecords({ metadata, project, takeNew }: ImageRecordsO
   }
 
   function put(record: ImageRecord): void {
+    settle(record.layerIds)
     const former = get(record.name)
     if (former !== undefined && former.configDigest !== record.configDigest) keepWithoutName(metadata, former)
     // An entry of another tool that had this name gives way.

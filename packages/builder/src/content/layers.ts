@@ -9,6 +9,7 @@ import { json, number, text, type Metadata, type Row } from './metadata.ts'
 import { readStoreFile } from './read-file.ts'
 import { decodeTable, encodeTable } from './table-codec.ts'
 import type { TemporaryNames } from './temporary.ts'
+import { addUnsynced, dropUnsynced, type Unsynced } from './unsynced.ts'
 import type { LayerBlob, LayerRecord, LayerRecords, TreeForm } from './types.ts'
 
 /** Entries of decoded tables that are kept: about 300 bytes each. */
@@ -27,24 +28,37 @@ export interface LayerRecordsOptions {
   readonly bootId: () => string
 }
 
+/** {@link LayerRecords} and what the store itself needs of them. */
+export interface StoredLayers extends LayerRecords {
+  /** `isSynced`: its files are not ours, and nobody will sync them for us. */
+  put(record: LayerRecord, isSynced?: boolean): void
+  /** Marks of the rows, or of those with these ids, that name files which a sync has yet to put on the disk. */
+  unsynced(ids?: readonly string[]): readonly string[]
+  /** After a sync that began when the marks had been read. */
+  markSynced(marks: readonly string[]): void
+}
+
 /** Rows of layers, and their tables as files in `tables/`. */
-export function createLayerRecords({ paths, metadata, temporary, bootId }: LayerRecordsOptions): LayerRecords {
+export function createLayerRecords({ paths, metadata, temporary, bootId }: LayerRecordsOptions): StoredLayers {
   const tables = new LRUCache<string, LayerTable>({
     maxSize: MAX_CACHED_ENTRIES,
     sizeCalculation: (table) => table.entries.length + 1,
   })
+
+  /** Tables that were written and that no row speaks of yet. */
+  const written = new Set<string>()
 
   function get(id: string): LayerRecord | undefined {
     const row = metadata.get('SELECT * FROM layers WHERE id = ?', id)
     return row === undefined ? undefined : fromRow(row, bootId)
   }
 
-  function replace(record: LayerRecord): void {
+  function replace(record: LayerRecord, unsynced?: Unsynced): void {
     metadata.run(
-      `INSERT INTO layers (id, diff_id, tar_size, created_ms, description, remote, blobs, has_tar, tree, has_table)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET diff_id = excluded.diff_id, tar_size = excluded.tar_size,
+      `INSERT INTO layers (id, diff_id, tar_size, created_ms, description, remote, blobs, has_tar, tree, has_table, unsynced)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET diff_id = excluded.diff_id, tar_size = excluded.tar_size,
        created_ms = excluded.created_ms, description = excluded.description, remote = excluded.remote, blobs = excluded.blobs,
-       has_tar = excluded.has_tar, tree = excluded.tree, has_table = excluded.has_table`,
+       has_tar = excluded.has_tar, tree = excluded.tree, has_table = excluded.has_table, unsynced = excluded.unsynced`,
       record.id,
       record.diffId ?? null,
       record.tarSizeBytes ?? null,
@@ -55,7 +69,22 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
       Number(record.hasTar),
       record.tree === undefined ? null : JSON.stringify(record.tree),
       Number(record.hasTable),
+      unsynced === undefined ? null : JSON.stringify(unsynced),
     )
+  }
+
+  function put(record: LayerRecord, isSynced = false): void {
+    // One transaction: two processes that add a form each must both find theirs in the row.
+    metadata.transaction(() => {
+      const row = metadata.get('SELECT * FROM layers WHERE id = ?', record.id)
+      const existing = row === undefined ? undefined : fromRow(row, bootId)
+      const former = row === undefined ? undefined : unsyncedOf(row)
+      const isTableWritten = written.delete(record.id)
+      const unsynced = isSynced
+        ? former
+        : addUnsynced({ existing, added: record, former, boot: bootId(), isTableWritten })
+      replace(existing === undefined ? record : mergeForms(existing, record), unsynced)
+    })
   }
 
   function readTable(id: string): LayerTable | undefined {
@@ -83,17 +112,26 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
   return {
     get,
     findByDiffId(diffId) {
-      const row = metadata.get('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_ms, id LIMIT 1', diffId)
-      return row === undefined ? undefined : fromRow(row, bootId)
+      const rows = metadata.all('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_ms, id', diffId)
+      const records = rows.map((row) => fromRow(row, bootId))
+      // One that a crash of the machine left without its files gives way to one that was made again.
+      return records.find(isAtHand) ?? records[0]
     },
-    put(record) {
-      // One transaction: two processes that add a form each must both find theirs in the row.
+    put,
+    replace: (record) => replace(record),
+    unsynced(ids) {
+      const rows = metadata.all(
+        `SELECT unsynced FROM layers WHERE unsynced IS NOT NULL AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1)))`,
+        ids === undefined ? null : JSON.stringify(ids),
+      )
+      return rows.filter((row) => unsyncedOf(row)?.boot === bootId()).map((row) => text(row, 'unsynced'))
+    },
+    markSynced(marks) {
+      if (marks.length === 0) return
       metadata.transaction(() => {
-        const existing = get(record.id)
-        replace(existing === undefined ? record : mergeForms(existing, record))
+        for (const mark of marks) metadata.run('UPDATE layers SET unsynced = NULL WHERE unsynced = ?', mark)
       })
     },
-    replace,
     delete(id) {
       const path = `${paths.tables}/${layerFileName(id)}`
       metadata.run('DELETE FROM layers WHERE id = ?', id)
@@ -109,6 +147,7 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
     writeTable(id, table) {
       replaceFile(`${paths.tables}/${layerFileName(id)}`, temporary.next('table'), encodeTable(table))
       tables.set(id, table)
+      written.add(id)
       rememberSize(id, table)
     },
     contentSizeBytes(id) {
@@ -128,7 +167,7 @@ function fromRow(row: Row, bootId: () => string): LayerRecord {
   const tree = row['tree'] === null ? undefined : json<TreeForm>(row, 'tree')
   // A tree that was not synced may lack what a crash of the machine kept from the disk.
   const isTreeValid = tree !== undefined && (tree.synced || tree.bootId === bootId())
-  return {
+  const record: LayerRecord = {
     id: text(row, 'id'),
     createdMs: number(row, 'created_ms'),
     description: text(row, 'description'),
@@ -140,6 +179,15 @@ function fromRow(row: Row, bootId: () => string): LayerRecord {
     ...(row['remote'] === null ? {} : { remote: json<NonNullable<LayerRecord['remote']>>(row, 'remote') }),
     ...(isTreeValid ? { tree } : {}),
   }
+  return dropUnsynced(record, unsyncedOf(row), bootId)
+}
+
+function unsyncedOf(row: Row): Unsynced | undefined {
+  return row['unsynced'] === null ? undefined : json<Unsynced>(row, 'unsynced')
+}
+
+function isAtHand({ hasTar, blobs, tree, remote }: LayerRecord): boolean {
+  return hasTar || blobs.length > 0 || tree !== undefined || remote !== undefined
 }
 
 /** What the two know together. The time of the first stands: it is in histories already. */

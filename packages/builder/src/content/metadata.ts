@@ -50,6 +50,9 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
   // Null: named before this was kept.
   'ALTER TABLE images ADD COLUMN tagged_ms INTEGER',
+  // Null: all of its files are on the disk.
+  `ALTER TABLE layers ADD COLUMN unsynced TEXT;
+   CREATE INDEX layers_unsynced ON layers (unsynced) WHERE unsynced IS NOT NULL;`,
 ]
 
 /** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */

@@ -9,11 +9,12 @@ import type { Descriptor, ImageIndex } from '../oci/types.ts'
 import { readForeignImage, type ForeignImage } from './adopt.ts'
 import { replaceFile } from './blobs.ts'
 import { insert, isDangling } from './images.ts'
+import type { StoredLayers } from './layers.ts'
 import type { StorePaths } from './layout.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
 import { readStoreFile } from './read-file.ts'
 import type { TemporaryNames } from './temporary.ts'
-import type { BlobStore, LayerRecords } from './types.ts'
+import type { BlobStore } from './types.ts'
 
 /** Annotations of an entry of `index.json`. */
 export const Annotation = {
@@ -27,7 +28,7 @@ export interface ProjectionOptions {
   readonly metadata: Metadata
   readonly temporary: TemporaryNames
   readonly blobs: BlobStore
-  readonly layers: LayerRecords
+  readonly layers: StoredLayers
 }
 
 /** `index.json` as a picture of the rows, in both directions. */
@@ -185,7 +186,7 @@ function nameOf(entry: Descriptor): string | undefined {
   return entry.annotations?.[Annotation.imageName] ?? entry.annotations?.[Annotation.refName]
 }
 
-function insertForeign(metadata: Metadata, layers: LayerRecords, image: ForeignImage): void {
-  for (const layer of image.layers) layers.put(layer)
+function insertForeign(metadata: Metadata, layers: StoredLayers, image: ForeignImage): void {
+  for (const layer of image.layers) layers.put(layer, true)
   insert(metadata, image.record)
 }

@@ -73,7 +73,7 @@ const COMMANDS: Readonly<Record<string, (store: Store, name: string) => Promise<
     }
   },
   async 'some-images'(store, name) {
-    for (let round = 0; round < 30; round++) addImage(store, `${name}-${round}`)
+    for (let round = 0; round < 10; round++) addImage(store, `${name}-${round}`)
   },
   async blobs(store) {
     for (let round = 0; ; round++) {

@@ -142,8 +142,8 @@ describe('several processes', () => {
     const both = [start('some-images', 'a'), start('some-images', 'b')]
     expect(await Promise.all(both.map(ended))).toEqual([0, 0])
     await using store = await openStore({ root: directory.path })
-    expect(store.images.list()).toHaveLength(60)
-    expect(JSON.parse(readFileSync(join(directory.path, 'index.json'), 'utf8')).manifests).toHaveLength(60)
+    expect(store.images.list()).toHaveLength(20)
+    expect(JSON.parse(readFileSync(join(directory.path, 'index.json'), 'utf8')).manifests).toHaveLength(20)
     expect(await validateLayout(directory.path)).toEqual([])
   })
 

@@ -23,6 +23,8 @@ export interface OpenStoreOptions {
   readonly removeTree?: RemoveTree
   /** Milliseconds of the Unix epoch. */
   readonly now?: () => number
+  /** Changes with every start of the machine; the kernel's. */
+  readonly bootId?: () => string
   /** How long `prune` waits for other processes that use the store; 10 s. */
   readonly pruneWaitMs?: number
   readonly signal?: AbortSignal
@@ -81,12 +83,27 @@ function createStore(parts: StoreParts): Store {
   const remove = removeWith(root, parts.removeTree)
   const temporary = createTemporaryNames(paths, remove)
   const blobs = createBlobStore(paths, temporary)
-  const layers = createLayerRecords({ paths, metadata, temporary, bootId })
+  const layers = createLayerRecords({ paths, metadata, temporary, bootId: parts.bootId ?? bootId })
   const projection = createProjection({ paths, metadata, temporary, blobs, layers })
-  const images = createImageRecords({ metadata, project: projection.write, takeNew: projection.takeNew })
+  const images = createImageRecords({
+    metadata,
+    project: projection.write,
+    takeNew: projection.takeNew,
+    settle: (layerIds) => {
+      if (blobs.isUnsynced() || layers.unsynced(layerIds).length > 0) sync()
+    },
+  })
   const cache = createCacheRecords(metadata, now)
   let use: HeldLock | undefined = parts.use
   let isOpen = true
+
+  /** Rows that were there before count from now on after a crash of the machine, too. */
+  function sync(): void {
+    const marks = layers.unsynced()
+    onDisk(root, () => syncDirectory(root))
+    blobs.markSynced()
+    layers.markSynced(marks)
+  }
 
   onDisk(root, () => projection.adopt())
 
@@ -116,16 +133,7 @@ function createStore(parts: StoreParts): Store {
       if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
       return directory
     },
-    sync() {
-      onDisk(root, () => {
-        const fd = openRoot(root)
-        try {
-          syncFileSystem(fd)
-        } finally {
-          closeFd(fd)
-        }
-      })
-    },
+    sync,
     transaction: (work) => metadata.transaction(work),
     async prune(options) {
       cache.flush()
@@ -141,6 +149,15 @@ function createStore(parts: StoreParts): Store {
     },
     close,
     [Symbol.asyncDispose]: close,
+  }
+}
+
+function syncDirectory(root: string): void {
+  const fd = openRoot(root)
+  try {
+    syncFileSystem(fd)
+  } finally {
+    closeFd(fd)
   }
 }
 

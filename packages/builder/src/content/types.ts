@@ -21,7 +21,7 @@ export interface Store extends AsyncDisposable {
   snapshotDirectory(layerId: string): string
   /** Absolute directory of a cache mount; created on first use, unless whoever asks makes it himself (`isMade` false). */
   cacheMountDirectory(id: string, isMade?: boolean): string
-  /** One `syncfs`: everything written so far is on the disk before rows name it. */
+  /** One `syncfs`: everything written so far is on the disk, and the rows that name it count in later boots, too. */
   sync(): void
   /** Runs `work` in one SQLite write transaction (synchronous). */
   transaction<T>(work: () => T): T

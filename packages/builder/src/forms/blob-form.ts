@@ -35,7 +35,6 @@ export function ensureBlob(state: FormsState, layer: LayerHandle): Promise<BlobF
       unpacker && (() => unpacker.sink),
     )
     await unpacker?.keep()
-    store.sync()
     if (entries) store.layers.writeTable(layer.id, toStored(entries))
     // A layer that is not compressed in the registry is its own plain tar.
     const isPlain = descriptor.digest === layer.id
@@ -44,6 +43,8 @@ export function ensureBlob(state: FormsState, layer: LayerHandle): Promise<BlobF
       hasTable: entries !== undefined,
       ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
     })
+    // What was fetched is kept, whatever becomes of the build.
+    store.sync()
     return { path: store.blobs.path(descriptor.digest), descriptor }
   })
 }
