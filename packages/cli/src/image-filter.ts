@@ -1,5 +1,6 @@
 import type { ImageSummary } from '@ts-oci/builder'
 import { splitOnce } from './build/csv.ts'
+import { namePattern } from './name-pattern.ts'
 import { UsageError } from './usage-error.ts'
 
 type Predicate = (image: ImageSummary) => boolean
@@ -20,19 +21,14 @@ function predicateOf(name: string, value: string, filter: string): Predicate {
     return (image) => (image.repository === '<none>') === wanted
   }
   if (name === 'reference' && value !== '') {
-    const pattern = patternOf(value)
-    return ({ repository, tag }) => pattern.test(repository) || pattern.test(`${repository}:${tag}`)
+    const matches = namePattern(value)
+    if (matches === undefined)
+      throw new UsageError(`--filter ${filter}: syntax error in pattern`, {
+        hint: 'close every [ with ], and put \\ before a character that stands for itself',
+      })
+    return ({ repository, tag }) => matches(repository) || matches(`${repository}:${tag}`)
   }
   throw new UsageError(`--filter ${filter} is not supported`, {
     hint: "dangling=true, dangling=false, or reference=PATTERN, as in reference='my-*:1.?'",
   })
-}
-
-/** `*` and `?` stop at a slash, as in Go's path.Match, which Docker uses. */
-function patternOf(text: string): RegExp {
-  const source = text
-    .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]')
-  return new RegExp(`^${source}$`)
 }

@@ -36,7 +36,7 @@ export function createPathFilter(patterns: FilterPatterns): PathFilter | undefin
   const include = matcherOf(patterns.includePatterns)
   const exclude = matcherOf(patterns.excludePatterns)
   if (include === undefined && exclude === undefined) return undefined
-  const mayInclude = include === undefined ? () => true : (directory: string) => canMatchBelow(include, directory)
+  const mayInclude = include === undefined ? () => true : canMatchBelow(include)
 
   function judge(path: ByteString, isDirectory: boolean, parent: FilterState | undefined): Verdict {
     // Patterns are text: a byte that is not UTF-8 is U+FFFD to them, as it is to Go's matcher.
@@ -69,11 +69,16 @@ function matcherOf(patterns: readonly string[] | undefined): IgnoreMatcher | und
 }
 
 /** Whether a pattern that is no exception could match a path below a directory; in doubt true. */
-function canMatchBelow(matcher: IgnoreMatcher, directory: string): boolean {
-  const prefix = `${directory}/`
-  return matcher.patterns.some(({ pattern, isException }) => {
-    if (isException) return false
+function canMatchBelow(matcher: IgnoreMatcher): (directory: string) => boolean {
+  const beginnings = matcher.patterns.flatMap(({ pattern, isException }) => {
+    if (isException) return []
     const literal = /^[^*?[\\\]^]*/.exec(pattern)![0]
-    return literal.startsWith(prefix) || (literal.length < pattern.length && prefix.startsWith(literal))
+    return [{ literal, isWhole: literal.length === pattern.length }]
   })
+  return (directory) => {
+    const prefix = `${directory}/`
+    return beginnings.some(
+      ({ literal, isWhole }) => literal.startsWith(prefix) || (!isWhole && prefix.startsWith(literal)),
+    )
+  }
 }

@@ -1,5 +1,8 @@
 /** One pattern of an ignore file: Go's `filepath.Match`, with `**` for any number of directories. */
 
+import { createAutomaton } from './automaton.ts'
+import { parseExpression } from './ignore-expression.ts'
+
 /** How a path is compared; most patterns need no regular expression. */
 export type PatternTest = (path: string) => boolean
 
@@ -128,13 +131,33 @@ export function compilePattern(pattern: string): CompiledPattern | undefined {
       return { test: (path) => path.endsWith(suffix) || path === whole, literalPrefix: '' }
     }
     case 'expression': {
-      const compiled = compileExpression(`^${expression}$`)
-      if (compiled === undefined) return undefined
-      const literalPrefix = /[|{]/.test(pattern) ? '' : /^[^*?[\\^]*/.exec(pattern)![0]
-      return { test: (path) => compiled.test(path), literalPrefix }
+      const alternatives = parseExpression(`^${expression}$`)
+      const run = alternatives && createAutomaton(alternatives)
+      if (run === undefined) return undefined
+      if (/[|{]/.test(pattern)) return { test: run, literalPrefix: '' }
+      const literalPrefix = /^[^*?[\\^]*/.exec(pattern)![0]
+      const literalSuffix = literalEnd(pattern)
+      // Two cheap questions spare most runs.
+      const test = (path: string): boolean =>
+        path.endsWith(literalSuffix) && path.startsWith(literalPrefix) && run(path)
+      return { test, literalPrefix }
     }
   }
 }
+
+/**
+ * What every match of a pattern without braces and bars ends with: characters behind the last special one, without one
+ * that a backslash quotes and without the slash of two stars and a slash, which belongs to them.
+ */
+export function literalEnd(pattern: string): string {
+  let at = pattern.length
+  while (at > 0 && !SPECIAL.has(pattern[at - 1]!)) at--
+  if (pattern[at - 1] === '\\') at += pattern.codePointAt(at)! > 0xffff ? 2 : 1
+  else if (pattern[at - 1] === '*' && pattern[at - 2] === '*' && pattern[at] === '/') at++
+  return pattern.slice(at)
+}
+
+const SPECIAL = new Set('*?[]\\^')
 
 // `|`, `{` and `}` are missing in the reference implementation too (its bit table ends at `?`): beside a wildcard they
 // mean what they mean in an expression.
@@ -173,128 +196,4 @@ function toExpression(pattern: string): { form: Form; expression: string } {
     }
   }
   return { form, expression }
-}
-
-/** Escapes of Go's expressions that stand for something; JavaScript's mean the same, as far as ASCII goes. */
-const CLASS_ESCAPES: Readonly<Record<string, string>> = {
-  d: '0-9',
-  D: '\\D',
-  s: '\\t\\n\\f\\r ',
-  S: '\\u{0}-\\u{8}\\v\\u{e}-\\u{1f}\\u{21}-\\u{10ffff}',
-  w: '\\w',
-  W: '\\W',
-}
-const CHARACTER_ESCAPES: Readonly<Record<string, string>> = {
-  a: '\\u{7}',
-  f: '\\f',
-  n: '\\n',
-  r: '\\r',
-  t: '\\t',
-  v: '\\v',
-}
-const ASSERTIONS: Readonly<Record<string, string>> = { b: '\\b', B: '\\B', A: '^', z: '$' }
-
-function compileExpression(expression: string): RegExp | undefined {
-  const source = translateExpression(expression)
-  if (source === undefined) return undefined
-  try {
-    return new RegExp(source, 'u')
-  } catch {
-    return undefined // a repetition of a repetition, an error in Go as well
-  }
-}
-
-function translateExpression(expression: string): string | undefined {
-  const characters = Array.from(expression)
-  let source = ''
-  for (let at = 0; at < characters.length; at++) {
-    const character = characters[at]!
-    let part: string | undefined = character
-    if (character === '[') {
-      const translated = translateClass(characters, at)
-      if (translated === undefined) return undefined
-      part = translated.source
-      at = translated.end
-    } else if (character === '\\') {
-      at++
-      part = translateEscape(characters[at])
-    } else if (character === '{') {
-      part = repetition(characters.slice(at, at + MAX_REPETITION_LENGTH).join(''))
-      at += part === '\\{' ? 0 : part.length - 1
-    } else if (character === '.') part = '[^\\n]'
-    else if (character === '^') part = '(?:^)' // may be repeated
-    else if (character === ']' || character === '}') part = `\\${character}`
-    if (part === undefined) return undefined
-    source += part
-  }
-  return source
-}
-
-const MAX_REPETITION_LENGTH = '{1000,1000}'.length
-
-// What is no repetition is a brace.
-function repetition(text: string): string {
-  return /^\{(?:0|[1-9]\d*)(?:,(?:0|[1-9]\d*)?)?\}/.exec(text)?.[0] ?? '\\{'
-}
-
-function translateEscape(character: string | undefined): string | undefined {
-  if (character === undefined) return undefined
-  if (Object.hasOwn(CLASS_ESCAPES, character)) return `[${CLASS_ESCAPES[character]}]`
-  if (Object.hasOwn(ASSERTIONS, character)) return ASSERTIONS[character]
-  return CHARACTER_ESCAPES[character] ?? quoteCharacter(character)
-}
-
-// Go takes an escape before punctuation as quoting; before any other letter or digit it is an error.
-function quoteCharacter(character: string): string | undefined {
-  if (!/^[!-/:-@[-`{-~]$/.test(character)) return undefined
-  return `\\u{${character.codePointAt(0)!.toString(16)}}`
-}
-
-function translateClass(characters: readonly string[], start: number): { source: string; end: number } | undefined {
-  let at = start + 1
-  let source = '['
-  if (characters[at] === '^') {
-    source += '^'
-    at++
-  }
-  for (let first = true; first || characters[at] !== ']'; first = false) {
-    const item = translateClassItem(characters, at)
-    if (item === undefined) return undefined
-    source += item.source
-    at = item.end
-  }
-  return { source: `${source}]`, end: at }
-}
-
-function translateClassItem(characters: readonly string[], start: number): { source: string; end: number } | undefined {
-  const escaped = characters[start] === '\\' ? characters[start + 1] : undefined
-  if (escaped !== undefined && Object.hasOwn(CLASS_ESCAPES, escaped)) {
-    return { source: CLASS_ESCAPES[escaped]!, end: start + 2 }
-  }
-  const low = classCharacter(characters, start)
-  if (low === undefined) return undefined
-  if (characters[low.end] !== '-' || characters[low.end + 1] === ']') return { source: low.source, end: low.end }
-  const high = classCharacter(characters, low.end + 1)
-  if (high === undefined || high.code < low.code) return undefined
-  return { source: `${low.source}-${high.source}`, end: high.end }
-}
-
-function classCharacter(
-  characters: readonly string[],
-  at: number,
-): { source: string; code: number; end: number } | undefined {
-  const character = characters[at]
-  if (character === undefined) return undefined
-  if (character !== '\\') {
-    const code = character.codePointAt(0)!
-    return { source: `\\u{${code.toString(16)}}`, code, end: at + 1 }
-  }
-  const escaped = characters[at + 1]
-  if (escaped === undefined) return undefined
-  const source = CHARACTER_ESCAPES[escaped] ?? quoteCharacter(escaped)
-  if (source === undefined) return undefined
-  const code = Object.hasOwn(CHARACTER_ESCAPES, escaped)
-    ? '\x07\f\n\r\t\v'.charCodeAt('afnrtv'.indexOf(escaped))
-    : escaped.codePointAt(0)!
-  return { source, code, end: at + 2 }
 }

@@ -116,6 +116,64 @@ describe('createIgnoreMatcher', () => {
 
   const name = fc.constantFrom('a', 'b', 'ab')
   const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'))
+
+  // Each of these takes an engine that goes back and tries again longer than a build may live.
+  test.each([
+    `${'*a'.repeat(40)}b`,
+    `${'**/a'.repeat(40)}b`,
+    `${'**a'.repeat(40)}b`,
+    `${'?*'.repeat(40)}b`,
+    `${'[a-z]*'.repeat(40)}1`,
+    `${'**/*a*/'.repeat(20)}b`,
+    `${'a{0,100}'.repeat(20)}?b`,
+    `x|${'*a'.repeat(40)}b|y`,
+    `\\b${'*a'.repeat(40)}b`,
+  ])('%s is matched in time linear in the path', (pattern) => {
+    const startMs = Date.now()
+    for (const path of ['a'.repeat(4000), 'a/'.repeat(2000) + 'a', 'ab'.repeat(127)]) excludes(pattern, path)
+    expect(Date.now() - startMs).toBeLessThan(2000)
+  })
+
+  test('thousands of patterns are not tried one by one', () => {
+    const kinds = ['src/x', '**/name', 'dir/*', '**/*.e', '!keep/*.t', 'a/**/b']
+    const matcher = createIgnoreMatcher(Array.from({ length: 10_000 }, (_, index) => `${kinds[index % 6]}${index}`))
+    const startMs = Date.now()
+    let count = 0
+    for (let index = 0; index < 20_000; index++) if (matcher.matches(`some/deep/name${index}`)) count++
+    // Those whose number is one of `**/name`.
+    expect(count).toBe(Array.from({ length: 10_000 }, (_, index) => index).filter((index) => index % 6 === 1).length)
+    expect(Date.now() - startMs).toBeLessThan(3000)
+  })
+
+  test('many patterns mean what few of them mean', () => {
+    const part = fc.constantFrom('a', 'b', '*', '**', '?', '[ab]', 'a*', '*b', '\\a')
+    const some = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'))
+    const wanted = fc.tuple(fc.constantFrom('', '!'), some).map((parts) => parts.join(''))
+    const never = Array.from({ length: 100 }, (_, index) => `never/${index}/*`)
+    fc.assert(
+      fc.property(fc.array(wanted, { maxLength: 5 }), path, (list, one) => {
+        expect(walkExcludes([...never, ...list], one)).toBe(walkExcludes(list, one))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  // Go's classes by name.
+  test.each([
+    ['[[:alpha:]]1', 'x1', true],
+    ['[[:alpha:]]1', ':1', false],
+    ['[[:^digit:]]1', 'x1', true],
+    ['[[:digit:]_]?', '_x', true],
+    ['a{2}*', 'aab', true],
+    ['a{2,}?', 'aaaa', true],
+    ['a{1001}?', 'a{1001}b', 'error'],
+    ['a{3,2}?', 'a', 'error'],
+    ['[[:nothing:]]', 'a', 'error'],
+  ])('%s excludes %s: %s', (pattern, path, expected) => {
+    if (expected === 'error') expect(() => excludes(pattern, path)).toThrow('syntax error in pattern')
+    else expect(excludes(pattern, path)).toBe(expected)
+  })
+
   const exclusion = fc
     .array(fc.oneof(name, fc.constantFrom('*', '**', 'a*', '?', '[ab]')), { minLength: 1, maxLength: 4 })
     .map((parts) => parts.join('/'))

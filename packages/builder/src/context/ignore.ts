@@ -6,14 +6,15 @@
 import { posix } from 'node:path'
 import { BuilderError } from '../errors.ts'
 import { quote, trimSpace } from '../text.ts'
+import { createPatternIndex, type PatternIndex } from './pattern-index.ts'
 import { compilePattern, isValidPattern, type CompiledPattern } from './ignore-pattern.ts'
 
-/** For each pattern: it matched a directory or one of its parents. To be handed to the entries of that directory. */
-export type DirectoryMatches = readonly boolean[]
+/** Numbers of the patterns that matched a directory or one of its parents. To be handed to the entries of that directory. */
+export type DirectoryMatches = readonly number[]
 
 export interface IgnoreMatcher {
   /** The patterns as they are used: cleaned, without `!`. */
-  readonly patterns: readonly { readonly pattern: string; readonly isException: boolean }[]
+  readonly patterns: readonly Pick<Pattern, 'pattern' | 'isException'>[]
   /** Some pattern begins with `!`. */
   readonly hasExceptions: boolean
   /** The path (relative, with slashes), is excluded, by itself or with one of its parents. */
@@ -33,6 +34,8 @@ export interface IgnoreMatcher {
 interface Pattern {
   readonly pattern: string
   readonly isException: boolean
+  /** Nothing in it stands for anything else. */
+  readonly isLiteral: boolean
   /** Compiled on first use, because a malformed escape is an error only then. */
   compiled: CompiledPattern | undefined
 }
@@ -45,15 +48,16 @@ interface Pattern {
  */
 export function createIgnoreMatcher(patterns: readonly string[]): IgnoreMatcher {
   const compiled = patterns.flatMap(readPattern)
+  const index = createPatternIndex(compiled)
   const exceptions = compiled.filter(({ isException }) => isException)
   return {
     patterns: compiled,
     hasExceptions: exceptions.length > 0,
     matches: (path) => {
       const cleaned = cleanPath(path)
-      return cleaned !== '.' && matchesOrParentMatches(compiled, cleaned)
+      return cleaned !== '.' && matchWithParent(index, cleaned, undefined).excluded
     },
-    matchesWithParent: (path, parent) => matchWithParent(compiled, path, parent),
+    matchesWithParent: (path, parent) => matchWithParent(index, path, parent),
     canPrune: (directory) => !exceptions.some((pattern) => canMatchBelow(pattern, `${directory}/`)),
   }
 }
@@ -66,7 +70,7 @@ function readPattern(written: string): Pattern[] {
   const pattern = isException ? cleaned.slice(1) : cleaned
   if (pattern === '') throw new BuilderError('OCI_IGNORE_PATTERN', 'illegal exclusion pattern: "!"')
   if (!isValidPattern(pattern)) throw malformed(pattern)
-  return [{ pattern, isException, compiled: undefined }]
+  return [{ pattern, isException, isLiteral: !/[*?[\\\]^]/.test(pattern), compiled: undefined }]
 }
 
 function malformed(pattern: string): BuilderError {
@@ -82,21 +86,6 @@ function compile(pattern: Pattern): CompiledPattern {
   return pattern.compiled
 }
 
-function matchesOrParentMatches(patterns: readonly Pattern[], path: string): boolean {
-  const paths = withParents(path)
-  let matched = false
-  for (const pattern of patterns) {
-    // An exception matters only to what is excluded so far, an exclusion only to what is not.
-    if (pattern.isException === matched && matchesAny(pattern, paths)) matched = !pattern.isException
-  }
-  return matched
-}
-
-function matchesAny(pattern: Pattern, paths: readonly string[]): boolean {
-  const { test } = compile(pattern)
-  return paths.some(test)
-}
-
 // The path itself first, then its parents from the top.
 function withParents(path: string): string[] {
   const paths = [path]
@@ -104,27 +93,37 @@ function withParents(path: string): string[] {
   return paths
 }
 
+// An exception matters only to what is excluded so far, an exclusion only to what is not: the others are not asked, and
+// count as not matching for what lies below.
 function matchWithParent(
-  patterns: readonly Pattern[],
+  index: PatternIndex<Pattern>,
   path: string,
   parent: DirectoryMatches | undefined,
 ): { excluded: boolean; matches: DirectoryMatches } {
   const paths = parent === undefined ? withParents(path) : [path]
-  const matches = patterns.map(() => false)
+  const known = new Set(parent)
+  const matches: number[] = []
   let excluded = false
-  for (const [index, pattern] of patterns.entries()) {
-    const matched = parent?.[index] === true || (pattern.isException === excluded && matchesAny(pattern, paths))
-    if (!matched) continue
-    matches[index] = true
+  for (const number of index.candidates(paths, known)) {
+    const pattern = index.patterns[number]!
+    if (!known.has(number)) {
+      if (pattern.isException !== excluded || !matchesAny(pattern, paths)) continue
+    }
+    matches.push(number)
     excluded = !pattern.isException
   }
   return { excluded, matches }
 }
 
+function matchesAny(pattern: Pattern, paths: readonly string[]): boolean {
+  const { test } = compile(pattern)
+  return paths.some(test)
+}
+
 // Two paths can be the same only if one of these beginnings begins with the other.
 function canMatchBelow(pattern: Pattern, directory: string): boolean {
-  const { literalPrefix, isExact } = { ...compile(pattern), isExact: !/[*?[\\\]^]/.test(pattern.pattern) }
-  return literalPrefix.startsWith(directory) || (!isExact && directory.startsWith(literalPrefix))
+  const { literalPrefix } = compile(pattern)
+  return literalPrefix.startsWith(directory) || (!pattern.isLiteral && directory.startsWith(literalPrefix))
 }
 
 const MAX_LINE_BYTES = 65_536

@@ -73,3 +73,18 @@ test('a quoted wildcard is none', () => {
   expect(hasWildcard('a\\\\*b')).toBe(true)
   expect(hasWildcard('plain')).toBe(false)
 })
+
+test('a pattern of many stars is matched in time linear in the name', () => {
+  const view = viewOf('a'.repeat(255), `${'a'.repeat(254)}b`, 'ab'.repeat(127))
+  const startMs = Date.now()
+  expect(expandWildcard(view, `${'*a'.repeat(60)}c`)).toEqual([])
+  expect(expandWildcard(view, `${'?*'.repeat(60)}[x-z]`)).toEqual([])
+  expect(expandWildcard(view, `${'[a-b]*'.repeat(60)}b`)).toHaveLength(2)
+  expect(Date.now() - startMs).toBeLessThan(1000)
+})
+
+test('a range of a million characters costs nothing', () => {
+  expect(expandWildcard(viewOf('🚀'), `[\\${toByteString('\u00a0')}-${toByteString('\u{10ffff}')}]`)).toEqual([
+    toByteString('🚀'),
+  ])
+})

@@ -120,8 +120,47 @@ describe('expandWord', () => {
   })
 
   test('words nested far deeper than anybody writes are expanded', () => {
-    const depth = 500
+    const depth = 20_000
     expect(expand('${U:-'.repeat(depth) + 'x' + '}'.repeat(depth))).toBe('x')
+    expect(expand('"${U:-'.repeat(depth) + 'x' + '}"'.repeat(depth))).toBe('x')
+    expect(expand('${A/'.repeat(depth) + 'x' + '/y}'.repeat(depth))).toBe('y')
+    expect(() => expand('${U:-'.repeat(depth))).toThrow("syntax error: missing '}'")
+  })
+
+  test.each([
+    ['${A##PATTERNb}', '*a', 'a'],
+    ['${A%%bPATTERN}', 'a*', 'a'],
+    ['${A//PATTERNb/x}', '*a', 'a'],
+    ['${A/PATTERNb/x}', '?*', 'a'],
+    ['${A#PATTERNb}', '*?a', 'a'],
+    ['${A//PATTERNb/x}', '*a', 'aaaaaaa\n'],
+  ])('%s is matched in time linear in the value', (word, part, letter) => {
+    const value = letter.repeat(20_000)
+    const startMs = Date.now()
+    const { text } = expandWord(word.replace('PATTERN', part.repeat(50)), createEnvironment([`A=${value}`]))
+    expect(text).toBe(value)
+    expect(Date.now() - startMs).toBeLessThan(2000)
+  })
+
+  test('a result that is larger than any message of BuildKit is refused', () => {
+    const large = createEnvironment([`A=${'x'.repeat(9_000_000)}`])
+    expect(() => expandWord('$A$A', large)).toThrow('the result is larger than 16777216 characters')
+    expect(expandWord('$A', large).text).toHaveLength(9_000_000)
+    const small = createEnvironment([`A=${'x'.repeat(900)}`])
+    for (const word of ['$A$A', '"$A$A"', '${A//x/yy}', '${A//*/\\$0\\$0}', '${A//x/${A}}', '${U:-$A$A}', '$A${A#x}'])
+      expect(() => expandWord(word, small, { maxLength: 1000 })).toThrow('the result is larger than 1000 characters')
+  })
+
+  test('an error quotes no more of a word than one can read', () => {
+    const error = (() => {
+      try {
+        return expandWord(`${'x'.repeat(1_000_000)}\${`, environment)
+      } catch (thrown) {
+        return thrown as Error
+      }
+    })()
+    expect(error).toMatchObject({ message: expect.stringContaining("syntax error: missing '}'") })
+    expect((error as Error).message.length).toBeLessThan(2000)
   })
 })
 

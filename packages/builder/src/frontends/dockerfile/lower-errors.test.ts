@@ -165,3 +165,29 @@ test('whatever stands in the file, nothing but our error is thrown', async () =>
     { numRuns: 300 },
   )
 })
+
+describe('growth', () => {
+  const doubled = (keyword: string, times: number): string => `${keyword} A=$A$A\n`.repeat(times)
+  // BuildKit: trying to send message larger than max (… vs. 16777216).
+  test.each([
+    ['ENV', `FROM scratch\nENV A=0123456789abcdef\n${doubled('ENV', 40)}`],
+    ['ARG', `FROM scratch\nARG A=0123456789abcdef\n${doubled('ARG', 40)}`],
+    ['ARG above FROM', `ARG A=0123456789abcdef\n${doubled('ARG', 40)}FROM scratch`],
+    ['LABEL', `FROM scratch\nENV A=${'x'.repeat(60_000)}\n${doubled('ENV', 5)}${'LABEL a=$A\n'.repeat(100)}`],
+    ['heredocs', `FROM scratch\nENV A=${'x'.repeat(60_000)}\n${doubled('ENV', 6)}${'COPY <<E /\n$A\nE\n'.repeat(100)}`],
+    [
+      'steps',
+      `FROM registry.example/base:1\nENV A=${'x'.repeat(60_000)}\n${doubled('ENV', 6)}${'RUN x\n'.repeat(100)}`,
+    ],
+    ['replacements', `FROM scratch\nENV A=${'x'.repeat(60_000)}\n${'ENV A=${A//x/xxxx}\n'.repeat(10)}`],
+  ])('variables that make %s grow without end are an error with its place', async (_, text) => {
+    const startMs = Date.now()
+    expect(await messageOf(lowerText(text))).toMatch(/larger than \d+ characters @\d+$/)
+    expect(Date.now() - startMs).toBeLessThan(5000)
+  })
+
+  test('a config that is as large as BuildKit takes it is built', async () => {
+    const { config } = await lowerText(`FROM scratch\nENV A=0123456789abcdef\n${doubled('ENV', 17)}`)
+    expect(config.config?.Env?.[1]).toHaveLength(2 + 16 * 2 ** 17)
+  })
+})

@@ -21,6 +21,7 @@ import { followedPaths, localSource } from './lower/sources.ts'
 import type { StageState } from './lower/stage-state.ts'
 import type { StageTable } from './lower/stage-table.ts'
 import { resolveStages } from './resolve.ts'
+import { createTextBudget } from './text-budget.ts'
 import { parseBoolean } from './quantities.ts'
 import { connectStages, createStages, findTarget, type StageContext } from './stages.ts'
 import { createIgnoredPaths } from './lower/ignored-paths.ts'
@@ -132,6 +133,7 @@ export async function lower(
     epoch,
     proxyEnv: proxiesOf(buildArgs),
     contextOutput,
+    budget: createTextBudget(),
     ignored: createIgnoredPaths(environment.ignorePatterns),
   })
   target.paths.add('/')

@@ -6,6 +6,7 @@ import type { IgnoredPaths } from '../checks/copy-ignored-file.ts'
 import type { Linter } from '../checks/rule.ts'
 import { checkUndefinedVar } from '../checks/undefined-var.ts'
 import { expandWord } from '../expand.ts'
+import type { TextBudget } from '../text-budget.ts'
 import type { LowerOptions } from '../lower-types.ts'
 import { environmentOf } from './build-state.ts'
 import type { ErrorSink } from './locate.ts'
@@ -16,6 +17,7 @@ export interface FileContext {
   readonly options: LowerOptions
   readonly graph: PendingGraph
   readonly escape: EscapeToken
+  readonly budget: TextBudget
   readonly linter: Linter
   /** Platform arguments and the ARGs above the first FROM. */
   readonly globalArgs: ReadonlyMap<string, string>
@@ -63,6 +65,7 @@ export function createInstructionContext(
   const expandWith = (word: string, isBody: boolean): string => {
     const options = isBody ? ({ escape: '\\', ignoreQuotes: true } as const) : { escape: file.escape }
     const expansion = expandWord(word, environmentOf(stage.state), options)
+    file.budget.spend(expansion.text.length)
     if (expansion.unmatched.size > 0) reportUnmatched(expansion.unmatched, stage, location, linter)
     return expansion.text
   }

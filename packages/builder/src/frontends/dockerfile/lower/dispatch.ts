@@ -4,7 +4,7 @@ import { setVariable } from './build-state.ts'
 import { createInstructionContext, type FileContext } from './context.ts'
 import { lowerInstruction } from './index.ts'
 import { guarded } from './locate.ts'
-import type { StageState } from './stage-state.ts'
+import type { StageCommand, StageState } from './stage-state.ts'
 import type { StageTable } from './stage-table.ts'
 import { setUser } from './user.ts'
 import { setDirectory } from './workdir.ts'
@@ -25,12 +25,17 @@ export function dispatchStages(
     beginStage(stage, context)
     for (const command of stage.commands) {
       stage.isInTrigger = command.isTrigger
-      guarded(command.instruction.location, context.onError, () =>
-        lowerInstruction(createInstructionContext(context, stage, command)),
-      )
+      guarded(command.instruction.location, context.onError, () => lowerCommand(stage, command, context))
     }
     for (const path of stage.contextPaths) contextPaths.add(path)
   }
+}
+
+function lowerCommand(stage: StageState, command: StageCommand, context: FileContext): void {
+  const { history } = stage.image
+  const known = history.length
+  lowerInstruction(createInstructionContext(context, stage, command))
+  for (const entry of history.slice(known)) context.budget.spend(entry.created_by?.length ?? 0)
 }
 
 function beginStage(stage: StageState, { options }: FileContext): void {

@@ -3,6 +3,7 @@ import { formatPlatform, formatPlatformFully } from '../../../oci/platform.ts'
 import type { ExecMeta } from '../../../ops/specs.ts'
 import type { ArgInstruction, EscapeToken } from '../ast.ts'
 import { expandWord } from '../expand.ts'
+import { createTextBudget } from '../text-budget.ts'
 import type { LowerOptions } from '../lower-types.ts'
 import { lowerCase } from '../text.ts'
 import { withLocation } from './locate.ts'
@@ -45,6 +46,7 @@ export function declareGlobalArgs(
 ): GlobalArgs {
   const values = new Map(predefined)
   const outline = new Map<string, OutlineArgument>()
+  const budget = createTextBudget()
   for (const { definitions, location } of instructions) {
     for (const definition of definitions) {
       const { key, value: written } = definition
@@ -54,6 +56,7 @@ export function declareGlobalArgs(
           ? undefined
           : withLocation(location, () => expandWord(written, values, { escape }))
       const value = given ?? expansion?.text
+      withLocation(location, () => budget.spend(expansion?.text.length ?? 0))
       const dependencies = new Set(expansion?.matched)
       // A default that names its own argument inherits what the earlier one depended on.
       if (dependencies.delete(key)) for (const name of outline.get(key)?.dependencies ?? []) dependencies.add(name)

@@ -65,6 +65,9 @@ function tryParsePlatform(text: string): Platform | undefined {
   }
 }
 
+/** A longer name is shown as it is written. */
+const MAX_NAME_LENGTH = 0x1_0000
+
 /** An instruction as a name shows it: keyword in upper case, variables expanded; as written where that fails. */
 export function commandName(original: string, env: Environment, options: ExpandOptions): string {
   return upperCaseFirstWord(expandOrKeep(trimSpace(original), env, options))
@@ -72,7 +75,7 @@ export function commandName(original: string, env: Environment, options: ExpandO
 
 function expandOrKeep(text: string, env: Environment, options: ExpandOptions): string {
   try {
-    return expandWord(text, env, options).text
+    return expandWord(text, env, { ...options, maxLength: MAX_NAME_LENGTH }).text
   } catch {
     return text
   }

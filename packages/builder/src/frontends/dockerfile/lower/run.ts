@@ -181,8 +181,9 @@ function toExecMount(mount: StepInput, input: number, output: number): ExecMount
 }
 
 function metaOf(context: InstructionContext, command: StepCommand, mounts: RunMounts): ExecSpec['meta'] {
-  const { stage, options, proxyEnv } = context
+  const { stage, options, proxyEnv, budget } = context
   const env = [...stage.state.env].map(([key, value]) => `${key}=${value}`)
+  budget.spend(env.reduce((length, line) => length + line.length, 0))
   const agent = mounts.ssh[0]
   if (agent !== undefined && !stage.state.env.has('SSH_AUTH_SOCK')) env.push(`SSH_AUTH_SOCK=${agent.dest}`)
   return {
