@@ -104,7 +104,10 @@ describe('an archive of GNU tar', () => {
     const digest = await first.context.digestPaths([selector])
     utimesSync(join(source, 'src/main.js'), 1, 1)
     const other = mkdtempSync(join(tmpdir(), 'ts-oci-temporary-'))
-    const second = await openStreamContext({ stream: inPieces(tarOfSource('--format=pax')), temporaryDirectory: other })
+    const second = await openStreamContext({
+      stream: inPieces(tarOfSource('--format=pax')),
+      temporaryDirectory: other,
+    })
     expect(await second.context.digestPaths([selector])).toBe(digest)
     rmSync(other, { recursive: true })
     await expect(second.context.digestPaths([{ ...selector, path: 'none' }])).rejects.toMatchObject({
@@ -128,15 +131,43 @@ describe('hostile archives', () => {
   })
 
   test('a link that leads out stays inside', async () => {
-    const tar = await tarOf(
-      [{ name: 'out', type: 'symlink', linkname: '/etc' }],
-      [{ name: 'out/passwd' }, 'mine'],
-      [{ name: 'up', type: 'symlink', linkname: '../../..' }],
-      [{ name: 'up/file' }, 'here'],
-    )
+    const tar = await tarOf([{ name: 'out', type: 'symlink', linkname: '/etc' }], [{ name: 'out/passwd' }, 'mine'])
     const { context } = await open(tar)
-    expect(paths(context)).toEqual(['etc', 'etc/passwd', 'file', 'out', 'up'])
+    expect(paths(context)).toEqual(['etc', 'etc/passwd', 'out'])
     expect(text(context, 'out/passwd')).toBe('mine')
+  })
+
+  test('a relative link that leads out is not followed', async () => {
+    const tar = await tarOf([{ name: 'up', type: 'symlink', linkname: '../../..' }], [{ name: 'up/file' }, 'here'])
+    await expect(open(tar)).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID' })
+  })
+
+  test('what follows the end is no part of the context, above all no other Dockerfile', async () => {
+    const first = await tarOf([{ name: 'Dockerfile' }, 'FROM scratch\n'])
+    const second = await tarOf([{ name: 'Dockerfile' }, 'FROM other\n'], [{ name: 'more' }, 'x'])
+    for (const bytes of [Buffer.concat([first, second]), Buffer.concat([gzipSync(first), gzipSync(second)])]) {
+      rmSync(temporary, { recursive: true })
+      mkdirSync(temporary)
+      const { context } = await open(bytes)
+      expect(paths(context)).toEqual(['Dockerfile'])
+      expect(text(context, 'Dockerfile')).toBe('FROM scratch\n')
+    }
+  })
+
+  test('bytes behind the end of the tar or of its compression are no error', async () => {
+    const tar = await tarOf([{ name: 'Dockerfile' }, 'FROM scratch\n'])
+    const garbage = Buffer.from('garbage'.repeat(100))
+    for (const bytes of [Buffer.concat([tar, garbage]), Buffer.concat([gzipSync(tar), garbage])]) {
+      rmSync(temporary, { recursive: true })
+      mkdirSync(temporary)
+      expect(paths((await open(bytes)).context)).toEqual(['Dockerfile'])
+    }
+  })
+
+  test('directories that it does not list are made now', async () => {
+    const { context } = await open(await tarOf([{ name: 'a/b/c', mtime: new Date(0) }, 'x']))
+    expect(context.view.entry('a/b')?.mtimeSec).toBeGreaterThan(Date.now() / 1000 - 60)
+    expect(context.view.entry('a')?.mode).toBe(0o755)
   })
 
   test('a hard link to nothing is refused', async () => {

@@ -1,15 +1,14 @@
 import { join } from 'node:path'
 import { closeFd, openPath, OpenFlags, readFully, writeFully } from '@ts-oci/runtime'
-import { fromByteString, type ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import { digestSelectors } from '../layer/content-digest.ts'
 import { decompress, detectCompression, MAGIC_BYTES } from '../layer/decompress.ts'
-import { makeEntry } from '../layer/entry.ts'
-import { readForeignArchive, type ForeignEntry } from '../layer/foreign-archive.ts'
-import { BLOCK_BYTES, readHeader } from '../layer/header.ts'
-import { baseName, joinPath, parentPath } from '../layer/paths.ts'
-import { resolvePath } from '../layer/resolve.ts'
-import { editTree, emptyTree, newLinkKey, type TreeEditor, type TreeNode } from '../layer/tree.ts'
+import { createFileTarget } from '../layer/file-target.ts'
+import { readForeignArchive } from '../layer/foreign-archive.ts'
+import { BLOCK_BYTES } from '../layer/header.ts'
+import { placeArchive } from '../layer/place-archive.ts'
+import { readHeader } from '../layer/tar-header.ts'
+import { emptyTree, type TreeNode } from '../layer/tree.ts'
 import { viewOfTree } from '../layer/view.ts'
 import type { LocalResult } from '../ops/types.ts'
 import { createContentHasher } from './hash-content.ts'
@@ -58,10 +57,14 @@ export async function openContextFile(options: ContextFileOptions): Promise<Stre
   const start = readStart(file, Math.max(MAGIC_BYTES, BLOCK_BYTES))
   const compression = detectCompression(start)
   if (compression === 'none' && !isTarHeader(start)) return openDockerfile(file, sizeBytes)
-  const open = (): AsyncIterable<Buffer> => decompress(chunksOf(file, signal), compression)
-  const entries = await readForeignArchive(open, join(options.temporaryDirectory, 'context.content'))
+  const tar = decompress(chunksOf(file, signal), compression)
+  const entries = await readForeignArchive(tar, join(options.temporaryDirectory, 'context.content'))
   signal?.throwIfAborted()
-  return { kind: 'archive', context: contextOfTree(placeEntries(entries), signal) }
+  // What is made on the way has the time of its making.
+  const nowMs = Date.now()
+  const target = createFileTarget(emptyTree(), { sec: Math.floor(nowMs / 1000), nsec: (nowMs % 1000) * 1_000_000 })
+  placeArchive(entries, target, '', undefined)
+  return { kind: 'archive', context: contextOfTree(target.snapshot(), signal) }
 }
 
 /** A context that holds nothing: that of a Dockerfile on standard input. */
@@ -142,80 +145,4 @@ function isTarHeader(start: Buffer): boolean {
   } catch {
     return false
   }
-}
-
-/** As `tar -x` in an empty root: later entries replace earlier ones, directories become one, parents are made. */
-function placeEntries(entries: readonly ForeignEntry[]): TreeNode {
-  const edit = editTree(emptyTree())
-  for (const { entry: raw, content } of entries) {
-    const name = cleanMember(raw.name)
-    if (name === '') continue
-    const parent = followParents(edit, parentPath(name))
-    makeDirectories(edit, parent)
-    const path = joinPath(parent, baseName(name))
-    const standing = edit.node(path)?.entry
-    if (standing !== undefined && !(standing.type === 'directory' && raw.type === 'directory')) edit.remove(path)
-    if (raw.type === 'hardlink') {
-      placeLink(edit, path, cleanMember(raw.link))
-      continue
-    }
-    const isDevice = raw.type === 'character' || raw.type === 'block'
-    edit.put(
-      makeEntry({
-        path,
-        type: raw.type,
-        mode: raw.type === 'symlink' ? 0o777 : raw.mode,
-        uid: raw.uid,
-        gid: raw.gid,
-        size: raw.size,
-        mtimeSec: Math.max(raw.mtimeSec, 0),
-        mtimeNsec: raw.mtimeSec < 0 ? 0 : raw.mtimeNsec,
-        link: raw.type === 'symlink' ? raw.link : undefined,
-        devMajor: isDevice ? raw.devMajor : undefined,
-        devMinor: isDevice ? raw.devMinor : undefined,
-        xattrs: raw.xattrs,
-        content,
-      }),
-    )
-  }
-  return edit.snapshot()
-}
-
-function followParents(edit: TreeEditor, path: ByteString): ByteString {
-  return resolvePath(edit.node('')!, path, true).path
-}
-
-function makeDirectories(edit: TreeEditor, path: ByteString): void {
-  const standing = edit.node(path)?.entry
-  if (standing?.type === 'directory') return
-  if (standing !== undefined) throw invalid(path, 'is a file and holds others')
-  makeDirectories(edit, parentPath(path))
-  edit.put(makeEntry({ path, type: 'directory', mode: 0o755 }))
-}
-
-function placeLink(edit: TreeEditor, path: ByteString, target: ByteString): void {
-  const to = joinPath(followParents(edit, parentPath(target)), baseName(target))
-  const file = edit.node(to)?.entry
-  if (file === undefined || file.type === 'directory')
-    throw invalid(path, `is a hard link to "${fromByteString(to)}", which is no file`)
-  const linkKey = file.linkKey ?? newLinkKey()
-  if (file.linkKey === undefined) edit.put({ ...file, linkKey })
-  edit.put({ ...file, path, linkKey })
-}
-
-/** A member's path below the root. One that climbs out is an attack. */
-function cleanMember(name: ByteString): ByteString {
-  const kept: string[] = []
-  for (const part of name.split('/')) {
-    if (part === '' || part === '.') continue
-    if (part !== '..') kept.push(part)
-    else if (kept.pop() === undefined) throw invalid(name, 'leads out of the context')
-  }
-  return kept.join('/')
-}
-
-function invalid(path: ByteString, why: string): BuilderError {
-  return new BuilderError('OCI_ARCHIVE_INVALID', `the archive's entry "${fromByteString(path)}" ${why}`, {
-    details: { path },
-  })
 }

@@ -55,7 +55,10 @@ export interface ContextStatistics {
  */
 export function openLocalContext(options: LocalContextOptions): LocalContext {
   const directory = resolve(options.directory)
-  const filter = createPathFilter({ includePatterns: options.includePatterns, excludePatterns: options.ignorePatterns })
+  const filter = createPathFilter({
+    includePatterns: options.includePatterns,
+    excludePatterns: options.ignorePatterns,
+  })
   const openedMs = Date.now()
   const rootFd = openDirectory(options.directory, directory)
   const tree = createContextTree(rootFd, directory, filter)

@@ -175,7 +175,9 @@ describe('decompressing', () => {
       writeFileSync(directory.join('x'), randomBytes(100_000))
       await checkTool('sh', ['-euc', `${tool} -c x > y`], { cwd: directory.path })
       const bytes = readFileSync(directory.join('y'))
-      await expect(all(bytes.subarray(0, bytes.length - 50_000))).rejects.toMatchObject({ code: 'OCI_ARCHIVE_INVALID' })
+      await expect(all(bytes.subarray(0, bytes.length - 50_000))).rejects.toMatchObject({
+        code: 'OCI_ARCHIVE_INVALID',
+      })
     })
   }
 

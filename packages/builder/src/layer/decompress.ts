@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { openPath, OpenFlags, readFully, withFd } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
+import { gunzip } from './gunzip.ts'
 import { inflateZstd } from './zstd-frames.ts'
 
 export type ArchiveCompression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz'
@@ -35,41 +35,29 @@ export function detectFileCompression(path: string): ArchiveCompression {
 
 /**
  * Decompresses a stream. gzip of several members and zstd of several frames are read to their end; bzip2 and xz by the
- * programs of that name. Fails with OCI_COMPRESSION_UNSUPPORTED when the program is missing, OCI_ARCHIVE_INVALID when
+ * programs of that name. `chunkBytes`: how large a piece of gzip may become before it is given out. Fails with OCI_COMPRESSION_UNSUPPORTED when the program is missing, OCI_ARCHIVE_INVALID when
  * the data is damaged.
  */
 export function decompress(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   compression: ArchiveCompression,
+  chunkBytes?: number,
 ): AsyncIterable<Buffer> {
   if (compression === 'none') return Readable.from(source, { objectMode: false })
-  if (compression === 'gzip') return withMessage(throughGunzip(source), compression)
-  if (compression === 'zstd') return withMessage(inflateZstd(source), compression)
+  if (compression === 'gzip') return gunzip(source, chunkBytes)
+  if (compression === 'zstd') return withMessage(inflateZstd(source))
   return throughProgram(source, compression)
 }
 
 /** Errors of the source pass as they are; those of node:zlib become ours. */
-async function* withMessage(pieces: AsyncIterable<Buffer>, compression: ArchiveCompression): AsyncGenerator<Buffer> {
+async function* withMessage(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* pieces
   } catch (cause) {
     const code = (cause as { code?: unknown }).code
     const isZlib = typeof code === 'string' && /^(?:Z_|ZSTD_|ERR_ZLIB)/.test(code)
     if (isTsOciError(cause) || !isZlib) throw cause
-    throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${compression} data is damaged or cut off`, { cause })
-  }
-}
-
-async function* throughGunzip(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const stream = createGunzip({ chunkSize: 1 << 18 })
-  const input = Readable.from(source, { objectMode: false })
-  input.on('error', (error) => stream.destroy(error))
-  input.pipe(stream)
-  try {
-    for await (const chunk of stream) yield chunk as Buffer
-  } finally {
-    input.destroy()
-    stream.destroy()
+    throw new BuilderError('OCI_ARCHIVE_INVALID', 'the zstd data is damaged or cut off', { cause })
   }
 }
 

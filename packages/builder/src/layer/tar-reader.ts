@@ -1,40 +1,31 @@
 import type { ByteString } from '../byte-string.ts'
 import { BuilderError, type BuilderErrorCode } from '../errors.ts'
 import { fromByteString } from '../byte-string.ts'
-import { BLOCK_BYTES, paddedSize, readHeader, type RawHeader } from './header.ts'
-import { decodePax, parsePaxInteger, parsePaxTime, XATTR_PREFIX } from './pax.ts'
-import type { EntryType } from './types.ts'
+import { BLOCK_BYTES, paddedSize } from './header.ts'
+import { decodePax } from './pax.ts'
+import { dataSize, entryName, entryType, toTarEntry, type TarEntry } from './tar-entry.ts'
+import { readHeader, type RawHeader } from './tar-header.ts'
+import { createSparseMapReader, sparseRecords, checkSparseMap, type SparseRange } from './tar-sparse.ts'
 
-/** One entry of a tar as it is written there: names are neither cleaned nor checked. */
-export interface TarEntry {
-  readonly name: ByteString
-  readonly type: Exclude<EntryType, 'whiteout' | 'opaque'>
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  /** Bytes of data that follow; 0 for all but files. */
-  readonly size: number
-  readonly mtimeSec: number
-  readonly mtimeNsec: number
-  readonly link: ByteString
-  readonly devMajor: number
-  readonly devMinor: number
-  readonly xattrs: ReadonlyMap<string, Uint8Array> | undefined
-  /** Where the data begins, counted from the tar's first byte. */
-  readonly dataOffset: number
-}
+export type { TarEntry } from './tar-entry.ts'
 
 export interface TarHandler {
   entry(entry: TarEntry): void
   /** Pieces of the data of the last entry; views of the pushed chunk, valid during the call. */
   data?(piece: Buffer): void
+  /** So many zeros, which the tar leaves out. Without it sparse files are refused. */
+  hole?(sizeBytes: number): void
   /** After the last piece of an entry, also when it has no data. */
   entryEnd?(): void
+  /** A valid header that is no entry: of a global record, or of a type that nobody unpacks, which is refused otherwise. */
+  other?(flag: string): void
 }
 
 /** A tar reader that is fed: works on whatever chunks come, and hands each header and piece of data to its handler. */
 export interface TarReader {
   push(chunk: Uint8Array): void
+  /** Two blocks of zeros came: what follows belongs to no tar, and is not looked at. */
+  readonly isFinished: boolean
   /** Says that the input is over; throws when it stops inside an entry. */
   end(): void
 }
@@ -42,17 +33,24 @@ export interface TarReader {
 /** A PAX or GNU header larger than this is an attack on memory, not a name. */
 const MAX_META_BYTES = 1 << 20
 
-/** Reads ustar, v7, PAX and GNU tars. What it cannot read throws `code` (default OCI_LAYER_INVALID). */
+const META_FLAGS = new Set(['x', 'g', 'L', 'K'])
+
+/**
+ * Reads ustar, v7, star, PAX and GNU tars, and ends where Go's archive/tar ends: at two blocks of zeros, or where the
+ * input ends between two entries. What it cannot read throws `code` (default OCI_LAYER_INVALID).
+ */
 export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'OCI_LAYER_INVALID'): TarReader {
   const carry = Buffer.allocUnsafe(BLOCK_BYTES)
   let carried = 0
   let position = 0
   let dataLeft = 0
   let paddingLeft = 0
+  let zeroBlocks = 0
   let isInEntry = false
-  let isFinished = false
-  let hasEntries = false
   let meta: { readonly flag: string; readonly data: Buffer; filled: number } | undefined
+  let sparse: ReturnType<typeof createSparseFeed> | undefined
+  /** A sparse file whose map is still to come. */
+  let mapped: { readonly take: (block: Buffer, offset: number) => boolean } | undefined
   const next = {
     pax: undefined as Map<string, ByteString> | undefined,
     name: undefined as ByteString | undefined,
@@ -62,11 +60,12 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
   function push(chunk: Uint8Array): void {
     const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     let at = 0
-    while (at < buffer.length && !isFinished) {
+    while (at < buffer.length && zeroBlocks < 2) {
       const before = at
-      if (dataLeft > 0) at += takeData(buffer, at)
+      if (mapped !== undefined) at += takeBlock(buffer, at)
+      else if (dataLeft > 0) at += takeData(buffer, at)
       else if (paddingLeft > 0) at += skipPadding(buffer.length - at)
-      else at += takeHeader(buffer, at)
+      else at += takeBlock(buffer, at)
       position += at - before
     }
   }
@@ -76,7 +75,8 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
     if (meta !== undefined) {
       buffer.copy(meta.data, meta.filled, at, at + length)
       meta.filled += length
-    } else if (handler.data !== undefined) handler.data(buffer.subarray(at, at + length))
+    } else if (sparse !== undefined) sparse.push(buffer.subarray(at, at + length))
+    else if (handler.data !== undefined && isInEntry) handler.data(buffer.subarray(at, at + length))
     dataLeft -= length
     if (dataLeft === 0) endOfData()
     return length
@@ -84,8 +84,10 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
 
   function endOfData(): void {
     if (meta !== undefined) takeMeta(meta.flag, meta.data)
-    else {
+    else if (isInEntry) {
       isInEntry = false
+      sparse?.end()
+      sparse = undefined
       handler.entryEnd?.()
     }
     meta = undefined
@@ -97,12 +99,13 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
     return length
   }
 
-  function takeHeader(buffer: Buffer, at: number): number {
-    if (carried === 0 && buffer.length - at >= BLOCK_BYTES) {
+  /** A header, or a block of a sparse file's map. */
+  function takeBlock(buffer: Buffer, at: number): number {
+    const length = Math.min(BLOCK_BYTES - carried, buffer.length - at)
+    if (length === BLOCK_BYTES) {
       readBlock(buffer, at, position + BLOCK_BYTES)
       return BLOCK_BYTES
     }
-    const length = Math.min(BLOCK_BYTES - carried, buffer.length - at)
     buffer.copy(carry, carried, at, at + length)
     carried += length
     if (carried === BLOCK_BYTES) {
@@ -113,25 +116,94 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
   }
 
   function readBlock(block: Buffer, offset: number, dataOffset: number): void {
+    if (mapped !== undefined) return guard(() => readMapBlock(block, offset))
     if (isZero(block, offset)) {
-      // One zero block ends the tar for every reader that matters; what follows is padding.
-      isFinished = true
+      zeroBlocks++
       return
     }
-    const raw = guard(() => readHeader(block, offset))
-    const isMeta = raw.flag === 'x' || raw.flag === 'g' || raw.flag === 'L' || raw.flag === 'K'
-    if (isMeta) {
+    // One block of zeros may be the last one; what stands behind it is none of a tar.
+    if (zeroBlocks > 0) throw invalid('the tar goes on behind a block of zeros')
+    guard(() => takeHeader(readHeader(block, offset), dataOffset))
+  }
+
+  function takeHeader(raw: RawHeader, dataOffset: number): void {
+    if (META_FLAGS.has(raw.flag)) {
       if (raw.size > MAX_META_BYTES) throw invalid(`a header of the tar is ${raw.size} bytes long`)
       meta = { flag: raw.flag, data: Buffer.alloc(raw.size), filled: 0 }
       startData(raw.size)
       return
     }
-    hasEntries = true
-    const entry = guard(() => toEntry(raw, dataOffset))
-    next.pax = next.name = next.link = undefined
-    isInEntry = true
-    handler.entry(entry)
-    startData(entry.size)
+    const records = { ...next }
+    clearNext()
+    const name = entryName(raw, records)
+    const type = entryType(raw.flag, name)
+    // Links and directories have no data, whatever their size field says.
+    const hasData = type === 'file' || type === undefined
+    const size = dataSize(raw, records.pax)
+    const found = sparseRecords(records.pax)
+    if (found !== undefined && type === 'file') return takeSparse(raw, records, found, size, name, dataOffset)
+    if (found !== undefined && type !== undefined) throw invalid(`"${fromByteString(name)}" is sparse and no file`)
+    const entry = toTarEntry(raw, records, {
+      name,
+      type: type ?? 'file',
+      size: type === 'file' ? size : 0,
+      dataOffset,
+    })
+    if (type === undefined) takeUnknown(raw.flag, name)
+    else {
+      isInEntry = true
+      handler.entry(entry)
+    }
+    startData(hasData ? size : 0)
+  }
+
+  function takeUnknown(flag: string, name: ByteString): void {
+    if (handler.other !== undefined) return handler.other(flag)
+    const kind = flag === 'S' ? 'is a sparse file of old GNU tar' : `has the unknown type ${JSON.stringify(flag)}`
+    throw new BuilderError(code, `"${fromByteString(name)}" ${kind}, which no builder unpacks`, {
+      ...(flag === 'S' && { hint: 'write the archive with --format=posix' }),
+    })
+  }
+
+  function takeSparse(
+    raw: RawHeader,
+    records: typeof next,
+    found: NonNullable<ReturnType<typeof sparseRecords>>,
+    storedSize: number,
+    headerName: ByteString,
+    dataOffset: number,
+  ): void {
+    const { hole } = handler
+    if (hole === undefined) throw invalid(`"${fromByteString(headerName)}" is sparse, which is not supported here`)
+    const name = found.name ?? headerName
+    const size = found.size ?? storedSize
+    const begin = (map: readonly SparseRange[]): void => {
+      checkSparseMap(map, size)
+      handler.entry(toTarEntry(raw, records, { name, type: 'file', size, dataOffset }))
+      isInEntry = true
+      if (map.reduce((sum, { length }) => sum + length, 0) !== dataLeft)
+        throw invalid(`the sparse file "${fromByteString(name)}" holds more or less data than its map says`)
+      sparse = createSparseFeed(map, size, (piece) => handler.data?.(piece), hole.bind(handler))
+      if (dataLeft === 0) endOfData()
+    }
+    dataLeft = storedSize
+    paddingLeft = paddedSize(storedSize) - storedSize
+    if (found.map !== undefined) return begin(found.map)
+    const reader = createSparseMapReader()
+    mapped = {
+      take(block, offset) {
+        if (dataLeft < BLOCK_BYTES) throw invalid('the map of a sparse file in the tar is cut off')
+        dataLeft -= BLOCK_BYTES
+        const map = reader.push(block, offset)
+        if (map !== undefined) begin(map)
+        return map !== undefined
+      },
+    }
+  }
+
+  function readMapBlock(block: Buffer, offset: number): void {
+    const current = mapped!
+    if (current.take(block, offset)) mapped = undefined
   }
 
   function startData(size: number): void {
@@ -142,59 +214,28 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
 
   function takeMeta(flag: string, data: Buffer): void {
     if (flag === 'x') next.pax = guard(() => decodePax(data))
-    // Global records are read and not applied, as containerd and Go's archive/tar do.
-    else if (flag === 'g') guard(() => decodePax(data))
-    else {
+    else if (flag === 'g') {
+      // Global records are read and not applied, as containerd and Go's archive/tar do; they end what came before them.
+      guard(() => decodePax(data))
+      clearNext()
+      handler.other?.(flag)
+    } else {
       const nul = data.indexOf(0)
       const text = data.toString('latin1', 0, nul < 0 ? data.length : nul)
-      if (flag === 'L') next.name = text
-      else next.link = text
+      if (flag === 'L') next.name = text === '' ? undefined : text
+      else next.link = text === '' ? undefined : text
     }
   }
 
-  function toEntry(raw: RawHeader, dataOffset: number): TarEntry {
-    const { pax } = next
-    const name = paxValue(pax, 'path') ?? next.name ?? raw.name
-    const type = typeOf(raw, name, pax)
-    const size = paxNumber(pax, 'size') ?? raw.size
-    const mtime = paxValue(pax, 'mtime')
-    const time = mtime === undefined ? undefined : parsePaxTime(mtime)
-    return {
-      name,
-      type,
-      mode: raw.mode,
-      uid: paxNumber(pax, 'uid') ?? raw.uid,
-      gid: paxNumber(pax, 'gid') ?? raw.gid,
-      // Links and directories have no data, whatever their size field says.
-      size: type === 'file' ? size : 0,
-      mtimeSec: time?.sec ?? raw.mtimeSec,
-      mtimeNsec: time?.nsec ?? 0,
-      link: paxValue(pax, 'linkpath') ?? next.link ?? raw.link,
-      devMajor: raw.devMajor,
-      devMinor: raw.devMinor,
-      xattrs: xattrsOf(pax),
-      dataOffset,
-    }
-  }
-
-  function typeOf(
-    raw: RawHeader,
-    name: ByteString,
-    pax: ReadonlyMap<string, ByteString> | undefined,
-  ): TarEntry['type'] {
-    if (raw.flag === 'S' || hasSparseRecords(pax))
-      throw invalid(`"${fromByteString(name)}" is a sparse file of GNU tar, which is not supported`)
-    if (raw.flag === '\0') return name.endsWith('/') ? 'directory' : 'file'
-    const type = TYPES[raw.flag]
-    if (type === undefined) throw invalid(`"${fromByteString(name)}" has the unknown type ${JSON.stringify(raw.flag)}`)
-    return type
+  function clearNext(): void {
+    next.pax = next.name = next.link = undefined
   }
 
   function guard<T>(work: () => T): T {
     try {
       return work()
     } catch (error) {
-      if (error instanceof BuilderError && error.code !== code)
+      if (error instanceof BuilderError && error.code === 'OCI_LAYER_INVALID' && code !== error.code)
         throw new BuilderError(code, error.message, { cause: error })
       throw error
     }
@@ -205,55 +246,51 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
   }
 
   function end(): void {
-    if (isFinished) return
-    if (dataLeft > 0 || isInEntry || carried > 0 || meta !== undefined)
+    if (zeroBlocks >= 2) return
+    // Padding may be missing: many a writer leaves out what nobody reads.
+    if (dataLeft > 0 || isInEntry || carried > 0 || meta !== undefined || mapped !== undefined)
       throw invalid('the tar ends in the middle of an entry')
-    if (paddingLeft > 0 && !hasEntries) throw invalid('the tar ends in the middle of an entry')
   }
 
-  return { push, end }
+  return {
+    push,
+    get isFinished() {
+      return zeroBlocks >= 2
+    },
+    end,
+  }
 }
 
-const TYPES: Readonly<Record<string, TarEntry['type']>> = {
-  '0': 'file',
-  '7': 'file',
-  '1': 'hardlink',
-  '2': 'symlink',
-  '3': 'character',
-  '4': 'block',
-  '5': 'directory',
-  '6': 'fifo',
+/** Puts the data of a sparse file where its map says, and tells the holes between. */
+function createSparseFeed(
+  map: readonly SparseRange[],
+  sizeBytes: number,
+  data: (piece: Buffer) => void,
+  hole: (sizeBytes: number) => void,
+): { push(piece: Buffer): void; end(): void } {
+  let index = 0
+  let position = 0
+  function skipTo(offset: number): void {
+    if (offset > position) hole(offset - position)
+    position = offset
+  }
+  return {
+    push(piece) {
+      for (let at = 0; at < piece.length;) {
+        const { offset, length } = map[index]!
+        if (position < offset) skipTo(offset)
+        const taken = Math.min(offset + length - position, piece.length - at)
+        if (taken > 0) data(piece.subarray(at, at + taken))
+        position += taken
+        at += taken
+        if (position === offset + length) index++
+      }
+    },
+    end: () => skipTo(sizeBytes),
+  }
 }
 
 function isZero(block: Buffer, offset: number): boolean {
   for (let i = offset; i < offset + BLOCK_BYTES; i++) if (block[i] !== 0) return false
   return true
-}
-
-function hasSparseRecords(pax: ReadonlyMap<string, ByteString> | undefined): boolean {
-  if (pax === undefined) return false
-  for (const key of pax.keys()) if (key.startsWith('GNU.sparse.')) return true
-  return false
-}
-
-/** An empty value takes a record back: the header's own value stands. */
-function paxValue(pax: ReadonlyMap<string, ByteString> | undefined, key: string): ByteString | undefined {
-  const value = pax?.get(key)
-  return value === '' ? undefined : value
-}
-
-function paxNumber(pax: ReadonlyMap<string, ByteString> | undefined, key: string): number | undefined {
-  const value = paxValue(pax, key)
-  return value === undefined ? undefined : parsePaxInteger(value, key)
-}
-
-function xattrsOf(pax: ReadonlyMap<string, ByteString> | undefined): ReadonlyMap<string, Uint8Array> | undefined {
-  if (pax === undefined) return undefined
-  let xattrs: Map<string, Uint8Array> | undefined
-  for (const [key, value] of pax) {
-    if (!key.startsWith(XATTR_PREFIX)) continue
-    xattrs ??= new Map()
-    xattrs.set(key.slice(XATTR_PREFIX.length), Buffer.from(value, 'latin1'))
-  }
-  return xattrs
 }

@@ -204,7 +204,12 @@ describeWith(['root', 'mount'], 'the layer of a step', () => {
 test('with a single id an entry that was only copied up keeps the owner below', async () => {
   const lower = createChainView([layer({ ...file('x'), uid: 7, gid: 8 })])
   const upper: WalkUpperOutput = { entries: [makeEntry({ ...file('x'), mode: 0o600 }), makeEntry(file('y'))] }
-  const changes = await diffUpper({ upper, lower, keepsOwners: false, compare: async (pairs) => pairs.map(() => true) })
+  const changes = await diffUpper({
+    upper,
+    lower,
+    keepsOwners: false,
+    compare: async (pairs) => pairs.map(() => true),
+  })
   expect(changes).toMatchObject([
     { path: 'x', uid: 7, gid: 8, mode: 0o600 },
     { path: 'y', uid: 0, gid: 0 },

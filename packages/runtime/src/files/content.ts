@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs'
+import { ftruncateSync, readSync, statfsSync, writeSync } from 'node:fs'
 import { addon, check, checkPresent, lastStat, resolutionFlags } from './call.ts'
 import { errnoOf } from './errors.ts'
 import { RuntimeError } from '../errors.ts'
@@ -34,6 +34,20 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number | nul
       writeSync(fd, bytes, done, bytes.length - done, position === null ? null : position + done),
     )
   }
+}
+
+/** Makes a file so long; what is new reads as zeros and takes no room. */
+export function resizeFile(fd: number, sizeBytes: number): void {
+  guard('ftruncate', fd, () => {
+    ftruncateSync(fd, sizeBytes)
+    return sizeBytes
+  })
+}
+
+/** How many bytes a user without privilege may still write to the file system that holds a path. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize
 }
 
 /** How many bytes were read, and what the descriptor's status said before. */
@@ -138,6 +152,9 @@ function guard(syscall: string, fd: number, call: () => number): number {
   } catch (cause) {
     const errno = errnoOf(cause)
     if (errno === undefined) throw cause
-    throw new RuntimeError('OCI_RUNTIME_FILES', `${syscall} fd ${fd}: ${errno}`, { cause, details: { errno, syscall } })
+    throw new RuntimeError('OCI_RUNTIME_FILES', `${syscall} fd ${fd}: ${errno}`, {
+      cause,
+      details: { errno, syscall },
+    })
   }
 }

@@ -14,8 +14,8 @@ import type {
 } from '../specs.ts'
 import type { FileOpContext } from './apply.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
-import { resolveOwner, type Ids } from './owner.ts'
-import { failed, refuseNul, type FileTarget, type Time } from './target.ts'
+import { resolveOwner } from './owner.ts'
+import { failed, refuseNul, type FileTarget, type Ids, type Time } from '../../layer/file-target.ts'
 
 /** Runs one action on its target. */
 export async function runAction(

@@ -7,7 +7,7 @@ import { treeOf, viewOfTree } from '../../layer/view.ts'
 import type { FileAction, FileSpec } from '../specs.ts'
 import { runAction } from './actions.ts'
 import type { ReadFile } from './owner.ts'
-import { createFileTarget } from './target.ts'
+import { createFileTarget } from '../../layer/file-target.ts'
 
 export interface FileOpContext {
   /** The clock of new directories and heredoc files. Milliseconds of the Unix epoch. */

@@ -6,8 +6,7 @@ import { newLinkKey } from '../../layer/tree.ts'
 import type { View, ViewEntry } from '../../layer/types.ts'
 import type { FileActionCopy } from '../specs.ts'
 import { parseModeChange, type ModeChange } from './file-mode.ts'
-import type { Ids } from './owner.ts'
-import type { FileTarget, Time } from './target.ts'
+import type { FileTarget, Ids, Time } from '../../layer/file-target.ts'
 
 export interface CopyOptions {
   readonly owner: Ids | undefined

@@ -1,12 +1,16 @@
-import { fromByteString, type ByteString } from '../../byte-string.ts'
-import { BuilderError } from '../../errors.ts'
-import { makeEntry } from '../../layer/entry.ts'
-import { cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
-import { resolvePath } from '../../layer/resolve.ts'
-import { editTree, type TreeEditor, type TreeNode } from '../../layer/tree.ts'
-import type { View, ViewEntry } from '../../layer/types.ts'
-import { viewOfTree } from '../../layer/view.ts'
-import type { Ids } from './owner.ts'
+import { fromByteString, type ByteString } from '../byte-string.ts'
+import { BuilderError } from '../errors.ts'
+import { makeEntry } from './entry.ts'
+import { cleanPath, joinPath, parentPath } from './paths.ts'
+import { resolvePath } from './resolve.ts'
+import { editTree, type TreeEditor, type TreeNode } from './tree.ts'
+import type { View, ViewEntry } from './types.ts'
+import { viewOfTree } from './view.ts'
+
+export interface Ids {
+  readonly uid: number
+  readonly gid: number
+}
 
 export interface Time {
   readonly sec: number
