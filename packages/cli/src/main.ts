@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { commands } from './commands/list.ts'
 import { specs } from './flags.ts'
 import { renderError } from './render/errors.ts'
+import { forTerminal } from './render/terminal-text.ts'
 import { nearest, UsageError } from './usage-error.ts'
 
 /** Runs the command line `tsbuild ARGV` and ends the process with its exit status. */
@@ -11,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     words = withCommand(argv)
   } catch (error) {
-    process.stderr.write(renderError(error))
+    process.stderr.write(forTerminal(renderError(error)))
     return exit((error as UsageError).exitCode)
   }
   const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')

@@ -1,13 +1,24 @@
 import type { Writable } from 'node:stream'
+import { forTerminal } from './render/terminal-text.ts'
 
 /** What a command may touch of the process that runs it; tests give their own. */
 export interface Session {
   readonly stdin: NodeJS.ReadStream
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
-  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+  /** Answers. What scripts read comes to them as it is; what a terminal shows does nothing to it. */
+  readonly stdout: TextOutput
+  /** Progress and errors: a terminal shows them sooner or later, that of a CI's log too. */
+  readonly stderr: TextOutput
+  /** Standard error as it is, for what moves the cursor itself. */
+  readonly terminal: Writable & { readonly columns?: number; readonly rows?: number }
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
+}
+
+export interface TextOutput {
+  write(text: string): void
+  readonly isTTY?: boolean
+  readonly columns?: number
 }
 
 /** An action's status is the process's exit status. */
@@ -36,5 +47,22 @@ export function processSession(): Session {
   // Nobody reads the progress any more: the work goes on, its status is the answer.
   process.stderr.on('error', () => undefined)
   const { stdin, stdout, stderr, env } = process
-  return { stdin, stdout, stderr, env, signal: controller.signal }
+  return {
+    stdin,
+    stdout: textOutput(stdout, stdout.isTTY),
+    stderr: textOutput(stderr, true),
+    terminal: stderr,
+    env,
+    signal: controller.signal,
+  }
+}
+
+function textOutput(stream: NodeJS.WriteStream, isForTerminal: boolean): TextOutput {
+  return {
+    write: (text) => void stream.write(isForTerminal ? forTerminal(text) : text),
+    isTTY: stream.isTTY,
+    get columns() {
+      return stream.columns
+    },
+  }
 }

@@ -3,6 +3,7 @@ import type { BuildResult, BuildWarning, CallOptions } from '@ts-oci/builder'
 import type { build } from '../flags.ts'
 import type { Input } from '../flag-types.ts'
 import { chooseMode } from '../render/renderer.ts'
+import { jsonText } from '../render/terminal-text.ts'
 import { withProgress } from '../render/with-progress.ts'
 import type { Session } from '../session.ts'
 import { buildOptions } from './options.ts'
@@ -36,7 +37,7 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   })
   if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
   if (idFile !== undefined) await writeAnswer(idFile, imageId(result))
-  if (metadataFile !== undefined) await writeAnswer(metadataFile, `${JSON.stringify(result.metadata, null, 2)}\n`)
+  if (metadataFile !== undefined) await writeAnswer(metadataFile, `${jsonText(result.metadata, 2)}\n`)
   return 0
 }
 

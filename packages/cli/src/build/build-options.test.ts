@@ -9,7 +9,14 @@ import { parseSecret, parseSsh } from './secrets.ts'
 
 function optionsOf(argv: readonly string[], env: Session['env'] = {}) {
   const { stdin, stdout, stderr } = process
-  return buildOptions(parseArgv(build, argv), { stdin, stdout, stderr, env, signal: new AbortController().signal })
+  return buildOptions(parseArgv(build, argv), {
+    stdin,
+    stdout,
+    stderr,
+    terminal: stderr,
+    env,
+    signal: new AbortController().signal,
+  })
 }
 
 test('fields in quotes hold commas', () => {

@@ -41,9 +41,9 @@ test('a reader of the progress that leaves does not end the work', async () => {
   expect(existsSync(directory.join('out.tar'))).toBe(true)
 })
 
-test('two outputs that both go to standard output are refused, named or not', async () => {
+test('two outputs that both go to standard output are refused, also when one of them says so only by default', async () => {
   await using directory = await temporaryDirectory()
   const { stderr, status } = await pipeline(directory, '$TSBUILD -o type=tar -o type=oci,dest=- context | cat')
   expect(status).toBe(125)
-  expect(stderr).toContain('two outputs cannot both go to standard output')
+  expect(stderr).toContain('only one --output can go to standard output')
 })

@@ -3,6 +3,7 @@ import { defineCommand } from '../define-command.ts'
 import { inspect } from '../flags.ts'
 import { renderError } from '../render/errors.ts'
 import { fillTemplate } from '../render/template.ts'
+import { jsonText } from '../render/terminal-text.ts'
 
 export const InspectCommand = defineCommand(inspect, async ({ args, flags }, session) => {
   const library = await import('@ts-oci/builder')
@@ -22,7 +23,7 @@ export const InspectCommand = defineCommand(inspect, async ({ args, flags }, ses
 })
 
 function render(found: readonly ImageInspection[], format: string | undefined): string {
-  if (format === undefined) return `${JSON.stringify(found, null, 4)}\n`
-  if (format === 'json') return `${JSON.stringify(found)}\n`
+  if (format === undefined) return `${jsonText(found, 4)}\n`
+  if (format === 'json') return `${jsonText(found)}\n`
   return found.map((one) => `${fillTemplate(format, one)}\n`).join('')
 }

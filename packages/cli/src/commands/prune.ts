@@ -59,7 +59,7 @@ function parseFilters(filters: readonly string[]): number | undefined {
 
 async function isConfirmed(all: boolean, session: Session): Promise<boolean> {
   const what = all ? 'all build cache' : 'all dangling build cache'
-  const reader = createInterface({ input: session.stdin, output: session.stderr })
+  const reader = createInterface({ input: session.stdin, output: session.terminal })
   // On a terminal readline keeps Ctrl-C to itself.
   reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   try {

@@ -1,5 +1,6 @@
 import { fillTemplate } from './template.ts'
 import { renderTable } from './table.ts'
+import { jsonText } from './terminal-text.ts'
 
 export interface Column<Row> {
   readonly header: string
@@ -19,7 +20,7 @@ export interface ListingOptions<Row> {
 /** A list as Docker prints it: a table, one field a row (`-q`), a template a row, `table TEMPLATE`, or JSON lines. */
 export function renderListing<Row extends object>(rows: readonly Row[], options: ListingOptions<Row>): string {
   const { columns, format, only } = options
-  if (format === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+  if (format === 'json') return rows.map((row) => `${jsonText(row)}\n`).join('')
   if (format?.startsWith('table ')) return templateTable(rows, format.slice('table '.length), columns)
   if (format !== undefined && format !== 'table') return rows.map((row) => `${fillTemplate(format, row)}\n`).join('')
   if (only !== undefined) return rows.map((row) => `${String(row[only])}\n`).join('')

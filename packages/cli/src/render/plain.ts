@@ -2,6 +2,7 @@ import type { ProgressEvent, StatusEvent } from '@ts-oci/builder'
 import { failureLog } from './failure-log.ts'
 import type { Renderer } from './renderer.ts'
 import { statusAmount, statusName } from './status-text.ts'
+import { nameLine, outputLine } from './terminal-text.ts'
 import { foldEvent, isCompleted, newTrace, takePartial, type Trace, type TracedVertex } from './trace.ts'
 
 // A vertex keeps the floor this long before another that has something to say gets it.
@@ -9,6 +10,10 @@ const turnMs = 5000
 // Transfers are reported at every twentieth, and every five seconds.
 const statusStep = 0.05
 const statusPauseMs = 5000
+// What waits is in memory: a step that writes much gets the floor sooner.
+const maxWaiting = 1024 * 1024
+// Transfers whose last report is remembered.
+const maxReported = 10_000
 
 interface PlainState {
   readonly trace: Trace
@@ -16,6 +21,8 @@ interface PlainState {
   readonly now: () => number
   /** Lines that wait for their vertex to get the floor. */
   readonly waiting: Map<TracedVertex, string[]>
+  /** Characters of them all. */
+  waitingLength: number
   readonly indexes: Map<TracedVertex, number>
   readonly reported: Map<StatusEvent['id'], { readonly current: number; readonly atMs: number }>
   readonly ended: Set<TracedVertex>
@@ -33,6 +40,7 @@ export function plainRenderer(write: (text: string) => void, now: () => number =
     write,
     now,
     waiting: new Map(),
+    waitingLength: 0,
     indexes: new Map(),
     reported: new Map(),
     ended: new Set(),
@@ -65,24 +73,30 @@ function take(state: PlainState, event: ProgressEvent): void {
   if (vertex.event.startedMs === undefined) return
   if (isLate && (event.type !== 'status' || !isWorthReporting(state, event))) return
   if (isLate && event.type === 'status') {
-    state.waiting.set(vertex, [...(state.waiting.get(vertex) ?? []), statusLine(event)])
+    enqueue(state, vertex, statusLine(event))
     return
   }
-  const queue = state.waiting.get(vertex) ?? []
-  state.waiting.set(vertex, queue)
+  enqueue(state, vertex)
   if (vertex.event.missReason !== undefined && !state.explained.has(vertex)) {
     state.explained.add(vertex)
-    queue.push(`not cached: ${vertex.event.missReason}`)
+    enqueue(state, vertex, `not cached: ${nameLine(vertex.event.missReason)}`)
   }
-  for (const line of lines) queue.push(`${sinceStart(vertex, event)} ${line}`)
-  if (event.type === 'status' && isWorthReporting(state, event)) queue.push(statusLine(event))
-  if (event.type === 'warning') queue.push(`WARN: ${event.warning.message}`)
+  for (const line of lines) enqueue(state, vertex, `${sinceStart(vertex, event)} ${outputLine(line)}`)
+  if (event.type === 'status' && isWorthReporting(state, event)) enqueue(state, vertex, statusLine(event))
+  if (event.type === 'warning') enqueue(state, vertex, `WARN: ${event.warning.message}`)
   if (event.type === 'vertex' && isCompleted(vertex)) {
     const rest = takePartial(vertex)
-    if (rest !== undefined) queue.push(`${sinceStart(vertex, event)} ${rest}`)
-    queue.push(endLine(vertex))
+    if (rest !== undefined) enqueue(state, vertex, `${sinceStart(vertex, event)} ${outputLine(rest)}`)
+    enqueue(state, vertex, endLine(vertex))
     state.ended.add(vertex)
   }
+}
+
+function enqueue(state: PlainState, vertex: TracedVertex, ...lines: readonly string[]): void {
+  const queue = state.waiting.get(vertex) ?? []
+  state.waiting.set(vertex, queue)
+  queue.push(...lines)
+  for (const { length } of lines) state.waitingLength += length
 }
 
 /** What ended speaks at once, the current vertex goes on, and another gets the floor when its turn has come. */
@@ -90,8 +104,8 @@ function flush(state: PlainState): void {
   if (state.current !== undefined) speak(state, state.current)
   for (const vertex of state.waiting.keys()) if (state.ended.has(vertex)) speak(state, vertex)
   const [next] = [...state.waiting].find(([vertex, lines]) => vertex !== state.current && lines.length > 0) ?? []
-  if (next !== undefined && state.current !== undefined && state.now() - state.turnStartedMs > turnMs)
-    speak(state, next)
+  const isDue = state.now() - state.turnStartedMs > turnMs || state.waitingLength > maxWaiting
+  if (next !== undefined && state.current !== undefined && isDue) speak(state, next)
   if (state.current === undefined) {
     const [first] = state.waiting.keys()
     if (first !== undefined) speak(state, first)
@@ -106,12 +120,15 @@ function speak(state: PlainState, vertex: TracedVertex): void {
   state.indexes.set(vertex, index)
   if (isNew) {
     if (state.current !== undefined) state.write(`#${state.indexes.get(state.current)} ...\n`)
-    state.write(`${state.isFirst ? '' : '\n'}#${index} ${vertex.event.name}\n`)
+    state.write(`${state.isFirst ? '' : '\n'}#${index} ${nameLine(vertex.event.name)}\n`)
     state.isFirst = false
     state.current = vertex
     state.turnStartedMs = state.now()
   }
-  state.write(lines.map((line) => `#${index} ${line}\n`).join(''))
+  // Each line under the vertex's number: what a message holds cannot pass for a line of another.
+  const start = `#${index} `
+  state.write(lines.map((line) => `${start}${line.replaceAll('\n', `\n${start}`)}\n`).join(''))
+  for (const { length } of lines) state.waitingLength -= length
   lines.length = 0
   if (!state.ended.has(vertex)) return
   state.waiting.delete(vertex)
@@ -130,7 +147,7 @@ function statusLine(event: StatusEvent): string {
   const amount = statusAmount(event)
   const elapsedMs = event.startedMs === undefined ? 0 : (event.completedMs ?? Date.now()) - event.startedMs
   const time = elapsedMs > 10 ? ` ${seconds(elapsedMs, 1)}s` : ''
-  return `${statusName(event)}${amount === '' ? '' : ` ${amount}`}${time}${event.completedMs === undefined ? '' : ' done'}`
+  return `${nameLine(statusName(event))}${amount === '' ? '' : ` ${amount}`}${time}${event.completedMs === undefined ? '' : ' done'}`
 }
 
 function isWorthReporting(state: PlainState, event: StatusEvent): boolean {
@@ -140,7 +157,9 @@ function isWorthReporting(state: PlainState, event: StatusEvent): boolean {
   const share = last === undefined || !event.total ? 0 : (current - last.current) / event.total
   const isDue = last === undefined || share >= statusStep || state.now() - last.atMs >= statusPauseMs
   if (!isDue && event.completedMs === undefined) return false
+  state.reported.delete(key)
   state.reported.set(key, { current, atMs: state.now() })
+  if (state.reported.size > maxReported) state.reported.delete(state.reported.keys().next().value!)
   return true
 }
 

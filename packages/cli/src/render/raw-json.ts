@@ -1,10 +1,11 @@
 import type { BuildWarning, ProgressEvent } from '@ts-oci/builder'
 import type { Renderer } from './renderer.ts'
+import { jsonText } from './terminal-text.ts'
 
 /** One JSON object a line, with the members of BuildKit's `SolveStatus`. */
 export function rawJsonRenderer(write: (text: string) => void): Renderer {
   return {
-    event: (event) => write(`${JSON.stringify(solveStatus(event))}\n`),
+    event: (event) => write(`${jsonText(solveStatus(event))}\n`),
     finish: () => undefined,
   }
 }

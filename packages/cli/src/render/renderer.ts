@@ -30,6 +30,6 @@ export function chooseMode(flag: string | undefined, quiet: boolean, session: Se
 export function createRenderer(mode: Exclude<ProgressMode, 'auto'>, phase: string, session: Session): Renderer {
   if (mode === 'plain') return plainRenderer((text) => session.stderr.write(text))
   if (mode === 'rawjson') return rawJsonRenderer((text) => session.stderr.write(text))
-  if (mode === 'tty') return ttyRenderer(session.stderr, { phase, color: !session.env['NO_COLOR'] })
+  if (mode === 'tty') return ttyRenderer(session.terminal, { phase, color: !session.env['NO_COLOR'] })
   return { event: () => undefined, finish: () => undefined }
 }

@@ -1,5 +1,8 @@
+import { nameLine } from './terminal-text.ts'
+
 /** Rows as Docker's tables: columns at least 10 wide, 3 blanks between them, nothing after the last cell. */
-export function renderTable(rows: readonly (readonly string[])[]): string {
+export function renderTable(texts: readonly (readonly string[])[]): string {
+  const rows = texts.map((row) => row.map(nameLine))
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, column) => {

@@ -1,3 +1,4 @@
+import { jsonText } from './terminal-text.ts'
 import { UsageError } from '../usage-error.ts'
 import { type Operand, parseTemplate, type Pipeline, type TemplateNode } from './template-parse.ts'
 
@@ -58,7 +59,7 @@ function valueOf(operand: Operand, dot: unknown): unknown {
 type TemplateFunction = (...values: readonly never[]) => unknown
 
 const functions: Readonly<Record<string, TemplateFunction>> = {
-  json: (value: unknown) => JSON.stringify(value ?? null),
+  json: (value: unknown) => jsonText(value ?? null),
   join: (list: readonly unknown[] | undefined, separator: string) => (list ?? []).map(show).join(separator),
   lower: (text: unknown) => show(text).toLowerCase(),
   upper: (text: unknown) => show(text).toUpperCase(),

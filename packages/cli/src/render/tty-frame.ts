@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import type { StatusEvent } from '@ts-oci/builder'
+import { shownLine } from './line-buffer.ts'
 import { statusAmount, statusName } from './status-text.ts'
 import { cellWidth, fit, safeLine } from './terminal-text.ts'
 import { isCompleted, type Trace, type TracedVertex } from './trace.ts'
@@ -29,8 +30,8 @@ const tailHeight = 6
 
 /** The lines of one frame, first the headline; never wider than the terminal, nor higher unless it is the last. */
 export function composeFrame(trace: Trace, options: FrameOptions): string[] {
-  const rows = trace.started.flatMap((vertex) => rowsOf(vertex, options))
   const room = options.height - 2
+  const rows = shownVertices(trace, options.isFinal ? Infinity : room).flatMap((vertex) => rowsOf(vertex, options))
   const shown = options.isFinal ? rows : withinHeight(rows, room)
   const talking = shown.filter((row) => row.tail.length > 0).length
   // Steps that run side by side share what is left of the screen.
@@ -44,18 +45,28 @@ export function composeFrame(trace: Trace, options: FrameOptions): string[] {
   return lines
 }
 
+/** What runs, and of what is done as many of the newest as could have a line: a frame costs what the screen holds. */
+function shownVertices(trace: Trace, room: number): readonly TracedVertex[] {
+  const { started, running } = trace
+  if (started.length <= room) return started
+  const newest = new Set(started.slice(-Math.max(1, room)))
+  const older = [...running].filter((vertex) => !newest.has(vertex))
+  return [...older, ...newest]
+}
+
 function headline(trace: Trace, options: FrameOptions): string {
-  const all = [...trace.vertices.values()]
-  const done = all.filter(isCompleted).length
-  const end = options.isFinal && done === all.length ? ' FINISHED' : ''
+  const count = trace.vertices.size
+  const done = trace.completedCount
+  const end = options.isFinal && done === count ? ' FINISHED' : ''
   const elapsed = ((options.nowMs - options.startedMs) / 1000).toFixed(1)
-  return fit(`[+] ${options.phase} ${elapsed}s (${done}/${all.length})${end}`, options.width - 1)
+  return fit(`[+] ${options.phase} ${elapsed}s (${done}/${count})${end}`, options.width - 1)
 }
 
 function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
   const { event } = vertex
   const endMs = event.completedMs ?? options.nowMs
-  const lines = vertex.partial === '' ? vertex.lines : [...vertex.lines, vertex.partial]
+  const partial = shownLine(vertex.partial)
+  const lines = partial === '' ? vertex.lines : [...vertex.lines, partial]
   const prefix =
     event.canceled === true
       ? 'CANCELED '

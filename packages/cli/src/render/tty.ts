@@ -1,6 +1,7 @@
 import type { Session } from '../session.ts'
 import { failureLog } from './failure-log.ts'
 import type { Renderer } from './renderer.ts'
+import { forTerminal } from './terminal-text.ts'
 import { foldEvent, newTrace, takePartial } from './trace.ts'
 import { composeFrame } from './tty-frame.ts'
 
@@ -13,7 +14,7 @@ export interface TtyOptions {
 }
 
 /** A live display of what runs, since when, the end of its output, and transfers; redrawn ten times a second. */
-export function ttyRenderer(terminal: Session['stderr'], options: TtyOptions): Renderer {
+export function ttyRenderer(terminal: Session['terminal'], options: TtyOptions): Renderer {
   const trace = newTrace(keptLines)
   const startedMs = Date.now()
   let drawn = 0
@@ -36,7 +37,7 @@ export function ttyRenderer(terminal: Session['stderr'], options: TtyOptions): R
     finish: () => {
       clearInterval(timer)
       draw(true)
-      terminal.write(failureLog(trace))
+      terminal.write(forTerminal(failureLog(trace)))
     },
   }
 }
