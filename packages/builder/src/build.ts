@@ -23,6 +23,7 @@ import type { Digest } from './oci/digest.ts'
 import { hostPlatform } from './oci/platform.ts'
 import { layersOf } from './ops/context-layer.ts'
 import type { OpsEnvironment } from './ops/environment.ts'
+import type { Result } from './ops/types.ts'
 import { createImageResolver } from './ops/image/resolve.ts'
 import { digestLayerPaths } from './ops/digest-layers.ts'
 import { createDrivers } from './ops/list.ts'
@@ -155,16 +156,28 @@ async function buildIn(
     if (image.edge !== undefined) {
       const needsTar = outputs.some((output) => output.reads !== 'files')
       const outcome = await solver.solve(image.edge, { tree: false, tar: needsTar })
-      const result = (await outcome.load())[image.edge.output]
-      layers = result === undefined ? [] : layersOf(forms, result)
+      const { output } = image.edge
+      layers = await solver.use(outcome, async (results) => chainOf(forms, results[output], needsTar))
     }
     exported = await runExports(session, outputs, exportSource(session, forms, jobs, image, layers), sink)
-    forms.syncTrees()
     solver.finish()
   } finally {
     contexts.close()
+    // What is finished is kept, also when something else went wrong.
+    forms.syncTrees()
   }
   return report(checked, image, layers, forms, outputs, exported, solver.reporter.states(), sources)
+}
+
+/** The layers of the target, each in a form that outputs can read: what is gone is noticed before one of them begins. */
+async function chainOf(
+  forms: LayerForms,
+  result: Result | undefined,
+  needsTar: boolean,
+): Promise<readonly LayerHandle[]> {
+  const layers = result === undefined ? [] : layersOf(forms, result)
+  for (const layer of layers) if (needsTar && !layer.isBase) await forms.tar(layer)
+  return layers
 }
 
 /** When the content of a source was made: the newest time of its files. */
@@ -178,9 +191,11 @@ async function sourceTime(solver: Solver, forms: LayerForms, edge: Edge): Promis
 /** The file system of a vertex that is needed before the rest is known: a context that comes from elsewhere. */
 async function solveView(solver: Solver, forms: LayerForms, edge: Edge): Promise<View> {
   const outcome = await solver.solve(edge, { tree: false, tar: false })
-  const result = (await outcome.load())[edge.output]
-  if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
-  return result.kind === 'local' ? result.view : forms.view(result.layers)
+  return solver.use(outcome, async (results) => {
+    const result = results[edge.output]
+    if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
+    return result.kind === 'local' ? result.view : forms.view(result.layers)
+  })
 }
 
 function exportSource(

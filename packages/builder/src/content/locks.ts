@@ -5,10 +5,12 @@ import { OpenFlags, closeFd, errnoOf, flockFd, openPath } from '@ts-oci/runtime'
 import { BuilderError } from '../errors.ts'
 import { digestOf, digestHex } from '../oci/digest.ts'
 import { onDisk, unusable } from './disk-errors.ts'
-import type { Locks } from './types.ts'
+import { assertLockOrder, whileHolding, type LockKind } from './lock-order.ts'
+import type { HoldOptions, LockWish, Locks, LockOptions } from './types.ts'
 
-const FIRST_WAIT_MS = 2
-const LONGEST_WAIT_MS = 100
+const FIRST_WAIT_MS = 1
+/** A try is one system call: of 60 that wait, each adds a thousandth of a core, and who is next starts within this. */
+const LONGEST_WAIT_MS = 25
 
 /** A lock that is held; `release` may be called twice. */
 export interface HeldLock {
@@ -20,8 +22,10 @@ export type TryHold = (name: string, shared: boolean) => HeldLock | undefined
 
 /** Locks by name, each a flock(2) on a file of its own below `run/`. The file goes when its last holder lets go. */
 export function createLocks(root: string, runDirectory: string): Locks & { readonly tryHold: TryHold } {
+  const pathOf = (name: string): string => `${runDirectory}/${lockFileName(name)}`
+
   function tryHold(name: string, shared: boolean): HeldLock | undefined {
-    return onDisk(root, () => tryLockFile(`${runDirectory}/${lockFileName(name)}`, shared))
+    return onDisk(root, () => tryLockFile(pathOf(name), shared))
   }
 
   function tryAcquire(name: string, options: { readonly shared?: boolean } = {}): AsyncDisposable | undefined {
@@ -29,22 +33,116 @@ export function createLocks(root: string, runDirectory: string): Locks & { reado
     return held === undefined ? undefined : asDisposable(held)
   }
 
-  async function acquire(
-    name: string,
-    options: { readonly shared?: boolean; readonly signal?: AbortSignal } = {},
-  ): Promise<AsyncDisposable> {
-    // Polled: a blocking flock would hold a thread of libuv's few for as long as a stranger's build lasts.
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
-      if (options.signal?.aborted === true) throw canceled(name)
-      const held = tryHold(name, options.shared === true)
-      if (held !== undefined) return asDisposable(held)
-      await delay(waitMs, undefined, options.signal === undefined ? {} : { signal: options.signal }).catch(
-        () => undefined,
-      )
+  // Polled: a blocking flock would hold a thread of libuv's few for as long as a stranger's build lasts.
+  async function wait(name: string, { shared, signal }: LockOptions): Promise<HeldLock> {
+    const attempt = onDisk(root, () => openAttempt(pathOf(name), shared === true))
+    try {
+      for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS)) {
+        if (signal?.aborted === true) throw canceled(name)
+        const held = onDisk(root, () => attempt.tryNow())
+        if (held !== undefined) return held
+        await delay(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+      }
+    } finally {
+      attempt.close()
     }
   }
 
-  return { tryHold, tryAcquire, acquire }
+  // Who waits for a lock alone is passed by nobody who comes later and would share it with those that have it.
+  async function waitInTurn(name: string, options: LockOptions): Promise<HeldLock> {
+    const turn = await wait(`${name} turn`, { ...options, shared: false })
+    try {
+      return await wait(name, options)
+    } finally {
+      turn.release()
+    }
+  }
+
+  function tryInTurn(name: string, shared: boolean): HeldLock | undefined {
+    const turn = tryHold(`${name} turn`, false)
+    const lock = turn && tryHold(name, shared)
+    turn?.release()
+    return lock
+  }
+
+  function tryAll(kind: LockKind, wishes: readonly LockWish[]): HeldLock[] | undefined {
+    const held: HeldLock[] = []
+    for (const { name, shared } of wishes) {
+      const take = isShared(kind) ? tryInTurn : tryHold
+      const lock = take(`${kind}-${name}`, shared === true)
+      if (lock === undefined) {
+        releaseAll(held)
+        return undefined
+      }
+      held.push(lock)
+    }
+    return held
+  }
+
+  async function waitForAll(
+    kind: LockKind,
+    wishes: readonly LockWish[],
+    signal: AbortSignal | undefined,
+  ): Promise<HeldLock[]> {
+    const held: HeldLock[] = []
+    try {
+      const take = isShared(kind) ? waitInTurn : wait
+      for (const { name, shared } of wishes) held.push(await take(`${kind}-${name}`, { shared, signal }))
+      return held
+    } catch (error) {
+      releaseAll(held)
+      throw error
+    }
+  }
+
+  async function hold<T>(
+    kind: LockKind,
+    wishes: readonly LockWish[],
+    { signal, whileWaiting = (wait) => wait() }: HoldOptions,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const ordered = inOrder(wishes)
+    const names = ordered.map(({ name }) => name)
+    for (const name of names) assertLockOrder(root, kind, name)
+    if (signal?.aborted === true) throw canceled(names.join())
+    const held = tryAll(kind, ordered) ?? (await whileWaiting(() => waitForAll(kind, ordered, signal)))
+    try {
+      return await whileHolding(root, kind, names, work)
+    } finally {
+      releaseAll(held)
+    }
+  }
+
+  function tryHoldAll(kind: LockKind, wishes: readonly LockWish[]): AsyncDisposable | undefined {
+    const held = tryAll(kind, inOrder(wishes))
+    return held && { [Symbol.asyncDispose]: async () => releaseAll(held) }
+  }
+
+  return {
+    tryHold,
+    tryAcquire,
+    acquire: async (name, options = {}) => asDisposable(await wait(name, options)),
+    hold,
+    tryHoldAll,
+  }
+}
+
+/** Kinds of which a lock is ever shared: only there can somebody be passed for ever. */
+function isShared(kind: LockKind): boolean {
+  return kind === 'cache-mount'
+}
+
+function releaseAll(held: readonly HeldLock[]): void {
+  for (const lock of held.toReversed()) lock.release()
+}
+
+/** Each name once, in the strictest of the ways in which it is wanted; all who want several take them in this order. */
+function inOrder(wishes: readonly LockWish[]): readonly LockWish[] {
+  const byName = new Map<string, boolean>()
+  for (const { name, shared } of wishes) byName.set(name, (byName.get(name) ?? true) && shared === true)
+  return [...byName]
+    .map(([name, shared]) => ({ name, shared }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
 /** Names may hold anything (cache mount ids do): what is not plain goes by its digest. */
@@ -57,17 +155,35 @@ function lockFileName(name: string): string {
  * go, so the lock counts only when the path still leads to the file that was locked.
  */
 export function tryLockFile(path: string, shared: boolean): HeldLock | undefined {
-  for (;;) {
-    const fd = openLockFile(path)
-    let isHeld = false
-    try {
-      if (!flockFd(fd, shared ? 'shared' : 'exclusive')) return undefined
-      if (!isSameFile(fd, path)) continue
-      isHeld = true
-      return heldLock(fd, path, shared)
-    } finally {
-      if (!isHeld) closeFd(fd)
-    }
+  const attempt = openAttempt(path, shared)
+  try {
+    return attempt.tryNow()
+  } finally {
+    attempt.close()
+  }
+}
+
+/** The file of a lock, open for as many tries as it takes: a try on an open file is one system call. */
+function openAttempt(path: string, shared: boolean): { tryNow(): HeldLock | undefined; close(): void } {
+  let fd = openLockFile(path)
+  const close = (): void => {
+    if (fd >= 0) closeFd(fd)
+    fd = -1
+  }
+  return {
+    close,
+    tryNow() {
+      for (;;) {
+        if (!flockFd(fd, shared ? 'shared' : 'exclusive')) return undefined
+        if (isSameFile(fd, path)) {
+          const held = heldLock(fd, path, shared)
+          fd = -1
+          return held
+        }
+        close()
+        fd = openLockFile(path)
+      }
+    },
   }
 }
 

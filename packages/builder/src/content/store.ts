@@ -13,6 +13,7 @@ import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
 import { prune } from './prune.ts'
 import { createTemporaryNames, sweepTemporary, tryRemoveTree, type RemoveTree } from './temporary.ts'
+import { markTreesSynced, unsyncedTrees } from './tree-sync.ts'
 import type { Store } from './types.ts'
 
 export interface OpenStoreOptions {
@@ -82,8 +83,9 @@ function createStore(parts: StoreParts): Store {
   const now = parts.now ?? Date.now
   const remove = removeWith(root, parts.removeTree)
   const temporary = createTemporaryNames(paths, remove)
+  const currentBoot = parts.bootId ?? bootId
   const blobs = createBlobStore(paths, temporary)
-  const layers = createLayerRecords({ paths, metadata, temporary, bootId: parts.bootId ?? bootId })
+  const layers = createLayerRecords({ paths, metadata, temporary, bootId: currentBoot })
   const projection = createProjection({ paths, metadata, temporary, blobs, layers })
   const images = createImageRecords({
     metadata,
@@ -100,9 +102,11 @@ function createStore(parts: StoreParts): Store {
   /** Rows that were there before count from now on after a crash of the machine, too. */
   function sync(): void {
     const marks = layers.unsynced()
+    const trees = unsyncedTrees(metadata, currentBoot())
     onDisk(root, () => syncDirectory(root))
     blobs.markSynced()
     layers.markSynced(marks)
+    markTreesSynced(metadata, trees)
   }
 
   onDisk(root, () => projection.adopt())

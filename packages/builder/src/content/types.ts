@@ -1,6 +1,7 @@
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { LayerTable } from '../layer/types.ts'
+import type { LockKind } from './lock-order.ts'
 
 /**
  * The store on disk, `$TSBUILD_HOME`: an OCI image layout (`oci-layout`, `index.json`, `blobs/sha256`) and beside it
@@ -188,14 +189,35 @@ export interface CacheRecords {
   putFact(key: string, value: string): void
 }
 
-/** `flock`s on files below `run/`: they die with their process, across containers too. */
+/** `flock`s on files below `run/`: they die with their process, across containers too. docs/locks.md tells their order. */
 export interface Locks {
-  /** Waits without blocking the thread. `shared` locks go together. */
-  acquire(
-    name: string,
-    options?: { readonly shared?: boolean; readonly signal?: AbortSignal },
-  ): Promise<AsyncDisposable>
+  /**
+   * Runs work while these locks are held, taken in the order of their names. Waits without blocking the thread.
+   * @throws OCI_CANCELED
+   */
+  hold<T>(kind: LockKind, wishes: readonly LockWish[], options: HoldOptions, work: () => Promise<T>): Promise<T>
+  /** Takes all of them, or none when one is not free; never waits, so no order binds it. */
+  tryHoldAll(kind: LockKind, wishes: readonly LockWish[]): AsyncDisposable | undefined
+  /** A lock outside the order: its holder waits for no other one. */
+  acquire(name: string, options?: LockOptions): Promise<AsyncDisposable>
   tryAcquire(name: string, options?: { readonly shared?: boolean }): AsyncDisposable | undefined
+}
+
+export interface LockWish {
+  readonly name: string
+  /** Shared locks go together. */
+  readonly shared?: boolean | undefined
+}
+
+export interface HoldOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Runs the wait, when there is one: who waits may have something to lend to others meanwhile. */
+  readonly whileWaiting?: <T>(wait: () => Promise<T>) => Promise<T>
+}
+
+export interface LockOptions {
+  readonly shared?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface PruneOptions {

@@ -1,30 +1,14 @@
-import type { Descriptor } from '../oci/types.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Conversion } from './conversion.ts'
+import { findBlob, findTar } from './at-hand.ts'
 import { fetchLayer } from './fetch.ts'
-import type { FormsState } from './forms-state.ts'
-import { toStored } from './stored-table.ts'
-import type { LayerHandle } from './types.ts'
+import { missingForm } from './missing-form.ts'
 
-export interface BlobForm {
-  readonly path: string
-  readonly descriptor: Descriptor
-}
-
-/** The blob that a layer came with; fetched where it is only in a registry, its table made on the way. */
-export function ensureBlob(state: FormsState, layer: LayerHandle): Promise<BlobForm> {
-  const { store, signal } = state
-  const find = (): BlobForm | undefined => {
-    const descriptor = state
-      .requireRecord(layer)
-      .blobs.map((blob) => blob.descriptor)
-      .find((candidate) => store.blobs.has(candidate.digest))
-    return descriptor && { path: store.blobs.path(descriptor.digest), descriptor }
-  }
-  return state.once(`blob ${layer.id}`, async () => {
-    const early = find()
-    if (early) return early
-    await using lock = await store.locks.acquire(`blob-${layer.id}`, { signal })
-    const late = lock && find()
-    if (late) return late
+/** registry → blob; its table is made while the bytes come, and its tree where one will be needed. */
+export const fetchBlob: Pick<Conversion, 'convert' | 'isCostly'> = {
+  isCostly: true,
+  convert: async (state, layer) => {
+    const { store, signal } = state
     await using unpacker = await state.unpackers.get(layer.id)?.()
     const { descriptor, entries } = await fetchLayer(
       state.fetcher,
@@ -35,33 +19,50 @@ export function ensureBlob(state: FormsState, layer: LayerHandle): Promise<BlobF
       unpacker && (() => unpacker.sink),
     )
     await unpacker?.keep()
-    if (entries) store.layers.writeTable(layer.id, toStored(entries))
     // A layer that is not compressed in the registry is its own plain tar.
     const isPlain = descriptor.digest === layer.id
-    state.put(layer, {
-      blobs: [{ descriptor, origin: 'pulled' }],
-      hasTable: entries !== undefined,
-      ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
-    })
-    // What was fetched is kept, whatever becomes of the build.
-    store.sync()
-    return { path: store.blobs.path(descriptor.digest), descriptor }
-  })
+    return {
+      entries,
+      forms: {
+        blobs: [{ descriptor, origin: 'pulled' }],
+        ...(isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
+      },
+    }
+  },
 }
 
 /** blob → plain tar and table. */
-export function inflate(state: FormsState, layer: LayerHandle): Promise<void> {
-  return state.once(`inflate ${layer.id}`, async () => {
-    const { path } = await ensureBlob(state, layer)
+export const inflateBlob: Pick<Conversion, 'convert'> = {
+  convert: async (state, layer) => {
+    const blob = findBlob(state, layer)
+    if (blob === undefined) throw missingForm(layer.id, `the blob of layer ${layer.id} is not in the store`)
     const { inflateLayer } = await import('./inflate.ts')
     const { diffId } = state.requireRecord(layer)
     const inflated = await inflateLayer({
       store: state.store,
-      blobPath: path,
+      blobPath: blob.path,
       expectedDiffId: diffId,
       signal: state.signal,
     })
-    state.store.layers.writeTable(layer.id, toStored(inflated.entries))
-    state.put(layer, { diffId: inflated.diffId, tarSizeBytes: inflated.sizeBytes, hasTar: true, hasTable: true })
-  })
+    return {
+      entries: inflated.entries,
+      forms: { diffId: inflated.diffId, tarSizeBytes: inflated.sizeBytes, hasTar: true },
+    }
+  },
+}
+
+/** A plain tar that came without a table → table. */
+export const scanTar: Pick<Conversion, 'convert'> = {
+  convert: async (state, layer) => {
+    const tar = findTar(state, layer)
+    if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
+    const [{ scanBlob }, { createTableSink }] = await Promise.all([import('./inflate.ts'), import('./table-sink.ts')])
+    const entries = await scanBlob({
+      blobPath: state.store.blobs.path(tar.diffId as string as Digest),
+      expectedDiffId: tar.diffId,
+      sink: createTableSink(),
+      signal: state.signal,
+    })
+    return { entries, forms: {} }
+  },
 }

@@ -12,6 +12,12 @@ export interface CompressedBlobOptions {
   readonly ensureBlob: () => Promise<{ readonly descriptor: Descriptor }>
   readonly tar: () => Promise<{ readonly diffId: DiffID; readonly sizeBytes: number }>
   readonly put: (forms: Partial<LayerRecord>) => void
+  /** Runs work under the lock of a target, unless `find` gives what somebody else made of it. */
+  readonly makeOnce: (
+    target: string,
+    find: () => Descriptor | undefined,
+    make: () => Promise<Descriptor>,
+  ) => Promise<Descriptor>
   readonly signal: AbortSignal
 }
 
@@ -20,7 +26,7 @@ export interface CompressedBlobOptions {
  * compression (unless forced), an own layer's if the same compressor made it. A digest is never made again by compressing again.
  */
 export async function compressedBlob(options: CompressedBlobOptions): Promise<Descriptor> {
-  const { store, layer, want } = options
+  const { store, want } = options
   const record = options.record()
   const isPulled =
     record !== undefined &&
@@ -45,20 +51,19 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
   const early = find()
   if (early) return early
   const { diffId } = await options.tar()
-  await using lock = await store.locks.acquire(`compress-${layer.id}-${origin}`, { signal: options.signal })
-  const late = lock && find()
-  if (late) return late
-  await using temporary = await store.createTemporaryDirectory('compress')
-  const path = `${temporary.path}/blob`
-  const compressed = await compressFile({
-    source: store.blobs.path(diffId as string as Digest),
-    destination: path,
-    compression: want.compression,
-    level: want.level,
-    signal: options.signal,
+  return options.makeOnce(`compress-${origin}`, find, async () => {
+    await using temporary = await store.createTemporaryDirectory('compress')
+    const path = `${temporary.path}/blob`
+    const compressed = await compressFile({
+      source: store.blobs.path(diffId as string as Digest),
+      destination: path,
+      compression: want.compression as 'gzip' | 'zstd',
+      level: want.level,
+      signal: options.signal,
+    })
+    store.blobs.adopt(path, compressed.digest)
+    const descriptor: Descriptor = { mediaType, digest: compressed.digest, size: compressed.sizeBytes }
+    options.put({ blobs: [{ descriptor, origin }] })
+    return descriptor
   })
-  store.blobs.adopt(path, compressed.digest)
-  const descriptor: Descriptor = { mediaType, digest: compressed.digest, size: compressed.sizeBytes }
-  options.put({ blobs: [{ descriptor, origin }] })
-  return descriptor
 }

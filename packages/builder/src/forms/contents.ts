@@ -1,22 +1,26 @@
-import { BuilderError } from '../errors.ts'
 import type { ContentSource, LayerEntry } from '../layer/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { FormsState } from './forms-state.ts'
+import { findTar, findTree, type TarForm } from './at-hand.ts'
+import { missingForm } from './missing-form.ts'
 import { tarOf } from './tar-form.ts'
-import { usableTree } from './tree-form.ts'
 
 type Location = { readonly tar: string } | { readonly tree: string }
 
-/** Entries whose bytes lie in layers of the store, with sources that can be read: ranges of a tar, or files of a tree. */
+/**
+ * Entries whose bytes lie in layers of the store, with sources that can be read: ranges of a tar, or files of a tree.
+ * `self`: the layer that they are asked for, which cannot wait for itself.
+ */
 export async function resolveContents(
   state: FormsState,
   entries: readonly LayerEntry[],
+  self?: string,
 ): Promise<readonly LayerEntry[]> {
   const needed = new Set<string>()
   for (const { content } of entries) if (content?.kind === 'layer') needed.add(content.layer)
   if (needed.size === 0) return entries
   const locations = new Map<string, Location>()
-  for (const id of needed) locations.set(id, await locate(state, id))
+  for (const id of needed) locations.set(id, await locate(state, id, id === self))
   const offsetOf = createOffsets(state)
   return entries.map((entry) => {
     const { content } = entry
@@ -36,8 +40,8 @@ function sourceIn(
   if ('tree' in location) return { kind: 'tree', root: location.tree, path: content.path }
   const offset = content.offset ?? offsetOf(content)
   if (offset === undefined)
-    throw new BuilderError(
-      'OCI_BLOB_NOT_FOUND',
+    throw missingForm(
+      content.layer,
       `the bytes of ${JSON.stringify(content.path)} in layer ${content.layer} are not at hand`,
     )
   return { kind: 'range', file: location.tar, offset }
@@ -60,15 +64,13 @@ function createOffsets(state: FormsState): (content: LayerContent) => number | u
 }
 
 /** A plain tar is read by anybody; else a tree that is there; else the layer is packed or its blob inflated. */
-async function locate(state: FormsState, id: string): Promise<Location> {
+async function locate(state: FormsState, id: string, isSelf: boolean): Promise<Location> {
   const layer = state.load(id)
-  const record = state.record(layer)
-  if (record?.hasTar && record.diffId !== undefined)
-    return { tar: state.store.blobs.path(record.diffId as string as Digest) }
-  if (record?.tree !== undefined) {
-    const directory = await usableTree(state, record)
-    if (directory !== undefined) return { tree: directory }
-  }
-  const { diffId } = await tarOf(state, layer)
-  return { tar: state.store.blobs.path(diffId as string as Digest) }
+  const pathOf = ({ diffId }: TarForm): Location => ({ tar: state.store.blobs.path(diffId as string as Digest) })
+  const tar = findTar(state, layer)
+  if (tar !== undefined) return pathOf(tar)
+  const directory = await findTree(state, state.record(layer))
+  if (directory !== undefined) return { tree: directory }
+  if (isSelf) throw missingForm(id, `the content of layer ${id} is not at hand`)
+  return pathOf(await tarOf(state, layer))
 }

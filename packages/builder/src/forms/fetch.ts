@@ -1,7 +1,7 @@
 import type { LayerRecord, Store } from '../content/types.ts'
-import { BuilderError } from '../errors.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { Descriptor } from '../oci/types.ts'
+import { missingForm } from './missing-form.ts'
 import type { TableSink } from './table-sink.ts'
 
 /** Brings a blob from a registry into the store; `onChunk` sees its bytes as they come. False: it was there already. */
@@ -24,10 +24,10 @@ export async function fetchLayer(
 ): Promise<{ readonly descriptor: Descriptor; readonly entries: readonly LayerEntry[] | undefined }> {
   const { remote } = record
   if (remote === undefined) {
-    throw new BuilderError(
-      'OCI_BLOB_NOT_FOUND',
+    throw missingForm(
+      record.id,
       `no blob of layer ${record.id} (${record.description}) is in the store, and no registry is known to have it`,
-      { hint: 'pull its image, or build with --no-cache' },
+      'pull its image, or build with --no-cache',
     )
   }
   const { descriptor, references } = remote

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { Executor } from '@ts-oci/runtime'
 import type { LayerRecord, Store } from '../content/types.ts'
-import { BuilderError } from '../errors.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { LayerFetcher } from './fetch.ts'
 import type { JobRunner } from './jobs.ts'
+import { missingForm } from './missing-form.ts'
 import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
 
@@ -33,8 +33,10 @@ export interface FormsState extends LayerFormsOptions {
   readonly unpackers: Map<string, () => Promise<Unpacker>>
   /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
   readonly newTrees: Set<string>
-  /** Runs work once for a key; a failure is not remembered. */
+  /** Runs work once for a key and keeps what it gave; a failure is not remembered. */
   once<T>(key: string, work: () => Promise<T>): Promise<T>
+  /** Who asks for the same while it is under way gets the same; nothing is remembered. */
+  shared<T>(key: string, work: () => Promise<T>): Promise<T>
   handleOf(
     record: Pick<LayerRecord, 'id' | 'createdMs' | 'description'>,
     more?: { readonly progressVertex?: string | undefined; readonly isBase?: boolean },
@@ -57,6 +59,7 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
   const handles = new Map<string, LayerHandle>()
   const selections = new Map<string, readonly LayerEntry[]>()
   const pending = new Map<string, Promise<unknown>>()
+  const underWay = new Map<string, Promise<unknown>>()
 
   const handleOf: FormsState['handleOf'] = (
     { id, createdMs, description },
@@ -87,11 +90,18 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
       }
       return promise
     },
+    shared: <T>(key: string, work: () => Promise<T>): Promise<T> => {
+      const known = underWay.get(key) as Promise<T> | undefined
+      if (known !== undefined) return known
+      const promise = work().finally(() => underWay.delete(key))
+      underWay.set(key, promise)
+      return promise
+    },
     load: (id, progressVertex) => {
       const known = handles.get(id)
       if (known) return known
       const record = store.layers.get(id)
-      if (record === undefined) throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${id} is not in the store`)
+      if (record === undefined) throw missingForm(id, `layer ${id} is not in the store`)
       // Layers that were pulled have their diffID as id; whatever a build made has one of its own.
       return handleOf(record, { progressVertex, isBase: record.id.startsWith('sha256:') })
     },
@@ -99,9 +109,7 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
     requireRecord: (layer) => {
       const record = store.layers.get(layer.id)
       if (record === undefined)
-        throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${layer.id} (${layer.description}) is not in the store`, {
-          hint: 'another process may have pruned it: build again',
-        })
+        throw missingForm(layer.id, `layer ${layer.id} (${layer.description}) is not in the store`)
       return record
     },
     put: (layer, forms) =>

@@ -2,15 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { BuilderError } from '../errors.ts'
 import type { LayerEntry, View } from '../layer/types.ts'
 import { createChainView } from '../layer/view.ts'
-import { ensureBlob } from './blob-form.ts'
+import { findBlob, isStored } from './at-hand.ts'
 import { compressedBlob } from './blobs.ts'
 import { resolveContents } from './contents.ts'
 import { createFormsState, type FormsState, type LayerFormsOptions } from './forms-state.ts'
 import { overlayTrees } from './overlay-trees.ts'
+import { missingForm } from './missing-form.ts'
 import { toStored } from './stored-table.ts'
 import { tableOf } from './table-form.ts'
 import { tarOf } from './tar-form.ts'
-import { markTreesSynced, mayUseTree, recordTree, treeOf } from './tree-form.ts'
+import { ensureForm, makeOnce } from './resolver.ts'
+import { noteTree, treeForm, treeOf } from './tree-form.ts'
+import { mayUseTree } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
 import type { ImageLayer, LayerForms, LayerHandle } from './types.ts'
 
@@ -43,7 +46,8 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     fromTree: async (id, entries, facts) => {
       const layer = state.handleOf({ id, ...facts })
       state.store.layers.writeTable(id, toStored(entries))
-      recordTree(state, layer, await state.executor(), { hasTable: true })
+      state.put(layer, { tree: treeForm(await state.executor()), hasTable: true })
+      noteTree(state, layer)
       return layer
     },
     fromImage: (layers, reference, progressVertex, needsTree) =>
@@ -61,30 +65,28 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
         layer,
         want,
         record: () => state.record(layer),
-        ensureBlob: () => ensureBlob(state, layer),
+        ensureBlob: async () => {
+          await ensureForm(state, layer, 'blob')
+          const blob = findBlob(state, layer)
+          if (blob === undefined) throw missingForm(layer.id, `the blob of layer ${layer.id} is not in the store`)
+          return blob
+        },
         tar: () => tarOf(state, layer),
         put: (forms) => state.put(layer, forms),
+        makeOnce: (target, find, make) => makeOnce(state, layer, target, find, make),
         signal: state.signal,
       }),
     readFile: (entry, maxBytes) => readFile(state, entry, maxBytes),
     resolveContents: (entries) => resolveContents(state, entries),
-    isPersistent: (layer) => hasForm(state, layer, (tree) => tree !== undefined),
-    hasContent: (layer) => hasForm(state, layer, mayUseTree),
+    isPersistent: (layer) => isStored(state, layer, () => true),
+    hasContent: (layer) => isStored(state, layer, mayUseTree),
     record: state.record,
     syncTrees: () => {
       if (state.newTrees.size === 0) return
       state.store.sync()
-      markTreesSynced(state)
+      state.newTrees.clear()
     },
   }
-}
-
-function hasForm(state: FormsState, layer: LayerHandle, isTree: typeof mayUseTree): boolean {
-  const record = state.record(layer)
-  return (
-    record !== undefined &&
-    (record.hasTar || record.remote !== undefined || record.blobs.length > 0 || isTree(record.tree))
-  )
 }
 
 async function readFile(state: FormsState, entry: LayerEntry, maxBytes: number): Promise<Uint8Array> {

@@ -1,173 +1,120 @@
-import { existsSync, lstatSync, readFileSync, renameSync } from 'node:fs'
-import type { Executor, IdMapping } from '@ts-oci/runtime'
-import type { LayerRecord, TreeForm } from '../content/types.ts'
-import { BuilderError } from '../errors.ts'
+import { existsSync, renameSync } from 'node:fs'
+import type { Executor } from '@ts-oci/runtime'
+import type { TreeForm } from '../content/types.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import { ensureBlob } from './blob-form.ts'
+import { findBlob, findTable, findTar, findTree } from './at-hand.ts'
 import { detectFileCompression, type ArchiveCompression } from '../layer/decompress.ts'
 import { resolveContents } from './contents.ts'
+import { isPulled, type Conversion, type Made } from './conversion.ts'
 import type { FormsState } from './forms-state.ts'
-import { toStored } from './stored-table.ts'
+import { missingForm } from './missing-form.ts'
+import { ensureForm } from './resolver.ts'
 import { tableOf } from './table-form.ts'
+import { ownersKey, readBootId } from './tree-owners.ts'
 import type { LayerHandle } from './types.ts'
 
 /** A layer as a directory in overlay form, for the executor of this build. */
-export function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
-  const { store, jobs } = state
-  return state.once(`tree ${layer.id}`, async () => {
-    const early = await usableTree(state, state.record(layer))
-    if (early) return early
-    const unpacked = await fetchUnpacked(state, layer)
-    if (unpacked) return unpacked
-    await using lock = await store.locks.acquire(`tree-${layer.id}`, { signal: state.signal })
-    const late = lock && (await usableTree(state, state.record(layer)))
-    if (late) return late
-    const executor = await state.executor()
-    const target = {
-      xattrs: executor.overlayXattr,
-      owners: executor.idMapping.kind === 'single' ? ('drop' as const) : ('keep' as const),
-    }
-    await using temporary = await store.createTemporaryDirectory('tree')
-    const destination = `${temporary.path}/tree`
-    await jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
-    const directory = store.snapshotDirectory(layer.id)
-    const entries = await entriesToWrite(state, layer)
-    if (entries) {
-      await jobs.run('materialize', { entries: await resolveContents(state, entries), destination, ...target }, true)
-      await replaceTree(state, destination, directory)
-      if (state.selections.has(layer.id)) store.layers.writeTable(layer.id, toStored(entries))
-      recordTree(state, layer, executor, { hasTable: true })
-      state.forgetTemporary(layer)
-      return directory
-    }
-    const source = await sourceOf(state, layer)
-    const { diffId } = state.requireRecord(layer)
-    const extracted = await jobs.run(
-      'extract',
-      { ...source, destination, ...target, ...(diffId === undefined ? {} : { expectedDiffId: diffId }) },
-      true,
-    )
-    await replaceTree(state, destination, directory)
-    if (!store.layers.readTable(layer.id)) store.layers.writeTable(layer.id, toStored(extracted.entries))
-    recordTree(state, layer, executor, { diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes, hasTable: true })
-    return directory
-  })
+export async function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
+  await ensureForm(state, layer, 'tree')
+  const directory = await findTree(state, state.record(layer))
+  if (directory === undefined) throw missingForm(layer.id, `the tree of layer ${layer.id} is not in the store`)
+  return directory
 }
 
-/** A layer that is fetched for its tree; undefined when it was here before, or could not be unpacked on its way. */
-async function fetchUnpacked(state: FormsState, layer: LayerHandle): Promise<string | undefined> {
-  const record = state.record(layer)
-  if (!state.unpackers.has(layer.id) || record === undefined || record.hasTar || record.blobs.length > 0)
-    return undefined
-  await ensureBlob(state, layer)
-  return usableTree(state, state.record(layer))
-}
-
-/** Notes a tree that lies in its place now. It counts only in this boot until {@link markTreesSynced}. */
-export function recordTree(
-  state: FormsState,
-  layer: LayerHandle,
-  executor: Executor,
-  more: Partial<LayerRecord>,
-): void {
-  const tree: TreeForm = {
-    xattrs: executor.overlayXattr,
-    owners: ownersKey(executor.idMapping),
-    bootId: readBootId(),
-    synced: false,
-  }
-  state.put(layer, { tree, ...more })
-  state.newTrees.add(layer.id)
-}
-
-/** After a sync: the trees of this build outlive a crash of the machine. */
-export function markTreesSynced(state: FormsState): void {
-  state.store.transaction(() => {
-    for (const id of state.newTrees) {
-      const record = state.store.layers.get(id)
-      if (record?.tree) state.store.layers.put({ ...record, tree: { ...record.tree, synced: true } })
-    }
-  })
-  state.newTrees.clear()
+/** entries that nobody has written yet → tree. */
+export const materializeSelection: Pick<Conversion, 'prepare' | 'convert'> = {
+  prepare: (state, layer) => resolveContents(state, state.selections.get(layer.id) ?? [], layer.id),
+  convert: async (state, layer, entries) => ({ ...(await materialize(state, layer, entries)), entries }),
 }
 
 /**
- * A selection's entries; of a layer that was made here those of its table, since its tar has lost the nanoseconds by which
- * a later step's changes are told. Undefined: the layer is unpacked from what was pulled.
+ * tar → tree of a layer that was made here: by its table, since a tar has lost the nanoseconds by which a later step's
+ * changes are told.
  */
-async function entriesToWrite(state: FormsState, layer: LayerHandle): Promise<readonly LayerEntry[] | undefined> {
-  const selection = state.selections.get(layer.id)
-  if (selection) return selection
-  const record = state.record(layer)
-  const isPulled =
-    record === undefined || record.blobs.some((blob) => blob.origin === 'pulled') || record.remote !== undefined
-  return isPulled || !record.hasTar || !record.hasTable ? undefined : (await tableOf(state, layer)).entries
+export const materializeTar: Pick<Conversion, 'applies' | 'prepare' | 'convert'> = {
+  applies: (state, layer) => !isPulled(state, layer) && state.record(layer)?.hasTable === true,
+  prepare: async (state, layer) => resolveContents(state, (await tableOf(state, layer)).entries, layer.id),
+  convert: (state, layer, entries) => materialize(state, layer, entries),
 }
 
-async function sourceOf(
+/** tar → tree. */
+export const extractTar: Pick<Conversion, 'convert'> = {
+  convert: async (state, layer) => {
+    const tar = findTar(state, layer)
+    if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
+    const file = state.store.blobs.path(tar.diffId as string as Digest)
+    return extract(state, layer, { file, compression: 'none' })
+  },
+}
+
+/** blob → tree. */
+export const extractBlob: Pick<Conversion, 'convert'> = {
+  convert: async (state, layer) => {
+    const blob = findBlob(state, layer)
+    if (blob === undefined) throw missingForm(layer.id, `the blob of layer ${layer.id} is not in the store`)
+    return extract(state, layer, { file: blob.path, compression: detectFileCompression(blob.path) })
+  },
+}
+
+async function materialize(state: FormsState, layer: LayerHandle, entries: readonly LayerEntry[]): Promise<Made> {
+  const executor = await state.executor()
+  await using draft = await draftTree(state)
+  const { destination } = draft
+  await state.jobs.run('materialize', { entries, destination, ...targetFor(executor) }, true)
+  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id))
+  return { forms: { tree: treeForm(executor) } }
+}
+
+async function extract(
   state: FormsState,
   layer: LayerHandle,
-): Promise<{ readonly file: string; readonly compression: ArchiveCompression }> {
-  const record = state.requireRecord(layer)
-  if (record.hasTar && record.diffId !== undefined)
-    return { file: state.store.blobs.path(record.diffId as string as Digest), compression: 'none' }
-  if (record.tree !== undefined && record.blobs.length === 0 && record.remote === undefined) {
-    throw new BuilderError(
-      'OCI_STORE_UNUSABLE',
-      `the tree of layer ${layer.id} was made by another kind of isolation and nothing else of it is left`,
-      { hint: 'build with --no-cache, or prune the cache' },
-    )
+  source: { readonly file: string; readonly compression: ArchiveCompression },
+): Promise<Made> {
+  const executor = await state.executor()
+  await using draft = await draftTree(state)
+  const { destination } = draft
+  const { diffId } = state.requireRecord(layer)
+  const expected = diffId === undefined ? {} : { expectedDiffId: diffId }
+  const extracted = await state.jobs.run(
+    'extract',
+    { ...source, destination, ...targetFor(executor), ...expected },
+    true,
+  )
+  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id))
+  const isKnown = findTable(state, layer) !== undefined
+  return {
+    ...(isKnown ? {} : { entries: extracted.entries }),
+    forms: { tree: treeForm(executor), diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes },
   }
-  const { path } = await ensureBlob(state, layer)
-  return { file: path, compression: detectFileCompression(path) }
+}
+
+/** A directory to write a tree in: nobody sees it before it is whole. */
+async function draftTree(state: FormsState): Promise<AsyncDisposable & { readonly destination: string }> {
+  const temporary = await state.store.createTemporaryDirectory('tree')
+  const destination = `${temporary.path}/tree`
+  await state.jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
+  return { destination, [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose]() }
+}
+
+function targetFor({ overlayXattr, idMapping }: Executor): {
+  readonly xattrs: Executor['overlayXattr']
+  readonly owners: 'drop' | 'keep'
+} {
+  return { xattrs: overlayXattr, owners: idMapping.kind === 'single' ? 'drop' : 'keep' }
+}
+
+/** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */
+export function treeForm({ overlayXattr, idMapping }: Executor): TreeForm {
+  return { xattrs: overlayXattr, owners: ownersKey(idMapping), bootId: readBootId(), synced: false }
+}
+
+/** A tree lies in its place now, and its row says so. */
+export function noteTree(state: FormsState, layer: LayerHandle): void {
+  state.newTrees.add(layer.id)
 }
 
 export async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
   if (existsSync(to)) await state.jobs.run('removeTree', { path: to }, true)
   renameSync(from, to)
-}
-
-/** The directory of a row's tree, where this build's executor can mount it. */
-export async function usableTree(state: FormsState, record: LayerRecord | undefined): Promise<string | undefined> {
-  if (record?.tree === undefined || !isOfThisBoot(record.tree)) return undefined
-  const directory = state.store.snapshotDirectory(record.id)
-  const { overlayXattr, idMapping } = await state.executor()
-  const isOurs = record.tree.xattrs === overlayXattr && record.tree.owners === ownersKey(idMapping)
-  // Not a link: what an archive unpacked over the store may point anywhere.
-  const isThere = isOurs && lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
-  return isThere ? directory : undefined
-}
-
-/** Whether a row's tree can be what this process needs, told without starting an executor. */
-export function mayUseTree(tree: TreeForm | undefined): boolean {
-  if (tree === undefined || !isOfThisBoot(tree)) return false
-  const uid = process.getuid?.() ?? 0
-  return uid === 0
-    ? tree.owners === 'identity'
-    : tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
-}
-
-function isOfThisBoot(tree: TreeForm): boolean {
-  return tree.synced || tree.bootId === readBootId()
-}
-
-let bootId: string | undefined
-
-/** The kernel's boot id: a tree that was not synced counts only until the next boot. */
-export function readBootId(): string {
-  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return bootId
-}
-
-/** How owners lie on the disk under a mapping: a tree made under one is not read under another. */
-export function ownersKey(mapping: IdMapping): string {
-  switch (mapping.kind) {
-    case 'identity':
-      return 'identity'
-    case 'subordinate':
-      return `subordinate:${mapping.uid}:${mapping.subUidStart}:${mapping.subGidStart}`
-    case 'single':
-      return `single:${mapping.uid}`
-  }
 }

@@ -1,5 +1,6 @@
 import type { FormsState, Unpacker } from './forms-state.ts'
-import { recordTree, replaceTree, usableTree } from './tree-form.ts'
+import { findTree } from './at-hand.ts'
+import { noteTree, replaceTree, treeForm } from './tree-form.ts'
 import type { LayerHandle } from './types.ts'
 
 /**
@@ -28,11 +29,12 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
   return {
     sink: createInflatingSink(extraction),
     keep: async () => {
-      await using lock = await store.locks.acquire(`tree-${layer.id}`, { signal: state.signal })
-      // Another process may have been faster.
-      if (lock && (await usableTree(state, state.record(layer))) !== undefined) return
+      // The blob's lock is held: a second one is only tried. Who has it makes the same tree.
+      await using lock = store.locks.tryHoldAll('layer', [{ name: `tree-${layer.id}` }])
+      if (lock === undefined || (await findTree(state, state.record(layer))) !== undefined) return
       await replaceTree(state, destination, store.snapshotDirectory(layer.id))
-      recordTree(state, layer, executor, {})
+      state.put(layer, { tree: treeForm(executor) })
+      noteTree(state, layer)
     },
     [Symbol.asyncDispose]: async () => {
       extraction.close()

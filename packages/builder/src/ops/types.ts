@@ -68,6 +68,8 @@ export interface Demand {
 export interface RunContext {
   readonly signal: AbortSignal
   readonly demand: Readonly<Demand>
+  /** Lends this vertex' turn to others while it waits for what they, or another build, hold. */
+  whileWaiting<T>(wait: () => Promise<T>): Promise<T>
   log(stream: 'stdout' | 'stderr', data: Uint8Array): void
   status(
     id: string,

@@ -16,7 +16,8 @@ export interface VertexState {
 /** Turns what the solver does into progress events, and keeps the last state of each vertex for the result. */
 export interface VertexReporter {
   known(vertex: Vertex): void
-  started(vertex: Vertex, missReason?: string): void
+  /** `again`: it may have been told of as done, and has to be run all the same. */
+  started(vertex: Vertex, missReason?: string, again?: boolean): void
   completed(vertex: Vertex, cached: boolean): void
   failed(vertex: Vertex, error: unknown, canceled: boolean): void
   log(vertex: Vertex, stream: 'stdout' | 'stderr', data: Uint8Array): void
@@ -44,9 +45,14 @@ export function createVertexReporter(sink: ProgressSink): VertexReporter {
   const emit = (state: VertexState): void => sink(vertexEvent(state))
   return {
     known: (vertex) => emit(stateOf(vertex)),
-    started: (vertex, missReason) => {
+    started: (vertex, missReason, again = false) => {
       const state = stateOf(vertex)
-      if (state.completedMs !== undefined) return
+      if (state.error !== undefined || (state.completedMs !== undefined && !again)) return
+      if (state.completedMs !== undefined) {
+        delete state.startedMs
+        delete state.completedMs
+        delete state.cached
+      }
       state.startedMs ??= Date.now()
       if (missReason !== undefined) state.missReason = missReason
       emit(state)

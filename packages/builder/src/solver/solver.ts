@@ -4,13 +4,16 @@ import type { CacheKey } from '../cache/keys.ts'
 import { noRoomError } from '../content/disk-errors.ts'
 import type { CacheRecord, Store } from '../content/types.ts'
 import { BuilderError } from '../errors.ts'
+import { missingLayerOf } from '../forms/missing-form.ts'
 import type { LayerForms } from '../forms/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CacheMap, Demand, OpDriver, Result, RunContext } from '../ops/types.ts'
 import { computeDemand, reachableVertices } from './demand.ts'
 import { withLocation } from '../locate-error.ts'
+import { createOutcome } from './outcome.ts'
 import { createVertexReporter, type VertexReporter } from './reporter.ts'
+import { createRecordedVertices, whileMissing, type RecordedWork } from './recorded.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { ProgressSink } from '../progress.ts'
 import {
@@ -38,6 +41,10 @@ export interface SolverOptions {
 export interface Solver {
   /** Solves everything that `target` needs; a failure cancels what is not needed any more and keeps what is finished. */
   solve(target: Edge, needs: Demand): Promise<VertexOutcome>
+  /**
+   * Hands the results of an outcome to `work`, and does so again with new ones when a layer of theirs turns out to be gone.
+   */
+  use<T>(outcome: VertexOutcome, work: (results: readonly Result[]) => Promise<T>): Promise<T>
   /** Says of every vertex that nobody had to look into that it was not needed: cached. */
   finish(): void
   readonly reporter: VertexReporter
@@ -67,36 +74,37 @@ export function createSolver(options: SolverOptions): Solver {
     try {
       const driver = driverOf(vertex)
       const map = await driver.cacheMap(vertex)
-      if (map.neverByDefinition || map.isUnrecorded) return await runUnrecorded(vertex, driver, map, inputs)
+      if (map.neverByDefinition || map.isUnrecorded) return runUnrecorded(vertex, driver, map, inputs)
       return await solveRecorded(vertex, driver, map, inputs)
     } catch (cause) {
-      const error = withLocation(noRoomError(options.store.root, cause), vertex.metadata.location)
-      const aborted = signal.aborted
-      reporter.failed(vertex, error, aborted)
-      if (!aborted) failure.abort(error)
+      const error = failed(vertex, cause)
+      if (missingLayerOf(error) !== undefined) {
+        reporter.failed(vertex, error, signal.aborted)
+        if (!signal.aborted) failure.abort(error)
+      }
       throw error
     }
   }
 
-  const runUnrecorded = async (
+  const runUnrecorded = (
     vertex: Vertex,
     driver: OpDriver,
     map: CacheMap,
     inputs: readonly VertexOutcome[],
-  ): Promise<VertexOutcome> => {
-    const load = once(async () => {
+  ): VertexOutcome => {
+    const make = async (): Promise<readonly Result[]> => {
       reporter.started(vertex)
       try {
         const results = await driver.run(vertex, await loadInputs(vertex, inputs), runContext(vertex))
         reporter.completed(vertex, map.isPresent ?? false)
         return results
-      } catch (error) {
-        reporter.failed(vertex, error, signal.aborted)
-        throw error
+      } catch (cause) {
+        throw failed(vertex, cause)
       }
-    })
+    }
     if (map.isPresent) reporter.completed(vertex, true)
-    return { key: map.identity ?? `never:${vertex.digest}`, cached: map.isPresent ?? false, load }
+    const key = map.identity ?? `never:${vertex.digest}`
+    return createOutcome({ key, cached: map.isPresent ?? false, inputs, find: () => undefined, make })
   }
 
   const solveRecorded = async (
@@ -117,7 +125,7 @@ export function createSolver(options: SolverOptions): Solver {
     }
     const slow =
       map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)
-        ? await contentKey(vertex, map, inputs, options.digestLayers)
+        ? await whileMissing(inputs, () => contentKey(vertex, map, inputs, options.digestLayers))
         : undefined
     const found = (): CacheRecord | undefined => {
       if (ignoreCache) return undefined
@@ -134,14 +142,12 @@ export function createSolver(options: SolverOptions): Solver {
     const own = ignoreCache
       ? { ...described, key: `${first.key}#${randomBytes(8).toString('hex')}` }
       : { ...described, key: first.key }
-    // Another build that executes the same vertex holds this lock: we wait for its result instead of doing it twice.
-    await using lock = await options.store.locks.acquire(`exec-${first.key}`, { signal })
-    const late = lock && found()
-    if (late) return hit(vertex, driver, late, inputs)
-    const reason = ignoreCache ? undefined : options.explainer?.explain(vertex.metadata.name, own)
-    const results = await execute(vertex, driver, inputs, reason)
-    record(vertex, driver, own, [fast, slow], results)
-    return { key: own.key, cached: false, load: async () => results }
+    const work: RecordedWork = { vertex, driver, inputs, own, keys: [fast, slow] }
+    const done = await recorded.runOnce<CacheRecord | readonly Result[]>(work, first.key, found, () =>
+      ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) },
+    )
+    if (!isResults(done)) return hit(vertex, driver, done, inputs)
+    return recorded.outcome(work, false, done)
   }
 
   const hit = (
@@ -151,82 +157,38 @@ export function createSolver(options: SolverOptions): Solver {
     inputs: readonly VertexOutcome[],
   ): VertexOutcome => {
     reporter.completed(vertex, true)
-    const load = once(async (): Promise<readonly Result[]> => {
-      // Records without content are those whose layers were cheap to make again, or were pruned.
-      const hasContent =
-        found.hasContent &&
-        found.layerIds.every(
-          (id) =>
-            options.store.layers.get(id) !== undefined &&
-            options.forms.hasContent(options.forms.load(id, vertex.digest)),
-        )
-      if (!hasContent) return execute(vertex, driver, inputs, undefined)
-      return [{ kind: 'layers', layers: found.layerIds.map((id) => options.forms.load(id, vertex.digest)) }]
-    })
-    return { key: found.key, cached: true, load }
+    const own: CacheKey = { key: found.key, preimage: found.preimage }
+    return recorded.outcome({ vertex, driver, inputs, own, keys: [] }, true)
   }
 
-  const execute = async (
-    vertex: Vertex,
-    driver: OpDriver,
-    inputs: readonly VertexOutcome[],
-    missReason: string | undefined,
-  ): Promise<readonly Result[]> => {
-    const loaded = await loadInputs(vertex, inputs)
-    return options.scheduler.run(async () => {
-      reporter.started(vertex, missReason)
-      const context = runContext(vertex)
-      const results = await driver.run(vertex, loaded, context)
-      await persist(results, context.demand)
-      reporter.completed(vertex, false)
-      return results
-    }, signal)
-  }
-
-  const persist = async (results: readonly Result[], demand: Readonly<Demand>): Promise<void> => {
-    for (const result of results) {
-      if (result.kind !== 'layers') continue
-      for (const layer of result.layers) {
-        if (options.forms.isPersistent(layer)) continue
-        if (demand.tree) await options.forms.tree(layer)
-        else if (demand.tar) await options.forms.tar(layer)
-      }
-    }
-  }
-
-  const record = (
-    vertex: Vertex,
-    driver: OpDriver,
-    own: CacheKey,
-    keys: readonly (CacheKey | undefined)[],
-    results: readonly Result[],
-  ): void => {
-    const layers = results[0]?.kind === 'layers' ? results[0].layers : []
-    const now = Date.now()
-    const alternatives = keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : []))
-    if (vertex.metadata.ignoreCache) for (const key of alternatives) options.store.cache.delete(key)
-    options.store.cache.put(
-      {
-        key: own.key,
-        layerIds: layers.map((layer) => layer.id),
-        hasContent: results.length === 1 && layers.every((layer) => options.forms.isPersistent(layer)),
-        createdMs: now,
-        usedMs: now,
-        usageCount: 1,
-        name: vertex.metadata.name,
-        type: driver.recordType,
-        preimage: own.preimage,
-      },
-      alternatives,
-    )
-    options.explainer?.remember(vertex.metadata.name, own.key)
+  /** What went wrong in a vertex, with its place; everything else of the build stops. */
+  const failed = (vertex: Vertex, cause: unknown): unknown => {
+    const error = withLocation(noRoomError(options.store.root, cause), vertex.metadata.location)
+    // A layer that is gone is not the end yet: whoever asked for it has it made again.
+    if (missingLayerOf(error) !== undefined) return error
+    const aborted = signal.aborted
+    reporter.failed(vertex, error, aborted)
+    if (!aborted) failure.abort(error)
+    return error
   }
 
   const runContext = (vertex: Vertex): RunContext => ({
     signal,
     demand: demands.get(vertex.digest) ?? { tree: false, tar: false },
+    whileWaiting: (wait) => wait(),
     log: (stream, data) => reporter.log(vertex, stream, data),
     status: (id, text, progress) => reporter.status(vertex, id, text, progress),
+  })
+
+  const recorded = createRecordedVertices({
+    store: options.store,
+    forms: options.forms,
+    scheduler: options.scheduler,
+    explainer: options.explainer,
+    reporter,
+    signal,
+    runContext,
+    failed,
   })
 
   return {
@@ -234,6 +196,7 @@ export function createSolver(options: SolverOptions): Solver {
     finish: () => {
       for (const state of reporter.states()) if (state.startedMs === undefined) reporter.completed(state.vertex, true)
     },
+    use: async (outcome, work) => whileMissing([outcome], async () => work(await outcome.load())),
     solve: async (target, needs) => {
       const vertices = reachableVertices(target)
       demands = computeDemand(target, driverOf, needs)
@@ -263,7 +226,6 @@ function canceled(signal: AbortSignal): unknown {
   return new BuilderError('OCI_CANCELED', 'the build was canceled', { cause: reason })
 }
 
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let promise: Promise<T> | undefined
-  return () => (promise ??= work())
+function isResults(done: CacheRecord | readonly Result[]): done is readonly Result[] {
+  return Array.isArray(done)
 }

@@ -10,6 +10,10 @@ export interface VertexOutcome {
   readonly key: string
   readonly cached: boolean
   readonly load: () => Promise<readonly Result[]>
+  /** `load` has nothing to run. */
+  readonly isAtHand: () => boolean
+  /** Lets go of results that hold this layer, or were made of what holds it: the next `load` makes them again. */
+  readonly lose: (layerId: string, answers?: Map<VertexOutcome, boolean>) => boolean
 }
 
 /** Digest of the content that `selectors` choose from a chain of layers. */

@@ -69,6 +69,8 @@ function take(state: PlainState, event: ProgressEvent): void {
   if (folded === undefined) return
   const { vertex, lines } = folded
   // A base is fetched when something reads it, which may be after its own vertex ended: that is told under its name.
+  // One that was found in the cache has to run all the same when its files turn out to be gone.
+  if (event.type === 'vertex' && !isCompleted(vertex)) state.ended.delete(vertex)
   const isLate = state.ended.has(vertex)
   if (vertex.event.startedMs === undefined) return
   if (isLate && (event.type !== 'status' || !isWorthReporting(state, event))) return

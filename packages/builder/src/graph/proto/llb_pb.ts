@@ -5,1294 +5,1279 @@
 // @generated from file src/graph/proto/llb.proto (package pb, syntax proto3)
 /* eslint-disable */
 
-import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message, UnknownEnum } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage } from '@bufbuild/protobuf/codegenv2'
+import { enumDesc, fileDesc, messageDesc } from '@bufbuild/protobuf/codegenv2'
+import type { Message, UnknownEnum } from '@bufbuild/protobuf'
 
 /**
  * Describes the file src/graph/proto/llb.proto.
  */
-export const file_src_graph_proto_llb: GenFile = /*@__PURE__*/
-  fileDesc("ChlzcmMvZ3JhcGgvcHJvdG8vbGxiLnByb3RvEgJwYiKmAQoKRGVmaW5pdGlvbhILCgNkZWYYASADKAwSLgoIbWV0YWRhdGEYAiADKAsyHC5wYi5EZWZpbml0aW9uLk1ldGFkYXRhRW50cnkSGgoGU291cmNlGAMgASgLMgoucGIuU291cmNlGj8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEh0KBXZhbHVlGAIgASgLMg4ucGIuT3BNZXRhZGF0YToCOAEigwIKAk9wEhkKBmlucHV0cxgBIAMoCzIJLnBiLklucHV0EhoKBGV4ZWMYAiABKAsyCi5wYi5FeGVjT3BIABIeCgZzb3VyY2UYAyABKAsyDC5wYi5Tb3VyY2VPcEgAEhoKBGZpbGUYBCABKAsyCi5wYi5GaWxlT3BIABIcCgVtZXJnZRgGIAEoCzILLnBiLk1lcmdlT3BIABIaCgRkaWZmGAcgASgLMgoucGIuRGlmZk9wSAASHgoIcGxhdGZvcm0YCiABKAsyDC5wYi5QbGF0Zm9ybRIqCgtjb25zdHJhaW50cxgLIAEoCzIVLnBiLldvcmtlckNvbnN0cmFpbnRzQgQKAm9wIiYKBUlucHV0Eg4KBmRpZ2VzdBgBIAEoCRINCgVpbmRleBgCIAEoAyJkCghQbGF0Zm9ybRIUCgxBcmNoaXRlY3R1cmUYASABKAkSCgoCT1MYAiABKAkSDwoHVmFyaWFudBgDIAEoCRIRCglPU1ZlcnNpb24YBCABKAkSEgoKT1NGZWF0dXJlcxgFIAMoCSIjChFXb3JrZXJDb25zdHJhaW50cxIOCgZmaWx0ZXIYASADKAkidAoIU291cmNlT3ASEgoKaWRlbnRpZmllchgBIAEoCRImCgVhdHRycxgCIAMoCzIXLnBiLlNvdXJjZU9wLkF0dHJzRW50cnkaLAoKQXR0cnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsIBCgZFeGVjT3ASFgoEbWV0YRgBIAEoCzIILnBiLk1ldGESGQoGbW91bnRzGAIgAygLMgkucGIuTW91bnQSHAoHbmV0d29yaxgDIAEoDjILLnBiLk5ldE1vZGUSIgoIc2VjdXJpdHkYBCABKA4yEC5wYi5TZWN1cml0eU1vZGUSIAoJc2VjcmV0ZW52GAUgAygLMg0ucGIuU2VjcmV0RW52EiEKCmNkaURldmljZXMYBiADKAsyDS5wYi5DRElEZXZpY2Ui/AEKBE1ldGESDAoEYXJncxgBIAMoCRILCgNlbnYYAiADKAkSCwoDY3dkGAMgASgJEgwKBHVzZXIYBCABKAkSHwoJcHJveHlfZW52GAUgASgLMgwucGIuUHJveHlFbnYSHgoKZXh0cmFIb3N0cxgGIAMoCzIKLnBiLkhvc3RJUBIQCghob3N0bmFtZRgHIAEoCRIaCgZ1bGltaXQYCSADKAsyCi5wYi5VbGltaXQSFAoMY2dyb3VwUGFyZW50GAogASgJEiEKGXJlbW92ZU1vdW50U3R1YnNSZWN1cnNpdmUYCyABKAgSFgoOdmFsaWRFeGl0Q29kZXMYDCADKAUiawoIUHJveHlFbnYSEgoKaHR0cF9wcm94eRgBIAEoCRITCgtodHRwc19wcm94eRgCIAEoCRIRCglmdHBfcHJveHkYAyABKAkSEAoIbm9fcHJveHkYBCABKAkSEQoJYWxsX3Byb3h5GAUgASgJIiIKBkhvc3RJUBIMCgRIb3N0GAEgASgJEgoKAklQGAIgASgJIjIKBlVsaW1pdBIMCgROYW1lGAEgASgJEgwKBFNvZnQYAiABKAMSDAoESGFyZBgDIAEoAyI3CglTZWNyZXRFbnYSCgoCSUQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghvcHRpb25hbBgDIAEoCCIrCglDRElEZXZpY2USDAoEbmFtZRgBIAEoCRIQCghvcHRpb25hbBgCIAEoCCK3AgoFTW91bnQSDQoFaW5wdXQYASABKAMSEAoIc2VsZWN0b3IYAiABKAkSDAoEZGVzdBgDIAEoCRIOCgZvdXRwdXQYBCABKAMSEAoIcmVhZG9ubHkYBSABKAgSIAoJbW91bnRUeXBlGAYgASgOMg0ucGIuTW91bnRUeXBlEh4KCFRtcGZzT3B0GBMgASgLMgwucGIuVG1wZnNPcHQSHgoIY2FjaGVPcHQYFCABKAsyDC5wYi5DYWNoZU9wdBIgCglzZWNyZXRPcHQYFSABKAsyDS5wYi5TZWNyZXRPcHQSGgoGU1NIT3B0GBYgASgLMgoucGIuU1NIT3B0EhAKCHJlc3VsdElEGBcgASgJEisKDGNvbnRlbnRDYWNoZRgYIAEoDjIVLnBiLk1vdW50Q29udGVudENhY2hlIhgKCFRtcGZzT3B0EgwKBHNpemUYASABKAMiPAoIQ2FjaGVPcHQSCgoCSUQYASABKAkSJAoHc2hhcmluZxgCIAEoDjITLnBiLkNhY2hlU2hhcmluZ09wdCJRCglTZWNyZXRPcHQSCgoCSUQYASABKAkSCwoDdWlkGAIgASgNEgsKA2dpZBgDIAEoDRIMCgRtb2RlGAQgASgNEhAKCG9wdGlvbmFsGAUgASgIIk4KBlNTSE9wdBIKCgJJRBgBIAEoCRILCgN1aWQYAiABKA0SCwoDZ2lkGAMgASgNEgwKBG1vZGUYBCABKA0SEAoIb3B0aW9uYWwYBSABKAgiKQoGRmlsZU9wEh8KB2FjdGlvbnMYAiADKAsyDi5wYi5GaWxlQWN0aW9uIokCCgpGaWxlQWN0aW9uEg0KBWlucHV0GAEgASgDEhYKDnNlY29uZGFyeUlucHV0GAIgASgDEg4KBm91dHB1dBgDIAEoAxIiCgRjb3B5GAQgASgLMhIucGIuRmlsZUFjdGlvbkNvcHlIABImCgZta2ZpbGUYBSABKAsyFC5wYi5GaWxlQWN0aW9uTWtGaWxlSAASJAoFbWtkaXIYBiABKAsyEy5wYi5GaWxlQWN0aW9uTWtEaXJIABIeCgJybRgHIAEoCzIQLnBiLkZpbGVBY3Rpb25SbUgAEigKB3N5bWxpbmsYCCABKAsyFS5wYi5GaWxlQWN0aW9uU3ltbGlua0gAQggKBmFjdGlvbiKTAwoORmlsZUFjdGlvbkNvcHkSCwoDc3JjGAEgASgJEgwKBGRlc3QYAiABKAkSGwoFb3duZXIYAyABKAsyDC5wYi5DaG93bk9wdBIMCgRtb2RlGAQgASgFEhUKDWZvbGxvd1N5bWxpbmsYBSABKAgSFwoPZGlyQ29weUNvbnRlbnRzGAYgASgIEigKIGF0dGVtcHRVbnBhY2tEb2NrZXJDb21wYXRpYmlsaXR5GAcgASgIEhYKDmNyZWF0ZURlc3RQYXRoGAggASgIEhUKDWFsbG93V2lsZGNhcmQYCSABKAgSGgoSYWxsb3dFbXB0eVdpbGRjYXJkGAogASgIEhEKCXRpbWVzdGFtcBgLIAEoAxIYChBpbmNsdWRlX3BhdHRlcm5zGAwgAygJEhgKEGV4Y2x1ZGVfcGF0dGVybnMYDSADKAkSJgoeYWx3YXlzUmVwbGFjZUV4aXN0aW5nRGVzdFBhdGhzGA4gASgIEg8KB21vZGVTdHIYDyABKAkSFgoOcmVxdWlyZWRfcGF0aHMYECADKAkibAoQRmlsZUFjdGlvbk1rRmlsZRIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKAUSDAoEZGF0YRgDIAEoDBIbCgVvd25lchgEIAEoCzIMLnBiLkNob3duT3B0EhEKCXRpbWVzdGFtcBgFIAEoAyJyCg9GaWxlQWN0aW9uTWtEaXISDAoEcGF0aBgBIAEoCRIMCgRtb2RlGAIgASgFEhMKC21ha2VQYXJlbnRzGAMgASgIEhsKBW93bmVyGAQgASgLMgwucGIuQ2hvd25PcHQSEQoJdGltZXN0YW1wGAUgASgDIkoKDEZpbGVBY3Rpb25SbRIMCgRwYXRoGAEgASgJEhUKDWFsbG93Tm90Rm91bmQYAiABKAgSFQoNYWxsb3dXaWxkY2FyZBgDIAEoCCJlChFGaWxlQWN0aW9uU3ltbGluaxIPCgdvbGRwYXRoGAEgASgJEg8KB25ld3BhdGgYAiABKAkSGwoFb3duZXIYAyABKAsyDC5wYi5DaG93bk9wdBIRCgl0aW1lc3RhbXAYBCABKAMiQQoIQ2hvd25PcHQSGQoEdXNlchgBIAEoCzILLnBiLlVzZXJPcHQSGgoFZ3JvdXAYAiABKAsyCy5wYi5Vc2VyT3B0IkUKB1VzZXJPcHQSIgoGYnlOYW1lGAEgASgLMhAucGIuTmFtZWRVc2VyT3B0SAASDgoEYnlJRBgCIAEoDUgAQgYKBHVzZXIiKwoMTmFtZWRVc2VyT3B0EgwKBG5hbWUYASABKAkSDQoFaW5wdXQYAiABKAMiKQoHTWVyZ2VPcBIeCgZpbnB1dHMYASADKAsyDi5wYi5NZXJnZUlucHV0IhsKCk1lcmdlSW5wdXQSDQoFaW5wdXQYASABKAMiTgoGRGlmZk9wEiEKBWxvd2VyGAEgASgLMhIucGIuTG93ZXJEaWZmSW5wdXQSIQoFdXBwZXIYAiABKAsyEi5wYi5VcHBlckRpZmZJbnB1dCIfCg5Mb3dlckRpZmZJbnB1dBINCgVpbnB1dBgBIAEoAyIfCg5VcHBlckRpZmZJbnB1dBINCgVpbnB1dBgBIAEoAyKMAgoKT3BNZXRhZGF0YRIUCgxpZ25vcmVfY2FjaGUYASABKAgSNAoLZGVzY3JpcHRpb24YAiADKAsyHy5wYi5PcE1ldGFkYXRhLkRlc2NyaXB0aW9uRW50cnkSJgoEY2FwcxgFIAMoCzIYLnBiLk9wTWV0YWRhdGEuQ2Fwc0VudHJ5EikKDnByb2dyZXNzX2dyb3VwGAYgASgLMhEucGIuUHJvZ3Jlc3NHcm91cBoyChBEZXNjcmlwdGlvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaKwoJQ2Fwc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCDoCOAEiNwoNUHJvZ3Jlc3NHcm91cBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHdlYWsYAyABKAgilgEKBlNvdXJjZRIsCglsb2NhdGlvbnMYASADKAsyGS5wYi5Tb3VyY2UuTG9jYXRpb25zRW50cnkSHQoFaW5mb3MYAiADKAsyDi5wYi5Tb3VyY2VJbmZvGj8KDkxvY2F0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRIcCgV2YWx1ZRgCIAEoCzINLnBiLkxvY2F0aW9uczoCOAEiYgoKU291cmNlSW5mbxIQCghmaWxlbmFtZRgBIAEoCRIMCgRkYXRhGAIgASgMEiIKCmRlZmluaXRpb24YAyABKAsyDi5wYi5EZWZpbml0aW9uEhAKCGxhbmd1YWdlGAQgASgJIiwKCUxvY2F0aW9ucxIfCglsb2NhdGlvbnMYASADKAsyDC5wYi5Mb2NhdGlvbiI6CghMb2NhdGlvbhITCgtzb3VyY2VJbmRleBgBIAEoBRIZCgZyYW5nZXMYAiADKAsyCS5wYi5SYW5nZSI/CgVSYW5nZRIbCgVzdGFydBgBIAEoCzIMLnBiLlBvc2l0aW9uEhkKA2VuZBgCIAEoCzIMLnBiLlBvc2l0aW9uIisKCFBvc2l0aW9uEgwKBGxpbmUYASABKAUSEQoJY2hhcmFjdGVyGAIgASgFKigKB05ldE1vZGUSCQoFVU5TRVQQABIICgRIT1NUEAESCAoETk9ORRACKikKDFNlY3VyaXR5TW9kZRILCgdTQU5EQk9YEAASDAoISU5TRUNVUkUQASpACglNb3VudFR5cGUSCAoEQklORBAAEgoKBlNFQ1JFVBABEgcKA1NTSBACEgkKBUNBQ0hFEAMSCQoFVE1QRlMQBCoxChFNb3VudENvbnRlbnRDYWNoZRILCgdERUZBVUxUEAASBgoCT04QARIHCgNPRkYQAio2Cg9DYWNoZVNoYXJpbmdPcHQSCgoGU0hBUkVEEAASCwoHUFJJVkFURRABEgoKBkxPQ0tFRBACYgZwcm90bzM");
+export const file_src_graph_proto_llb: GenFile =
+  /*@__PURE__*/
+  fileDesc(
+    'ChlzcmMvZ3JhcGgvcHJvdG8vbGxiLnByb3RvEgJwYiKmAQoKRGVmaW5pdGlvbhILCgNkZWYYASADKAwSLgoIbWV0YWRhdGEYAiADKAsyHC5wYi5EZWZpbml0aW9uLk1ldGFkYXRhRW50cnkSGgoGU291cmNlGAMgASgLMgoucGIuU291cmNlGj8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEh0KBXZhbHVlGAIgASgLMg4ucGIuT3BNZXRhZGF0YToCOAEigwIKAk9wEhkKBmlucHV0cxgBIAMoCzIJLnBiLklucHV0EhoKBGV4ZWMYAiABKAsyCi5wYi5FeGVjT3BIABIeCgZzb3VyY2UYAyABKAsyDC5wYi5Tb3VyY2VPcEgAEhoKBGZpbGUYBCABKAsyCi5wYi5GaWxlT3BIABIcCgVtZXJnZRgGIAEoCzILLnBiLk1lcmdlT3BIABIaCgRkaWZmGAcgASgLMgoucGIuRGlmZk9wSAASHgoIcGxhdGZvcm0YCiABKAsyDC5wYi5QbGF0Zm9ybRIqCgtjb25zdHJhaW50cxgLIAEoCzIVLnBiLldvcmtlckNvbnN0cmFpbnRzQgQKAm9wIiYKBUlucHV0Eg4KBmRpZ2VzdBgBIAEoCRINCgVpbmRleBgCIAEoAyJkCghQbGF0Zm9ybRIUCgxBcmNoaXRlY3R1cmUYASABKAkSCgoCT1MYAiABKAkSDwoHVmFyaWFudBgDIAEoCRIRCglPU1ZlcnNpb24YBCABKAkSEgoKT1NGZWF0dXJlcxgFIAMoCSIjChFXb3JrZXJDb25zdHJhaW50cxIOCgZmaWx0ZXIYASADKAkidAoIU291cmNlT3ASEgoKaWRlbnRpZmllchgBIAEoCRImCgVhdHRycxgCIAMoCzIXLnBiLlNvdXJjZU9wLkF0dHJzRW50cnkaLAoKQXR0cnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsIBCgZFeGVjT3ASFgoEbWV0YRgBIAEoCzIILnBiLk1ldGESGQoGbW91bnRzGAIgAygLMgkucGIuTW91bnQSHAoHbmV0d29yaxgDIAEoDjILLnBiLk5ldE1vZGUSIgoIc2VjdXJpdHkYBCABKA4yEC5wYi5TZWN1cml0eU1vZGUSIAoJc2VjcmV0ZW52GAUgAygLMg0ucGIuU2VjcmV0RW52EiEKCmNkaURldmljZXMYBiADKAsyDS5wYi5DRElEZXZpY2Ui/AEKBE1ldGESDAoEYXJncxgBIAMoCRILCgNlbnYYAiADKAkSCwoDY3dkGAMgASgJEgwKBHVzZXIYBCABKAkSHwoJcHJveHlfZW52GAUgASgLMgwucGIuUHJveHlFbnYSHgoKZXh0cmFIb3N0cxgGIAMoCzIKLnBiLkhvc3RJUBIQCghob3N0bmFtZRgHIAEoCRIaCgZ1bGltaXQYCSADKAsyCi5wYi5VbGltaXQSFAoMY2dyb3VwUGFyZW50GAogASgJEiEKGXJlbW92ZU1vdW50U3R1YnNSZWN1cnNpdmUYCyABKAgSFgoOdmFsaWRFeGl0Q29kZXMYDCADKAUiawoIUHJveHlFbnYSEgoKaHR0cF9wcm94eRgBIAEoCRITCgtodHRwc19wcm94eRgCIAEoCRIRCglmdHBfcHJveHkYAyABKAkSEAoIbm9fcHJveHkYBCABKAkSEQoJYWxsX3Byb3h5GAUgASgJIiIKBkhvc3RJUBIMCgRIb3N0GAEgASgJEgoKAklQGAIgASgJIjIKBlVsaW1pdBIMCgROYW1lGAEgASgJEgwKBFNvZnQYAiABKAMSDAoESGFyZBgDIAEoAyI3CglTZWNyZXRFbnYSCgoCSUQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghvcHRpb25hbBgDIAEoCCIrCglDRElEZXZpY2USDAoEbmFtZRgBIAEoCRIQCghvcHRpb25hbBgCIAEoCCK3AgoFTW91bnQSDQoFaW5wdXQYASABKAMSEAoIc2VsZWN0b3IYAiABKAkSDAoEZGVzdBgDIAEoCRIOCgZvdXRwdXQYBCABKAMSEAoIcmVhZG9ubHkYBSABKAgSIAoJbW91bnRUeXBlGAYgASgOMg0ucGIuTW91bnRUeXBlEh4KCFRtcGZzT3B0GBMgASgLMgwucGIuVG1wZnNPcHQSHgoIY2FjaGVPcHQYFCABKAsyDC5wYi5DYWNoZU9wdBIgCglzZWNyZXRPcHQYFSABKAsyDS5wYi5TZWNyZXRPcHQSGgoGU1NIT3B0GBYgASgLMgoucGIuU1NIT3B0EhAKCHJlc3VsdElEGBcgASgJEisKDGNvbnRlbnRDYWNoZRgYIAEoDjIVLnBiLk1vdW50Q29udGVudENhY2hlIhgKCFRtcGZzT3B0EgwKBHNpemUYASABKAMiPAoIQ2FjaGVPcHQSCgoCSUQYASABKAkSJAoHc2hhcmluZxgCIAEoDjITLnBiLkNhY2hlU2hhcmluZ09wdCJRCglTZWNyZXRPcHQSCgoCSUQYASABKAkSCwoDdWlkGAIgASgNEgsKA2dpZBgDIAEoDRIMCgRtb2RlGAQgASgNEhAKCG9wdGlvbmFsGAUgASgIIk4KBlNTSE9wdBIKCgJJRBgBIAEoCRILCgN1aWQYAiABKA0SCwoDZ2lkGAMgASgNEgwKBG1vZGUYBCABKA0SEAoIb3B0aW9uYWwYBSABKAgiKQoGRmlsZU9wEh8KB2FjdGlvbnMYAiADKAsyDi5wYi5GaWxlQWN0aW9uIokCCgpGaWxlQWN0aW9uEg0KBWlucHV0GAEgASgDEhYKDnNlY29uZGFyeUlucHV0GAIgASgDEg4KBm91dHB1dBgDIAEoAxIiCgRjb3B5GAQgASgLMhIucGIuRmlsZUFjdGlvbkNvcHlIABImCgZta2ZpbGUYBSABKAsyFC5wYi5GaWxlQWN0aW9uTWtGaWxlSAASJAoFbWtkaXIYBiABKAsyEy5wYi5GaWxlQWN0aW9uTWtEaXJIABIeCgJybRgHIAEoCzIQLnBiLkZpbGVBY3Rpb25SbUgAEigKB3N5bWxpbmsYCCABKAsyFS5wYi5GaWxlQWN0aW9uU3ltbGlua0gAQggKBmFjdGlvbiKTAwoORmlsZUFjdGlvbkNvcHkSCwoDc3JjGAEgASgJEgwKBGRlc3QYAiABKAkSGwoFb3duZXIYAyABKAsyDC5wYi5DaG93bk9wdBIMCgRtb2RlGAQgASgFEhUKDWZvbGxvd1N5bWxpbmsYBSABKAgSFwoPZGlyQ29weUNvbnRlbnRzGAYgASgIEigKIGF0dGVtcHRVbnBhY2tEb2NrZXJDb21wYXRpYmlsaXR5GAcgASgIEhYKDmNyZWF0ZURlc3RQYXRoGAggASgIEhUKDWFsbG93V2lsZGNhcmQYCSABKAgSGgoSYWxsb3dFbXB0eVdpbGRjYXJkGAogASgIEhEKCXRpbWVzdGFtcBgLIAEoAxIYChBpbmNsdWRlX3BhdHRlcm5zGAwgAygJEhgKEGV4Y2x1ZGVfcGF0dGVybnMYDSADKAkSJgoeYWx3YXlzUmVwbGFjZUV4aXN0aW5nRGVzdFBhdGhzGA4gASgIEg8KB21vZGVTdHIYDyABKAkSFgoOcmVxdWlyZWRfcGF0aHMYECADKAkibAoQRmlsZUFjdGlvbk1rRmlsZRIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKAUSDAoEZGF0YRgDIAEoDBIbCgVvd25lchgEIAEoCzIMLnBiLkNob3duT3B0EhEKCXRpbWVzdGFtcBgFIAEoAyJyCg9GaWxlQWN0aW9uTWtEaXISDAoEcGF0aBgBIAEoCRIMCgRtb2RlGAIgASgFEhMKC21ha2VQYXJlbnRzGAMgASgIEhsKBW93bmVyGAQgASgLMgwucGIuQ2hvd25PcHQSEQoJdGltZXN0YW1wGAUgASgDIkoKDEZpbGVBY3Rpb25SbRIMCgRwYXRoGAEgASgJEhUKDWFsbG93Tm90Rm91bmQYAiABKAgSFQoNYWxsb3dXaWxkY2FyZBgDIAEoCCJlChFGaWxlQWN0aW9uU3ltbGluaxIPCgdvbGRwYXRoGAEgASgJEg8KB25ld3BhdGgYAiABKAkSGwoFb3duZXIYAyABKAsyDC5wYi5DaG93bk9wdBIRCgl0aW1lc3RhbXAYBCABKAMiQQoIQ2hvd25PcHQSGQoEdXNlchgBIAEoCzILLnBiLlVzZXJPcHQSGgoFZ3JvdXAYAiABKAsyCy5wYi5Vc2VyT3B0IkUKB1VzZXJPcHQSIgoGYnlOYW1lGAEgASgLMhAucGIuTmFtZWRVc2VyT3B0SAASDgoEYnlJRBgCIAEoDUgAQgYKBHVzZXIiKwoMTmFtZWRVc2VyT3B0EgwKBG5hbWUYASABKAkSDQoFaW5wdXQYAiABKAMiKQoHTWVyZ2VPcBIeCgZpbnB1dHMYASADKAsyDi5wYi5NZXJnZUlucHV0IhsKCk1lcmdlSW5wdXQSDQoFaW5wdXQYASABKAMiTgoGRGlmZk9wEiEKBWxvd2VyGAEgASgLMhIucGIuTG93ZXJEaWZmSW5wdXQSIQoFdXBwZXIYAiABKAsyEi5wYi5VcHBlckRpZmZJbnB1dCIfCg5Mb3dlckRpZmZJbnB1dBINCgVpbnB1dBgBIAEoAyIfCg5VcHBlckRpZmZJbnB1dBINCgVpbnB1dBgBIAEoAyKMAgoKT3BNZXRhZGF0YRIUCgxpZ25vcmVfY2FjaGUYASABKAgSNAoLZGVzY3JpcHRpb24YAiADKAsyHy5wYi5PcE1ldGFkYXRhLkRlc2NyaXB0aW9uRW50cnkSJgoEY2FwcxgFIAMoCzIYLnBiLk9wTWV0YWRhdGEuQ2Fwc0VudHJ5EikKDnByb2dyZXNzX2dyb3VwGAYgASgLMhEucGIuUHJvZ3Jlc3NHcm91cBoyChBEZXNjcmlwdGlvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaKwoJQ2Fwc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCDoCOAEiNwoNUHJvZ3Jlc3NHcm91cBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHdlYWsYAyABKAgilgEKBlNvdXJjZRIsCglsb2NhdGlvbnMYASADKAsyGS5wYi5Tb3VyY2UuTG9jYXRpb25zRW50cnkSHQoFaW5mb3MYAiADKAsyDi5wYi5Tb3VyY2VJbmZvGj8KDkxvY2F0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRIcCgV2YWx1ZRgCIAEoCzINLnBiLkxvY2F0aW9uczoCOAEiYgoKU291cmNlSW5mbxIQCghmaWxlbmFtZRgBIAEoCRIMCgRkYXRhGAIgASgMEiIKCmRlZmluaXRpb24YAyABKAsyDi5wYi5EZWZpbml0aW9uEhAKCGxhbmd1YWdlGAQgASgJIiwKCUxvY2F0aW9ucxIfCglsb2NhdGlvbnMYASADKAsyDC5wYi5Mb2NhdGlvbiI6CghMb2NhdGlvbhITCgtzb3VyY2VJbmRleBgBIAEoBRIZCgZyYW5nZXMYAiADKAsyCS5wYi5SYW5nZSI/CgVSYW5nZRIbCgVzdGFydBgBIAEoCzIMLnBiLlBvc2l0aW9uEhkKA2VuZBgCIAEoCzIMLnBiLlBvc2l0aW9uIisKCFBvc2l0aW9uEgwKBGxpbmUYASABKAUSEQoJY2hhcmFjdGVyGAIgASgFKigKB05ldE1vZGUSCQoFVU5TRVQQABIICgRIT1NUEAESCAoETk9ORRACKikKDFNlY3VyaXR5TW9kZRILCgdTQU5EQk9YEAASDAoISU5TRUNVUkUQASpACglNb3VudFR5cGUSCAoEQklORBAAEgoKBlNFQ1JFVBABEgcKA1NTSBACEgkKBUNBQ0hFEAMSCQoFVE1QRlMQBCoxChFNb3VudENvbnRlbnRDYWNoZRILCgdERUZBVUxUEAASBgoCT04QARIHCgNPRkYQAio2Cg9DYWNoZVNoYXJpbmdPcHQSCgoGU0hBUkVEEAASCwoHUFJJVkFURRABEgoKBkxPQ0tFRBACYgZwcm90bzM',
+  )
 
 /**
  * @generated from message pb.Definition
  */
-export type Definition = Message<"pb.Definition"> & {
+export type Definition = Message<'pb.Definition'> & {
   /**
    * @generated from field: repeated bytes def = 1;
    */
-  def: Uint8Array[];
+  def: Uint8Array[]
 
   /**
    * @generated from field: map<string, pb.OpMetadata> metadata = 2;
    */
-  metadata: { [key: string]: OpMetadata };
+  metadata: { [key: string]: OpMetadata }
 
   /**
    * @generated from field: pb.Source Source = 3;
    */
-  Source?: Source | undefined;
-};
+  Source?: Source | undefined
+}
 
 /**
  * Describes the message pb.Definition.
  * Use `create(DefinitionSchema)` to create a new message.
  */
-export const DefinitionSchema: GenMessage<Definition> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 0);
+export const DefinitionSchema: GenMessage<Definition> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 0)
 
 /**
  * @generated from message pb.Op
  */
-export type Op = Message<"pb.Op"> & {
+export type Op = Message<'pb.Op'> & {
   /**
    * @generated from field: repeated pb.Input inputs = 1;
    */
-  inputs: Input[];
+  inputs: Input[]
 
   /**
    * @generated from oneof pb.Op.op
    */
-  op: {
-    /**
-     * @generated from field: pb.ExecOp exec = 2;
-     */
-    value: ExecOp;
-    case: "exec";
-  } | {
-    /**
-     * @generated from field: pb.SourceOp source = 3;
-     */
-    value: SourceOp;
-    case: "source";
-  } | {
-    /**
-     * @generated from field: pb.FileOp file = 4;
-     */
-    value: FileOp;
-    case: "file";
-  } | {
-    /**
-     * @generated from field: pb.MergeOp merge = 6;
-     */
-    value: MergeOp;
-    case: "merge";
-  } | {
-    /**
-     * @generated from field: pb.DiffOp diff = 7;
-     */
-    value: DiffOp;
-    case: "diff";
-  } | { case: undefined; value?: undefined };
+  op:
+    | {
+        /**
+         * @generated from field: pb.ExecOp exec = 2;
+         */
+        value: ExecOp
+        case: 'exec'
+      }
+    | {
+        /**
+         * @generated from field: pb.SourceOp source = 3;
+         */
+        value: SourceOp
+        case: 'source'
+      }
+    | {
+        /**
+         * @generated from field: pb.FileOp file = 4;
+         */
+        value: FileOp
+        case: 'file'
+      }
+    | {
+        /**
+         * @generated from field: pb.MergeOp merge = 6;
+         */
+        value: MergeOp
+        case: 'merge'
+      }
+    | {
+        /**
+         * @generated from field: pb.DiffOp diff = 7;
+         */
+        value: DiffOp
+        case: 'diff'
+      }
+    | { case: undefined; value?: undefined }
 
   /**
    * @generated from field: pb.Platform platform = 10;
    */
-  platform?: Platform | undefined;
+  platform?: Platform | undefined
 
   /**
    * @generated from field: pb.WorkerConstraints constraints = 11;
    */
-  constraints?: WorkerConstraints | undefined;
-};
+  constraints?: WorkerConstraints | undefined
+}
 
 /**
  * Describes the message pb.Op.
  * Use `create(OpSchema)` to create a new message.
  */
-export const OpSchema: GenMessage<Op> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 1);
+export const OpSchema: GenMessage<Op> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 1)
 
 /**
  * @generated from message pb.Input
  */
-export type Input = Message<"pb.Input"> & {
+export type Input = Message<'pb.Input'> & {
   /**
    * @generated from field: string digest = 1;
    */
-  digest: string;
+  digest: string
 
   /**
    * @generated from field: int64 index = 2;
    */
-  index: bigint;
-};
+  index: bigint
+}
 
 /**
  * Describes the message pb.Input.
  * Use `create(InputSchema)` to create a new message.
  */
-export const InputSchema: GenMessage<Input> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 2);
+export const InputSchema: GenMessage<Input> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 2)
 
 /**
  * @generated from message pb.Platform
  */
-export type Platform = Message<"pb.Platform"> & {
+export type Platform = Message<'pb.Platform'> & {
   /**
    * @generated from field: string Architecture = 1;
    */
-  Architecture: string;
+  Architecture: string
 
   /**
    * @generated from field: string OS = 2;
    */
-  OS: string;
+  OS: string
 
   /**
    * @generated from field: string Variant = 3;
    */
-  Variant: string;
+  Variant: string
 
   /**
    * @generated from field: string OSVersion = 4;
    */
-  OSVersion: string;
+  OSVersion: string
 
   /**
    * @generated from field: repeated string OSFeatures = 5;
    */
-  OSFeatures: string[];
-};
+  OSFeatures: string[]
+}
 
 /**
  * Describes the message pb.Platform.
  * Use `create(PlatformSchema)` to create a new message.
  */
-export const PlatformSchema: GenMessage<Platform> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 3);
+export const PlatformSchema: GenMessage<Platform> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 3)
 
 /**
  * @generated from message pb.WorkerConstraints
  */
-export type WorkerConstraints = Message<"pb.WorkerConstraints"> & {
+export type WorkerConstraints = Message<'pb.WorkerConstraints'> & {
   /**
    * @generated from field: repeated string filter = 1;
    */
-  filter: string[];
-};
+  filter: string[]
+}
 
 /**
  * Describes the message pb.WorkerConstraints.
  * Use `create(WorkerConstraintsSchema)` to create a new message.
  */
-export const WorkerConstraintsSchema: GenMessage<WorkerConstraints> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 4);
+export const WorkerConstraintsSchema: GenMessage<WorkerConstraints> =
+  /*@__PURE__*/
+  messageDesc(file_src_graph_proto_llb, 4)
 
 /**
  * @generated from message pb.SourceOp
  */
-export type SourceOp = Message<"pb.SourceOp"> & {
+export type SourceOp = Message<'pb.SourceOp'> & {
   /**
    * @generated from field: string identifier = 1;
    */
-  identifier: string;
+  identifier: string
 
   /**
    * @generated from field: map<string, string> attrs = 2;
    */
-  attrs: { [key: string]: string };
-};
+  attrs: { [key: string]: string }
+}
 
 /**
  * Describes the message pb.SourceOp.
  * Use `create(SourceOpSchema)` to create a new message.
  */
-export const SourceOpSchema: GenMessage<SourceOp> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 5);
+export const SourceOpSchema: GenMessage<SourceOp> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 5)
 
 /**
  * @generated from message pb.ExecOp
  */
-export type ExecOp = Message<"pb.ExecOp"> & {
+export type ExecOp = Message<'pb.ExecOp'> & {
   /**
    * @generated from field: pb.Meta meta = 1;
    */
-  meta?: Meta | undefined;
+  meta?: Meta | undefined
 
   /**
    * @generated from field: repeated pb.Mount mounts = 2;
    */
-  mounts: Mount[];
+  mounts: Mount[]
 
   /**
    * @generated from field: pb.NetMode network = 3;
    */
-  network: NetMode;
+  network: NetMode
 
   /**
    * @generated from field: pb.SecurityMode security = 4;
    */
-  security: SecurityMode;
+  security: SecurityMode
 
   /**
    * @generated from field: repeated pb.SecretEnv secretenv = 5;
    */
-  secretenv: SecretEnv[];
+  secretenv: SecretEnv[]
 
   /**
    * @generated from field: repeated pb.CDIDevice cdiDevices = 6;
    */
-  cdiDevices: CDIDevice[];
-};
+  cdiDevices: CDIDevice[]
+}
 
 /**
  * Describes the message pb.ExecOp.
  * Use `create(ExecOpSchema)` to create a new message.
  */
-export const ExecOpSchema: GenMessage<ExecOp> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 6);
+export const ExecOpSchema: GenMessage<ExecOp> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 6)
 
 /**
  * @generated from message pb.Meta
  */
-export type Meta = Message<"pb.Meta"> & {
+export type Meta = Message<'pb.Meta'> & {
   /**
    * @generated from field: repeated string args = 1;
    */
-  args: string[];
+  args: string[]
 
   /**
    * @generated from field: repeated string env = 2;
    */
-  env: string[];
+  env: string[]
 
   /**
    * @generated from field: string cwd = 3;
    */
-  cwd: string;
+  cwd: string
 
   /**
    * @generated from field: string user = 4;
    */
-  user: string;
+  user: string
 
   /**
    * @generated from field: pb.ProxyEnv proxy_env = 5;
    */
-  proxyEnv?: ProxyEnv | undefined;
+  proxyEnv?: ProxyEnv | undefined
 
   /**
    * @generated from field: repeated pb.HostIP extraHosts = 6;
    */
-  extraHosts: HostIP[];
+  extraHosts: HostIP[]
 
   /**
    * @generated from field: string hostname = 7;
    */
-  hostname: string;
+  hostname: string
 
   /**
    * @generated from field: repeated pb.Ulimit ulimit = 9;
    */
-  ulimit: Ulimit[];
+  ulimit: Ulimit[]
 
   /**
    * @generated from field: string cgroupParent = 10;
    */
-  cgroupParent: string;
+  cgroupParent: string
 
   /**
    * @generated from field: bool removeMountStubsRecursive = 11;
    */
-  removeMountStubsRecursive: boolean;
+  removeMountStubsRecursive: boolean
 
   /**
    * @generated from field: repeated int32 validExitCodes = 12;
    */
-  validExitCodes: number[];
-};
+  validExitCodes: number[]
+}
 
 /**
  * Describes the message pb.Meta.
  * Use `create(MetaSchema)` to create a new message.
  */
-export const MetaSchema: GenMessage<Meta> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 7);
+export const MetaSchema: GenMessage<Meta> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 7)
 
 /**
  * @generated from message pb.ProxyEnv
  */
-export type ProxyEnv = Message<"pb.ProxyEnv"> & {
+export type ProxyEnv = Message<'pb.ProxyEnv'> & {
   /**
    * @generated from field: string http_proxy = 1;
    */
-  httpProxy: string;
+  httpProxy: string
 
   /**
    * @generated from field: string https_proxy = 2;
    */
-  httpsProxy: string;
+  httpsProxy: string
 
   /**
    * @generated from field: string ftp_proxy = 3;
    */
-  ftpProxy: string;
+  ftpProxy: string
 
   /**
    * @generated from field: string no_proxy = 4;
    */
-  noProxy: string;
+  noProxy: string
 
   /**
    * @generated from field: string all_proxy = 5;
    */
-  allProxy: string;
-};
+  allProxy: string
+}
 
 /**
  * Describes the message pb.ProxyEnv.
  * Use `create(ProxyEnvSchema)` to create a new message.
  */
-export const ProxyEnvSchema: GenMessage<ProxyEnv> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 8);
+export const ProxyEnvSchema: GenMessage<ProxyEnv> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 8)
 
 /**
  * @generated from message pb.HostIP
  */
-export type HostIP = Message<"pb.HostIP"> & {
+export type HostIP = Message<'pb.HostIP'> & {
   /**
    * @generated from field: string Host = 1;
    */
-  Host: string;
+  Host: string
 
   /**
    * @generated from field: string IP = 2;
    */
-  IP: string;
-};
+  IP: string
+}
 
 /**
  * Describes the message pb.HostIP.
  * Use `create(HostIPSchema)` to create a new message.
  */
-export const HostIPSchema: GenMessage<HostIP> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 9);
+export const HostIPSchema: GenMessage<HostIP> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 9)
 
 /**
  * @generated from message pb.Ulimit
  */
-export type Ulimit = Message<"pb.Ulimit"> & {
+export type Ulimit = Message<'pb.Ulimit'> & {
   /**
    * @generated from field: string Name = 1;
    */
-  Name: string;
+  Name: string
 
   /**
    * @generated from field: int64 Soft = 2;
    */
-  Soft: bigint;
+  Soft: bigint
 
   /**
    * @generated from field: int64 Hard = 3;
    */
-  Hard: bigint;
-};
+  Hard: bigint
+}
 
 /**
  * Describes the message pb.Ulimit.
  * Use `create(UlimitSchema)` to create a new message.
  */
-export const UlimitSchema: GenMessage<Ulimit> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 10);
+export const UlimitSchema: GenMessage<Ulimit> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 10)
 
 /**
  * @generated from message pb.SecretEnv
  */
-export type SecretEnv = Message<"pb.SecretEnv"> & {
+export type SecretEnv = Message<'pb.SecretEnv'> & {
   /**
    * @generated from field: string ID = 1;
    */
-  ID: string;
+  ID: string
 
   /**
    * @generated from field: string name = 2;
    */
-  name: string;
+  name: string
 
   /**
    * @generated from field: bool optional = 3;
    */
-  optional: boolean;
-};
+  optional: boolean
+}
 
 /**
  * Describes the message pb.SecretEnv.
  * Use `create(SecretEnvSchema)` to create a new message.
  */
-export const SecretEnvSchema: GenMessage<SecretEnv> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 11);
+export const SecretEnvSchema: GenMessage<SecretEnv> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 11)
 
 /**
  * @generated from message pb.CDIDevice
  */
-export type CDIDevice = Message<"pb.CDIDevice"> & {
+export type CDIDevice = Message<'pb.CDIDevice'> & {
   /**
    * @generated from field: string name = 1;
    */
-  name: string;
+  name: string
 
   /**
    * @generated from field: bool optional = 2;
    */
-  optional: boolean;
-};
+  optional: boolean
+}
 
 /**
  * Describes the message pb.CDIDevice.
  * Use `create(CDIDeviceSchema)` to create a new message.
  */
-export const CDIDeviceSchema: GenMessage<CDIDevice> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 12);
+export const CDIDeviceSchema: GenMessage<CDIDevice> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 12)
 
 /**
  * @generated from message pb.Mount
  */
-export type Mount = Message<"pb.Mount"> & {
+export type Mount = Message<'pb.Mount'> & {
   /**
    * @generated from field: int64 input = 1;
    */
-  input: bigint;
+  input: bigint
 
   /**
    * @generated from field: string selector = 2;
    */
-  selector: string;
+  selector: string
 
   /**
    * @generated from field: string dest = 3;
    */
-  dest: string;
+  dest: string
 
   /**
    * @generated from field: int64 output = 4;
    */
-  output: bigint;
+  output: bigint
 
   /**
    * @generated from field: bool readonly = 5;
    */
-  readonly: boolean;
+  readonly: boolean
 
   /**
    * @generated from field: pb.MountType mountType = 6;
    */
-  mountType: MountType;
+  mountType: MountType
 
   /**
    * @generated from field: pb.TmpfsOpt TmpfsOpt = 19;
    */
-  TmpfsOpt?: TmpfsOpt | undefined;
+  TmpfsOpt?: TmpfsOpt | undefined
 
   /**
    * @generated from field: pb.CacheOpt cacheOpt = 20;
    */
-  cacheOpt?: CacheOpt | undefined;
+  cacheOpt?: CacheOpt | undefined
 
   /**
    * @generated from field: pb.SecretOpt secretOpt = 21;
    */
-  secretOpt?: SecretOpt | undefined;
+  secretOpt?: SecretOpt | undefined
 
   /**
    * @generated from field: pb.SSHOpt SSHOpt = 22;
    */
-  SSHOpt?: SSHOpt | undefined;
+  SSHOpt?: SSHOpt | undefined
 
   /**
    * @generated from field: string resultID = 23;
    */
-  resultID: string;
+  resultID: string
 
   /**
    * @generated from field: pb.MountContentCache contentCache = 24;
    */
-  contentCache: MountContentCache;
-};
+  contentCache: MountContentCache
+}
 
 /**
  * Describes the message pb.Mount.
  * Use `create(MountSchema)` to create a new message.
  */
-export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 13);
+export const MountSchema: GenMessage<Mount> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 13)
 
 /**
  * @generated from message pb.TmpfsOpt
  */
-export type TmpfsOpt = Message<"pb.TmpfsOpt"> & {
+export type TmpfsOpt = Message<'pb.TmpfsOpt'> & {
   /**
    * @generated from field: int64 size = 1;
    */
-  size: bigint;
-};
+  size: bigint
+}
 
 /**
  * Describes the message pb.TmpfsOpt.
  * Use `create(TmpfsOptSchema)` to create a new message.
  */
-export const TmpfsOptSchema: GenMessage<TmpfsOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 14);
+export const TmpfsOptSchema: GenMessage<TmpfsOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 14)
 
 /**
  * @generated from message pb.CacheOpt
  */
-export type CacheOpt = Message<"pb.CacheOpt"> & {
+export type CacheOpt = Message<'pb.CacheOpt'> & {
   /**
    * @generated from field: string ID = 1;
    */
-  ID: string;
+  ID: string
 
   /**
    * @generated from field: pb.CacheSharingOpt sharing = 2;
    */
-  sharing: CacheSharingOpt;
-};
+  sharing: CacheSharingOpt
+}
 
 /**
  * Describes the message pb.CacheOpt.
  * Use `create(CacheOptSchema)` to create a new message.
  */
-export const CacheOptSchema: GenMessage<CacheOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 15);
+export const CacheOptSchema: GenMessage<CacheOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 15)
 
 /**
  * @generated from message pb.SecretOpt
  */
-export type SecretOpt = Message<"pb.SecretOpt"> & {
+export type SecretOpt = Message<'pb.SecretOpt'> & {
   /**
    * @generated from field: string ID = 1;
    */
-  ID: string;
+  ID: string
 
   /**
    * @generated from field: uint32 uid = 2;
    */
-  uid: number;
+  uid: number
 
   /**
    * @generated from field: uint32 gid = 3;
    */
-  gid: number;
+  gid: number
 
   /**
    * @generated from field: uint32 mode = 4;
    */
-  mode: number;
+  mode: number
 
   /**
    * @generated from field: bool optional = 5;
    */
-  optional: boolean;
-};
+  optional: boolean
+}
 
 /**
  * Describes the message pb.SecretOpt.
  * Use `create(SecretOptSchema)` to create a new message.
  */
-export const SecretOptSchema: GenMessage<SecretOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 16);
+export const SecretOptSchema: GenMessage<SecretOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 16)
 
 /**
  * @generated from message pb.SSHOpt
  */
-export type SSHOpt = Message<"pb.SSHOpt"> & {
+export type SSHOpt = Message<'pb.SSHOpt'> & {
   /**
    * @generated from field: string ID = 1;
    */
-  ID: string;
+  ID: string
 
   /**
    * @generated from field: uint32 uid = 2;
    */
-  uid: number;
+  uid: number
 
   /**
    * @generated from field: uint32 gid = 3;
    */
-  gid: number;
+  gid: number
 
   /**
    * @generated from field: uint32 mode = 4;
    */
-  mode: number;
+  mode: number
 
   /**
    * @generated from field: bool optional = 5;
    */
-  optional: boolean;
-};
+  optional: boolean
+}
 
 /**
  * Describes the message pb.SSHOpt.
  * Use `create(SSHOptSchema)` to create a new message.
  */
-export const SSHOptSchema: GenMessage<SSHOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 17);
+export const SSHOptSchema: GenMessage<SSHOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 17)
 
 /**
  * @generated from message pb.FileOp
  */
-export type FileOp = Message<"pb.FileOp"> & {
+export type FileOp = Message<'pb.FileOp'> & {
   /**
    * @generated from field: repeated pb.FileAction actions = 2;
    */
-  actions: FileAction[];
-};
+  actions: FileAction[]
+}
 
 /**
  * Describes the message pb.FileOp.
  * Use `create(FileOpSchema)` to create a new message.
  */
-export const FileOpSchema: GenMessage<FileOp> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 18);
+export const FileOpSchema: GenMessage<FileOp> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 18)
 
 /**
  * @generated from message pb.FileAction
  */
-export type FileAction = Message<"pb.FileAction"> & {
+export type FileAction = Message<'pb.FileAction'> & {
   /**
    * @generated from field: int64 input = 1;
    */
-  input: bigint;
+  input: bigint
 
   /**
    * @generated from field: int64 secondaryInput = 2;
    */
-  secondaryInput: bigint;
+  secondaryInput: bigint
 
   /**
    * @generated from field: int64 output = 3;
    */
-  output: bigint;
+  output: bigint
 
   /**
    * @generated from oneof pb.FileAction.action
    */
-  action: {
-    /**
-     * @generated from field: pb.FileActionCopy copy = 4;
-     */
-    value: FileActionCopy;
-    case: "copy";
-  } | {
-    /**
-     * @generated from field: pb.FileActionMkFile mkfile = 5;
-     */
-    value: FileActionMkFile;
-    case: "mkfile";
-  } | {
-    /**
-     * @generated from field: pb.FileActionMkDir mkdir = 6;
-     */
-    value: FileActionMkDir;
-    case: "mkdir";
-  } | {
-    /**
-     * @generated from field: pb.FileActionRm rm = 7;
-     */
-    value: FileActionRm;
-    case: "rm";
-  } | {
-    /**
-     * @generated from field: pb.FileActionSymlink symlink = 8;
-     */
-    value: FileActionSymlink;
-    case: "symlink";
-  } | { case: undefined; value?: undefined };
-};
+  action:
+    | {
+        /**
+         * @generated from field: pb.FileActionCopy copy = 4;
+         */
+        value: FileActionCopy
+        case: 'copy'
+      }
+    | {
+        /**
+         * @generated from field: pb.FileActionMkFile mkfile = 5;
+         */
+        value: FileActionMkFile
+        case: 'mkfile'
+      }
+    | {
+        /**
+         * @generated from field: pb.FileActionMkDir mkdir = 6;
+         */
+        value: FileActionMkDir
+        case: 'mkdir'
+      }
+    | {
+        /**
+         * @generated from field: pb.FileActionRm rm = 7;
+         */
+        value: FileActionRm
+        case: 'rm'
+      }
+    | {
+        /**
+         * @generated from field: pb.FileActionSymlink symlink = 8;
+         */
+        value: FileActionSymlink
+        case: 'symlink'
+      }
+    | { case: undefined; value?: undefined }
+}
 
 /**
  * Describes the message pb.FileAction.
  * Use `create(FileActionSchema)` to create a new message.
  */
-export const FileActionSchema: GenMessage<FileAction> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 19);
+export const FileActionSchema: GenMessage<FileAction> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 19)
 
 /**
  * @generated from message pb.FileActionCopy
  */
-export type FileActionCopy = Message<"pb.FileActionCopy"> & {
+export type FileActionCopy = Message<'pb.FileActionCopy'> & {
   /**
    * @generated from field: string src = 1;
    */
-  src: string;
+  src: string
 
   /**
    * @generated from field: string dest = 2;
    */
-  dest: string;
+  dest: string
 
   /**
    * @generated from field: pb.ChownOpt owner = 3;
    */
-  owner?: ChownOpt | undefined;
+  owner?: ChownOpt | undefined
 
   /**
    * @generated from field: int32 mode = 4;
    */
-  mode: number;
+  mode: number
 
   /**
    * @generated from field: bool followSymlink = 5;
    */
-  followSymlink: boolean;
+  followSymlink: boolean
 
   /**
    * @generated from field: bool dirCopyContents = 6;
    */
-  dirCopyContents: boolean;
+  dirCopyContents: boolean
 
   /**
    * @generated from field: bool attemptUnpackDockerCompatibility = 7;
    */
-  attemptUnpackDockerCompatibility: boolean;
+  attemptUnpackDockerCompatibility: boolean
 
   /**
    * @generated from field: bool createDestPath = 8;
    */
-  createDestPath: boolean;
+  createDestPath: boolean
 
   /**
    * @generated from field: bool allowWildcard = 9;
    */
-  allowWildcard: boolean;
+  allowWildcard: boolean
 
   /**
    * @generated from field: bool allowEmptyWildcard = 10;
    */
-  allowEmptyWildcard: boolean;
+  allowEmptyWildcard: boolean
 
   /**
    * @generated from field: int64 timestamp = 11;
    */
-  timestamp: bigint;
+  timestamp: bigint
 
   /**
    * @generated from field: repeated string include_patterns = 12;
    */
-  includePatterns: string[];
+  includePatterns: string[]
 
   /**
    * @generated from field: repeated string exclude_patterns = 13;
    */
-  excludePatterns: string[];
+  excludePatterns: string[]
 
   /**
    * @generated from field: bool alwaysReplaceExistingDestPaths = 14;
    */
-  alwaysReplaceExistingDestPaths: boolean;
+  alwaysReplaceExistingDestPaths: boolean
 
   /**
    * @generated from field: string modeStr = 15;
    */
-  modeStr: string;
+  modeStr: string
 
   /**
    * @generated from field: repeated string required_paths = 16;
    */
-  requiredPaths: string[];
-};
+  requiredPaths: string[]
+}
 
 /**
  * Describes the message pb.FileActionCopy.
  * Use `create(FileActionCopySchema)` to create a new message.
  */
-export const FileActionCopySchema: GenMessage<FileActionCopy> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 20);
+export const FileActionCopySchema: GenMessage<FileActionCopy> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 20)
 
 /**
  * @generated from message pb.FileActionMkFile
  */
-export type FileActionMkFile = Message<"pb.FileActionMkFile"> & {
+export type FileActionMkFile = Message<'pb.FileActionMkFile'> & {
   /**
    * @generated from field: string path = 1;
    */
-  path: string;
+  path: string
 
   /**
    * @generated from field: int32 mode = 2;
    */
-  mode: number;
+  mode: number
 
   /**
    * @generated from field: bytes data = 3;
    */
-  data: Uint8Array;
+  data: Uint8Array
 
   /**
    * @generated from field: pb.ChownOpt owner = 4;
    */
-  owner?: ChownOpt | undefined;
+  owner?: ChownOpt | undefined
 
   /**
    * @generated from field: int64 timestamp = 5;
    */
-  timestamp: bigint;
-};
+  timestamp: bigint
+}
 
 /**
  * Describes the message pb.FileActionMkFile.
  * Use `create(FileActionMkFileSchema)` to create a new message.
  */
-export const FileActionMkFileSchema: GenMessage<FileActionMkFile> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 21);
+export const FileActionMkFileSchema: GenMessage<FileActionMkFile> =
+  /*@__PURE__*/
+  messageDesc(file_src_graph_proto_llb, 21)
 
 /**
  * @generated from message pb.FileActionMkDir
  */
-export type FileActionMkDir = Message<"pb.FileActionMkDir"> & {
+export type FileActionMkDir = Message<'pb.FileActionMkDir'> & {
   /**
    * @generated from field: string path = 1;
    */
-  path: string;
+  path: string
 
   /**
    * @generated from field: int32 mode = 2;
    */
-  mode: number;
+  mode: number
 
   /**
    * @generated from field: bool makeParents = 3;
    */
-  makeParents: boolean;
+  makeParents: boolean
 
   /**
    * @generated from field: pb.ChownOpt owner = 4;
    */
-  owner?: ChownOpt | undefined;
+  owner?: ChownOpt | undefined
 
   /**
    * @generated from field: int64 timestamp = 5;
    */
-  timestamp: bigint;
-};
+  timestamp: bigint
+}
 
 /**
  * Describes the message pb.FileActionMkDir.
  * Use `create(FileActionMkDirSchema)` to create a new message.
  */
-export const FileActionMkDirSchema: GenMessage<FileActionMkDir> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 22);
+export const FileActionMkDirSchema: GenMessage<FileActionMkDir> =
+  /*@__PURE__*/
+  messageDesc(file_src_graph_proto_llb, 22)
 
 /**
  * @generated from message pb.FileActionRm
  */
-export type FileActionRm = Message<"pb.FileActionRm"> & {
+export type FileActionRm = Message<'pb.FileActionRm'> & {
   /**
    * @generated from field: string path = 1;
    */
-  path: string;
+  path: string
 
   /**
    * @generated from field: bool allowNotFound = 2;
    */
-  allowNotFound: boolean;
+  allowNotFound: boolean
 
   /**
    * @generated from field: bool allowWildcard = 3;
    */
-  allowWildcard: boolean;
-};
+  allowWildcard: boolean
+}
 
 /**
  * Describes the message pb.FileActionRm.
  * Use `create(FileActionRmSchema)` to create a new message.
  */
-export const FileActionRmSchema: GenMessage<FileActionRm> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 23);
+export const FileActionRmSchema: GenMessage<FileActionRm> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 23)
 
 /**
  * @generated from message pb.FileActionSymlink
  */
-export type FileActionSymlink = Message<"pb.FileActionSymlink"> & {
+export type FileActionSymlink = Message<'pb.FileActionSymlink'> & {
   /**
    * @generated from field: string oldpath = 1;
    */
-  oldpath: string;
+  oldpath: string
 
   /**
    * @generated from field: string newpath = 2;
    */
-  newpath: string;
+  newpath: string
 
   /**
    * @generated from field: pb.ChownOpt owner = 3;
    */
-  owner?: ChownOpt | undefined;
+  owner?: ChownOpt | undefined
 
   /**
    * @generated from field: int64 timestamp = 4;
    */
-  timestamp: bigint;
-};
+  timestamp: bigint
+}
 
 /**
  * Describes the message pb.FileActionSymlink.
  * Use `create(FileActionSymlinkSchema)` to create a new message.
  */
-export const FileActionSymlinkSchema: GenMessage<FileActionSymlink> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 24);
+export const FileActionSymlinkSchema: GenMessage<FileActionSymlink> =
+  /*@__PURE__*/
+  messageDesc(file_src_graph_proto_llb, 24)
 
 /**
  * @generated from message pb.ChownOpt
  */
-export type ChownOpt = Message<"pb.ChownOpt"> & {
+export type ChownOpt = Message<'pb.ChownOpt'> & {
   /**
    * @generated from field: pb.UserOpt user = 1;
    */
-  user?: UserOpt | undefined;
+  user?: UserOpt | undefined
 
   /**
    * @generated from field: pb.UserOpt group = 2;
    */
-  group?: UserOpt | undefined;
-};
+  group?: UserOpt | undefined
+}
 
 /**
  * Describes the message pb.ChownOpt.
  * Use `create(ChownOptSchema)` to create a new message.
  */
-export const ChownOptSchema: GenMessage<ChownOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 25);
+export const ChownOptSchema: GenMessage<ChownOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 25)
 
 /**
  * @generated from message pb.UserOpt
  */
-export type UserOpt = Message<"pb.UserOpt"> & {
+export type UserOpt = Message<'pb.UserOpt'> & {
   /**
    * @generated from oneof pb.UserOpt.user
    */
-  user: {
-    /**
-     * @generated from field: pb.NamedUserOpt byName = 1;
-     */
-    value: NamedUserOpt;
-    case: "byName";
-  } | {
-    /**
-     * @generated from field: uint32 byID = 2;
-     */
-    value: number;
-    case: "byID";
-  } | { case: undefined; value?: undefined };
-};
+  user:
+    | {
+        /**
+         * @generated from field: pb.NamedUserOpt byName = 1;
+         */
+        value: NamedUserOpt
+        case: 'byName'
+      }
+    | {
+        /**
+         * @generated from field: uint32 byID = 2;
+         */
+        value: number
+        case: 'byID'
+      }
+    | { case: undefined; value?: undefined }
+}
 
 /**
  * Describes the message pb.UserOpt.
  * Use `create(UserOptSchema)` to create a new message.
  */
-export const UserOptSchema: GenMessage<UserOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 26);
+export const UserOptSchema: GenMessage<UserOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 26)
 
 /**
  * @generated from message pb.NamedUserOpt
  */
-export type NamedUserOpt = Message<"pb.NamedUserOpt"> & {
+export type NamedUserOpt = Message<'pb.NamedUserOpt'> & {
   /**
    * @generated from field: string name = 1;
    */
-  name: string;
+  name: string
 
   /**
    * @generated from field: int64 input = 2;
    */
-  input: bigint;
-};
+  input: bigint
+}
 
 /**
  * Describes the message pb.NamedUserOpt.
  * Use `create(NamedUserOptSchema)` to create a new message.
  */
-export const NamedUserOptSchema: GenMessage<NamedUserOpt> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 27);
+export const NamedUserOptSchema: GenMessage<NamedUserOpt> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 27)
 
 /**
  * @generated from message pb.MergeOp
  */
-export type MergeOp = Message<"pb.MergeOp"> & {
+export type MergeOp = Message<'pb.MergeOp'> & {
   /**
    * @generated from field: repeated pb.MergeInput inputs = 1;
    */
-  inputs: MergeInput[];
-};
+  inputs: MergeInput[]
+}
 
 /**
  * Describes the message pb.MergeOp.
  * Use `create(MergeOpSchema)` to create a new message.
  */
-export const MergeOpSchema: GenMessage<MergeOp> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 28);
+export const MergeOpSchema: GenMessage<MergeOp> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 28)
 
 /**
  * @generated from message pb.MergeInput
  */
-export type MergeInput = Message<"pb.MergeInput"> & {
+export type MergeInput = Message<'pb.MergeInput'> & {
   /**
    * @generated from field: int64 input = 1;
    */
-  input: bigint;
-};
+  input: bigint
+}
 
 /**
  * Describes the message pb.MergeInput.
  * Use `create(MergeInputSchema)` to create a new message.
  */
-export const MergeInputSchema: GenMessage<MergeInput> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 29);
+export const MergeInputSchema: GenMessage<MergeInput> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 29)
 
 /**
  * @generated from message pb.DiffOp
  */
-export type DiffOp = Message<"pb.DiffOp"> & {
+export type DiffOp = Message<'pb.DiffOp'> & {
   /**
    * @generated from field: pb.LowerDiffInput lower = 1;
    */
-  lower?: LowerDiffInput | undefined;
+  lower?: LowerDiffInput | undefined
 
   /**
    * @generated from field: pb.UpperDiffInput upper = 2;
    */
-  upper?: UpperDiffInput | undefined;
-};
+  upper?: UpperDiffInput | undefined
+}
 
 /**
  * Describes the message pb.DiffOp.
  * Use `create(DiffOpSchema)` to create a new message.
  */
-export const DiffOpSchema: GenMessage<DiffOp> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 30);
+export const DiffOpSchema: GenMessage<DiffOp> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 30)
 
 /**
  * @generated from message pb.LowerDiffInput
  */
-export type LowerDiffInput = Message<"pb.LowerDiffInput"> & {
+export type LowerDiffInput = Message<'pb.LowerDiffInput'> & {
   /**
    * @generated from field: int64 input = 1;
    */
-  input: bigint;
-};
+  input: bigint
+}
 
 /**
  * Describes the message pb.LowerDiffInput.
  * Use `create(LowerDiffInputSchema)` to create a new message.
  */
-export const LowerDiffInputSchema: GenMessage<LowerDiffInput> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 31);
+export const LowerDiffInputSchema: GenMessage<LowerDiffInput> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 31)
 
 /**
  * @generated from message pb.UpperDiffInput
  */
-export type UpperDiffInput = Message<"pb.UpperDiffInput"> & {
+export type UpperDiffInput = Message<'pb.UpperDiffInput'> & {
   /**
    * @generated from field: int64 input = 1;
    */
-  input: bigint;
-};
+  input: bigint
+}
 
 /**
  * Describes the message pb.UpperDiffInput.
  * Use `create(UpperDiffInputSchema)` to create a new message.
  */
-export const UpperDiffInputSchema: GenMessage<UpperDiffInput> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 32);
+export const UpperDiffInputSchema: GenMessage<UpperDiffInput> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 32)
 
 /**
  * @generated from message pb.OpMetadata
  */
-export type OpMetadata = Message<"pb.OpMetadata"> & {
+export type OpMetadata = Message<'pb.OpMetadata'> & {
   /**
    * @generated from field: bool ignore_cache = 1;
    */
-  ignoreCache: boolean;
+  ignoreCache: boolean
 
   /**
    * @generated from field: map<string, string> description = 2;
    */
-  description: { [key: string]: string };
+  description: { [key: string]: string }
 
   /**
    * @generated from field: map<string, bool> caps = 5;
    */
-  caps: { [key: string]: boolean };
+  caps: { [key: string]: boolean }
 
   /**
    * @generated from field: pb.ProgressGroup progress_group = 6;
    */
-  progressGroup?: ProgressGroup | undefined;
-};
+  progressGroup?: ProgressGroup | undefined
+}
 
 /**
  * Describes the message pb.OpMetadata.
  * Use `create(OpMetadataSchema)` to create a new message.
  */
-export const OpMetadataSchema: GenMessage<OpMetadata> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 33);
+export const OpMetadataSchema: GenMessage<OpMetadata> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 33)
 
 /**
  * @generated from message pb.ProgressGroup
  */
-export type ProgressGroup = Message<"pb.ProgressGroup"> & {
+export type ProgressGroup = Message<'pb.ProgressGroup'> & {
   /**
    * @generated from field: string id = 1;
    */
-  id: string;
+  id: string
 
   /**
    * @generated from field: string name = 2;
    */
-  name: string;
+  name: string
 
   /**
    * @generated from field: bool weak = 3;
    */
-  weak: boolean;
-};
+  weak: boolean
+}
 
 /**
  * Describes the message pb.ProgressGroup.
  * Use `create(ProgressGroupSchema)` to create a new message.
  */
-export const ProgressGroupSchema: GenMessage<ProgressGroup> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 34);
+export const ProgressGroupSchema: GenMessage<ProgressGroup> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 34)
 
 /**
  * @generated from message pb.Source
  */
-export type Source = Message<"pb.Source"> & {
+export type Source = Message<'pb.Source'> & {
   /**
    * @generated from field: map<string, pb.Locations> locations = 1;
    */
-  locations: { [key: string]: Locations };
+  locations: { [key: string]: Locations }
 
   /**
    * @generated from field: repeated pb.SourceInfo infos = 2;
    */
-  infos: SourceInfo[];
-};
+  infos: SourceInfo[]
+}
 
 /**
  * Describes the message pb.Source.
  * Use `create(SourceSchema)` to create a new message.
  */
-export const SourceSchema: GenMessage<Source> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 35);
+export const SourceSchema: GenMessage<Source> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 35)
 
 /**
  * @generated from message pb.SourceInfo
  */
-export type SourceInfo = Message<"pb.SourceInfo"> & {
+export type SourceInfo = Message<'pb.SourceInfo'> & {
   /**
    * @generated from field: string filename = 1;
    */
-  filename: string;
+  filename: string
 
   /**
    * @generated from field: bytes data = 2;
    */
-  data: Uint8Array;
+  data: Uint8Array
 
   /**
    * @generated from field: pb.Definition definition = 3;
    */
-  definition?: Definition | undefined;
+  definition?: Definition | undefined
 
   /**
    * @generated from field: string language = 4;
    */
-  language: string;
-};
+  language: string
+}
 
 /**
  * Describes the message pb.SourceInfo.
  * Use `create(SourceInfoSchema)` to create a new message.
  */
-export const SourceInfoSchema: GenMessage<SourceInfo> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 36);
+export const SourceInfoSchema: GenMessage<SourceInfo> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 36)
 
 /**
  * @generated from message pb.Locations
  */
-export type Locations = Message<"pb.Locations"> & {
+export type Locations = Message<'pb.Locations'> & {
   /**
    * @generated from field: repeated pb.Location locations = 1;
    */
-  locations: Location[];
-};
+  locations: Location[]
+}
 
 /**
  * Describes the message pb.Locations.
  * Use `create(LocationsSchema)` to create a new message.
  */
-export const LocationsSchema: GenMessage<Locations> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 37);
+export const LocationsSchema: GenMessage<Locations> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 37)
 
 /**
  * @generated from message pb.Location
  */
-export type Location = Message<"pb.Location"> & {
+export type Location = Message<'pb.Location'> & {
   /**
    * @generated from field: int32 sourceIndex = 1;
    */
-  sourceIndex: number;
+  sourceIndex: number
 
   /**
    * @generated from field: repeated pb.Range ranges = 2;
    */
-  ranges: Range[];
-};
+  ranges: Range[]
+}
 
 /**
  * Describes the message pb.Location.
  * Use `create(LocationSchema)` to create a new message.
  */
-export const LocationSchema: GenMessage<Location> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 38);
+export const LocationSchema: GenMessage<Location> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 38)
 
 /**
  * @generated from message pb.Range
  */
-export type Range = Message<"pb.Range"> & {
+export type Range = Message<'pb.Range'> & {
   /**
    * @generated from field: pb.Position start = 1;
    */
-  start?: Position | undefined;
+  start?: Position | undefined
 
   /**
    * @generated from field: pb.Position end = 2;
    */
-  end?: Position | undefined;
-};
+  end?: Position | undefined
+}
 
 /**
  * Describes the message pb.Range.
  * Use `create(RangeSchema)` to create a new message.
  */
-export const RangeSchema: GenMessage<Range> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 39);
+export const RangeSchema: GenMessage<Range> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 39)
 
 /**
  * @generated from message pb.Position
  */
-export type Position = Message<"pb.Position"> & {
+export type Position = Message<'pb.Position'> & {
   /**
    * @generated from field: int32 line = 1;
    */
-  line: number;
+  line: number
 
   /**
    * @generated from field: int32 character = 2;
    */
-  character: number;
-};
+  character: number
+}
 
 /**
  * Describes the message pb.Position.
  * Use `create(PositionSchema)` to create a new message.
  */
-export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_src_graph_proto_llb, 40);
+export const PositionSchema: GenMessage<Position> = /*@__PURE__*/ messageDesc(file_src_graph_proto_llb, 40)
 
 /**
  * @generated from enum pb.NetMode
@@ -1312,18 +1297,17 @@ export const NetMode = {
    * @generated from enum value: NONE = 2;
    */
   NONE: 2,
-} as const;
+} as const
 
 /**
  * @generated from enum pb.NetMode
  */
-export type NetMode = (typeof NetMode)[keyof typeof NetMode] | UnknownEnum;
+export type NetMode = (typeof NetMode)[keyof typeof NetMode] | UnknownEnum
 
 /**
  * Describes the enum pb.NetMode.
  */
-export const NetModeSchema: GenEnum<NetMode> = /*@__PURE__*/
-  enumDesc(file_src_graph_proto_llb, 0);
+export const NetModeSchema: GenEnum<NetMode> = /*@__PURE__*/ enumDesc(file_src_graph_proto_llb, 0)
 
 /**
  * @generated from enum pb.SecurityMode
@@ -1338,18 +1322,17 @@ export const SecurityMode = {
    * @generated from enum value: INSECURE = 1;
    */
   INSECURE: 1,
-} as const;
+} as const
 
 /**
  * @generated from enum pb.SecurityMode
  */
-export type SecurityMode = (typeof SecurityMode)[keyof typeof SecurityMode] | UnknownEnum;
+export type SecurityMode = (typeof SecurityMode)[keyof typeof SecurityMode] | UnknownEnum
 
 /**
  * Describes the enum pb.SecurityMode.
  */
-export const SecurityModeSchema: GenEnum<SecurityMode> = /*@__PURE__*/
-  enumDesc(file_src_graph_proto_llb, 1);
+export const SecurityModeSchema: GenEnum<SecurityMode> = /*@__PURE__*/ enumDesc(file_src_graph_proto_llb, 1)
 
 /**
  * @generated from enum pb.MountType
@@ -1379,18 +1362,17 @@ export const MountType = {
    * @generated from enum value: TMPFS = 4;
    */
   TMPFS: 4,
-} as const;
+} as const
 
 /**
  * @generated from enum pb.MountType
  */
-export type MountType = (typeof MountType)[keyof typeof MountType] | UnknownEnum;
+export type MountType = (typeof MountType)[keyof typeof MountType] | UnknownEnum
 
 /**
  * Describes the enum pb.MountType.
  */
-export const MountTypeSchema: GenEnum<MountType> = /*@__PURE__*/
-  enumDesc(file_src_graph_proto_llb, 2);
+export const MountTypeSchema: GenEnum<MountType> = /*@__PURE__*/ enumDesc(file_src_graph_proto_llb, 2)
 
 /**
  * @generated from enum pb.MountContentCache
@@ -1410,18 +1392,17 @@ export const MountContentCache = {
    * @generated from enum value: OFF = 2;
    */
   OFF: 2,
-} as const;
+} as const
 
 /**
  * @generated from enum pb.MountContentCache
  */
-export type MountContentCache = (typeof MountContentCache)[keyof typeof MountContentCache] | UnknownEnum;
+export type MountContentCache = (typeof MountContentCache)[keyof typeof MountContentCache] | UnknownEnum
 
 /**
  * Describes the enum pb.MountContentCache.
  */
-export const MountContentCacheSchema: GenEnum<MountContentCache> = /*@__PURE__*/
-  enumDesc(file_src_graph_proto_llb, 3);
+export const MountContentCacheSchema: GenEnum<MountContentCache> = /*@__PURE__*/ enumDesc(file_src_graph_proto_llb, 3)
 
 /**
  * @generated from enum pb.CacheSharingOpt
@@ -1441,16 +1422,14 @@ export const CacheSharingOpt = {
    * @generated from enum value: LOCKED = 2;
    */
   LOCKED: 2,
-} as const;
+} as const
 
 /**
  * @generated from enum pb.CacheSharingOpt
  */
-export type CacheSharingOpt = (typeof CacheSharingOpt)[keyof typeof CacheSharingOpt] | UnknownEnum;
+export type CacheSharingOpt = (typeof CacheSharingOpt)[keyof typeof CacheSharingOpt] | UnknownEnum
 
 /**
  * Describes the enum pb.CacheSharingOpt.
  */
-export const CacheSharingOptSchema: GenEnum<CacheSharingOpt> = /*@__PURE__*/
-  enumDesc(file_src_graph_proto_llb, 4);
-
+export const CacheSharingOptSchema: GenEnum<CacheSharingOpt> = /*@__PURE__*/ enumDesc(file_src_graph_proto_llb, 4)

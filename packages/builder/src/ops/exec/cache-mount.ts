@@ -48,19 +48,31 @@ export async function prepareCacheMount(
   environment: OpsEnvironment,
   id: string,
   initial: InitialContent | undefined,
+  signal: AbortSignal,
 ): Promise<string> {
-  const path = environment.store.cacheMountDirectory(id, false)
+  const { store } = environment
+  const path = store.cacheMountDirectory(id, false)
   if (existsSync(path)) return path
-  await using lock = await environment.store.locks.acquire(`cache-mount-make-${id}`)
-  if (lock && existsSync(path)) return path
-  const { forms, jobs } = environment
+  const entries = initial && (await environment.forms.resolveContents(initial.entries))
+  return store.locks.hold('cache-mount-make', [{ name: id }], { signal }, async () => {
+    if (!existsSync(path)) await makeCacheMount(environment, path, initial?.root, entries)
+    return path
+  })
+}
+
+async function makeCacheMount(
+  environment: OpsEnvironment,
+  path: string,
+  root: LayerEntry | undefined,
+  entries: readonly LayerEntry[] | undefined,
+): Promise<void> {
+  const { jobs } = environment
   const executor = await environment.executor()
   const owners = executor.idMapping.kind === 'single' ? 'drop' : 'keep'
-  if (initial === undefined) {
+  if (entries === undefined) {
     await jobs.run('makeDirectory', { path, mode: 0o755, uid: 0, gid: 0 }, true)
-    return path
+    return
   }
-  const { root } = initial
   // Under another name until it is whole: what a kill leaves half filled would be used for ever.
   await using temporary = await environment.store.createTemporaryDirectory('cache-mount')
   const draft = `${temporary.path}/mount`
@@ -74,10 +86,8 @@ export async function prepareCacheMount(
     },
     true,
   )
-  const entries = await forms.resolveContents(initial.entries)
   await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
   await jobs.run('rename', { from: draft, to: path }, true)
-  return path
 }
 
 /** Entries below a directory, as if it were the root. */

@@ -5,12 +5,12 @@ import { BuilderError } from '../../errors.ts'
 import { toByteString } from '../../byte-string.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../specs.ts'
-import type { Result } from '../types.ts'
+import type { Result, RunContext } from '../types.ts'
 import { contextLayer } from '../context-layer.ts'
-import { cacheMountId, initialContent, prepareCacheMount } from './cache-mount.ts'
+import { withCacheMounts } from './cache-locks.ts'
 
 /** The mounts of a step, ready for the executor, and the secrets among its variables. */
-export interface PreparedMounts extends AsyncDisposable {
+export interface PreparedMounts {
   readonly list: readonly StepMount[]
   readonly env: readonly string[]
 }
@@ -24,37 +24,38 @@ export function withAbsoluteMounts(spec: ExecSpec): ExecSpec {
   return { ...spec, mounts }
 }
 
-/** Everything but the root: parents before what lies below them. Locks of cache mounts are held until disposal. */
-export async function prepareMounts(
+/**
+ * Runs work with everything but the root mounted, parents before what lies below them. Caches are held as long: the turn
+ * of this step is lent to others while it waits for one.
+ */
+export async function withMounts<T>(
   environment: OpsEnvironment,
   spec: ExecSpec,
   inputs: readonly Result[],
   temporary: string,
-  signal: AbortSignal,
-): Promise<PreparedMounts> {
-  const held: AsyncDisposable[] = []
-  const list: StepMount[] = []
-  try {
-    const sorted = spec.mounts.filter((mount) => mount.dest !== '/').sort((a, b) => depth(a.dest) - depth(b.dest))
-    for (const mount of sorted) {
-      const prepared = await prepareMount(environment, mount, inputs, temporary, held, signal)
-      if (prepared) list.push(prepared)
+  run: Pick<RunContext, 'signal' | 'whileWaiting'>,
+  work: (mounts: PreparedMounts) => Promise<T>,
+): Promise<T> {
+  return withCacheMounts(environment, spec, inputs, run, async (caches) => {
+    const sockets: AsyncDisposable[] = []
+    try {
+      const list: StepMount[] = []
+      const sorted = spec.mounts.filter((mount) => mount.dest !== '/').sort((a, b) => depth(a.dest) - depth(b.dest))
+      for (const mount of sorted) {
+        const prepared = await prepareMount(environment, mount, inputs, temporary, caches, sockets)
+        if (prepared) list.push(prepared)
+      }
+      const env: string[] = []
+      for (const { id, name, optional } of spec.secretEnv) {
+        const value = await secretOf(environment, id, optional)
+        // BuildKit sets the variable, empty, for a secret that may be missing and is.
+        env.push(`${name}=${Buffer.from(value ?? []).toString('utf8')}`)
+      }
+      return await work({ list, env })
+    } finally {
+      for (const socket of sockets) await socket[Symbol.asyncDispose]()
     }
-    const env: string[] = []
-    for (const { id, name, optional } of spec.secretEnv) {
-      const value = await secretOf(environment, id, optional)
-      // BuildKit sets the variable, empty, for a secret that may be missing and is.
-      env.push(`${name}=${Buffer.from(value ?? []).toString('utf8')}`)
-    }
-    return { list, env, [Symbol.asyncDispose]: () => release(held) }
-  } catch (error) {
-    await release(held)
-    throw error
-  }
-}
-
-async function release(held: readonly AsyncDisposable[]): Promise<void> {
-  for (const lock of held) await lock[Symbol.asyncDispose]()
+  })
 }
 
 function depth(path: string): number {
@@ -66,8 +67,8 @@ async function prepareMount(
   mount: ExecMount,
   inputs: readonly Result[],
   temporary: string,
-  held: AsyncDisposable[],
-  signal: AbortSignal,
+  caches: ReadonlyMap<ExecMount, string>,
+  sockets: AsyncDisposable[],
 ): Promise<StepMount | undefined> {
   const base = { target: mount.dest, readonly: mount.readonly }
   switch (mount.type) {
@@ -88,7 +89,7 @@ async function prepareMount(
         ...base,
         source: {
           kind: 'bind',
-          hostPath: await cacheDirectory(environment, mount, inputs, held, signal),
+          hostPath: caches.get(mount)!,
           ...(mount.selector === '' || mount.input >= 0 ? {} : { subPath: toByteString(mount.selector) }),
         },
       }
@@ -119,13 +120,13 @@ async function prepareMount(
       const socket = await openAgentSocket({
         agent,
         directory: temporary,
-        name: `ssh-${held.length}`,
+        name: `ssh-${sockets.length}`,
         mode: ssh.mode,
         uid: ssh.uid,
         gid: ssh.gid,
         jobs: environment.jobs,
       })
-      held.push(socket)
+      sockets.push(socket)
       return { ...base, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
     }
   }
@@ -154,29 +155,4 @@ async function bindSource(
   const chain = input.kind === 'layers' ? input.layers : [contextLayer(forms, input, mount.selector)]
   const lowers = await forms.overlayTrees(chain)
   return { kind: 'overlay', lowers, scratchDirectory, ...subPath }
-}
-
-/** `shared` mounts go together, `locked` ones wait, of `private` ones each step gets one that no other holds. */
-async function cacheDirectory(
-  environment: OpsEnvironment,
-  mount: ExecMount,
-  inputs: readonly Result[],
-  held: AsyncDisposable[],
-  signal: AbortSignal,
-): Promise<string> {
-  const { store } = environment
-  const initial = await initialContent(environment, mount.input < 0 ? undefined : inputs[mount.input], mount)
-  const id = cacheMountId(mount.cache?.id ?? mount.dest, initial)
-  const sharing = mount.cache?.sharing ?? 'shared'
-  let directoryId = id
-  if (sharing === 'locked') held.push(await store.locks.acquire(`cache-mount-${id}`, { signal }))
-  if (sharing === 'shared') held.push(await store.locks.acquire(`cache-mount-${id}`, { shared: true, signal }))
-  for (let copy = 0; sharing === 'private'; copy++) {
-    directoryId = copy === 0 ? id : `${id}#${copy}`
-    const lock = store.locks.tryAcquire(`cache-mount-${directoryId}`)
-    if (lock === undefined) continue
-    held.push(lock)
-    break
-  }
-  return prepareCacheMount(environment, directoryId, initial)
 }

@@ -11,7 +11,7 @@ import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../context-layer.ts'
 import type { ExecSpec } from '../specs.ts'
 import type { LayersResult, Result, RunContext } from '../types.ts'
-import { prepareMounts, withAbsoluteMounts } from './mounts.ts'
+import { withAbsoluteMounts, withMounts } from './mounts.ts'
 import { collectChanges } from './changes.ts'
 import { makeLeftBehind, touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
@@ -49,11 +49,11 @@ export async function runExec(
   mkdirSync(work, { mode: 0o755 })
   makeLeftBehind(view, upper)
   const root: OverlayRoot = { lowers, upper, work }
-  await using mounts = await prepareMounts(environment, spec, inputs, temporary.path, run.signal)
   const output = createTail()
-  const startedMs = Date.now()
-  const exit = await executor
-    .runStep(
+  let startedMs = Date.now()
+  const exit = await withMounts(environment, spec, inputs, temporary.path, run, (mounts) => {
+    startedMs = Date.now()
+    return executor.runStep(
       {
         name: vertex.metadata.name,
         root,
@@ -80,9 +80,9 @@ export async function runExec(
         },
       },
     )
-    .catch((error: unknown) => {
-      throw missingSource(spec, vertex, error)
-    })
+  }).catch((error: unknown) => {
+    throw missingSource(spec, vertex, error)
+  })
   run.signal.throwIfAborted()
   if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode))
     throw exitError(spec, vertex, exit, {

@@ -66,11 +66,22 @@ async function checkoutLayer(
   git: Git,
   run: RunContext,
 ): Promise<Result> {
+  const { store } = environment
+  const name = digestHex(digestOf(source.remote)).slice(0, 32)
+  return store.locks.hold('repository', [{ name }], run, () =>
+    checkOutLocked(environment, vertex, source, commit, git, run),
+  )
+}
+
+async function checkOutLocked(
+  environment: OpsEnvironment,
+  vertex: Vertex,
+  source: GitCheckout,
+  commit: ResolvedCommit,
+  git: Git,
+  run: RunContext,
+): Promise<Result> {
   const { store, forms } = environment
-  await using lock = await store.locks.acquire(`git-${digestHex(digestOf(source.remote)).slice(0, 32)}`, {
-    signal: run.signal,
-  })
-  void lock
   const [{ checkOut, commitTime }, { checkoutEntries }] = await Promise.all([
     import('./fetch.ts'),
     import('./entries.ts'),

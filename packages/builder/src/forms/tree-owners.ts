@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs'
+import type { IdMapping } from '@ts-oci/runtime'
+import type { TreeForm } from '../content/types.ts'
+
+/** Whether a row's tree can be what this process needs, told without starting an executor. */
+export function mayUseTree(tree: TreeForm): boolean {
+  if (!isOfThisBoot(tree)) return false
+  const uid = process.getuid?.() ?? 0
+  return uid === 0
+    ? tree.owners === 'identity'
+    : tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+}
+
+export function isOfThisBoot(tree: TreeForm): boolean {
+  return tree.synced || tree.bootId === readBootId()
+}
+
+let bootId: string | undefined
+
+/** The kernel's boot id: a tree that was not synced counts only until the next boot. */
+export function readBootId(): string {
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return bootId
+}
+
+/** How owners lie on the disk under a mapping: a tree made under one is not read under another. */
+export function ownersKey(mapping: IdMapping): string {
+  switch (mapping.kind) {
+    case 'identity':
+      return 'identity'
+    case 'subordinate':
+      return `subordinate:${mapping.uid}:${mapping.subUidStart}:${mapping.subGidStart}`
+    case 'single':
+      return `single:${mapping.uid}`
+  }
+}

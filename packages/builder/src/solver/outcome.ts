@@ -1,0 +1,51 @@
+import type { Result } from '../ops/types.ts'
+import type { VertexOutcome } from './vertex-keys.ts'
+
+/** How an outcome comes by its results. */
+export interface OutcomeSource {
+  readonly key: string
+  readonly cached: boolean
+  readonly inputs: readonly VertexOutcome[]
+  /** What the vertex gave when it ran just now. */
+  readonly results?: readonly Result[]
+  /** What is in the store; never runs anything. */
+  readonly find: () => readonly Result[] | undefined
+  readonly make: () => Promise<readonly Result[]>
+}
+
+/** Results that are found or made when they are first asked for, and again when a layer of theirs is lost. A failure is not kept. */
+export function createOutcome({ key, cached, inputs, results, find, make }: OutcomeSource): VertexOutcome {
+  let known = results
+  let pending: Promise<readonly Result[]> | undefined
+  const outcome: VertexOutcome = {
+    key,
+    cached,
+    load: async () => {
+      known ??= pending === undefined ? find() : undefined
+      if (known !== undefined) return known
+      pending ??= make()
+        .then((made) => (known = made))
+        .finally(() => (pending = undefined))
+      return pending
+    },
+    isAtHand: () => {
+      known ??= pending === undefined ? find() : undefined
+      return known !== undefined
+    },
+    lose: (layerId, answers = new Map()) => {
+      const answered = answers.get(outcome)
+      if (answered !== undefined) return answered
+      const isLost = inputs.map((input) => input.lose(layerId, answers)).includes(true) || holds(known, layerId)
+      if (isLost) known = undefined
+      answers.set(outcome, isLost)
+      return isLost
+    },
+  }
+  return outcome
+}
+
+function holds(results: readonly Result[] | undefined, layerId: string): boolean {
+  return (results ?? []).some(
+    (result) => result.kind === 'layers' && result.layers.some((layer) => layer.id === layerId),
+  )
+}
