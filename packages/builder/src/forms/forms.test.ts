@@ -110,19 +110,19 @@ describeWith(['root', 'busybox', 'tar', 'docker-registry', 'skopeo'], 'forms of 
     [],
     'a file that a step only opens is no change, also when the layer below was made a tree again from its tar',
     async () => {
-      await buildLogged('ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\n', 'again')
+      await buildLogged('ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\n', 'again-store')
       // A new process of the same store: the COPY is cached as a tar, and this RUN needs it as a tree.
       const result = await build({
         context: work.join('context'),
         dockerfile:
           'ARG BASE\nFROM $BASE\nCOPY <<a <<b /files/\nA\na\nB\nb\nRUN : >> /files/a && echo new > /files/c\n',
-        store: work.join('again'),
+        store: work.join('again-store'),
         buildArgs: { BASE: base },
       })
       expect(result.vertices.filter((vertex) => vertex.name.includes('COPY')).map((vertex) => vertex.status)).toEqual([
         'cached',
       ])
-      expect(listLayer(work.join('again'), result.layers.at(-1)!.diffId)).toEqual(['files', 'files/c'])
+      expect(listLayer(work.join('again-store'), result.layers.at(-1)!.diffId)).toEqual(['files', 'files/c'])
     },
   )
 })
