@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,16 +30,21 @@ static void run_from_sealed_copy(char **argv) {
   if (!strcmp(argv[0], SEALED_NAME)) return;
   int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   struct stat status;
-  if (self < 0 || fstat(self, &status) < 0) return;
+  if (self < 0) return;
   // Kernels before 6.3 do not know MEMFD_EXEC.
   int copy = (int)syscall(SYS_memfd_create, SEALED_NAME, MEMFD_CLOEXEC | MEMFD_ALLOW_SEALING | MEMFD_EXEC);
   if (copy < 0) copy = (int)syscall(SYS_memfd_create, SEALED_NAME, MEMFD_CLOEXEC | MEMFD_ALLOW_SEALING);
   off_t done = 0;
-  while (copy >= 0 && done < status.st_size)
-    if (sendfile(copy, self, &done, (size_t)(status.st_size - done)) <= 0) return;
-  if (copy < 0 || fcntl(copy, F_ADD_SEALS, SEAL_EVERYTHING) < 0) return;
-  argv[0] = (char *)SEALED_NAME;
-  syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+  bool whole = copy >= 0 && fstat(self, &status) == 0;
+  while (whole && done < status.st_size) whole = sendfile(copy, self, &done, (size_t)(status.st_size - done)) > 0;
+  close(self);
+  if (whole && fcntl(copy, F_ADD_SEALS, SEAL_EVERYTHING) == 0) {
+    char *own_name = argv[0];
+    argv[0] = (char *)SEALED_NAME;
+    syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+    argv[0] = own_name;
+  }
+  if (copy >= 0) close(copy);
 }
 
 int main(int argc, char **argv) {

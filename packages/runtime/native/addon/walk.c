@@ -102,6 +102,11 @@ static int list_names(int directory, struct frame *frame) {
       const char *name = entry->d_name;
       if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'))) continue;
       size_t name_length = strlen(name);
+      // Offsets have 32 bits.
+      if (frame->names.length > UINT32_MAX - 2 * TEXT_MAX) {
+        error = -EOVERFLOW;
+        break;
+      }
       struct record record = {.mode = DTTOIF(entry->d_type), .parent = -1, .name_offset = (uint32_t)frame->names.length, .name_length = (uint32_t)name_length};
       error = append_bytes(&frame->names, name, name_length + 1);
       if (error == 0) error = append_record(&frame->children, &record);

@@ -226,6 +226,10 @@ void serve_executor(struct executor_config *shared, int control_socket, int jobs
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, NULL);
   signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0) {
+    send_failure(control, "signalfd", errno); // without it no step would ever be seen to end
+    end_executor(config);
+  }
   prepare_helpers(config, jobs);
   uint32_t version = PROTOCOL_VERSION;
   buffer_append_frame(&output, FRAME_READY, 0, &version, sizeof version);

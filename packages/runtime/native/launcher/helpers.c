@@ -78,34 +78,44 @@ void start_jobs(uint32_t id, const uint8_t *payload, size_t length, struct buffe
   free(env.items);
 }
 
+// One write, so that a report is whole or not there. It fits into a pipe, which never blocks.
+_Noreturn static void report_removal(int report, int error, const char *path) {
+  uint8_t message[4 + PATH_MAX];
+  size_t length = strnlen(path, PATH_MAX);
+  memcpy(message, &error, 4);
+  memcpy(message + 4, path, length);
+  (void)!write(report, message, 4 + length);
+  _exit(1);
+}
+
 _Noreturn static void run_removal(const uint8_t *payload, size_t length, int report) {
   struct cursor cursor = {payload, payload + length};
   struct field field;
+  int more;
   become_child();
-  while (next_field(&cursor, &field) > 0) {
+  while ((more = next_field(&cursor, &field)) > 0) {
     const char *path = field.tag == FIELD_PATH ? field_string(&field) : NULL;
-    if (path && path[0] == '/' && remove_tree(path) == 0) continue;
-    int error = path && path[0] == '/' ? errno : EINVAL;
-    (void)!write(report, &error, sizeof error);
-    (void)!write(report, path ? path : "", path ? strlen(path) : 0);
-    _exit(1);
+    if (!path || path[0] != '/') report_removal(report, EINVAL, path ? path : "");
+    if (remove_tree(path) < 0) report_removal(report, errno, path);
   }
+  if (more < 0) report_removal(report, EBADMSG, "");
   _exit(0);
 }
 
 void start_removal(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
-  int report[2];
+  int report[2] = {-1, -1};
   struct removal *grown = realloc(removals, (removal_count + 1) * sizeof *removals);
   if (!grown) _exit(70);
   removals = grown;
   pid_t pid = pipe2(report, O_CLOEXEC) < 0 ? -1 : fork();
   if (pid == 0) run_removal(payload, length, report[1]);
+  int error = errno;
+  if (report[1] >= 0) close(report[1]);
   if (pid < 0) {
-    int error = errno;
+    if (report[0] >= 0) close(report[0]);
     buffer_append_frame(output, FRAME_REMOVED, id, &error, sizeof error);
     return;
   }
-  close(report[1]);
   removals[removal_count++] = (struct removal){pid, id, report[0]};
 }
 
@@ -119,6 +129,8 @@ bool helper_ended(pid_t pid, int status, struct buffer *output) {
     if (removals[i].pid != pid) continue;
     uint8_t report[4 + PATH_MAX] = {0};
     ssize_t length = read(removals[i].report, report, sizeof report);
+    // Killed (out of memory) it could not say what is left: that is no success.
+    if (length < 4) memcpy(report, &(int){status == 0 ? 0 : EINTR}, 4);
     buffer_append_frame(output, FRAME_REMOVED, removals[i].id, report, length > 4 ? (size_t)length : 4);
     close(removals[i].report);
     removals[i] = removals[--removal_count];
@@ -128,7 +140,8 @@ bool helper_ended(pid_t pid, int status, struct buffer *output) {
 }
 
 void sweep_leftovers(const struct executor_config *shared) {
-  if (fork() != 0) return; // reaped like any orphan
+  // Reaped like any orphan. What a failed fork leaves is for the next start.
+  if (fork() != 0) return;
   become_child();
   char parent[PATH_MAX];
   strcpy(parent, shared->state);

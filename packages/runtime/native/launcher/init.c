@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// Enough for every real one.
+#define PASSWD_LIMIT (8u << 20)
+
 _Noreturn static void report_end(int status_pipe, int status) {
   char message[5] = {STATUS_ENDED};
   memcpy(message + 1, &status, 4);
@@ -38,15 +41,17 @@ void serve_as_init(pid_t command, int status_pipe) {
 const char *home_of(uid_t uid) {
   static char home[4096] = "HOME=/";
   char line[4096];
-  // The file comes from the image: it may be a pipe or a device, and then reading would wait for ever.
-  int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  // The file comes from the image: it may be a pipe or a device, of which even opening does something.
   struct stat status;
+  if (stat("/etc/passwd", &status) < 0 || !S_ISREG(status.st_mode)) return home;
+  int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
     if (fd >= 0) close(fd);
     return home;
   }
   FILE *file = fdopen(fd, "r");
-  while (file && fgets(line, sizeof line, file)) {
+  // Or without end.
+  for (size_t taken = 0; file && taken < PASSWD_LIMIT && fgets(line, sizeof line, file); taken += strlen(line) + 1) {
     char *fields[7], *rest = line;
     int count = 0;
     while (count < 7 && (fields[count] = strsep(&rest, ":\n"))) count++;

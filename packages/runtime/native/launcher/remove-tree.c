@@ -11,6 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel.h"
+
+// How often a directory is emptied that is not empty then: somebody writes to it, or hides what is left.
+#define EMPTY_ATTEMPTS 8
+
 struct level {
   char *name;
   dev_t device;
@@ -46,8 +51,12 @@ static int empty_directory(int directory, char *below) {
   if (!entries) return -1;
   struct dirent *entry;
   int result = 0;
-  errno = 0;
-  while (result == 0 && !below[0] && (entry = readdir(entries))) {
+  while (result == 0 && !below[0]) {
+    errno = 0;
+    if (!(entry = readdir(entries))) {
+      if (errno) result = -1;
+      break;
+    }
     if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
     if (unlinkat(directory, entry->d_name, 0) == 0) continue;
     if (errno != EISDIR && errno != EPERM) result = errno == ENOENT ? 0 : -1;
@@ -62,37 +71,59 @@ static int empty_directory(int directory, char *below) {
   return result;
 }
 
+// Removes a directory that was emptied and gives the one above, or the same again when an entry has shown up: some file
+// systems skip entries while others are removed.
 static int leave(struct stack *stack, int directory) {
-  struct level level = stack->levels[--stack->depth];
+  struct level level = stack->levels[stack->depth - 1];
   int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  close(directory);
   struct stat status;
+  int error = parent < 0 || fstat(parent, &status) < 0 ? errno : 0;
   // Whoever moves a directory while it is removed must not lead us elsewhere.
-  if (parent >= 0 && (fstat(parent, &status) < 0 || status.st_dev != level.device || status.st_ino != level.inode ||
-                      unlinkat(parent, level.name, AT_REMOVEDIR) < 0)) {
-    int error = errno;
+  if (!error && (status.st_dev != level.device || status.st_ino != level.inode)) error = ESTALE;
+  if (!error && unlinkat(parent, level.name, AT_REMOVEDIR) < 0 && errno != ENOENT) error = errno;
+  if (error == ENOTEMPTY || error == EEXIST) {
     close(parent);
-    errno = error;
-    parent = -1;
+    return directory;
+  }
+  close(directory);
+  if (error) {
+    if (parent >= 0) close(parent);
+    return errno = error, -1;
   }
   free(level.name);
+  stack->depth--;
   return parent;
+}
+
+// A directory of the same file system, by no link: a mount would lead to somebody's files.
+static int enter(int parent, const char *name) {
+  return k_openat2(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, K_RESOLVE_NO_XDEV | K_RESOLVE_NO_SYMLINKS | K_RESOLVE_BENEATH);
 }
 
 static int remove_below(int parent, const char *name) {
   struct stack stack = {0};
   char below[NAME_MAX + 1];
-  int result = -1;
-  int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int result = -1, again = 0;
+  int directory = enter(parent, name);
   if (directory < 0 || push(&stack, name, parent) < 0) goto out;
   while (stack.depth > 0) {
     if (empty_directory(directory, below) < 0) goto out;
     if (!below[0]) {
-      if ((directory = leave(&stack, directory)) < 0) goto out;
+      int above = leave(&stack, directory);
+      again = above == directory ? again + 1 : 0;
+      directory = above;
+      if (again > EMPTY_ATTEMPTS) errno = ENOTEMPTY;
+      if (directory < 0 || again > EMPTY_ATTEMPTS) goto out;
       continue;
     }
-    int next = openat(directory, below, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (next < 0 || push(&stack, below, directory) < 0) goto out;
+    int next = enter(directory, below);
+    if (next < 0) goto out;
+    if (push(&stack, below, directory) < 0) {
+      int error = errno;
+      close(next);
+      errno = error;
+      goto out;
+    }
     close(directory);
     directory = next;
   }

@@ -62,6 +62,7 @@ static bool lies_below(const char *path, const char *parent) {
 
 bool make_top_stubs(int root, const char *directory, const struct target *targets, size_t count) {
   char **places = calloc(count, sizeof *places);
+  if (!places) step_fail(ENOMEM, "memory");
   size_t known = 0;
   int stubs = -1;
   for (size_t i = 0; i < count; i++) {
@@ -71,7 +72,7 @@ bool make_top_stubs(int root, const char *directory, const struct target *target
     // Below an earlier target it is made in what is mounted there.
     for (size_t j = 0; j < known && !inside; j++) inside = lies_below(resolved.path, places[j]);
     if (targets[i].no_links && strcmp(resolved.path, targets[i].path + 1)) step_fail(ELOOP, "mount target %s: a link in the image", targets[i].path);
-    if (!inside) places[known++] = strdup(resolved.path);
+    if (!inside && !(places[known++] = strdup(resolved.path))) step_fail(ENOMEM, "memory");
     if (resolved.missing && !inside) {
       if (stubs < 0) stubs = enter_stub_directory(directory);
       copy_parents(root, stubs, resolved.path, resolved.existing, false);
