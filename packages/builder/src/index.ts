@@ -13,5 +13,6 @@ export { BuilderError, isTsOciError, TsOciError, type BuilderErrorCode } from '.
 export type * from './public-types.ts'
 export type * from './progress.ts'
 export { debugExpand, debugIgnore, debugParse } from './frontends/dockerfile/debug.ts'
+export { guardSignals } from '@ts-oci/runtime'
 export { createIgnoreMatcher, parseIgnoreFile } from './context/ignore.ts'
 export { expandWord, parseDockerfile } from './frontends/dockerfile/index.ts'

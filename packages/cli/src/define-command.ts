@@ -9,5 +9,21 @@ export interface TableCommand {
 }
 
 export function defineCommand<C extends CommandSpec>(spec: C, action: Action<Input<C>>): TableCommand {
-  return { run: (argv) => runAction(spec, action, argv, processSession()) }
+  return { run: (argv) => runAction(spec, guarded(action), argv, processSession()) }
+}
+
+/** Longer than an interrupted action takes that is not stuck. */
+const graceSeconds = 2
+
+/** A signal ends the process also while JavaScript computes. Where the addon is missing, the action says so itself. */
+function guarded<Input>(action: Action<Input>): Action<Input> {
+  return async (input, session) => {
+    const { guardSignals, isTsOciError } = await import('@ts-oci/builder')
+    try {
+      guardSignals(graceSeconds)
+    } catch (error) {
+      if (!isTsOciError(error)) throw error
+    }
+    return action(input, session)
+  }
 }

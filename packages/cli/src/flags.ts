@@ -74,7 +74,12 @@ export const build = defineSpec({
       value: 'id=ID[,src=FILE|,env=NAME]',
       summary: 'secret for RUN --mount=type=secret',
     },
-    { name: 'ssh', kind: 'texts', value: 'default|ID=SOCKET', summary: 'SSH agent for RUN --mount=type=ssh and for git over ssh' },
+    {
+      name: 'ssh',
+      kind: 'texts',
+      value: 'default|ID=SOCKET',
+      summary: 'SSH agent for RUN --mount=type=ssh and for git over ssh',
+    },
     {
       name: 'build-context',
       kind: 'texts',

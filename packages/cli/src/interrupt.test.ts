@@ -38,8 +38,12 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'a signal'
   })
 
   /** Starts the command; resolves when it has said what `pattern` matches. */
-  async function startUntil(args: readonly string[], pattern: RegExp): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [tsbuildPath, ...args], {
+  async function startUntil(
+    args: readonly string[],
+    pattern: RegExp,
+    nodeFlags: readonly string[] = [],
+  ): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [...nodeFlags, tsbuildPath, ...args], {
       cwd: directory.path,
       env: environmentOf(directory),
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -77,6 +81,33 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'a signal'
     })
     await expectStop(await startUntil(['--progress=plain', context], /^#\d+ [\d.]+ started$/m), signal)
     expect(listProcesses().filter(({ command }) => command.includes('sleep 4712'))).toEqual([])
+  })
+
+  // From then on the main thread reads no signal: as in a matcher without end, or a file of a dead server.
+  const busy = `--import=data:text/javascript,${encodeURIComponent(
+    "setTimeout(() => { process.stderr.write('busy\\n'); for (;;); }, 1500)",
+  )}`
+
+  test.each([
+    ['the second', 2, 500],
+    ['the first, a while later,', 1, 4000],
+  ])('%s signal ends a process whose main thread is busy', async (_, count, withinMs) => {
+    const context = await writeContext(directory, { Dockerfile: `FROM ${base}\nRUN sleep 4713\n` })
+    const child = await startUntil(['--progress=plain', context], /^busy$/m, [busy])
+    const ended = once(child, 'exit')
+    const startMs = Date.now()
+    for (let sent = 0; sent < count; sent++) {
+      child.kill('SIGTERM')
+      await delay(50)
+    }
+    expect(await ended).toEqual([143, null])
+    expect(Date.now() - startMs).toBeLessThan(withinMs)
+    const store = directory.join('store')
+    const remains = (): unknown[] => [
+      ...listProcesses().filter(({ command }) => command.includes(store) || command.includes('sleep 4713')),
+      ...mountsNaming(store),
+    ]
+    await until(() => remains().length === 0, 1000, remains)
   })
 
   test('while steps of several stages run and write', async () => {

@@ -41,6 +41,7 @@ static const struct {
     {"removeXattr", native_remove_xattr},
     {"deflateBlock", native_deflate_block},
     {"deflateBound", native_deflate_bound},
+    {"guardSignals", native_guard_signals},
 };
 
 static void free_instance(napi_env env, void *data, void *hint) {

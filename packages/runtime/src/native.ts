@@ -63,6 +63,7 @@ export interface NativeFiles {
     isLast: boolean,
   ): Promise<number> | number
   deflateBound(length: number): number
+  guardSignals(graceSeconds: number): number
 }
 
 /** Records and names; or `-errno` and the path (from the directory) that failed. */
