@@ -20,7 +20,11 @@ export interface SyncedBlobStore extends BlobStore {
 }
 
 /** Content by digest. Whatever comes in is written below `tmp/` first, verified, then renamed: nobody sees half of it. */
-export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): SyncedBlobStore {
+export function createBlobStore(
+  paths: StorePaths,
+  temporary: TemporaryNames,
+  lease: (digest: Digest) => void,
+): SyncedBlobStore {
   const fresh = new Set<Digest>()
   let isUnsynced = false
 
@@ -38,6 +42,7 @@ export function createBlobStore(paths: StorePaths, temporary: TemporaryNames): S
 
   function put(data: Uint8Array): Digest {
     const digest = digestOf(data)
+    lease(digest)
     if (isStored(digest, data)) return digest
     const path = temporary.next('blob')
     try {

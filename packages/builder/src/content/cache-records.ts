@@ -8,7 +8,11 @@ const MAX_TOUCHED = 500
 const USE_RESOLUTION_MS = 10 * 60_000
 
 /** Rows of what vertices gave. Marks of use are written together, at the latest by `flush`: a build that is all cached reads only. */
-export function createCacheRecords(metadata: Metadata, now: () => number): CacheRecords & { flush(): void } {
+export function createCacheRecords(
+  metadata: Metadata,
+  now: () => number,
+  lease: (key: string) => void,
+): CacheRecords & { flush(): void } {
   const touched = new Map<string, { usedMs: number; count: number }>()
 
   function flush(): void {
@@ -36,6 +40,7 @@ export function createCacheRecords(metadata: Metadata, now: () => number): Cache
   return {
     flush,
     find(key) {
+      lease(key)
       const row =
         metadata.get('SELECT * FROM cache WHERE key = ?', key) ??
         metadata.get(
@@ -45,6 +50,7 @@ export function createCacheRecords(metadata: Metadata, now: () => number): Cache
       return row === undefined ? undefined : touch(fromRow(row))
     },
     put(record, alternativeKeys) {
+      lease(record.key)
       metadata.transaction(() => {
         metadata.run(
           `INSERT INTO cache (key, layer_ids, has_content, created_ms, used_ms, usage_count, name, type, preimage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

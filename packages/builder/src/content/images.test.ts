@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -23,7 +23,7 @@ afterEach(async () => {
 })
 
 function open(): Promise<Store> {
-  return openStore({ root, now: () => clockMs, pruneWaitMs: 200 })
+  return openStore({ root, now: () => clockMs })
 }
 
 async function reopen(): Promise<void> {
@@ -173,10 +173,49 @@ describe('prune', () => {
     expect(store.cache.list().map((item) => item.key)).toEqual(['new'])
   })
 
-  test('while another process uses the store nothing is removed', async () => {
+  const record = { createdMs: 1, usedMs: 1, usageCount: 1, name: 'n', type: 'regular', preimage: '', hasContent: true }
+
+  test('what another open store uses stays, the rest goes, and nobody is waited for', async () => {
+    for (const id of ['l-found', 'l-loaded', 'l-unused']) {
+      store.layers.put(layer(id, {}))
+      store.layers.writeTable(id, { entries: [] })
+      mkdirSync(store.snapshotDirectory(id))
+      store.cache.put({ ...record, key: `key of ${id}`, layerIds: [id] }, [`link to ${id}`])
+    }
+    await reopen()
     const other = await open()
-    await expect(store.prune({ all: true })).rejects.toMatchObject({ code: 'OCI_STORE_UNUSABLE' })
+    other.cache.find('link to l-found')
+    other.lease('l-loaded')
+    await store.prune({ all: true })
+    expect(store.layers.list().map(({ id }) => id)).toEqual(['l-found', 'l-loaded'])
+    expect(readdirSync(join(root, 'snapshots')).sort()).toEqual(['l-found', 'l-loaded'])
+    expect(readdirSync(join(root, 'tables')).sort()).toEqual(['l-found', 'l-loaded'])
+    expect(other.cache.find('link to l-found')).toMatchObject({ layerIds: ['l-found'] })
     await other.close()
-    await expect(store.prune({ all: true })).resolves.toEqual({ removed: [], reclaimedBytes: 0 })
+    await store.prune({ all: true })
+    expect([store.layers.list(), readdirSync(join(root, 'snapshots'))]).toEqual([[], []])
+  })
+
+  test('what another open store has made and not named yet stays', async () => {
+    const other = await open()
+    const diffId = other.blobs.put(Buffer.from('made now'))
+    mkdirSync(other.snapshotDirectory('l-made'))
+    await store.prune({ all: true })
+    expect(other.blobs.has(diffId)).toBe(true)
+    expect(readdirSync(join(root, 'snapshots'))).toEqual(['l-made'])
+    await other.close()
+    await store.prune({ all: true })
+    expect([store.blobs.has(diffId), readdirSync(join(root, 'snapshots'))]).toEqual([false, []])
+  })
+
+  test('a cache mount that a step has mounted stays', async () => {
+    for (const id of ['held', 'free']) writeFileSync(join(store.cacheMountDirectory(id), 'file'), 'x')
+    const other = await open()
+    await other.locks.hold('cache-mount', [{ name: 'held', shared: true }], {}, async () => {
+      const { removed } = await store.prune({ all: true })
+      expect(removed.map(({ id }) => id)).toEqual(['free'])
+    })
+    await other.close()
+    expect((await store.prune({ all: true })).removed.map(({ id }) => id)).toEqual(['held'])
   })
 })

@@ -26,6 +26,7 @@ export interface LayerRecordsOptions {
   readonly metadata: Metadata
   readonly temporary: TemporaryNames
   readonly bootId: () => string
+  readonly lease: (id: string) => void
 }
 
 /** {@link LayerRecords} and what the store itself needs of them. */
@@ -34,12 +35,14 @@ export interface StoredLayers extends LayerRecords {
   put(record: LayerRecord, isSynced?: boolean): void
   /** Marks of the rows, or of those with these ids, that name files which a sync has yet to put on the disk. */
   unsynced(ids?: readonly string[]): readonly string[]
+  /** Its files stay. */
+  deleteRow(id: string): void
   /** After a sync that began when the marks had been read. */
   markSynced(marks: readonly string[]): void
 }
 
 /** Rows of layers, and their tables as files in `tables/`. */
-export function createLayerRecords({ paths, metadata, temporary, bootId }: LayerRecordsOptions): StoredLayers {
+export function createLayerRecords({ paths, metadata, temporary, bootId, lease }: LayerRecordsOptions): StoredLayers {
   const tables = new LRUCache<string, LayerTable>({
     maxSize: MAX_CACHED_ENTRIES,
     sizeCalculation: (table) => table.entries.length + 1,
@@ -74,6 +77,7 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
   }
 
   function put(record: LayerRecord, isSynced = false): void {
+    lease(record.id)
     // One transaction: two processes that add a form each must both find theirs in the row.
     metadata.transaction(() => {
       const row = metadata.get('SELECT * FROM layers WHERE id = ?', record.id)
@@ -131,6 +135,11 @@ export function createLayerRecords({ paths, metadata, temporary, bootId }: Layer
       metadata.transaction(() => {
         for (const mark of marks) metadata.run('UPDATE layers SET unsynced = NULL WHERE unsynced = ?', mark)
       })
+    },
+    deleteRow(id) {
+      metadata.run('DELETE FROM layers WHERE id = ?', id)
+      metadata.run('DELETE FROM facts WHERE key = ?', sizeKey(id))
+      metadata.afterCommit(() => tables.delete(id))
     },
     delete(id) {
       const path = `${paths.tables}/${layerFileName(id)}`

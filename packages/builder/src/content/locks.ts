@@ -234,14 +234,23 @@ function asDisposable(held: HeldLock): AsyncDisposable {
   }
 }
 
+/** Locks a file of our own: who looks whether its owner lives holds it for an instant. */
+export function lockUnheld(path: string): HeldLock {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let tries = 0; tries < 5000; tries++) {
+    const held = tryLockFile(path, false)
+    if (held !== undefined) return held
+    Atomics.wait(pause, 0, 0, 1)
+  }
+  throw new Error(`${path}, a lock of this process, is held by another`)
+}
+
 /**
  * Locks a file of our own and proves that the lock works: a second descriptor must not get it (some network file
  * systems answer yes to everybody). @throws OCI_STORE_UNUSABLE
  */
 export function lockAndProve(root: string, path: string): HeldLock {
-  const held = onDisk(root, () => tryLockFile(path, false))
-  if (held === undefined)
-    throw unusable(root, 'a lock of this process is held by another', undefined, 'report this as a bug')
+  const held = onDisk(root, () => lockUnheld(path))
   const fd = openPath(path, OpenFlags.readWrite)
   const works = !flockFd(fd, 'exclusive')
   closeFd(fd)

@@ -1,10 +1,14 @@
-import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestHex, type Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
+import { isGitMirror, setCacheMountAside } from './cache-mounts.ts'
 import { cacheMountPath, layerFileName, type StorePaths } from './layout.ts'
+import type { StoredLayers } from './layers.ts'
+import type { Leases } from './leases.ts'
 import { json, number, text, type Metadata } from './metadata.ts'
+import { listFiles, setAside, type StoreFile } from './prune-files.ts'
 import { sweepTemporary, type RemoveTree } from './temporary.ts'
 import type {
   BlobStore,
@@ -12,7 +16,7 @@ import type {
   CacheRecords,
   ImageRecords,
   LayerRecord,
-  LayerRecords,
+  Locks,
   PruneOptions,
   PruneResult,
 } from './types.ts'
@@ -20,13 +24,18 @@ import type {
 /** What was used within this time stays unless `all` is asked for (BuildKit's default policy for sources). */
 const RECENT_MS = 48 * 60 * 60 * 1000
 
+/** The times of files come from a clock that lags behind ours by some milliseconds. */
+const CLOCK_SLACK_MS = 2000
+
 export interface PruneParts {
   readonly paths: StorePaths
   readonly metadata: Metadata
   readonly blobs: BlobStore
-  readonly layers: LayerRecords
+  readonly layers: StoredLayers
   readonly images: ImageRecords
   readonly cache: CacheRecords
+  readonly leases: Leases
+  readonly locks: Locks
   readonly remove: RemoveTree
   readonly now: () => number
 }
@@ -34,27 +43,20 @@ export interface PruneParts {
 type Removed = PruneResult['removed'][number]
 
 /**
- * Removes cache records, cache mounts, and the layers and files that are left without an owner. What belongs to an
- * image stays in whatever form it is at hand. Rows go first, in one transaction: files without rows are left-overs
- * that the next prune removes, rows without files would be lies.
- * The caller holds the store alone.
+ * Removes cache records, cache mounts, and the layers and files that are left without an owner. What belongs to an image
+ * stays in whatever form it is at hand, and so does what a build that runs uses: nobody is waited for, and nobody waits.
+ *
+ * Rows go first, in one transaction: files without rows are left-overs that the next prune removes, rows without files
+ * would be lies. Then the leases are read once more. Who saw a row before it went had leased it, and gets it back.
  */
 export async function prune(parts: PruneParts, options: PruneOptions): Promise<PruneResult> {
   const limitMs = parts.now() - (options.olderThanMs ?? (options.all ? 0 : RECENT_MS))
-  const imageLayers = new Set(parts.images.list().flatMap((image) => image.layerIds))
   const removed: Removed[] = []
-  const gone: LayerRecord[] = []
-  const directories: string[] = []
-  parts.metadata.transaction(() => {
-    const staying = removeRecords(parts, limitMs, imageLayers, removed)
-    gone.push(...removeLayers(parts, new Set([...imageLayers, ...staying])))
-    directories.push(...removeCacheMounts(parts, limitMs, removed))
-    if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
-  })
-  // A row comes before its directory: a process may have died in between.
-  for (const directory of directories) if (existsSync(directory)) await parts.remove(directory)
+  const files = listFiles(parts.paths)
+  const gone = removeRows(parts, limitMs, options, removed)
+  await removeCacheMounts(parts, limitMs, removed)
   if (options.all) removeMemos(parts.paths.memos, limitMs)
-  const sizes = await removeFiles(parts)
+  const sizes = await removeFiles(parts, files, new Set(gone.flatMap(filesOf)))
   for (const layer of gone)
     removed.push({ id: layer.id, sizeBytes: takeSizes(sizes, layer), description: layer.description })
   const leftOver = [...sizes.values()].reduce((sum, size) => sum + size, 0)
@@ -62,24 +64,54 @@ export async function prune(parts: PruneParts, options: PruneOptions): Promise<P
   return { removed, reclaimedBytes: removed.reduce((sum, item) => sum + item.sizeBytes, 0) }
 }
 
-/** @returns the layers of the records that stay */
-function removeRecords(
+/** @returns the layers that are gone */
+function removeRows(
   parts: PruneParts,
   limitMs: number,
-  imageLayers: ReadonlySet<string>,
+  options: PruneOptions,
   removed: Removed[],
-): string[] {
-  const staying: string[] = []
-  for (const record of parts.cache.list()) {
-    if (record.usedMs > limitMs) {
-      staying.push(...record.layerIds)
-      continue
-    }
-    parts.cache.delete(record.key)
+): readonly LayerRecord[] {
+  const imageLayers = new Set(parts.images.list().flatMap((image) => image.layerIds))
+  const leased = parts.leases.others().names
+  const { records, layers } = parts.metadata.transaction(() => {
+    const gone = removeRecords(parts, limitMs, leased)
+    const kept = new Set([...imageLayers, ...leased, ...parts.cache.list().flatMap((record) => record.layerIds)])
+    if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
+    return { records: gone, layers: removeLayers(parts, kept) }
+  })
+  const { names } = parts.leases.others()
+  const isWanted = ({ record, alternatives }: GoneRecord): boolean =>
+    [record.key, ...alternatives].some((key) => names.has(key))
+  const wanted = new Set([...names, ...records.filter(isWanted).flatMap(({ record }) => record.layerIds)])
+  parts.metadata.transaction(() => {
+    const made = new Set(parts.cache.list().map(({ key }) => key))
+    for (const { record, alternatives } of records.filter(isWanted))
+      if (!made.has(record.key)) parts.cache.put(record, alternatives)
+    for (const layer of layers.filter(({ id }) => wanted.has(id))) parts.layers.put(layer)
+  })
+  for (const { record } of records.filter((gone) => !isWanted(gone)))
     // A record that has layers is listed as those; the others would not be seen otherwise.
     if (isListed(record, imageLayers)) removed.push({ id: record.key, sizeBytes: 0, description: record.name })
+  return layers.filter(({ id }) => !wanted.has(id))
+}
+
+interface GoneRecord {
+  readonly record: CacheRecord
+  readonly alternatives: readonly string[]
+}
+
+function removeRecords({ cache, metadata }: PruneParts, limitMs: number, leased: ReadonlySet<string>): GoneRecord[] {
+  const gone: GoneRecord[] = []
+  for (const record of cache.list()) {
+    if (record.usedMs > limitMs) continue
+    const alternatives = metadata
+      .all('SELECT alternative FROM cache_links WHERE key = ?', record.key)
+      .map((row) => text(row, 'alternative'))
+    if ([record.key, ...alternatives].some((key) => leased.has(key))) continue
+    cache.delete(record.key)
+    gone.push({ record, alternatives })
   }
-  return staying
+  return gone
 }
 
 function isListed(record: CacheRecord, imageLayers: ReadonlySet<string>): boolean {
@@ -88,37 +120,41 @@ function isListed(record: CacheRecord, imageLayers: ReadonlySet<string>): boolea
 
 function removeLayers(parts: PruneParts, kept: ReadonlySet<string>): LayerRecord[] {
   const gone = parts.layers.list().filter((layer) => !kept.has(layer.id))
-  for (const layer of gone) parts.layers.delete(layer.id)
+  for (const layer of gone) parts.layers.deleteRow(layer.id)
   return gone
 }
 
 /** Bytes that went with a layer: those of its files that no other one needed. */
 function takeSizes(sizes: Map<string, number>, layer: LayerRecord): number {
-  const digests = [
-    ...(layer.diffId === undefined ? [] : [layer.diffId]),
-    ...layer.blobs.map((blob) => blob.descriptor.digest),
-  ]
   let total = 0
-  for (const name of [...digests.map(digestHex), layerFileName(layer.id)]) {
+  for (const name of filesOf(layer)) {
     total += sizes.get(name) ?? 0
     sizes.delete(name)
   }
   return total
 }
 
-function removeCacheMounts({ metadata, paths }: PruneParts, limitMs: number, removed: Removed[]): string[] {
-  const directories: string[] = []
-  for (const row of metadata.all('SELECT * FROM cache_mounts WHERE used_ms <= ?', limitMs)) {
+/** Names of a layer's blobs, its table and its tree. */
+function filesOf(layer: LayerRecord): readonly string[] {
+  const digests = [
+    ...(layer.diffId === undefined ? [] : [layer.diffId]),
+    ...layer.blobs.map((blob) => blob.descriptor.digest),
+  ]
+  return [...digests.map(digestHex), layerFileName(layer.id)]
+}
+
+/** A cache that a step has mounted is held: it stays, as it would if the step had come a moment later. */
+async function removeCacheMounts(parts: PruneParts, limitMs: number, removed: Removed[]): Promise<void> {
+  const { metadata } = parts
+  for (const row of metadata.all('SELECT id FROM cache_mounts WHERE used_ms <= ?', limitMs)) {
     const id = text(row, 'id')
-    // Never what the row says: a store may have been moved, or its rows be somebody's who wants another directory gone.
-    const directory = cacheMountPath(paths, id)
-    metadata.run('DELETE FROM cache_mounts WHERE id = ?', id)
+    const aside = setCacheMountAside(parts, id)
+    if (aside === undefined) continue
     // Git sources keep their mirrors as cache mounts do (ops/git/driver.ts).
-    const description = id.startsWith('git repository ') ? 'git mirror' : 'cache mount'
-    removed.push({ id, sizeBytes: treeSize(directory), description })
-    directories.push(directory)
+    const description = isGitMirror(id) ? 'git mirror' : 'cache mount'
+    removed.push({ id, sizeBytes: treeSize(aside.path), description })
+    if (existsSync(aside.path)) await parts.remove(aside.path)
   }
-  return directories
 }
 
 /** Remembered digests of contexts: made anew by the next build. */
@@ -135,33 +171,56 @@ function readdirIfPresent(directory: string): readonly string[] {
 }
 
 /** Removes the files that no row names. @returns their names (hex of a blob, layer of a tree) and sizes */
-async function removeFiles(parts: PruneParts): Promise<Map<string, number>> {
+async function removeFiles(
+  parts: PruneParts,
+  files: readonly StoreFile[],
+  gone: ReadonlySet<string>,
+): Promise<Map<string, number>> {
+  const { sinceMs } = parts.leases.others()
+  const isNeeded = createNeed(parts)
+  // What a build that runs has made has no row yet; it cannot have made what is older than itself.
+  const isOld = ({ name, changedMs }: StoreFile): boolean => gone.has(name) || changedMs < sinceMs - CLOCK_SLACK_MS
+  const candidates = files.filter((file) => isOld(file) && !isNeeded(file))
+  // Out of everybody's sight first, then asked again: who saw it before has said so by now.
+  const aside = candidates.flatMap((file) => setAside(file))
+  const isNeededNow = createNeed(parts)
+  const leased = new Set([...parts.leases.others().names].map(fileNameOf))
+  const sizes = new Map<string, number>()
+  for (const { file, path, isSame } of aside) {
+    if (!isSame || leased.has(file.name) || isNeededNow(file)) {
+      if (!existsSync(file.path)) renameSync(path, file.path)
+      else await removeAny(parts, path)
+      continue
+    }
+    if (file.kind === 'blob') sizes.set(file.name, lstatSync(path).size)
+    if (file.kind === 'tree') sizes.set(file.name, treeSize(path))
+    await removeAny(parts, path)
+  }
+  for (const path of sweepTemporary(parts.paths).stuck) await parts.remove(path)
+  return sizes
+}
+
+async function removeAny(parts: PruneParts, path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) await parts.remove(path)
+  else rmSync(path, { force: true })
+}
+
+/** As a lease names a layer or a digest, its files are called. */
+function fileNameOf(leased: string): string {
+  return /^sha256:[0-9a-f]{64}$/.test(leased) ? leased.slice(7) : leased
+}
+
+/** Whether a row names a file, by what the rows are when this is called. */
+function createNeed(parts: PruneParts): (file: StoreFile) => boolean {
   const { paths, metadata } = parts
   const rows = parts.layers.list()
   const names = new Set(rows.map((layer) => layerFileName(layer.id)))
-  const needed = neededBlobs(parts, rows)
+  const blobs = neededBlobs(parts, rows)
   const mounts = new Set(
     metadata.all('SELECT id FROM cache_mounts').map((row) => cacheMountPath(paths, text(row, 'id'))),
   )
-  const sizes = new Map<string, number>()
-  for (const name of readdirSync(paths.blobs)) {
-    if (needed.has(name)) continue
-    sizes.set(name, lstatSync(join(paths.blobs, name)).size)
-    rmSync(join(paths.blobs, name), { recursive: true, force: true })
-  }
-  for (const name of readdirSync(paths.tables)) if (!names.has(name)) rmSync(join(paths.tables, name), { force: true })
-  for (const name of readdirSync(paths.snapshots)) {
-    if (names.has(name)) continue
-    const directory = join(paths.snapshots, name)
-    sizes.set(name, treeSize(directory))
-    await parts.remove(directory)
-  }
-  for (const name of readdirSync(paths.cacheMounts)) {
-    const directory = join(paths.cacheMounts, name)
-    if (!mounts.has(directory)) await parts.remove(directory)
-  }
-  for (const path of sweepTemporary(paths).stuck) await parts.remove(path)
-  return sizes
+  return ({ kind, name, path }) =>
+    kind === 'blob' ? blobs.has(name) : kind === 'cache mount' ? mounts.has(path) : names.has(name)
 }
 
 /** Hex digits of every blob that a row, an image or a foreign entry names. */

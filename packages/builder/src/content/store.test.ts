@@ -24,7 +24,7 @@ afterEach(async () => {
 })
 
 function open(): Promise<Store> {
-  return openStore({ root, now: () => clockMs, pruneWaitMs: 200 })
+  return openStore({ root, now: () => clockMs })
 }
 
 async function reopen(): Promise<void> {

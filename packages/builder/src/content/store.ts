@@ -1,12 +1,14 @@
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
 import { createBlobStore } from './blobs.ts'
+import { cacheMountIds, setCacheMountAside } from './cache-mounts.ts'
 import { createCacheRecords } from './cache-records.ts'
 import { onDisk, unusable } from './disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
+import { createLeases, type Leases } from './leases.ts'
 import { cacheMountPath, defaultRoot, layerFileName, prepareLayout, storePaths, type StorePaths } from './layout.ts'
 import { createLocks, type HeldLock, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
@@ -26,18 +28,15 @@ export interface OpenStoreOptions {
   readonly now?: () => number
   /** Changes with every start of the machine; the kernel's. */
   readonly bootId?: () => string
-  /** How long `prune` waits for other processes that use the store; 10 s. */
-  readonly pruneWaitMs?: number
   readonly signal?: AbortSignal
 }
 
-/** Every open store holds it shared; who wants to remove things holds it alone. */
+/** Every open store holds it shared; who sweeps what a crash left tries to have it alone, for as long as that takes. */
 const USE_LOCK = 'use'
-const PRUNE_WAIT_MS = 10_000
 
 /**
  * Opens the store, creates what is missing, sweeps what dead processes left and adopts what other tools added to
- * `index.json`. Waits while another process prunes.
+ * `index.json`.
  * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION, OCI_STORE_FULL
  */
 export async function openStore(options: OpenStoreOptions = {}): Promise<Store> {
@@ -47,11 +46,14 @@ export async function openStore(options: OpenStoreOptions = {}): Promise<Store> 
   const locks = createLocks(root, paths.run)
   const metadata = openMetadata(root, paths.database)
   let use: HeldLock | undefined
+  let leases: Leases | undefined
   try {
     onDisk(root, () => sweep(paths, metadata, locks.tryHold))
     use = await holdShared(locks.tryHold, options.signal)
-    return createStore({ ...options, paths, metadata, locks, use })
+    leases = onDisk(root, () => createLeases(paths))
+    return createStore({ ...options, paths, metadata, locks, use, leases })
   } catch (error) {
+    leases?.close()
     use?.release()
     metadata.close()
     throw error
@@ -75,17 +77,18 @@ interface StoreParts extends OpenStoreOptions {
   readonly metadata: Metadata
   readonly locks: ReturnType<typeof createLocks>
   readonly use: HeldLock
+  readonly leases: Leases
 }
 
 function createStore(parts: StoreParts): Store {
-  const { paths, metadata, locks } = parts
+  const { paths, metadata, locks, leases } = parts
   const { root } = paths
   const now = parts.now ?? Date.now
   const remove = removeWith(root, parts.removeTree)
   const temporary = createTemporaryNames(paths, remove)
   const currentBoot = parts.bootId ?? bootId
-  const blobs = createBlobStore(paths, temporary)
-  const layers = createLayerRecords({ paths, metadata, temporary, bootId: currentBoot })
+  const blobs = createBlobStore(paths, temporary, leases.take)
+  const layers = createLayerRecords({ paths, metadata, temporary, bootId: currentBoot, lease: leases.take })
   const projection = createProjection({ paths, metadata, temporary, blobs, layers })
   const images = createImageRecords({
     metadata,
@@ -95,8 +98,7 @@ function createStore(parts: StoreParts): Store {
       if (blobs.isUnsynced() || layers.unsynced(layerIds).length > 0) sync()
     },
   })
-  const cache = createCacheRecords(metadata, now)
-  let use: HeldLock | undefined = parts.use
+  const cache = createCacheRecords(metadata, now, leases.take)
   let isOpen = true
 
   /** Rows that were there before count from now on after a crash of the machine, too. */
@@ -119,7 +121,8 @@ function createStore(parts: StoreParts): Store {
     } finally {
       temporary.close()
       metadata.close()
-      use?.release()
+      leases.close()
+      parts.use.release()
     }
   }
 
@@ -138,17 +141,17 @@ function createStore(parts: StoreParts): Store {
       return directory
     },
     sync,
+    lease: leases.take,
     transaction: (work) => metadata.transaction(work),
     async prune(options) {
       cache.flush()
-      use?.release()
-      let alone: HeldLock | undefined
-      try {
-        alone = await holdAlone(root, locks.tryHold, parts.pruneWaitMs ?? PRUNE_WAIT_MS)
-        return await prune({ paths, metadata, blobs, layers, images, cache, remove, now }, options)
-      } finally {
-        alone?.release()
-        use = await holdShared(locks.tryHold, undefined)
+      return prune({ paths, metadata, blobs, layers, images, cache, leases, locks, remove, now }, options)
+    },
+    async emptyCacheMounts(ids) {
+      for (const id of new Set(ids.flatMap((wanted) => cacheMountIds(metadata, wanted)))) {
+        const aside = setCacheMountAside({ paths, metadata, locks }, id, true)!
+        // Another build that has it mounted goes on with it: the next prune after that removes it.
+        if (aside.isFree && existsSync(aside.path)) await remove(aside.path)
       }
     },
     close,
@@ -162,17 +165,6 @@ function syncDirectory(root: string): void {
     syncFileSystem(fd)
   } finally {
     closeFd(fd)
-  }
-}
-
-async function holdAlone(root: string, tryHold: TryHold, waitMs: number): Promise<HeldLock> {
-  const endMs = Date.now() + waitMs
-  for (;;) {
-    const held = tryHold(USE_LOCK, false)
-    if (held !== undefined) return held
-    if (Date.now() >= endMs)
-      throw unusable(root, 'another process is using it', undefined, 'wait for running builds to end, then try again')
-    await delay(50)
   }
 }
 

@@ -65,7 +65,7 @@ export function sweepTemporary(paths: StorePaths): { readonly isCrashed: boolean
   return { isCrashed: [...dead.values()].includes(true), stuck }
 }
 
-/** Lock files outlive a kill, their locks do not. The one of the store's users stays: who prunes waits for it. */
+/** Lock files outlive a kill, their locks do not. The one of the store's users stays: it is taken by each. */
 function sweepLocks(paths: StorePaths): void {
   for (const name of readdirSync(paths.run)) {
     if (name.endsWith('.lock') && name !== 'use.lock') tryLockFile(join(paths.run, name), false)?.release()

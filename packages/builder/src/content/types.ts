@@ -26,7 +26,11 @@ export interface Store extends AsyncDisposable {
   sync(): void
   /** Runs `work` in one SQLite write transaction (synchronous). */
   transaction<T>(work: () => T): T
-  /** Removes what nothing needs. See {@link PruneResult}. */
+  /** Says that this layer is used until the store is closed: `prune` leaves it. Said before its row or files are looked at. */
+  lease(layerId: string): void
+  /** Whoever asks for a cache mount of these ids from now on gets an empty one; who has one mounted keeps it. */
+  emptyCacheMounts(ids: readonly string[]): Promise<void>
+  /** Removes what nothing needs, and never waits: what other open stores use stays. See {@link PruneResult}. */
   prune(options: PruneOptions): Promise<PruneResult>
   close(): Promise<void>
 }

@@ -66,7 +66,11 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
     { progressVertex, isBase = false } = {},
   ) => {
     let handle = handles.get(id)
-    if (handle === undefined) handles.set(id, (handle = { id, createdMs, description, progressVertex, isBase }))
+    if (handle === undefined) {
+      store.lease(id)
+      handle = { id, createdMs, description, progressVertex, isBase }
+      handles.set(id, handle)
+    }
     return handle
   }
 
@@ -100,6 +104,7 @@ export function createFormsState(options: LayerFormsOptions): FormsState {
     load: (id, progressVertex) => {
       const known = handles.get(id)
       if (known) return known
+      store.lease(id)
       const record = store.layers.get(id)
       if (record === undefined) throw missingForm(id, `layer ${id} is not in the store`)
       // Layers that were pulled have their diffID as id; whatever a build made has one of its own.

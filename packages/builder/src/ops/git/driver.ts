@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { repositoryLock } from '../../content/cache-mounts.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { BuilderError, scrubCredentials } from '../../errors.ts'
-import { digestHex, digestOf } from '../../oci/digest.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver, Result, RunContext } from '../types.ts'
 import type { ResolvedCommit } from './resolve.ts'
@@ -67,8 +67,7 @@ async function checkoutLayer(
   run: RunContext,
 ): Promise<Result> {
   const { store } = environment
-  const name = digestHex(digestOf(source.remote)).slice(0, 32)
-  return store.locks.hold('repository', [{ name }], run, () =>
+  return store.locks.hold('repository', [repositoryLock(source.remote)], run, () =>
     checkOutLocked(environment, vertex, source, commit, git, run),
   )
 }

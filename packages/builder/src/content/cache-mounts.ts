@@ -1,0 +1,66 @@
+import { renameSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { digestHex, digestOf } from '../oci/digest.ts'
+import { cacheMountPath, type StorePaths } from './layout.ts'
+import { text, type Metadata } from './metadata.ts'
+import { asideName } from './prune-files.ts'
+import type { Locks, LockWish } from './types.ts'
+import type { LockKind } from './lock-order.ts'
+
+const GIT_MIRROR = 'git repository '
+
+interface CacheMountParts {
+  readonly paths: StorePaths
+  readonly metadata: Metadata
+  readonly locks: Locks
+}
+
+/** Git sources keep their mirrors as cache mounts do. */
+export function isGitMirror(id: string): boolean {
+  return id.startsWith(GIT_MIRROR)
+}
+
+/** The lock of a git repository's mirror. */
+export function repositoryLock(remote: string): LockWish {
+  return { name: digestHex(digestOf(remote)).slice(0, 32) }
+}
+
+/**
+ * Takes a cache mount out of use: whoever asks for its id gets an empty one.
+ * @returns where it lies now, and whether nobody has it mounted; undefined when somebody has, and `isHeldToo` is not given
+ */
+export function setCacheMountAside(
+  parts: CacheMountParts,
+  id: string,
+  isHeldToo = false,
+): { readonly path: string; readonly isFree: boolean } | undefined {
+  const [kind, wish]: [LockKind, LockWish] = isGitMirror(id)
+    ? ['repository', repositoryLock(id.slice(GIT_MIRROR.length))]
+    : ['cache-mount', { name: id }]
+  const lock = parts.locks.tryHoldAll(kind, [wish])
+  if (lock === undefined && !isHeldToo) return undefined
+  try {
+    const directory = cacheMountPath(parts.paths, id)
+    const path = join(dirname(directory), asideName())
+    parts.metadata.run('DELETE FROM cache_mounts WHERE id = ?', id)
+    try {
+      renameSync(directory, path)
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+    }
+    return { path, isFree: lock !== undefined }
+  } finally {
+    void lock?.[Symbol.asyncDispose]()
+  }
+}
+
+/**
+ * Ids of the caches that steps mean by `id`: those that begin with something else have its digest behind it, copies of
+ * private ones a number.
+ */
+export function cacheMountIds(metadata: Metadata, id: string): readonly string[] {
+  return metadata
+    .all('SELECT id FROM cache_mounts WHERE substr(id, 1, ?) = ?', id.length, id)
+    .map((row) => text(row, 'id'))
+    .filter((found) => /^(:[0-9a-f]{16})?(#\d+)?$/.test(found.slice(id.length)))
+}
