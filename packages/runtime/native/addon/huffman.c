@@ -191,7 +191,8 @@ void align_to_byte(struct bit_writer *writer) {
 }
 
 void write_bytes(struct bit_writer *writer, const uint8_t *bytes, size_t length) {
-  memcpy(writer->next, bytes, length);
+  // An empty block has no bytes, and perhaps no address.
+  if (length > 0) memcpy(writer->next, bytes, length);
   writer->next += length;
 }
 

@@ -113,7 +113,7 @@ static int list_names(int directory, struct frame *frame) {
     }
   }
   close(fd);
-  if (error == 0) qsort_r(frame->children.data, frame->children.length, sizeof(struct record), compare_names, frame->names.data);
+  if (error == 0 && frame->children.length > 1) qsort_r(frame->children.data, frame->children.length, sizeof(struct record), compare_names, frame->names.data);
   return error;
 }
 
