@@ -2,12 +2,14 @@ import { errnoOf } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
 
 // Result codes of SQLite (sqlite3.h).
+const SQLITE_ERROR = 1
 const SQLITE_BUSY = 5
 const SQLITE_READONLY = 8
 const SQLITE_IOERR = 10
 const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
+const SQLITE_PROTOCOL = 15
 const SQLITE_NOTADB = 26
 
 /** Runs disk work of the store; what the disk refuses becomes an error that says what to do. */
@@ -49,15 +51,16 @@ export function diskError(root: string, cause: unknown): unknown {
   ) {
     return unusable(root, 'it cannot be written', cause, 'set TSBUILD_HOME to a directory that belongs to you')
   }
-  if (sqlite === SQLITE_CORRUPT || sqlite === SQLITE_NOTADB) {
+  if (sqlite === SQLITE_CORRUPT || sqlite === SQLITE_NOTADB || isOfAnother(sqlite, cause)) {
     return unusable(
       root,
       'meta.sqlite is damaged',
       cause,
-      `remove ${root}/meta.sqlite: images named in index.json are adopted again, the build cache is lost`,
+      `remove ${root}/meta.sqlite, meta.sqlite-wal and meta.sqlite-shm: images named in index.json are adopted again, the build cache is lost`,
     )
   }
-  if (sqlite === SQLITE_BUSY)
+  // PROTOCOL: many processes opened it at once for longer than SQLite tries.
+  if (sqlite === SQLITE_BUSY || sqlite === SQLITE_PROTOCOL)
     return unusable(root, 'another process holds its database', cause, 'try again when it has finished')
   if (isForeignFile(errno))
     return unusable(
@@ -95,6 +98,11 @@ export function fullError(root: string, cause?: unknown): BuilderError {
 /** The error of a store that cannot be used at all. */
 export function unusable(root: string, why: string, cause: unknown, hint: string): BuilderError {
   return new BuilderError('OCI_STORE_UNUSABLE', `the store at ${root} cannot be used: ${why}`, { cause, hint })
+}
+
+/** A database that is whole and not ours, or lost what makes it ours. */
+function isOfAnother(code: number | undefined, cause: unknown): boolean {
+  return code === SQLITE_ERROR && /no such (table|column)|already exists/.test((cause as Error).message)
 }
 
 /** flock(2) itself fails where a file system or a mount option forbids it (ENOLCK, EOPNOTSUPP). */
