@@ -206,6 +206,38 @@ test('text is a Dockerfile with an empty context', async () => {
 
 test('an empty archive is an empty context, nothing at all is an error', async () => {
   expect((await open(Buffer.alloc(1024))).kind).toBe('archive')
-  rmSync(join(temporary, 'context.download'))
   await expect(open(Buffer.alloc(0))).rejects.toMatchObject({ code: 'OCI_CONTEXT_INVALID' })
+})
+
+describe('a stream that never ends', () => {
+  async function* endless(start: Buffer, chunk: Buffer): AsyncGenerator<Uint8Array> {
+    yield start
+    for (;;) yield chunk
+  }
+  const openEndless = (start: Buffer, chunk: Buffer): Promise<StreamContext> =>
+    openStreamContext({ stream: endless(start, chunk), temporaryDirectory: temporary })
+
+  test('is no Dockerfile', async () => {
+    await expect(openEndless(Buffer.from('FROM scratch\n'), Buffer.alloc(1 << 20, 'RUN x\n'))).rejects.toMatchObject({
+      code: 'OCI_CONTEXT_INVALID',
+    })
+  })
+
+  test('behind the end of an archive is let go of', async () => {
+    const tar = await tarOf([{ name: 'Dockerfile' }, 'FROM scratch\n'])
+    const { context } = await openEndless(tar, Buffer.alloc(1 << 20))
+    expect(paths(context)).toEqual(['Dockerfile'])
+  })
+})
+
+test('whoever writes the archive is read to the end, so that no broken pipe makes a failure of it', async () => {
+  let isReadToEnd = false
+  const tar = await tarOf([{ name: 'Dockerfile' }, 'FROM scratch\n'])
+  async function* stream(): AsyncGenerator<Uint8Array> {
+    yield tar
+    for (let i = 0; i < 20; i++) yield Buffer.alloc(1 << 16)
+    isReadToEnd = true
+  }
+  await openStreamContext({ stream: stream(), temporaryDirectory: temporary })
+  expect(isReadToEnd).toBe(true)
 })

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { closeFd, openPath, OpenFlags, readFully, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../errors.ts'
 import { digestSelectors } from '../layer/content-digest.ts'
-import { decompress, detectCompression, MAGIC_BYTES } from '../layer/decompress.ts'
+import { createChunkInput, type ChunkInput } from '../layer/chunk-input.ts'
+import { decompress, detectCompression } from '../layer/decompress.ts'
 import { createFileTarget } from '../layer/file-target.ts'
 import { readForeignArchive } from '../layer/foreign-archive.ts'
 import { BLOCK_BYTES } from '../layer/header.ts'
@@ -29,37 +29,36 @@ export type StreamContext =
 // A Dockerfile of that size is none; what fits is kept in memory.
 const DOCKERFILE_MAX_BYTES = 16 << 20
 
+// Behind the end of an archive: who writes it wants to be rid of it, an endless one is cut off.
+const TAIL_MAX_BYTES = 64 << 20
+
 /**
  * Reads a stream that is a context (a tar, plain or compressed by gzip, zstd, bzip2 or xz, told by its first bytes)
  * or a Dockerfile. Owners, modes and times are those of the archive; an ignore file in it is a file like others, as it
- * is for BuildKit. Throws OCI_ARCHIVE_INVALID, OCI_COMPRESSION_UNSUPPORTED, OCI_CONTEXT_INVALID.
+ * is for BuildKit. The stream itself is kept nowhere. Throws OCI_ARCHIVE_INVALID, OCI_COMPRESSION_UNSUPPORTED,
+ * OCI_CONTEXT_INVALID.
  */
 export async function openStreamContext(options: StreamContextOptions): Promise<StreamContext> {
-  const file = join(options.temporaryDirectory, 'context.download')
-  const sizeBytes = await spool(options.stream, file, options.signal)
-  return openContextFile({ file, sizeBytes, temporaryDirectory: options.temporaryDirectory, signal: options.signal })
+  const input = createChunkInput(options.stream)
+  try {
+    return await readContext(input, options)
+  } finally {
+    await input.close()
+  }
 }
 
-export interface ContextFileOptions {
-  readonly file: string
-  readonly sizeBytes: number
-  readonly temporaryDirectory: string
-  readonly signal?: AbortSignal | undefined
-}
-
-/** As `openStreamContext`, for bytes that lie in a file already. */
-export async function openContextFile(options: ContextFileOptions): Promise<StreamContext> {
-  const { file, sizeBytes, signal } = options
-  if (sizeBytes === 0)
+async function readContext(input: ChunkInput, options: StreamContextOptions): Promise<StreamContext> {
+  const { signal, temporaryDirectory } = options
+  const start = await input.take(BLOCK_BYTES)
+  if (start.length === 0)
     throw new BuilderError('OCI_CONTEXT_INVALID', 'the context on standard input is empty', {
       hint: 'pipe a tar archive or a Dockerfile into the build',
     })
-  const start = readStart(file, Math.max(MAGIC_BYTES, BLOCK_BYTES))
   const compression = detectCompression(start)
-  if (compression === 'none' && !isTarHeader(start)) return openDockerfile(file, sizeBytes)
-  const tar = decompress(chunksOf(file, signal), compression)
-  const entries = await readForeignArchive(tar, join(options.temporaryDirectory, 'context.content'))
-  signal?.throwIfAborted()
+  if (compression === 'none' && !isTarHeader(start)) return readDockerfile(start, input, signal)
+  const tar = decompress(chunksOf(start, input, signal), compression)
+  const entries = await readForeignArchive(tar, join(temporaryDirectory, 'context.content'))
+  for await (const _ of chunksUpTo(TAIL_MAX_BYTES, input, signal));
   // What is made on the way has the time of its making.
   const nowMs = Date.now()
   const target = createFileTarget(emptyTree(), { sec: Math.floor(nowMs / 1000), nsec: (nowMs % 1000) * 1_000_000 })
@@ -78,60 +77,45 @@ function contextOfTree(root: TreeNode, signal: AbortSignal | undefined): LocalRe
   return { kind: 'local', view, digestPaths: (selectors) => digestSelectors(view, selectors, hasher) }
 }
 
-function openDockerfile(file: string, sizeBytes: number): StreamContext {
-  if (sizeBytes > DOCKERFILE_MAX_BYTES)
+async function readDockerfile(
+  start: Buffer,
+  input: ChunkInput,
+  signal: AbortSignal | undefined,
+): Promise<StreamContext> {
+  const chunks = [start]
+  for await (const chunk of chunksUpTo(DOCKERFILE_MAX_BYTES + 1, input, signal)) chunks.push(Buffer.from(chunk))
+  const text = Buffer.concat(chunks)
+  if (text.length > DOCKERFILE_MAX_BYTES)
     throw new BuilderError(
       'OCI_CONTEXT_INVALID',
       'what came on standard input is neither a tar archive nor a Dockerfile',
       { hint: 'a context is a tar, plain or compressed by gzip, zstd, bzip2 or xz' },
     )
-  return { kind: 'dockerfile', text: readStart(file, sizeBytes), context: emptyContext() }
+  return { kind: 'dockerfile', text, context: emptyContext() }
 }
 
-async function spool(
-  stream: AsyncIterable<Uint8Array>,
-  file: string,
+async function* chunksOf(
+  start: Buffer,
+  input: ChunkInput,
   signal: AbortSignal | undefined,
-): Promise<number> {
-  const fd = openPath(file, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o600)
-  let sizeBytes = 0
-  try {
-    for await (const chunk of stream) {
-      signal?.throwIfAborted()
-      writeFully(fd, chunk)
-      sizeBytes += chunk.length
-    }
-  } finally {
-    closeFd(fd)
-  }
-  return sizeBytes
+): AsyncGenerator<Uint8Array> {
+  yield start
+  yield* chunksUpTo(Number.POSITIVE_INFINITY, input, signal)
 }
 
-function readStart(file: string, length: number): Buffer {
-  const fd = openPath(file, OpenFlags.read)
-  try {
-    const buffer = Buffer.alloc(length)
-    return buffer.subarray(0, readFully(fd, buffer, 0, length, 0))
-  } finally {
-    closeFd(fd)
-  }
-}
-
-const CHUNK_BYTES = 1 << 18
-
-async function* chunksOf(file: string, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  const fd = openPath(file, OpenFlags.read)
-  try {
-    for (;;) {
-      signal?.throwIfAborted()
-      // Whoever decompresses may keep a chunk: each has its own memory.
-      const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-      const count = readFully(fd, buffer, 0, CHUNK_BYTES, null)
-      if (count > 0) yield buffer.subarray(0, count)
-      if (count < CHUNK_BYTES) return
-    }
-  } finally {
-    closeFd(fd)
+/** Chunks until there are so many bytes of them. */
+async function* chunksUpTo(
+  maxBytes: number,
+  input: ChunkInput,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  let left = maxBytes
+  while (left > 0) {
+    signal?.throwIfAborted()
+    const chunk = await input.next()
+    if (chunk === undefined) return
+    left -= chunk.length
+    yield chunk
   }
 }
 

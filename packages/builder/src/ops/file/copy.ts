@@ -205,7 +205,8 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
     // Written out, since spreading 30,000 entries costs as much as all else.
     return {
       path,
-      type: source.type,
+      // BuildKit makes character devices of all devices that it copies (its mask for sockets takes a bit of a block device).
+      type: source.type === 'block' ? 'character' : source.type,
       mode,
       uid: options.owner?.uid ?? source.uid,
       gid: options.owner?.gid ?? source.gid,
@@ -218,7 +219,8 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
       xattrs: source.xattrs,
       content: source.content,
       contentDigest: source.contentDigest,
-      linkKey: source.linkKey === undefined ? undefined : keyOfCopy(source.linkKey),
+      // Only regular files stay one: links, devices and FIFOs are made anew under each name.
+      linkKey: source.linkKey === undefined || source.type !== 'file' ? undefined : keyOfCopy(source.linkKey),
     }
   }
 
