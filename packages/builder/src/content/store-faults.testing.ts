@@ -28,7 +28,7 @@ interface Operation {
 }
 
 async function inStore(root: string, work: (store: Store) => Promise<void> | void): Promise<void> {
-  await using store = await openStore({ root, pruneWaitMs: 200 })
+  await using store = await openStore({ root })
   await work(store)
 }
 
