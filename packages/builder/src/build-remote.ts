@@ -1,6 +1,7 @@
 import { toByteString } from './byte-string.ts'
 import { openStreamContext, type StreamContext } from './context/archive.ts'
 import type { Store, TemporaryDirectory } from './content/types.ts'
+import { MAX_BUILD_FILE_BYTES, tooLarge } from './build-file.ts'
 import { BuilderError, isTsOciError, scrubCredentials } from './errors.ts'
 import type { LayerForms } from './forms/types.ts'
 import { parseGitReference } from './frontends/dockerfile/git-reference.ts'
@@ -39,8 +40,6 @@ export interface RemoteParts {
   readonly solve: (edge: Edge) => Promise<View>
 }
 
-const MAX_DOCKERFILE_BYTES = 16 << 20
-
 /** Opens contexts from standard input, git and http (BuildKit: frontend/dockerui). Ignore files do not count in them. */
 export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
   const temporary: TemporaryDirectory[] = []
@@ -74,7 +73,7 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
     const entry = view.lookup('context')
     if (entry === undefined) throw new Error('an http source holds no file')
     if (!isArchive(await firstBytes(entry)))
-      return { ...(await present(source)), dockerfile: await parts.forms.readFile(entry, MAX_DOCKERFILE_BYTES) }
+      return { ...(await present(source)), dockerfile: await parts.forms.readFile(entry, MAX_BUILD_FILE_BYTES) }
     const unpack: OpSpec = { kind: 'file', actions: [{ input: -1, secondaryInput: 0, output: 0, action: UNPACK }] }
     return present(edgeOf(unpack, [source], { name: '[internal] unpack remote build context' }))
   }
@@ -91,8 +90,8 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
   }
 
   async function readFile(view: View, path: string): Promise<Uint8Array | undefined> {
-    const entry = view.lookup(toByteString(path))
-    return entry?.type === 'file' ? parts.forms.readFile(entry, MAX_DOCKERFILE_BYTES) : undefined
+    const entry = lookUpFile(view, path)
+    return entry && parts.forms.readFile(entry, MAX_BUILD_FILE_BYTES)
   }
 
   return {
@@ -145,9 +144,16 @@ function isArchive(start: Buffer): boolean {
   }
 }
 
-/** Bytes of a file of a view whose content is at hand. */
+/** Bytes of a file of a view whose content is at hand. @throws OCI_CONTEXT_INVALID when it is too large for a Dockerfile */
 export function readViewFile(view: View, path: string): Uint8Array | undefined {
-  const entry: ViewEntry | undefined = view.lookup(toByteString(path))
-  if (entry?.type !== 'file') return undefined
+  const entry = lookUpFile(view, path)
+  if (entry === undefined) return undefined
+  if (entry.size > MAX_BUILD_FILE_BYTES) throw tooLarge(path)
   return Buffer.concat([...contentChunks(entry)].map((chunk) => Buffer.from(chunk)))
+}
+
+/** Links are followed inside the context. */
+function lookUpFile(view: View, path: string): ViewEntry | undefined {
+  const entry = view.lookup(view.resolve(toByteString(path), { followLast: true }))
+  return entry?.type === 'file' ? entry : undefined
 }

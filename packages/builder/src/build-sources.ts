@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
+import { MAX_BUILD_FILE_BYTES, readBuildFile, tooLarge } from './build-file.ts'
 import { BuilderError, scrubCredentials } from './errors.ts'
 import { parseIgnoreFile } from './context/ignore.ts'
 import type { Edge } from './graph/types.ts'
@@ -28,8 +29,6 @@ export interface BuildSources {
   >
 }
 
-const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
-
 /** Contexts that are no directory, their code loaded when the first of them is opened: readers of archives weigh more than all of planning. */
 export function remoteOnDemand(create: () => Promise<RemoteContexts>): RemoteContexts {
   let made: Promise<RemoteContexts> | undefined
@@ -51,13 +50,20 @@ export async function findSources(options: BuildOptions, remote?: RemoteContexts
   if (context === '-' || options.file === '-') return findStdinSources(options, remote)
   if (isRemote(context)) return findRemoteSources(context, options, remote, undefined)
   const directory = contextDirectory(context)
-  const file = dockerfilePath(options, directory)
-  const text = options.dockerfile ?? readDockerfile(file, basename(file))
+  const { file } = options
+  if (options.dockerfile !== undefined)
+    return {
+      ...named(options),
+      contextDirectory: directory,
+      dockerfile: { name: file === undefined ? 'Dockerfile' : basename(file), text: options.dockerfile },
+      ignorePatterns: readIgnore(directory),
+    }
+  const { path, text } = readDockerfile(dockerfilePath(file, directory))
   return {
     ...named(options),
     contextDirectory: directory,
-    dockerfile: { name: basename(file), text },
-    ignorePatterns: readIgnore(directory, options.dockerfile === undefined ? file : undefined),
+    dockerfile: { name: basename(path), text },
+    ignorePatterns: readIgnore(directory, path),
   }
 }
 
@@ -70,14 +76,14 @@ async function findStdinSources(options: BuildOptions, remote: RemoteContexts | 
       "invalid argument: can't use stdin for both build context and dockerfile",
     )
   if (context === '-') return findStreamSources(stdin, options, remote)
-  const text = (await collect(stdin)).toString('utf8')
+  const text = decode(await collect(stdin))
   if (isRemote(context!)) return findRemoteSources(context!, options, remote, text)
   const directory = contextDirectory(context!)
   return {
     ...named(options),
     contextDirectory: directory,
     dockerfile: { name: 'Dockerfile', text },
-    ignorePatterns: readIgnore(directory, undefined),
+    ignorePatterns: readIgnore(directory),
   }
 }
 
@@ -94,7 +100,7 @@ async function findStreamSources(
     return {
       ...common,
       contextArchive: stream.context,
-      dockerfile: { name: 'Dockerfile', text: Buffer.from(stream.text).toString('utf8') },
+      dockerfile: { name: 'Dockerfile', text: decode(stream.text) },
     }
   const { view } = stream.context
   const { readViewFile } = await import('./build-remote.ts')
@@ -115,7 +121,7 @@ async function findRemoteSources(
   if (remote === undefined) throw onlyDirectory(context)
   const keepGitDirectory = /^(1|t|true)$/i.test(options.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? '')
   const opened = await remote.openUrl(context, { keepGitDirectory })
-  const given = text ?? options.dockerfile ?? (opened.dockerfile && Buffer.from(opened.dockerfile).toString('utf8'))
+  const given = text ?? options.dockerfile ?? (opened.dockerfile && decode(opened.dockerfile))
   const dockerfile =
     given === undefined ? await remoteDockerfile(options, opened.readFile) : { name: 'Dockerfile', text: given }
   return {
@@ -141,9 +147,9 @@ async function remoteDockerfile(
   read: (path: string) => Promise<Uint8Array | undefined>,
 ): Promise<BuildSources['dockerfile']> {
   if (options.dockerfile !== undefined) return { name: 'Dockerfile', text: options.dockerfile }
-  for (const path of options.file === undefined ? ['Dockerfile', 'dockerfile'] : [options.file]) {
+  for (const path of withLowerCase(options.file ?? STANDARD_NAME)) {
     const bytes = await read(path)
-    if (bytes !== undefined) return { name: basename(path), text: Buffer.from(bytes).toString('utf8') }
+    if (bytes !== undefined) return { name: basename(path), text: decode(bytes) }
   }
   throw new BuilderError(
     'OCI_DOCKERFILE_NOT_FOUND',
@@ -175,7 +181,7 @@ function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'nam
         )
       const directory = contextDirectory(value)
       namedContexts.set(name, `local:${name}`)
-      namedDirectories.set(name, { directory, ignorePatterns: readIgnore(directory, undefined) ?? [] })
+      namedDirectories.set(name, { directory, ignorePatterns: readIgnore(directory) ?? [] })
     }
   }
   return { namedContexts, namedDirectories }
@@ -206,49 +212,43 @@ function contextDirectory(path: string): string {
   return directory
 }
 
-/** As the CLI of Docker: `-f` counts from the working directory; the default lies in the context. */
-function dockerfilePath(options: BuildOptions, directory: string): string {
-  if (options.file === undefined) {
-    const standard = join(directory, 'Dockerfile')
-    const lower = join(directory, 'dockerfile')
-    return !existsSync(standard) && existsSync(lower) ? lower : standard
-  }
-  if (isAbsolute(options.file)) return options.file
-  const here = resolve(options.file)
-  return existsSync(here) ? here : existsSync(join(directory, options.file)) ? join(directory, options.file) : here
+const STANDARD_NAME = 'Dockerfile'
+
+/** As BuildKit: where a file of the standard name is asked for, `dockerfile` will do. */
+function withLowerCase(path: string): readonly string[] {
+  return basename(path) === STANDARD_NAME ? [path, join(dirname(path), STANDARD_NAME.toLowerCase())] : [path]
 }
 
-function readDockerfile(path: string, name: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined || !stat.isFile()) {
-    throw new BuilderError(
-      'OCI_DOCKERFILE_NOT_FOUND',
-      `failed to read dockerfile: open ${name}: ${stat === undefined ? 'no such file or directory' : 'it is not a file'}`,
-      { hint: `name another one with -f; looked for ${path}` },
-    )
-  }
-  if (stat.size > MAX_DOCKERFILE_BYTES)
-    throw new BuilderError('OCI_DOCKERFILE_INVALID', `${name} is larger than ${MAX_DOCKERFILE_BYTES} bytes`)
-  return readFileSync(path, 'utf8')
+/** As the CLI of Docker: `-f` counts from the working directory; the default lies in the context. */
+function dockerfilePath(file: string | undefined, directory: string): string {
+  if (file === undefined) return join(directory, STANDARD_NAME)
+  if (isAbsolute(file)) return file
+  const here = resolve(file)
+  return existsSync(here) ? here : existsSync(join(directory, file)) ? join(directory, file) : here
+}
+
+/** The directory of the Dockerfile is what BuildKit gets to see; with `-f` it may lie anywhere. */
+function readDockerfile(path: string): { readonly path: string; readonly text: string } {
+  const found = withLowerCase(path).map((one) => [one, readBuildFile(dirname(one), basename(one))] as const)
+  for (const [one, file] of found) if (file.kind === 'file') return { path: one, text: decode(file.bytes) }
+  const reason = found[0]![1].kind === 'absent' ? 'no such file or directory' : 'it is not a file'
+  throw new BuilderError('OCI_DOCKERFILE_NOT_FOUND', `failed to read dockerfile: open ${basename(path)}: ${reason}`, {
+    hint: `name another one with -f; looked for ${path}, and links are followed inside its directory only`,
+  })
 }
 
 /** `<Dockerfile>.dockerignore` beside the Dockerfile replaces `.dockerignore` of the context. */
-function readIgnore(directory: string, dockerfile: string | undefined): readonly string[] | undefined {
-  const candidates = [
-    ...(dockerfile === undefined ? [] : [join(dirname(dockerfile), `${basename(dockerfile)}.dockerignore`)]),
-    join(directory, '.dockerignore'),
-  ]
-  const path = candidates.find((candidate) => existsSync(candidate))
-  if (path === undefined) return undefined
-  const stat = statSync(path)
-  // Reading a pipe would wait for ever for whoever may write to it.
-  if (!stat.isFile())
-    throw new BuilderError('OCI_CONTEXT_INVALID', `failed to read ${basename(path)}: it is not a file`, {
-      hint: `looked at ${path}`,
-    })
-  if (stat.size > MAX_DOCKERFILE_BYTES)
-    throw new BuilderError('OCI_CONTEXT_INVALID', `${basename(path)} is larger than ${MAX_DOCKERFILE_BYTES} bytes`)
-  return parseIgnoreFile(readFileSync(path, 'utf8'))
+function readIgnore(directory: string, dockerfile?: string): readonly string[] | undefined {
+  const paths = [...(dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`]), join(directory, '.dockerignore')]
+  for (const path of paths) {
+    const file = readBuildFile(dirname(path), basename(path))
+    if (file.kind === 'file') return parseIgnoreFile(decode(file.bytes))
+  }
+  return undefined
+}
+
+function decode(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }
 
 export function isRemote(context: string): boolean {
@@ -257,6 +257,11 @@ export function isRemote(context: string): boolean {
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of stream) chunks.push(chunk)
+  let sizeBytes = 0
+  for await (const chunk of stream) {
+    sizeBytes += chunk.length
+    if (sizeBytes > MAX_BUILD_FILE_BYTES) throw tooLarge('the Dockerfile on standard input')
+    chunks.push(chunk)
+  }
   return Buffer.concat(chunks)
 }
