@@ -15,6 +15,7 @@ import { formatPlatform, hostPlatform } from './oci/platform.ts'
 import { canonicalName } from './oci/reference.ts'
 import type { Platform } from './oci/types.ts'
 import { findInLayout } from './ops/image/layout.ts'
+import type { CheckedImageResolver, PullPolicy } from './ops/image/resolve.ts'
 import type { SourceSpec } from './ops/specs.ts'
 import type { ImageResolver } from './ops/environment.ts'
 import type { ProgressSink } from './progress.ts'
@@ -22,14 +23,46 @@ import type { BuildOptions } from './public-types.ts'
 
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+export interface LowerHooks {
+  readonly sourceTime?: SourceTime
+  /** Called with what will most likely be built while registries are asked whether they still have the same bases. */
+  readonly whileAsking?: (image: LoweredImage) => void
+}
+
+/**
+ * Lowers with the bases at hand while their registries are asked, and anew where one has another image now. So the
+ * question costs a build no more than what it takes longer than the rest.
+ */
+async function lowerConfirmed(
+  images: CheckedImageResolver,
+  lower: () => Promise<LoweredImage>,
+  whileAsking?: (image: LoweredImage) => void,
+): Promise<LoweredImage> {
+  const first = await lower().then(
+    (image) => ({ image }),
+    (error: unknown) => ({ error }),
+  )
+  if ('image' in first) whileAsking?.(first.image)
+  const { moved, doubts } = await images.confirm()
+  // A base that is new may bring further ones (ONBUILD); none is asked for twice, so this ends.
+  if (moved) return await lowerConfirmed(images, lower)
+  if ('error' in first) throw first.error
+  const warnings = doubts.map(([name, reason]) => ({
+    rule: '',
+    message: `${name} could not be asked for at its registry: ${reason.message}; the copy at hand is used`,
+    detail: 'A tag may lead elsewhere than when a build fetched it. --pull=missing does not ask.',
+  }))
+  return { ...first.image, warnings: [...first.image.warnings, ...warnings] }
+}
+
 /** A Dockerfile to an image in the making. */
 export async function lowerDockerfileBuild(
   options: BuildOptions,
   checked: CheckedOptions,
   sources: BuildSources,
-  images: ImageResolver,
+  images: CheckedImageResolver,
   sink: ProgressSink,
-  sourceTime?: SourceTime,
+  hooks: LowerHooks = {},
 ): Promise<LoweredImage> {
   const { dockerfile } = sources
   const parsed = await internalStep(
@@ -45,18 +78,22 @@ export async function lowerDockerfileBuild(
       isDone: true,
     }),
   )
-  const lowering = [
-    lowerOptionsOf(options, checked, sources),
-    lowerEnvironmentOf(sources, images, sink, sourceTime),
-  ] as const
-  const image = await lowerDockerfile(parsed, ...lowering).catch(async (error: unknown) => {
+  const lowering = () =>
+    [lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink, hooks.sourceTime)] as const
+  const lower = (): Promise<LoweredImage> => lowerDockerfile(parsed, ...lowering())
+  const image = await lowerConfirmed(images, lower, hooks.whileAsking).catch(async (error: unknown) => {
     // What is only a warning may be why it failed: it is told before the error, as BuildKit does.
-    const { findings } = await lintDockerfile(dockerfile.text, ...lowering, { name: dockerfile.name })
+    const { findings } = await lintDockerfile(dockerfile.text, ...lowering(), { name: dockerfile.name })
     for (const finding of findings) sink({ type: 'warning', warning: toWarning(finding) })
     throw error
   })
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
+}
+
+/** `true` is `always`, as Docker's flag alone. */
+export function pullPolicy(pull: BuildOptions['pull']): PullPolicy {
+  return pull === true ? 'always' : pull === false ? 'default' : (pull ?? 'default')
 }
 
 /** What lowering is told: the build's options in the frontend's words. */
@@ -71,7 +108,7 @@ export function lowerOptionsOf(options: BuildOptions, checked: CheckedOptions, s
     namedContexts: sources.namedContexts,
     noCache: options.noCache ?? false,
     noCacheFilter: options.noCacheFilter ?? [],
-    pull: options.pull ?? false,
+    pull: pullPolicy(options.pull) === 'always',
     networkMode: options.network ?? 'default',
     extraHosts: checked.extraHosts,
     ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
@@ -136,6 +173,20 @@ function oncePerKey<Args extends readonly unknown[]>(
 
 /** A fluent state to an image in the making. */
 export async function lowerStateBuild(
+  options: BuildOptions,
+  checked: CheckedOptions,
+  images: CheckedImageResolver,
+  contexts: BuildContexts,
+  sink: ProgressSink,
+  hooks: LowerHooks = {},
+): Promise<LoweredImage> {
+  const lower = (): Promise<LoweredImage> => lowerStateOnce(options, checked, images, contexts, sink)
+  const image = await lowerConfirmed(images, lower, hooks.whileAsking)
+  for (const warning of image.warnings) sink({ type: 'warning', warning })
+  return image
+}
+
+async function lowerStateOnce(
   options: BuildOptions,
   checked: CheckedOptions,
   images: ImageResolver,

@@ -63,7 +63,7 @@ describeWith(
         })
 
         const before = registry.requests().length
-        const second = await build(options)
+        const second = await build({ ...options, pull: 'missing' })
         expect(second.configDigest).toBe(first.configDigest)
         expect(
           second.vertices.filter((vertex) => vertex.status !== 'cached' && !vertex.name.startsWith('[internal]')),

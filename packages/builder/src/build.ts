@@ -12,7 +12,7 @@ import { createLayerForms } from './forms/layer-forms.ts'
 import { createLayerProvider } from './forms/layer-provider.ts'
 import type { LayerForms, LayerHandle } from './forms/types.ts'
 import type { LoweredImage } from './frontends/dockerfile/lower-types.ts'
-import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
+import { lowerDockerfileBuild, lowerStateBuild, pullPolicy, type LowerHooks } from './build-lower.ts'
 import { createContexts } from './build-contexts.ts'
 import { createSecrets, createSshSockets } from './build-secrets.ts'
 import { withCodeFrame } from './locate-error.ts'
@@ -32,8 +32,9 @@ import type { BuildOptions, BuildResult, OutputSpec } from './public-types.ts'
 import { openSession, type Session } from './session.ts'
 import { createScheduler } from './solver/scheduler.ts'
 import { createSolver, type Solver } from './solver/solver.ts'
+import { reachableVertices } from './solver/demand.ts'
 import type { VertexState } from './solver/reporter.ts'
-import { createLayerFetcher, fetchImageWith, pushWith } from './transfers.ts'
+import { checkImageWith, createLayerFetcher, fetchImageWith, pushWith } from './transfers.ts'
 
 /** Steps mostly wait (for sleep, network, a compiler of another step): more of them than cores keep the cores busy. */
 const STEPS_PER_CORE = 8
@@ -102,11 +103,17 @@ async function buildIn(
     store,
     jobs,
     executor: session.executor,
-    fetcher: createLayerFetcher(session, sink),
+    fetcher: createLayerFetcher(session, sink, pullPolicy(options.pull) !== 'never'),
     signal,
     compressesEarly: () => wantsGzip,
   })
-  const images = createImageResolver({ store, fetchImage: fetchImageWith(session), pull: options.pull ?? false })
+  const pull = pullPolicy(options.pull)
+  const images = createImageResolver({
+    store,
+    fetchImage: fetchImageWith(session),
+    checkImage: checkImageWith(session),
+    pull,
+  })
   const contexts = createContexts(store, undefined, signal)
   let epochSec = checked.sourceDateEpoch
   const environment: OpsEnvironment = {
@@ -143,10 +150,14 @@ async function buildIn(
   const sources = options.state === undefined ? await findSources(options, remote) : undefined
   text.dockerfile = sources?.dockerfile
   if (sources !== undefined) contexts.use(sources)
+  const hooks: LowerHooks = {
+    sourceTime: (edge) => sourceTime(solver, forms, edge),
+    whileAsking: (image) => readLocals(solver, image.edge),
+  }
   const image =
     sources === undefined
-      ? await lowerStateBuild(options, checked, images, contexts, sink)
-      : await lowerDockerfileBuild(options, checked, sources, images, sink, (edge) => sourceTime(solver, forms, edge))
+      ? await lowerStateBuild(options, checked, images, contexts, sink, hooks)
+      : await lowerDockerfileBuild(options, checked, sources, images, sink, hooks)
   epochSec = image.sourceDateEpoch ?? epochSec
   const outputs = prepare(epochSec)
   wantsGzip = outputs.some((output) => output.wantsGzip === true)
@@ -178,6 +189,17 @@ async function chainOf(
   const layers = result === undefined ? [] : layersOf(forms, result)
   for (const layer of layers) if (needsTar && !layer.isBase) await forms.tar(layer)
   return layers
+}
+
+/** Begins to read the build contexts, which no base can change. What fails fails again where it is needed. */
+function readLocals(solver: Solver, edge: Edge | undefined): void {
+  for (const vertex of edge === undefined ? [] : reachableVertices(edge)) {
+    if (vertex.op.kind !== 'source' || !vertex.op.identifier.startsWith('local://')) continue
+    solver
+      .solve({ vertex, output: 0 }, { tree: false, tar: false })
+      .then((outcome) => outcome.load())
+      .catch(() => undefined)
+  }
 }
 
 /** When the content of a source was made: the newest time of its files. */

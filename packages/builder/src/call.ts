@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { lowerEnvironmentOf, lowerOptionsOf } from './build-lower.ts'
+import { lowerEnvironmentOf, lowerOptionsOf, pullPolicy } from './build-lower.ts'
 import { checkOptions } from './build-options.ts'
 import { findSources } from './build-sources.ts'
 import {
@@ -17,7 +17,7 @@ import {
 import { createImageResolver } from './ops/image/resolve.ts'
 import type { BuildOptions } from './public-types.ts'
 import { openSession } from './session.ts'
-import { fetchImageWith } from './transfers.ts'
+import { checkImageWith, fetchImageWith } from './transfers.ts'
 
 export type { CallOutput } from './frontends/dockerfile/index.ts'
 
@@ -44,10 +44,13 @@ export async function call(options: CallOptions): Promise<CallOutput> {
     return ok(options.json ? formatTargetsJson(targets) : formatTargets(targets))
   }
   await using session = await openSession(options)
+  const pull = pullPolicy(options.pull)
   const images = createImageResolver({
     store: session.store,
     fetchImage: fetchImageWith(session),
-    pull: options.pull ?? false,
+    checkImage: checkImageWith(session),
+    // An answer about the text needs no newer base than the one at hand.
+    pull: pull === 'default' ? 'missing' : pull,
   })
   const lowering = [lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink)] as const
   if (options.method === 'check') {

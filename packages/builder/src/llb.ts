@@ -1,12 +1,12 @@
 import { createContexts } from './build-contexts.ts'
-import { lowerDockerfileBuild, lowerStateBuild } from './build-lower.ts'
+import { lowerDockerfileBuild, lowerStateBuild, pullPolicy } from './build-lower.ts'
 import { checkOptions } from './build-options.ts'
 import { findSources } from './build-sources.ts'
 import type { LlbJson, LlbOptions } from './graph/llb.ts'
 import { createImageResolver } from './ops/image/resolve.ts'
 import type { BuildOptions } from './public-types.ts'
 import { openSession } from './session.ts'
-import { fetchImageWith } from './transfers.ts'
+import { checkImageWith, fetchImageWith } from './transfers.ts'
 
 /** The build graph in BuildKit's format. */
 export interface BuildDefinition {
@@ -29,7 +29,8 @@ export async function toLlb(options: BuildOptions): Promise<BuildDefinition> {
   const images = createImageResolver({
     store: session.store,
     fetchImage: fetchImageWith(session),
-    pull: options.pull ?? false,
+    checkImage: checkImageWith(session),
+    pull: pullPolicy(options.pull),
   })
   const sources = options.state === undefined ? await findSources(options) : undefined
   const contexts = createContexts(session.store, sources, session.signal)

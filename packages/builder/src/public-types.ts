@@ -46,8 +46,11 @@ export interface BuildOptions extends CommonOptions, RegistryOptions {
   readonly ssh?: readonly SshSource[] | undefined
   readonly noCache?: boolean | undefined
   readonly noCacheFilter?: readonly string[] | undefined
-  /** Ask the registry for the bases even when the store has them. */
-  readonly pull?: boolean | undefined
+  /**
+   * Which bases their registries are asked for. Default: those that only builds have fetched; what was pulled, tagged or
+   * built is used as it is. `always` (or true): all of them; `missing`: those that the store lacks; `never`: none.
+   */
+  readonly pull?: boolean | 'always' | 'missing' | 'never' | undefined
   readonly network?: 'default' | 'none' | 'host' | undefined
   /** `name:address`. */
   readonly addHosts?: readonly string[] | undefined

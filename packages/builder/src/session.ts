@@ -11,6 +11,8 @@ export interface Session extends AsyncDisposable {
   readonly store: Store
   /** Made when a registry is first asked: a build that is all cached loads no HTTP client. */
   readonly registry: () => Promise<RegistryClient>
+  /** A client for single questions that must cost little: it loads no HTTP client of its own, and waits for seconds only. */
+  readonly prober: () => Promise<RegistryClient>
   /** Started when something first needs mounts or foreign owners. */
   readonly executor: () => Promise<Executor>
   readonly signal: AbortSignal
@@ -23,6 +25,7 @@ export async function openSession(
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   let registry: Promise<RegistryClient> | undefined
+  let prober: Promise<RegistryClient> | undefined
   let executor: Promise<Executor> | undefined
   const getExecutor = (): Promise<Executor> => {
     executor ??= (async () => {
@@ -43,6 +46,10 @@ export async function openSession(
     store,
     signal,
     executor: getExecutor,
+    prober: () =>
+      (prober ??= import('./registry/prober.ts').then(({ createProber }) =>
+        createProber({ insecureRegistries: options.insecureRegistries, authFile: options.authFile }),
+      )),
     registry: () =>
       (registry ??= import('./registry/index.ts').then(({ createRegistryClient }) =>
         createRegistryClient({
@@ -54,6 +61,7 @@ export async function openSession(
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       await (await executor?.catch(() => undefined))?.close()
+      await (await prober?.catch(() => undefined))?.[Symbol.asyncDispose]()
       await (await registry?.catch(() => undefined))?.[Symbol.asyncDispose]()
       await store.close()
     },

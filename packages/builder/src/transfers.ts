@@ -1,7 +1,8 @@
 import type { PushImage } from './exporters/types.ts'
 import type { LayerFetcher } from './forms/fetch.ts'
 import { formatReference, parseReference, repositoryOf, type ImageReference } from './oci/reference.ts'
-import type { FetchImage } from './ops/image/resolve.ts'
+import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from './errors.ts'
+import type { CheckImage, FetchImage } from './ops/image/resolve.ts'
 import type { ProgressSink } from './progress.ts'
 import type { Session } from './session.ts'
 
@@ -22,9 +23,49 @@ export function fetchImageWith(session: Session): FetchImage {
   }
 }
 
+/** A registry that has not said by then what a tag points to gets no more time: the base is at hand. */
+const CHECK_MS = 10_000
+
+/** Asks a registry by one HEAD whether a tag still means the same. What it answers that is no refusal is a doubt. */
+export function checkImageWith(session: Session): CheckImage {
+  return async (reference, known) => {
+    const late = AbortSignal.timeout(CHECK_MS)
+    try {
+      const client = await session.prober()
+      const parsed = parseReference(reference)
+      const signal = AbortSignal.any([session.signal, late])
+      const now = await client.resolve(client.repository(parsed), parsed.tag ?? 'latest', signal)
+      return now?.digest === known ? 'same' : 'moved'
+    } catch (error) {
+      if (session.signal.aborted || !isTsOciError(error)) throw error
+      if (late.aborted)
+        return new BuilderError('OCI_REGISTRY_UNREACHABLE', `no answer within ${CHECK_MS / 1000} s`, { cause: error })
+      if (!isRefusal(error)) return error
+      const { message, hint, details, cause } = error
+      throw new BuilderError(error.code as BuilderErrorCode, message, {
+        hint: `${hint === undefined ? '' : `${hint}; `}the copy of an earlier build is used with --pull=missing`,
+        details,
+        cause,
+      })
+    }
+  }
+}
+
+/** The registry did answer: there is no such image, or not for this user. */
+function isRefusal({ code, details }: TsOciError): boolean {
+  if (code === 'OCI_REGISTRY_NOT_FOUND' || code === 'OCI_REGISTRY_UNAUTHORIZED') return true
+  return code === 'OCI_REGISTRY_DENIED' && details['status'] !== 429
+}
+
 /** Blobs of layers, from their registry into the store; told to the vertex of their image. */
-export function createLayerFetcher(session: Session, sink: ProgressSink): LayerFetcher {
+export function createLayerFetcher(session: Session, sink: ProgressSink, isAllowed = true): LayerFetcher {
   return async ({ descriptor, references, progressVertex, signal, onChunk }) => {
+    if (!isAllowed)
+      throw new BuilderError(
+        'OCI_IMAGE_NOT_FOUND',
+        `layer ${descriptor.digest} of ${references[0] ?? 'a base'} is not in the store, and --pull=never forbids to fetch it`,
+        { hint: 'tsbuild pull fetches an image with all its layers' },
+      )
     const client = await session.registry()
     const { pullLayer } = await import('./registry/index.ts')
     const startedMs = Date.now()

@@ -88,7 +88,13 @@ export const build = defineSpec({
     },
     { name: 'no-cache', kind: 'boolean', summary: 'run everything again' },
     { name: 'no-cache-filter', kind: 'texts', value: 'STAGE', summary: 'run these stages again' },
-    { name: 'pull', kind: 'boolean', summary: 'ask the registry for the bases, also when the store has them' },
+    {
+      name: 'pull',
+      kind: 'optional',
+      value: 'always|missing|never',
+      summary:
+        'ask the registry for every base (alone: always), for those that the store lacks, or for none; without it for those that only builds have fetched',
+    },
     { name: 'push', kind: 'boolean', summary: 'push what was built under its tags' },
     {
       name: 'platform',

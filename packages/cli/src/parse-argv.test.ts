@@ -45,11 +45,11 @@ describe('the arguments of a command', () => {
   })
 
   test('booleans take the spellings of Docker', () => {
-    expect(parseArgv(build, ['--pull=false', '--no-cache=1', '.']).flags).toMatchObject({
-      pull: false,
+    expect(parseArgv(build, ['--push=false', '--no-cache=1', '.']).flags).toMatchObject({
+      push: false,
       'no-cache': true,
     })
-    expect(failureOf(() => parseArgv(build, ['--pull=maybe', '.'])).message).toBe('invalid argument "maybe" for --pull')
+    expect(failureOf(() => parseArgv(build, ['--push=maybe', '.'])).message).toBe('invalid argument "maybe" for --push')
   })
 
   test('a boolean that is on by default is off when told so', () => {

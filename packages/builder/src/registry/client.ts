@@ -12,8 +12,9 @@ import {
   type ResolvedManifest,
   resolveManifest,
 } from './manifests.ts'
-import type { RegistryClientOptions } from './options.ts'
+import type { RegistryClientOptions, ResolvedOptions } from './options.ts'
 import { createSession, type Session } from './session.ts'
+import { createTransport, type Transport } from './transport.ts'
 import { uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
 
 /**
@@ -53,8 +54,11 @@ export interface RegistryClient extends AsyncDisposable {
  * await using client = createRegistryClient({ insecureRegistries: ['registry.lan:5000'] })
  * const { digest } = await client.fetchManifest(client.repository('debian'), '12')
  */
-export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
-  const session: Session = createSession(options)
+export function createRegistryClient(
+  options: RegistryClientOptions = {},
+  transport: (options: ResolvedOptions) => Transport = createTransport,
+): RegistryClient {
+  const session: Session = createSession(options, transport)
   const close = (): Promise<void> => session.transport.close()
   return {
     repository(reference) {

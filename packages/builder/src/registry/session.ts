@@ -22,10 +22,13 @@ export interface Session {
   origin(host: RegistryHost, signal: AbortSignal | undefined): Promise<URL>
 }
 
-export function createSession(given: RegistryClientOptions = {}): Session {
+export function createSession(
+  given: RegistryClientOptions = {},
+  makeTransport: (options: ResolvedOptions) => Transport = createTransport,
+): Session {
   const insecureRegistries = new Set(given.insecureRegistries)
   const options: ResolvedOptions = { ...resolveOptions(given), insecureRegistries }
-  const transport = createTransport(options)
+  const transport = makeTransport(options)
   const auth = createAuthorizer(transport, options)
   const origins = new Map<string, Promise<URL>>()
   const context = { transport, auth, options }

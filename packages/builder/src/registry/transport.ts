@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { Agent as AgentType, Dispatcher, EnvHttpProxyAgent as ProxyAgentType } from 'undici'
 import { isLoopback } from './host.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -43,14 +43,14 @@ type Trust = 'bundled' | 'system' | 'none'
 
 const proxyNames = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
 /** A header block of a registry is small; a hostile one is cut here. */
-const MAX_HEADER_BYTES = 64 * 1024
+export const MAX_HEADER_BYTES: number = 64 * 1024
 
 /** See {@link Transport}. undici is loaded by the first request: a build that is all cached does not pay for it. */
 export function createTransport(options: ResolvedOptions): Transport {
   const dispatchers = new Map<string, Promise<Dispatcher>>()
   let trust: Trust = 'bundled'
   const dispatcherFor = async (request: HttpRequest): Promise<Dispatcher> => {
-    const direct = isLoopback(request.url.hostname) || !proxyNames.some((name) => options.environment[name])
+    const direct = isDirect(request.url, options)
     const trusted = request.url.protocol !== 'https:' ? 'bundled' : request.skipVerify ? 'none' : trust
     const key = `${direct} ${trusted}`
     let dispatcher = dispatchers.get(key)
@@ -75,6 +75,11 @@ export function createTransport(options: ResolvedOptions): Transport {
     await Promise.all(all.map((dispatcher) => dispatcher.destroy()))
   }
   return { send, close }
+}
+
+/** True where no proxy of the environment can stand between. */
+export function isDirect(url: URL, options: ResolvedOptions): boolean {
+  return isLoopback(url.hostname) || !proxyNames.some((name) => options.environment[name])
 }
 
 function isRepeatable(request: HttpRequest): boolean {
@@ -122,6 +127,8 @@ async function makeDispatcher(direct: boolean, trust: Trust, options: ResolvedOp
 function tlsOptions(trust: Trust): { rejectUnauthorized?: false; secureContext?: SecureContext } {
   if (trust === 'none') return { rejectUnauthorized: false }
   if (trust === 'bundled') return {}
+  // Not imported: that reads every export, and one of them is the list of all authorities.
+  const { createSecureContext, getCACertificates } = process.getBuiltinModule('node:tls')
   return {
     secureContext: createSecureContext({
       ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],

@@ -33,7 +33,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
     platform: flags.platform,
     outputs: outputs.length === 0 ? undefined : outputs,
     push: flags.push,
-    pull: flags.pull,
+    pull: pullFlag(flags.pull),
     noCache: flags['no-cache'],
     noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),
     store: flags.store,
@@ -42,6 +42,17 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
     ...values(flags, session),
     ...stepOptions(flags),
   }
+}
+
+const PULL_WORDS = new Set(['always', 'missing', 'never'])
+
+/** Docker's `--pull`, `--pull=false`, and the words of its other commands. */
+function pullFlag(value: string | undefined): BuildOptions['pull'] {
+  if (value === undefined) return undefined
+  if (PULL_WORDS.has(value)) return value as 'always' | 'missing' | 'never'
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return 'always'
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(value)) return undefined
+  throw new UsageError(`invalid argument "${value}" for --pull`, { hint: 'one of always, missing, never' })
 }
 
 function values(flags: Flags, session: Session): Partial<BuildOptions> {

@@ -1,5 +1,5 @@
 import type { Store } from '../../content/types.ts'
-import { BuilderError } from '../../errors.ts'
+import { BuilderError, type TsOciError } from '../../errors.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
@@ -22,24 +22,57 @@ interface Fact {
   readonly manifestDigest: Digest
 }
 
-/**
- * Images for FROM and COPY --from. A base that the store has is used as it is, as Docker does, unless `pull` asks for the
- * registry's word; only the manifest and the config are fetched here.
- */
-export function createImageResolver(options: {
+/** Which bases are asked for at their registry; see {@link createImageResolver}. */
+export type PullPolicy = 'default' | 'always' | 'missing' | 'never'
+
+/** Whether the registry still has under a name what is known of it; `moved` when not, the reason when nobody can say. */
+export type CheckImage = (reference: string, known: Digest) => Promise<'same' | 'moved' | TsOciError>
+
+/** What the registries said of the bases that were looked up so far. */
+export interface ConfirmedImages {
+  /** A name has another image now: what was made of the old one is to be made again. */
+  readonly moved: boolean
+  /** Bases whose registry gave no answer, and why: the copy at hand was taken. */
+  readonly doubts: readonly (readonly [name: string, reason: TsOciError])[]
+}
+
+export interface CheckedImageResolver extends ImageResolver {
+  /** Waits for the answers of the registries. @throws what a registry answered that refuses the image */
+  confirm(): Promise<ConfirmedImages>
+}
+
+export interface ImageResolverOptions {
   readonly store: Store
   readonly fetchImage: FetchImage
-  readonly pull: boolean
-}): ImageResolver {
+  readonly checkImage: CheckImage
+  readonly pull: PullPolicy
+}
+
+/**
+ * Images for FROM and COPY --from; only the manifest and the config are fetched here. What the user pulled, tagged or
+ * built is used as it is, as Docker does. A base that only builds fetched is asked for again by each build, as BuildKit
+ * does: `resolve` answers with the copy at hand, and `confirm` waits for the registry's word. With `always` the registry
+ * is asked for both, with `missing` for what is not at hand, with `never` for nothing. A digest needs no question.
+ */
+export function createImageResolver(options: ImageResolverOptions): CheckedImageResolver {
   const { store } = options
   const pending = new Map<string, Promise<ResolvedImage>>()
+  const checks = new Map<string, Promise<'same' | 'moved' | TsOciError>>()
+  const doubts = new Map<string, TsOciError>()
+  const outdated = new Set<string>()
+
   const resolve = async (text: string, platform: Platform): Promise<ResolvedImage> => {
     const parsed = parseTaggedReference(text)
     const name = formatReference(parsed)
     const factKey = `image:${name}|${formatPlatform(platform)}`
-    const local =
-      options.pull && parsed.digest === undefined ? undefined : findLocal(store, name, parsed.digest, factKey, platform)
-    if (local) return local
+    const mayBeLocal = (options.pull !== 'always' && !outdated.has(name)) || parsed.digest !== undefined
+    const local = mayBeLocal ? findLocal(store, name, parsed.digest, factKey, platform) : undefined
+    if (local !== undefined) {
+      const isAsked = options.pull === 'default' && local.isOfBuilds && parsed.digest === undefined
+      if (isAsked && checks.get(name) === undefined) checks.set(name, startCheck(name, local.image.digest))
+      return local.image
+    }
+    if (options.pull === 'never') throw notPulled(name)
     const fetched = await options.fetchImage(name, platform)
     store.cache.putFact(
       factKey,
@@ -53,12 +86,33 @@ export function createImageResolver(options: {
       throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${name}: the store lost what was just fetched`)
     return image
   }
+  const startCheck = (name: string, known: Digest): Promise<'same' | 'moved' | TsOciError> => {
+    const check = options.checkImage(name, known)
+    // Who waits for it is told; until then a failure is nobody's.
+    check.catch(() => undefined)
+    return check
+  }
+  const confirm = async (): Promise<ConfirmedImages> => {
+    const moved = new Set<string>()
+    for (const [name, check] of checks) {
+      const answer = await check
+      if (answer === 'moved') moved.add(name)
+      else if (answer !== 'same') doubts.set(name, answer)
+      // It is not asked twice: what is fetched now is what the registry has.
+      checks.set(name, Promise.resolve('same'))
+    }
+    // What follows from an old base is forgotten; the new one is fetched when it is asked for again.
+    if (moved.size > 0) pending.clear()
+    for (const name of moved) outdated.add(name)
+    return { moved: moved.size > 0, doubts: [...doubts] }
+  }
   const once = (key: string, work: () => Promise<ResolvedImage>): Promise<ResolvedImage> => {
     let promise = pending.get(key)
     if (promise === undefined) pending.set(key, (promise = work()))
     return promise
   }
   return {
+    confirm,
     resolve: (reference, platform) =>
       once(`${reference}|${formatPlatform(platform)}`, () => resolve(reference, platform)),
     resolveLayout: (reference, platform) =>
@@ -69,32 +123,44 @@ export function createImageResolver(options: {
   }
 }
 
+interface LocalImage {
+  readonly image: ResolvedImage
+  /** No user has it: a build has fetched it. */
+  readonly isOfBuilds: boolean
+}
+
 function findLocal(
   store: Store,
   name: string,
   digest: string | undefined,
   factKey: string,
   platform: Platform,
-): ResolvedImage | undefined {
+): LocalImage | undefined {
   const record = store.images.get(name)
   if (record) {
     const image = load(store, withDigest(name, record.manifestDigest), record.manifestDigest, record.manifestDigest, {
       wasInStore: true,
       isRemote: record.origin === 'pulled',
     })
-    if (image && matchesPlatform(image.config, platform)) return image
+    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: false }
   }
   const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
     const { digest: known, manifestDigest } = JSON.parse(fact) as Fact
     const image = load(store, withDigest(name, known), known, manifestDigest, { wasInStore: true, isRemote: true })
-    if (image) return image
+    if (image) return { image, isOfBuilds: true }
   }
   if (digest !== undefined && isDigest(digest)) {
     const image = load(store, name, digest, digest, { wasInStore: true, isRemote: true })
-    if (image && matchesPlatform(image.config, platform)) return image
+    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: true }
   }
   return undefined
+}
+
+function notPulled(name: string): BuilderError {
+  return new BuilderError('OCI_IMAGE_NOT_FOUND', `${name} is not in the store, and --pull=never forbids to fetch it`, {
+    hint: `tsbuild pull ${name}, or build without --pull=never`,
+  })
 }
 
 function load(
