@@ -71,13 +71,14 @@ function removeRows(
   options: PruneOptions,
   removed: Removed[],
 ): readonly LayerRecord[] {
-  const imageLayers = new Set(parts.images.list().flatMap((image) => image.layerIds))
   const leased = parts.leases.others().names
-  const { records, layers } = parts.metadata.transaction(() => {
+  const { records, layers, imageLayers } = parts.metadata.transaction(() => {
+    // With the write lock held: who names an image just before it, and closes the store, has no lease any more.
+    const imageLayers = new Set(parts.images.list().flatMap((image) => image.layerIds))
     const gone = removeRecords(parts, limitMs, leased)
     const kept = new Set([...imageLayers, ...leased, ...parts.cache.list().flatMap((record) => record.layerIds)])
     if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
-    return { records: gone, layers: removeLayers(parts, kept) }
+    return { records: gone, layers: removeLayers(parts, kept), imageLayers }
   })
   const { names } = parts.leases.others()
   const isWanted = ({ record, alternatives }: GoneRecord): boolean =>
