@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { describeWith } from '@ts-oci/testing'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { describeWith, until } from '@ts-oci/testing'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.testing.ts'
@@ -57,6 +58,69 @@ describeWith(buildNeeds, 'mounts of a step', () => {
     ]
     expect(await outOf(lines)).toBe('700 7:8\n755 0:0\nmine\n')
   })
+
+  test.each(['locked', 'private', 'shared'])(
+    'a step that mounts one cache twice (%s) sees one directory in both places',
+    async (sharing) => {
+      const mount = (target: string, how: string): string =>
+        `--mount=type=cache,id=twice-${sharing},target=${target},sharing=${how}`
+      const step = `RUN ${mount('/a', sharing)} ${mount('/b', 'shared')} ${mount('/c', sharing)} echo $$ >/a/f; cat /b/f >/out; cmp /b/f /c/f`
+      expect(await outOf([step])).toMatch(/^\d+\n$/)
+    },
+    20_000,
+  )
+
+  test('stages that mount the same locked caches in opposite orders both end', async () => {
+    const mount = (id: string): string => `--mount=type=cache,id=order-${id},target=/${id},sharing=locked`
+    const step = 'for i in 1 2 3 4 5 6 7 8 9; do echo >> /x/f; echo >> /y/f; done; touch /done'
+    const stages = ['x y', 'y x', 'x y', 'y x'].flatMap((order, index) => [
+      `FROM $BASE AS s${index}`,
+      `RUN ${order.split(' ').map(mount).join(' ')} : ${index}; ${step}`,
+    ])
+    const copies = [0, 1, 2, 3].map((index) => `COPY --from=s${index} /done /${index}`)
+    const context = await world.context('order', { Dockerfile: [...stages, 'FROM scratch', ...copies, ''].join('\n') })
+    // The order in which two of them begin is chance.
+    for (let round = 0; round < 3; round++) await world.build(context, { noCache: true })
+    await Promise.all([1, 2, 3].map(() => world.build(context, { noCache: true })))
+  }, 60_000)
+
+  test('a step that waits for a cache leaves its turn to others', async () => {
+    const dockerfile = (lines: readonly string[]): string => `FROM $BASE AS made\n${lines.join('\n')}\n`
+    const cache = '--mount=type=cache,id=turn,target=/c,sharing=locked'
+    const holder = await world.context('holder', {
+      Dockerfile: dockerfile([`RUN ${cache} touch /c/held; while [ ! -e /c/free ]; do sleep 0.05; done`]),
+    })
+    const waiter = await world.context('waiter', {
+      Dockerfile: `FROM $BASE AS one\nRUN ${cache} touch /done\nFROM $BASE AS two\nRUN --mount=type=cache,id=turn-open,target=/o touch /o/ran /done\nFROM scratch\nCOPY --from=one /done /1\nCOPY --from=two /done /2\n`,
+    })
+    const placeOf = (id: string): string =>
+      join(world.store, 'cache-mounts', createHash('sha256').update(`/${id}`).digest('hex').slice(0, 40))
+    const held = world.build(holder)
+    await until(() => existsSync(join(placeOf('turn'), 'held')), 20_000)
+    const waiting = world.build(waiter, { jobs: 1 })
+    // The only turn is not kept by the step that waits.
+    await until(() => existsSync(join(placeOf('turn-open'), 'ran')), 20_000)
+    writeFileSync(join(placeOf('turn'), 'free'), '')
+    await Promise.all([held, waiting])
+  }, 60_000)
+
+  test('caches of steps that are run again on purpose are emptied once, unless they are kept; others stay', async () => {
+    const cache = (id: string): string => `--mount=type=cache,id=again-${id},target=/c`
+    const count = (id: string): string => `RUN ${cache(id)} echo >> /c/log; wc -l < /c/log >> /out`
+    const context = await world.context('again', {
+      Dockerfile: `FROM $BASE AS a\n${count('a')}\n${count('a')} # 2\nFROM a AS b\n${count('b')}\nFROM scratch\nCOPY --from=b /out /\n`,
+    })
+    const build = async (options: BuildOptions): Promise<string> => {
+      const dest = world.directory.join('again-out')
+      await world.build(context, { outputs: [{ type: 'local', dest }], ...options })
+      return readFile(join(dest, 'out'), 'utf8')
+    }
+    expect(await build({})).toBe('1\n2\n1\n')
+    expect(await build({ noCache: true })).toBe('1\n2\n1\n')
+    expect(await build({ noCache: true, keepCacheMounts: true })).toBe('3\n4\n2\n')
+    expect(await build({ noCacheFilter: ['b'] })).toBe('3\n4\n1\n')
+    expect(await build({ noCacheFilter: ['a'] })).toBe('1\n2\n2\n')
+  }, 60_000)
 
   test.each([
     ['a cache', '--mount=type=cache,source=/none,target=/x'],

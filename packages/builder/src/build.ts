@@ -26,6 +26,7 @@ import type { OpsEnvironment } from './ops/environment.ts'
 import type { Result } from './ops/types.ts'
 import { createImageResolver } from './ops/image/resolve.ts'
 import { digestLayerPaths } from './ops/digest-layers.ts'
+import { ignoredCacheMounts } from './ops/exec/ignored-caches.ts'
 import { createDrivers } from './ops/list.ts'
 import type { ProgressSink } from './progress.ts'
 import type { BuildOptions, BuildResult, OutputSpec } from './public-types.ts'
@@ -165,6 +166,8 @@ async function buildIn(
   let exported: readonly ExportResult[] = []
   try {
     if (image.edge !== undefined) {
+      // Once a build, before anything runs: steps that share a cache see what another of them left, as with BuildKit.
+      if (options.keepCacheMounts !== true) await store.emptyCacheMounts(ignoredCacheMounts(image.edge))
       const needsTar = outputs.some((output) => output.reads !== 'files')
       const outcome = await solver.solve(image.edge, { tree: false, tar: needsTar })
       const { output } = image.edge

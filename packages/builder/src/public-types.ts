@@ -46,6 +46,8 @@ export interface BuildOptions extends CommonOptions, RegistryOptions {
   readonly ssh?: readonly SshSource[] | undefined
   readonly noCache?: boolean | undefined
   readonly noCacheFilter?: readonly string[] | undefined
+  /** Steps that run again for `noCache` find their cache mounts as they were; else those are emptied first. */
+  readonly keepCacheMounts?: boolean | undefined
   /**
    * Which bases their registries are asked for. Default: those that only builds have fetched; what was pulled, tagged or
    * built is used as it is. `always` (or true): all of them; `missing`: those that the store lacks; `never`: none.

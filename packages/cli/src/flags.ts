@@ -86,8 +86,13 @@ export const build = defineSpec({
       value: 'NAME=VALUE',
       summary: 'further context: a directory, docker-image://…, oci-layout://…, git or http URL',
     },
-    { name: 'no-cache', kind: 'boolean', summary: 'run everything again' },
+    { name: 'no-cache', kind: 'boolean', summary: 'run everything again, with empty cache mounts' },
     { name: 'no-cache-filter', kind: 'texts', value: 'STAGE', summary: 'run these stages again' },
+    {
+      name: 'keep-cache-mounts',
+      kind: 'boolean',
+      summary: 'do not empty the cache mounts of steps that --no-cache runs again',
+    },
     {
       name: 'pull',
       kind: 'optional',

@@ -35,6 +35,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
     push: flags.push,
     pull: pullFlag(flags.pull),
     noCache: flags['no-cache'],
+    keepCacheMounts: flags['keep-cache-mounts'],
     noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),
     store: flags.store,
     signal: session.signal,
