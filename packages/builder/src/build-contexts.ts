@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { BuildSources } from './build-sources.ts'
 import { openLocalContext } from './context/local.ts'
 import type { Store } from './content/types.ts'
@@ -20,26 +20,28 @@ export interface BuildContexts {
 /** Name of the main context, as BuildKit has it. */
 export const MAIN_CONTEXT = 'context'
 
-export function createContexts(store: Store, sources: BuildSources | undefined, signal: AbortSignal): BuildContexts {
+/** @param known learns the directories, for whoever reads them in another process */
+export function createContexts(store: Store, known: Set<string>, signal: AbortSignal): BuildContexts {
   const directories = new Map<string, { readonly directory: string; readonly ignorePatterns: readonly string[] }>()
   const opened = new Map<string, LocalResult & Partial<Disposable>>()
   const use = (found: BuildSources): void => {
     for (const [name, source] of found.namedDirectories) directories.set(name, source)
     if (found.contextDirectory !== undefined)
       directories.set(MAIN_CONTEXT, { directory: found.contextDirectory, ignorePatterns: found.ignorePatterns ?? [] })
+    for (const { directory } of directories.values()) known.add(resolve(directory))
     if (found.contextArchive !== undefined) opened.set(MAIN_CONTEXT, found.contextArchive)
   }
-  if (sources !== undefined) use(sources)
   return {
     use,
     add: (directory, ignorePatterns) => {
       const name = `state-${directories.size}`
       directories.set(name, { directory, ignorePatterns })
+      known.add(resolve(directory))
       return name
     },
     open: async (name, attrs) => {
-      const known = opened.get(name)
-      if (known) return known
+      const open = opened.get(name)
+      if (open) return open
       const source = directories.get(name)
       if (source === undefined)
         throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `there is no build context named ${name}`, {

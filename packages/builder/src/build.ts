@@ -98,7 +98,8 @@ async function buildIn(
   text: BuildText,
 ): Promise<BuildResult> {
   const { store, signal } = session
-  const jobs = createJobRunner({ executor: session.executor, signal })
+  const { grantedContexts } = session
+  const jobs = createJobRunner({ executor: session.executor, signal, grantedContexts })
   let wantsGzip = false
   const forms = createLayerForms({
     store,
@@ -115,7 +116,7 @@ async function buildIn(
     checkImage: checkImageWith(session),
     pull,
   })
-  const contexts = createContexts(store, undefined, signal)
+  const contexts = createContexts(store, session.contexts, signal)
   let epochSec = checked.sourceDateEpoch
   const environment: OpsEnvironment = {
     store,

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { defaultRoot } from './content/layout.ts'
 import { isTsOciError } from './errors.ts'
 import { formatPlatform, hostPlatform } from './oci/platform.ts'
-import type { CommonOptions, IsolationReport, MachineReport } from './public-types.ts'
+import type { CommonOptions, FileJobsReport, IsolationReport, MachineReport } from './public-types.ts'
 
 const modes = ['namespace', 'rootless'] as const
 
@@ -28,6 +28,21 @@ export async function info(options: CommonOptions = {}): Promise<MachineReport> 
     storeFreeBytes: freeBytes(root),
     isolations,
     isolation: isolations.find(({ isUsable }) => isUsable)?.mode,
+    fileJobs: await reportFileJobs(isolations.some(({ isUsable }) => isUsable)),
+  }
+}
+
+/** The process for file jobs lies in the executor: where none starts, none is confined. */
+async function reportFileJobs(hasExecutor: boolean): Promise<FileJobsReport> {
+  const { landlockVersion } = await import('@ts-oci/runtime')
+  const landlock = landlockVersion()
+  if (!hasExecutor)
+    return { isConfined: false, landlock, reason: 'no executor starts here: files are written by this process itself' }
+  return {
+    isConfined: true,
+    landlock,
+    // The first version forbids every rename and link between directories, so it is not used.
+    reason: landlock >= 2 ? undefined : 'no Landlock of version 2: all is read-only but the store, yet can be read',
   }
 }
 

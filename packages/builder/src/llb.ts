@@ -33,7 +33,8 @@ export async function toLlb(options: BuildOptions): Promise<BuildDefinition> {
     pull: pullPolicy(options.pull),
   })
   const sources = options.state === undefined ? await findSources(options) : undefined
-  const contexts = createContexts(session.store, sources, session.signal)
+  const contexts = createContexts(session.store, session.contexts, session.signal)
+  if (sources !== undefined) contexts.use(sources)
   try {
     const image =
       sources === undefined

@@ -213,6 +213,16 @@ export interface MachineReport {
   readonly isolations: readonly IsolationReport[]
   /** The one that `auto` takes; undefined when no step can run. */
   readonly isolation: IsolationReport['mode'] | undefined
+  /** What holds the process that unpacks layers, and what is missing. */
+  readonly fileJobs: FileJobsReport
+}
+
+export interface FileJobsReport {
+  /** Whether there is such a process; else this one does its work, as it is. */
+  readonly isConfined: boolean
+  /** Version of the kernel's Landlock, 0 for none. */
+  readonly landlock: number
+  readonly reason: string | undefined
 }
 
 /** Signatures of the functions that index.ts exports; the CLI uses nothing else. */

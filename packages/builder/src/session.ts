@@ -1,6 +1,7 @@
-import type { Executor } from '@ts-oci/runtime'
+import type { Executor, JobLimits } from '@ts-oci/runtime'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { storePaths } from './content/layout.ts'
 import { openStore } from './content/store.ts'
 import type { Store } from './content/types.ts'
 import type { CommonOptions, RegistryOptions } from './public-types.ts'
@@ -15,6 +16,10 @@ export interface Session extends AsyncDisposable {
   readonly prober: () => Promise<RegistryClient>
   /** Started when something first needs mounts or foreign owners. */
   readonly executor: () => Promise<Executor>
+  /** Directories of build contexts, which the executor's process for file jobs may read. */
+  readonly contexts: Set<string>
+  /** Those of them that were known when it started. */
+  readonly grantedContexts: () => ReadonlySet<string>
   readonly signal: AbortSignal
 }
 
@@ -24,6 +29,12 @@ export async function openSession(
 ): Promise<Session> {
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  const contexts = new Set<string>()
+  let grantedContexts: ReadonlySet<string> = new Set()
+  const jobLimits = (): JobLimits => {
+    grantedContexts = new Set(contexts)
+    return jobLimitsOf(store.root, grantedContexts)
+  }
   let registry: Promise<RegistryClient> | undefined
   let prober: Promise<RegistryClient> | undefined
   let executor: Promise<Executor> | undefined
@@ -32,7 +43,7 @@ export async function openSession(
       const stateDirectory = join(store.root, 'run', 'executor')
       mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
       const { startExecutor } = await import('@ts-oci/runtime')
-      return startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, signal })
+      return startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, jobLimits, signal })
     })()
     executor.catch(() => (executor = undefined))
     return executor
@@ -46,6 +57,8 @@ export async function openSession(
     store,
     signal,
     executor: getExecutor,
+    contexts,
+    grantedContexts: () => grantedContexts,
     prober: () =>
       (prober ??= import('./registry/prober.ts').then(({ createProber }) =>
         createProber({ insecureRegistries: options.insecureRegistries, authFile: options.authFile }),
@@ -65,5 +78,18 @@ export async function openSession(
       await (await registry?.catch(() => undefined))?.[Symbol.asyncDispose]()
       await store.close()
     },
+  }
+}
+
+/**
+ * As another user than root, the process for file jobs may read what the user may: files that belong to him alone. Its
+ * writes go to trees and temporary names either way: not to blobs, tables and rows, which are this process's.
+ */
+function jobLimitsOf(root: string, contexts: ReadonlySet<string>): JobLimits {
+  const { tmp, snapshots, cacheMounts } = storePaths(root)
+  return {
+    base: root,
+    writable: [tmp, snapshots, cacheMounts],
+    readable: process.getuid?.() === 0 ? [root, ...contexts] : ['/'],
   }
 }

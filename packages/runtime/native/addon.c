@@ -42,6 +42,7 @@ static const struct {
     {"deflateBlock", native_deflate_block},
     {"deflateBound", native_deflate_bound},
     {"guardSignals", native_guard_signals},
+    {"landlockVersion", native_landlock_version},
 };
 
 static void free_instance(napi_env env, void *data, void *hint) {

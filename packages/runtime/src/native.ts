@@ -64,6 +64,7 @@ export interface NativeFiles {
   ): Promise<number> | number
   deflateBound(length: number): number
   guardSignals(graceSeconds: number): number
+  landlockVersion(): number
 }
 
 /** Records and names; or `-errno` and the path (from the directory) that failed. */

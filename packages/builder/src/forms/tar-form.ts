@@ -68,7 +68,7 @@ async function compressEarly(
   packing: Promise<unknown>,
 ): Promise<EarlyBlob | undefined> {
   if (state.compressesEarly?.() !== true) return undefined
-  const { isLargeJob } = await import('./thread-job.ts')
+  const { isLargeJob } = await import('./job-weight.ts')
   if (!isLargeJob('pack', { entries })) return undefined
   const { compressFile, compressorId } = await import('../layer/compression.ts')
   const path = `${tar}.gz`

@@ -1,10 +1,8 @@
-import { statSync } from 'node:fs'
 import { deserialize, serialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import { errnoOf } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError, TsOciError } from '../errors.ts'
-import type { LayerJobs, SizedSource } from '../layer/job-types.ts'
-import type { LayerEntry } from '../layer/types.ts'
+import type { LayerJobs } from '../layer/job-types.ts'
 
 export interface JobRequest {
   readonly name: keyof LayerJobs
@@ -20,43 +18,6 @@ interface ErrorFacts {
   readonly stack: string | undefined
   readonly hint: string | undefined
   readonly details: Readonly<Record<string, unknown>> | undefined
-}
-
-/**
- * Jobs are synchronous: while one runs here nobody hears Ctrl-C, and no other step's output is read. From this much
- * work on (0.2 to 0.7 s, by the disk) that is worse than the 40 ms that a thread takes to start.
- */
-const LARGE_BYTES = 128 * 1024 * 1024
-/** What an entry costs beside its bytes: 100,000 small files are large too. */
-const ENTRY_BYTES = 1300
-
-/** Whether a job is long enough for a thread of its own. */
-export function isLargeJob(name: keyof LayerJobs, input: unknown): boolean {
-  return weigh(name, input) >= LARGE_BYTES
-}
-
-function weigh(name: keyof LayerJobs, input: unknown): number {
-  switch (name) {
-    case 'pack':
-    case 'materialize': {
-      const { entries } = input as { readonly entries: readonly LayerEntry[] }
-      return entries.reduce((sum, entry) => sum + entry.size, entries.length * ENTRY_BYTES)
-    }
-    case 'extract':
-      return statSync((input as { readonly file: string }).file, { throwIfNoEntry: false })?.size ?? 0
-    case 'hashFiles':
-      return (input as { readonly sources: readonly SizedSource[] }).sources.reduce(
-        (sum, source) => sum + source.size,
-        0,
-      )
-    case 'compareFiles':
-      return (input as { readonly pairs: readonly { readonly a: SizedSource }[] }).pairs.reduce(
-        (sum, { a }) => sum + 2 * a.size,
-        0,
-      )
-    default:
-      return 0
-  }
 }
 
 /** Runs a file job in a thread, which ends when `signal` says so. @throws OCI_CANCELED, and what the job throws */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { gzipSync } from 'node:zlib'
 import { expect } from '@jest/globals'
 import { describeWith, tarOfDirectory, temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
-import type { Executor } from '@ts-oci/runtime'
+import { startExecutor } from '@ts-oci/runtime'
 import { openStore } from '../content/store.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
@@ -22,8 +22,12 @@ async function treeOf(
   const tar = await tarOfDirectory(directory.join('root'))
   const blob = gzipSync(tar)
   await using store = await openStore({ root: directory.join('store') })
-  const executor = async (): Promise<Executor> =>
-    ({ isolation: 'namespace', overlayXattr: 'trusted', idMapping: { kind: 'identity' } }) as Executor
+  await using started = await startExecutor({
+    isolation: 'namespace',
+    stateDirectory: directory.join('store/run'),
+    jobLimits: () => ({ base: store.root, writable: [directory.join('store/tmp')], readable: [store.root] }),
+  })
+  const executor = async (): Promise<typeof started> => started
   const { signal } = new AbortController()
   const forms = createLayerForms({
     store,

@@ -1,33 +1,42 @@
+import { constants, openSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { closeFd, mknodAt, openRoot } from '@ts-oci/runtime'
+import { BuilderError } from '../errors.ts'
+import type { ExtractOutput } from '../layer/job-types.ts'
 import type { FormsState, Unpacker } from './forms-state.ts'
 import { findTree } from './at-hand.ts'
 import { noteTree, replaceTree, treeForm } from './tree-form.ts'
+import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
 
-/**
- * Has a layer unpacked while it is fetched, so that it is inflated once and the disk works while the network does. Only
- * as root: else files of foreign owners are not for this process.
- */
+/** Has a layer unpacked while it is fetched, so that it is inflated once and the disk works while the network does. */
 export function unpackWhileFetching(state: FormsState, layer: LayerHandle): void {
-  if (process.getuid?.() === 0) state.unpackers.set(layer.id, () => createUnpacker(state, layer))
+  state.unpackers.set(layer.id, () => createUnpacker(state, layer))
 }
 
 async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Unpacker> {
   const { store } = state
   const executor = await state.executor()
-  const [{ createExtraction }, { createInflatingSink }] = await Promise.all([
-    import('../layer/extract.ts'),
-    import('./table-sink.ts'),
-  ])
   const temporary = await store.createTemporaryDirectory('tree')
   const destination = `${temporary.path}/tree`
-  await state.jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
-  const extraction = createExtraction({
-    destination,
-    xattrs: executor.overlayXattr,
-    owners: executor.idMapping.kind === 'single' ? 'drop' : 'keep',
-  })
+  const pipe = openFifo(temporary.path)
+  const extracting = state.jobs
+    .run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
+    .then(() =>
+      state.jobs.run(
+        'extract',
+        {
+          file: pipe.path,
+          compression: 'detect',
+          destination,
+          xattrs: executor.overlayXattr,
+          owners: executor.idMapping.kind === 'single' ? 'drop' : 'keep',
+        },
+        true,
+      ),
+    )
   return {
-    sink: createInflatingSink(extraction),
+    sink: createPipeSink(pipe.socket, extracting),
     keep: async () => {
       // The blob's lock is held: a second one is only tried. Who has it makes the same tree.
       await using lock = store.locks.tryHoldAll('layer', [{ name: `tree-${layer.id}` }])
@@ -37,8 +46,70 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
       noteTree(state, layer)
     },
     [Symbol.asyncDispose]: async () => {
-      extraction.close()
+      pipe.socket.destroy()
+      // Whoever still writes the tree ends with the pipe.
+      await extracting.catch(() => undefined)
+      closeFd(pipe.holder)
       await temporary[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The way into the process that unpacks. What is written before it opens its end stays, as long as a reader is held. */
+function openFifo(directory: string): { readonly path: string; readonly holder: number; readonly socket: Socket } {
+  const parent = openRoot(directory)
+  try {
+    mknodAt(parent, 'blob', 'fifo', 0o600, 0, 0)
+  } finally {
+    closeFd(parent)
+  }
+  const path = `${directory}/blob`
+  const holder = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  return { path, holder, socket: new Socket({ fd, readable: false, writable: true }) }
+}
+
+/** Hands a blob to the job that unpacks it. */
+function createPipeSink(socket: Socket, extracting: Promise<ExtractOutput>): TableSink {
+  let failure: unknown
+  let result: ExtractOutput | undefined
+  extracting.catch((error: unknown) => {
+    failure = error
+    // With the reader we hold, nothing else says that nobody reads any more.
+    socket.destroy()
+  })
+  socket.on('error', () => undefined)
+  const drained = async (): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done).off('close', done)
+        resolve()
+      }
+      if (socket.destroyed) resolve()
+      else socket.on('drain', done).on('close', done)
+    })
+    if (failure !== undefined) throw failure
+  }
+  return {
+    write: (chunk) => {
+      if (failure !== undefined) throw failure
+      // The producer's buffer may be used again: a stream keeps what it is given.
+      return socket.write(Buffer.from(chunk)) ? undefined : drained()
+    },
+    finish: async (expected) => {
+      socket.end()
+      result = await extracting
+      if (expected !== undefined && result.diffId !== expected)
+        throw new BuilderError(
+          'OCI_DIGEST_MISMATCH',
+          `a layer's content has diffID ${result.diffId}, its image says ${expected}`,
+          { hint: 'the image is damaged, or its config belongs to another one' },
+        )
+      return result.entries
+    },
+    result: () => {
+      if (result === undefined) throw new Error('finish first')
+      return result
     },
   }
 }

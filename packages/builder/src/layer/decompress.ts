@@ -90,6 +90,8 @@ async function* throughProgram(
       throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${program} data is damaged or cut off: ${message.trim()}`)
   } finally {
     input.destroy()
+    // Where no process may be signalled (the confined one for file jobs) the end of its input ends it.
+    child.stdin.destroy()
     child.kill('SIGKILL')
     await ended
   }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { Socket } from 'node:net'
 import { closeFd, openPath, OpenFlags, readFully, writeFully } from '@ts-oci/runtime'
-import { BuilderError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../errors.ts'
 import type { DiffID } from '../oci/digest.ts'
-import { decompress } from './decompress.ts'
+import { decompress, detectCompression, MAGIC_BYTES } from './decompress.ts'
 import type { ExtractInput, ExtractOutput } from './job-types.ts'
 import { createTableBuilder, OWN_TAR } from './table.ts'
 import { createTarReader } from './tar-reader.ts'
@@ -20,6 +21,7 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
   const extraction = createExtraction(input)
   try {
     if (input.compression === 'none') pushFile(input.file, extraction.push)
+    else if (input.compression === 'detect') await pushStream(input.file, extraction.push)
     else
       for await (const chunk of decompress(
         createReadStream(input.file, { highWaterMark: CHUNK_BYTES }),
@@ -30,6 +32,36 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
   } finally {
     extraction.close()
   }
+}
+
+/** Bytes that come by a FIFO: through epoll, as each blocked read would hold one of the threads that inflate. */
+async function pushStream(fifo: string, push: (chunk: Uint8Array) => void): Promise<void> {
+  const fd = openPath(fifo, OpenFlags.read | OpenFlags.nonBlocking)
+  // Its writer may have come and gone: only of one that goes after the reader came does the kernel tell the end.
+  closeFd(openPath(fifo, OpenFlags.write | OpenFlags.nonBlocking))
+  const socket = new Socket({ fd, readable: true, writable: false })
+  try {
+    const pieces = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+    let start = Buffer.alloc(0)
+    while (start.length < MAGIC_BYTES) {
+      const { done, value } = await pieces.next()
+      if (done === true) break
+      start = Buffer.concat([start, value])
+    }
+    for await (const chunk of decompress(joined(start, pieces), detectCompression(start))) push(chunk)
+  } catch (error) {
+    if (!isTsOciError(error) || error.code !== 'OCI_ARCHIVE_INVALID') throw error
+    throw new BuilderError('OCI_LAYER_INVALID', `a layer's blob cannot be decompressed: ${error.message}`, {
+      cause: error,
+    })
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function* joined(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  yield start
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
 function pushFile(path: string, push: (chunk: Buffer) => void): void {

@@ -5,8 +5,8 @@ import type { ArchiveCompression } from './decompress.ts'
 import type { ContentSource, LayerEntry } from './types.ts'
 
 /**
- * Work on files that may belong to foreign owners. `layer/jobs.ts` exports these as `handlers`; they run in this process
- * as root, else in a child inside the executor. Inputs and outputs are structured clones: no functions.
+ * Work on files that may belong to foreign owners. `layer/jobs.ts` exports these as `handlers`; `forms/jobs.ts` says which
+ * run in the executor's process for file jobs. Inputs and outputs are structured clones: no functions.
  */
 export interface LayerJobs {
   pack(input: PackInput, context?: StepsContext): Promise<PackOutput>
@@ -64,10 +64,11 @@ export interface PackOutput {
   readonly entries: readonly LayerEntry[]
 }
 
-/** A layer tar at `file` to a tree in overlay form at `destination` (an empty directory). */
+/** A layer's blob at `file` to a tree in overlay form at `destination` (an empty directory). */
 export interface ExtractInput {
   readonly file: string
-  readonly compression: ArchiveCompression
+  /** `detect`: told by the first bytes, and `file` is a FIFO into which the blob is written while it is fetched. */
+  readonly compression: ArchiveCompression | 'detect'
   readonly destination: string
   /** Which xattr marks opaque directories. */
   readonly xattrs: 'trusted' | 'user'

@@ -21,8 +21,16 @@ function describe(report: MachineReport): string {
     `Store:      ${report.store}${free}`,
     `Isolation:  ${report.isolation ?? 'none: only Dockerfiles without RUN can be built'}`,
     ...report.isolations.flatMap(isolationLines),
+    `File jobs:  ${fileJobs(report.fileJobs)}`,
   ]
   return `${lines.join('\n')}\n`
+}
+
+function fileJobs({ isConfined, landlock, reason }: MachineReport['fileJobs']): string {
+  const how = isConfined
+    ? `confined by mounts, a filter${landlock >= 2 ? ` and Landlock (${landlock})` : ''}`
+    : 'not confined'
+  return reason === undefined ? how : `${how}; ${reason}`
 }
 
 function isolationLines({ mode, isUsable, ids, reason, hint }: IsolationReport): string[] {

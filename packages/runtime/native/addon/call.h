@@ -64,6 +64,6 @@ callback native_chown_at, native_chmod_at, native_utimens_at, native_remove_tree
 callback native_read_file_into, native_copy_range, native_clone_file, native_fsync, native_syncfs, native_flock;
 callback native_list_xattrs, native_get_xattr, native_set_xattr, native_remove_xattr;
 callback native_deflate_block, native_deflate_bound;
-callback native_guard_signals;
+callback native_guard_signals, native_landlock_version;
 
 #endif

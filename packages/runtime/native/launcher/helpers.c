@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "kernel.h"
 #include "remove-tree.h"
 
@@ -43,8 +44,29 @@ static void become_child(void) {
 
 static void send_jobs_ended(struct buffer *output, uint32_t id, int status) { buffer_append_frame(output, FRAME_JOBS_ENDED, id, &status, sizeof status); }
 
-_Noreturn static void run_jobs(const struct strings *args, const struct strings *env) {
+struct jobs_request {
+  struct strings args, env, bases, writable, readable;
+};
+
+static struct strings *list_of(struct jobs_request *request, uint32_t tag) {
+  switch (tag) {
+  case FIELD_ARG: return &request->args;
+  case FIELD_ENV: return &request->env;
+  case FIELD_PATH: return &request->writable;
+  case FIELD_READABLE: return &request->readable;
+  case FIELD_MOUNT_BASE: return &request->bases;
+  default: return NULL;
+  }
+}
+
+_Noreturn static void run_jobs(const struct jobs_request *request) {
+  const struct strings *args = &request->args, *env = &request->env;
+  const char *operation;
   become_child();
+  if (request->bases.count > 0 && !confine_jobs(config, request->bases.items[0], &request->writable, &request->readable, &operation)) {
+    dprintf(2, "confine the process for file jobs: %s: %s\n", operation, strerror(errno));
+    _exit(126);
+  }
   // Node reads /proc/self: it must be this namespace's. Steps have a /proc of their own.
   if (dup2(jobs_socket, 3) < 0) _exit(126);
   fcntl(3, F_SETFD, 0);
@@ -55,27 +77,29 @@ _Noreturn static void run_jobs(const struct strings *args, const struct strings 
 }
 
 void start_jobs(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
-  struct strings args = {0}, env = {0};
+  struct jobs_request request = {0};
   struct cursor cursor = {payload, payload + length};
   struct field field;
   int more;
   while ((more = next_field(&cursor, &field)) > 0) {
     const char *text = field_string(&field);
-    if (text && field.tag == FIELD_ARG) add_string(&args, text);
-    else if (text && field.tag == FIELD_ENV) add_string(&env, text);
-    else more = -1;
-    if (more < 0) break;
+    struct strings *list = list_of(&request, field.tag);
+    if (!text || !list) {
+      more = -1;
+      break;
+    }
+    add_string(list, text);
   }
-  bool usable = more == 0 && args.count > 0 && jobs_socket >= 0 && jobs_pid < 0;
+  bool usable = more == 0 && request.args.count > 0 && jobs_socket >= 0 && jobs_pid < 0;
   if (usable && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) usable = false;
-  if (usable && (jobs_pid = fork()) == 0) run_jobs(&args, &env);
+  if (usable && (jobs_pid = fork()) == 0) run_jobs(&request);
   if (!usable || jobs_pid < 0) send_jobs_ended(output, id, 126 << 8);
   else {
     close(jobs_socket); // so that the parent sees the end of the child's side
     jobs_socket = -1;
   }
-  free(args.items);
-  free(env.items);
+  for (uint32_t tag = 0; tag <= FIELD_MOUNT_BASE; tag++)
+    if (list_of(&request, tag)) free(list_of(&request, tag)->items);
 }
 
 // One write, so that a report is whole or not there. It fits into a pipe, which never blocks.

@@ -2,7 +2,7 @@ import { errnoName, errnoText } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
 import { mapUser } from '../idmap.ts'
 import type { Isolation } from '../isolation/types.ts'
-import type { Executor, IdMapping, StepExit, StepIo, StepSpec } from '../types.ts'
+import type { Executor, IdMapping, JobLimits, StepExit, StepIo, StepSpec } from '../types.ts'
 import type { Connection } from './connection.ts'
 import { createJobRunner } from './jobs.ts'
 import { createFieldWriter, fieldTags, frameTypes } from './protocol.ts'
@@ -11,8 +11,13 @@ import { readExit } from './step-exit.ts'
 import { encodeStep, killPayload } from './step-request.ts'
 
 /** The face of a running executor. */
-export function createExecutor(connection: Connection, isolation: Isolation, idMapping: IdMapping): Executor {
-  const jobs = createJobRunner(connection, isolation.mode)
+export function createExecutor(
+  connection: Connection,
+  isolation: Isolation,
+  idMapping: IdMapping,
+  jobLimits: (() => JobLimits) | undefined,
+): Executor {
+  const jobs = createJobRunner(connection, jobLimits)
   const close = async (): Promise<void> => {
     jobs.close()
     await connection.close()

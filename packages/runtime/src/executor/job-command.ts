@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
@@ -13,4 +15,31 @@ export function jobChildCommand(): readonly string[] {
     ...(fromSources ? ['--conditions=@ts-oci/source'] : []),
     entry,
   ]
+}
+
+/** Libraries, and what Node asks the machine: time zone, memory and processors. */
+const SYSTEM_FILES =
+  '/usr /lib /lib64 /nix/store /gnu/store /proc /sys/fs/cgroup /sys/devices/system/cpu /etc/ld.so.cache /etc/ld-musl-x86_64.path /etc/localtime /dev/urandom'.split(
+    ' ',
+  )
+
+/** What the process for file jobs reads to run at all: Node, libraries, this package and what is installed beside it. */
+export function jobChildFiles(): readonly string[] {
+  const node = realpathSync(process.execPath)
+  const own = fileURLToPath(new URL('../..', import.meta.url))
+  return [
+    ...SYSTEM_FILES,
+    node,
+    join(dirname(dirname(node)), 'lib'),
+    ...codeRoots(own),
+    ...codeRoots(realpathSync(own)),
+  ]
+}
+
+/** The outermost `node_modules` around a package; in a source tree that of the packages, and they. */
+function codeRoots(own: string): readonly string[] {
+  const [, installed] = /^(.*?\/node_modules)\//.exec(own) ?? []
+  if (installed !== undefined) return [installed]
+  const packages = dirname(own.replace(/\/$/, ''))
+  return [packages, join(dirname(packages), 'node_modules')]
 }

@@ -20,19 +20,18 @@ for (const who of ['root', 'root-userns', 'subordinate', 'single'] as const sati
       expect((await machine.job(jobs, 'echo', input)).output).toEqual(input)
     })
 
-    test(who === 'root' ? 'runs in the same process' : 'runs in one process with the ids of the executor', async () => {
+    test('runs in one process with the ids of the executor', async () => {
       type Who = { readonly pid: number; readonly uid: number; readonly uidMap: readonly string[] }
       const first = (await machine.job(jobs, 'whoAmI', {})).output as Who
       const second = (await machine.job(jobs, 'whoAmI', {})).output as Who
       expect(second.pid).toBe(first.pid)
       expect(first.uid).toBe(0)
-      expect(first.pid === machine.child.pid).toBe(who === 'root')
+      expect(first.pid).not.toBe(machine.child.pid)
     })
-
     test(
       who === 'single' ? 'cannot give files to another id' : "reads and writes files of the step's owners",
       async () => {
-        const path = join(await machine.ownDirectory('job-owners'), 'tree')
+        const path = join(await machine.ownDirectory('granted/job-owners'), 'tree')
         const { output, error } = await machine.job(jobs, 'owners', { path })
         if (who === 'single') {
           expect(error?.code).toBe('EINVAL')
@@ -64,18 +63,17 @@ for (const who of ['root', 'root-userns', 'subordinate', 'single'] as const sati
       expect((await machine.job(jobs, 'constructor', {})).error?.message).toContain('there is no file job constructor')
     })
 
-    test('outputs of many megabytes come whole', async () => {
-      const { output } = await machine.job(jobs, 'large', { bytes: 3_000_000 })
-      expect(Object.keys(output as object)).toHaveLength(3_000_000)
+    test('outputs larger than a socket holds come whole', async () => {
+      const { output } = await machine.job(jobs, 'large', { bytes: 1_000_000 })
+      expect(Object.keys(output as object)).toHaveLength(1_000_000)
     })
 
     test('canceling reaches the handler', async () => {
       const { output, error } = await machine.job(jobs, 'untilCanceled', {}, 50)
-      expect(error?.code ?? output).toBe(who === 'root' ? 'canceled' : 'OCI_RUNTIME_CANCELED')
+      expect(error?.code ?? output).toBe('OCI_RUNTIME_CANCELED')
     })
 
     test('the end of its process is an error, and steps go on', async () => {
-      if (who === 'root') return
       expect((await machine.job(jobs, 'dies', {})).error).toMatchObject({ code: 'OCI_RUNTIME_EXECUTOR_DIED' })
       expect((await machine.job(jobs, 'echo', {})).error).toMatchObject({ code: 'OCI_RUNTIME_EXECUTOR_DIED' })
       expect((await machine.run({ run: 'echo on' })).stdout).toBe('on\n')

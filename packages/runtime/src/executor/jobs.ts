@@ -1,32 +1,22 @@
 import { RuntimeError } from '../errors.ts'
-import type { IsolationMode } from '../types.ts'
+import type { JobLimits } from '../types.ts'
 import type { Connection } from './connection.ts'
 import { createFieldWriter, fieldTags, frameTypes } from './protocol.ts'
 import { readReply, writeMessage } from './job-protocol.ts'
 import type { JobReply } from './job-protocol.ts'
-import { jobChildCommand } from './job-command.ts'
-import { runHandler } from './job-handler.ts'
+import { jobChildCommand, jobChildFiles } from './job-command.ts'
 
 export interface JobRunner {
   run<Input, Output>(moduleUrl: string, name: string, input: Input, signal?: AbortSignal): Promise<Output>
   close(): void
 }
 
-/**
- * As root jobs run in this process; rootless in one Node child inside the executor, started at the first job, which
- * sees the host's files with the executor's ids.
- */
-export function createJobRunner(connection: Connection, mode: IsolationMode): JobRunner {
-  if (mode === 'namespace') {
-    return {
-      run: (moduleUrl, name, input, signal) => runHandler(moduleUrl, name, input, signal) as Promise<never>,
-      close: () => {},
-    }
-  }
+/** Jobs run in one Node child inside the executor, started at the first, which sees the host's files with its ids. */
+export function createJobRunner(connection: Connection, limits: (() => JobLimits) | undefined): JobRunner {
   let child: JobChild | undefined
   return {
     run: (moduleUrl, name, input, signal) =>
-      (child ??= startJobChild(connection)).run(moduleUrl, name, input, signal) as Promise<never>,
+      (child ??= startJobChild(connection, limits?.())).run(moduleUrl, name, input, signal) as Promise<never>,
     close: () => child?.close(),
   }
 }
@@ -41,7 +31,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-function startJobChild(connection: Connection): JobChild {
+function startJobChild(connection: Connection, limits: JobLimits | undefined): JobChild {
   const socket = connection.launcher.jobs
   const waiting = new Map<number, Waiting>()
   let nextId = 1
@@ -69,7 +59,7 @@ function startJobChild(connection: Connection): JobChild {
   connection.onUnsolicited(({ type }) => {
     if (type === frameTypes.jobsEnded) end(`could not go on: ${connection.launcher.complaint() || 'it ended'}`)
   })
-  connection.send(frameTypes.startJobs, 0, startPayload())
+  connection.send(frameTypes.startJobs, 0, startPayload(limits))
   return {
     run: (moduleUrl, name, input, signal) => {
       if (ended) return Promise.reject(ended)
@@ -89,11 +79,17 @@ function startJobChild(connection: Connection): JobChild {
   }
 }
 
-function startPayload(): Buffer {
+function startPayload(limits: JobLimits | undefined): Buffer {
   const fields = createFieldWriter()
   for (const arg of jobChildCommand()) fields.string(fieldTags.arg, arg)
-  for (const [name, value] of Object.entries(process.env))
-    if (value !== undefined && name !== 'NODE_OPTIONS') fields.string(fieldTags.env, `${name}=${value}`)
+  // Whoever reads hostile bytes gets no credentials; and Node reads no configuration that it may not see.
+  fields.string(fieldTags.env, 'OPENSSL_CONF=/dev/null')
+  const libraries = process.env['LD_LIBRARY_PATH']
+  if (libraries !== undefined) fields.string(fieldTags.env, `LD_LIBRARY_PATH=${libraries}`)
+  if (limits === undefined) return fields.payload()
+  fields.string(fieldTags.mountBase, limits.base)
+  for (const path of limits.writable) fields.string(fieldTags.path, path)
+  for (const path of [...jobChildFiles(), ...limits.readable]) fields.string(fieldTags.readable, path)
   return fields.payload()
 }
 

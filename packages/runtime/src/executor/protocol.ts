@@ -40,6 +40,8 @@ export const fieldTags = {
   rlimit: 14,
   shmSize: 15,
   path: 16,
+  readable: 17,
+  mountBase: 18,
   mount: 32,
   mountTarget: 33,
   mountSource: 34,

@@ -45,7 +45,7 @@ async function startIsolation(isolation: Isolation, options: ExecutorOptions): P
   for (const plan of plans) {
     if (options.signal?.aborted) throw canceled(options.signal)
     const result = await startPlan(plan, options)
-    if ('launcher' in result) return createExecutor(result, isolation, plan.idMapping)
+    if ('launcher' in result) return createExecutor(result, isolation, plan.idMapping, options.jobLimits)
     failure = result
     // Only a failure to map ids can go better with another map.
     if (!/newuidmap|newgidmap|uid_map|gid_map/.test(result.operation)) break

@@ -37,6 +37,7 @@ async function answer(request: Request): Promise<unknown> {
       executor = await startExecutor({
         isolation: isolation as ExecutorOptions['isolation'],
         stateDirectory: `${own}/state`,
+        jobLimits: () => ({ base: own, writable: [`${own}/granted`], readable: [rootfs] }),
       })
       return { isolation: executor.isolation, idMapping: executor.idMapping }
     }

@@ -102,6 +102,7 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
   await makeBusyboxRoot(rootfs)
   mkdirSync(directory.join('own'))
   mkdirSync(directory.join('own', 'state'), { mode: 0o700 })
+  mkdirSync(directory.join('own', 'granted'))
   await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
   const args = [directory.join('own'), rootfs, options.isolation ?? isolationOf(who)]
   const child = spawnAs(who, directory, args, options.covered ?? [])

@@ -1,0 +1,145 @@
+// The order: mounts while CAP_SYS_ADMIN may still be used, Landlock before the filter that would forbid its calls,
+// the bounding set (which is what an exec of root gets) before no_new_privs, filters last. README.md tells it whole.
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+// Landlock is younger than the headers that we may be compiled with. linux/landlock.h has the numbers and bits.
+enum { NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446 };
+enum { NR_pidfd_send_signal_call = 424, NR_pidfd_open = 434, NR_pidfd_getfd = 438 };
+enum { QUERY_VERSION = 1, PATH_BENEATH = 1 };
+enum { EXECUTE = 1 << 0, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3, REFER = 1 << 13, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
+#define FIRST_ACCESSES ((1u << 13) - 1)
+#define FILE_ACCESSES (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV)
+#define TCP_ACCESSES 3
+#define SCOPES 3 // abstract sockets, signals
+
+struct ruleset {
+  uint64_t files, network, scoped;
+};
+
+struct __attribute__((packed)) path_rule {
+  uint64_t allowed;
+  int32_t fd;
+};
+
+// CHOWN DAC_OVERRIDE FOWNER FSETID MKNOD SETFCAP: what it takes to write an image's files as they are.
+#define FILE_CAPABILITIES (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 27 | 1ull << 31)
+// trusted.overlay.opaque needs it in the first user namespace; what else it opens, the filters close.
+#define CAPABILITY_SYS_ADMIN (1ull << 21)
+
+static int open_directory(const char *path) { return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
+// Every mount read-only but this directory, which is bound over itself: one mount, so that names may move inside it.
+// A rule of Landlock knows nothing of chmod, chown, utimes and xattrs: a mount does.
+static bool freeze_mounts(const char *base, const char **operation) {
+  *operation = "take a mount namespace";
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return false;
+  *operation = "bind the directory that it may write";
+  int from = open_directory(base);
+  int tree = from < 0 ? -1 : k_open_tree(from, "", true);
+  if (tree < 0 || k_mount_setattr(tree, K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, true) < 0) return false;
+  *operation = "make all mounts read-only";
+  int root = open_directory("/");
+  if (root < 0 || k_mount_setattr(root, K_ATTR_RDONLY, true) < 0) return false;
+  *operation = "mount the directory that it may write";
+  int at = open_directory(base);
+  if (at < 0 || k_move_mount(tree, at, "") < 0) return false;
+  close(from);
+  close(tree);
+  close(root);
+  close(at);
+  return true;
+}
+
+static bool allow(int ruleset, const char *path, uint64_t accesses) {
+  int fd = open(path, O_PATH | O_CLOEXEC);
+  struct stat status;
+  // What this machine does not have needs no rule.
+  if (fd < 0) return errno == ENOENT || errno == ENOTDIR;
+  if (fstat(fd, &status) < 0) return false;
+  struct path_rule rule = {.allowed = S_ISDIR(status.st_mode) ? accesses : accesses & FILE_ACCESSES, .fd = fd};
+  bool done = syscall(NR_landlock_add_rule, ruleset, PATH_BENEATH, &rule, 0) == 0;
+  close(fd);
+  return done;
+}
+
+static bool apply_landlock(const struct strings *writable, const struct strings *readable) {
+  long version = syscall(NR_landlock_create_ruleset, NULL, 0, QUERY_VERSION);
+  // A kernel without it, or with it turned off: the mounts and filters stand. `tsbuild info` tells. The first version
+  // forbids every rename and link from one directory to another, which a layer is full of.
+  if (version < 0) return errno == ENOSYS || errno == EOPNOTSUPP;
+  if (version < 2) return true;
+  struct ruleset rules = {
+      .files = FIRST_ACCESSES | REFER | (version >= 3 ? TRUNCATE : 0) | (version >= 5 ? IOCTL_DEV : 0),
+      .network = version >= 4 ? TCP_ACCESSES : 0,
+      .scoped = version >= 6 ? SCOPES : 0,
+  };
+  size_t size = version >= 6 ? sizeof rules : version >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, network);
+  int ruleset = (int)syscall(NR_landlock_create_ruleset, &rules, size, 0);
+  if (ruleset < 0) return false;
+  for (size_t i = 0; i < writable->count; i++)
+    if (!allow(ruleset, writable->items[i], rules.files & ~(uint64_t)(EXECUTE | IOCTL_DEV))) return false;
+  for (size_t i = 0; i < readable->count; i++)
+    if (!allow(ruleset, readable->items[i], EXECUTE | READ_FILE | READ_DIR)) return false;
+  if (!allow(ruleset, "/dev/null", READ_FILE | WRITE_FILE)) return false;
+  bool done = syscall(NR_landlock_restrict_self, ruleset, 0) == 0;
+  close(ruleset);
+  return done;
+}
+
+static bool drop_bounding_set(uint64_t keep) {
+  for (int capability = 0; capability < 64; capability++)
+    if (!(keep >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) return errno == EINVAL;
+  return true;
+}
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#else
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#endif
+
+// Above the policy of steps: no peers, and no other process of this namespace (steps run in it as the same user).
+static bool refuse_peers(void) {
+  static const uint32_t refused[] = {SYS_socket, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kill, SYS_chroot, NR_pidfd_open, NR_pidfd_getfd, NR_pidfd_send_signal_call};
+  enum { COUNT = sizeof refused / sizeof *refused };
+  struct sock_filter program[COUNT + 6] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+  };
+  for (int i = 0; i < COUNT; i++) program[4 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[i], (uint8_t)(COUNT - i), 0);
+  program[4 + COUNT] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  program[5 + COUNT] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+  struct sock_fprog filter = {.len = COUNT + 6, .filter = program};
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
+}
+
+bool confine_jobs(const struct executor_config *config, const char *base, const struct strings *writable, const struct strings *readable, const char **operation) {
+  if (!freeze_mounts(base, operation)) return false;
+  *operation = "drop capabilities";
+  if (!drop_bounding_set(FILE_CAPABILITIES | (config->rootless ? 0 : CAPABILITY_SYS_ADMIN))) return false;
+  *operation = "forbid new privileges";
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return false;
+  *operation = "apply Landlock";
+  if (!apply_landlock(writable, readable)) return false;
+  *operation = "apply the filters";
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) == 0 && refuse_peers();
+}

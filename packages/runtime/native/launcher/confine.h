@@ -1,0 +1,13 @@
+// What the process for file jobs may do: it reads archives and trees that others wrote, as root where we are root.
+#ifndef TS_OCI_CONFINE_H
+#define TS_OCI_CONFINE_H
+
+#include "protocol.h"
+#include "step.h"
+
+// Confines this process, which has one thread and execs next: the whole file system read-only but for the
+// directory `base`, nothing to write but `writable` in it and to read but `readable` besides, the capabilities that files of foreign owners need, no new
+// privileges, no sockets. False, with errno and `operation`, when the kernel refuses; Landlock alone may be missing.
+bool confine_jobs(const struct executor_config *config, const char *base, const struct strings *writable, const struct strings *readable, const char **operation);
+
+#endif
