@@ -2,11 +2,11 @@ import type { DiffID, Digest } from '../oci/digest.ts'
 import { timeOf } from '../oci/created.ts'
 import { parseImageConfig } from '../oci/image-config.ts'
 import { parseIndex } from '../oci/image-index.ts'
-import { parseManifest } from '../oci/manifest.ts'
+import { describeManifest, parseManifest } from '../oci/manifest.ts'
 import { isIndexType, isManifestType, layerCompression } from '../oci/media-types.ts'
-import { selectManifest } from '../oci/platform-match.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName } from '../oci/reference.ts'
+import { runSelection, selectImage } from '../oci/select-image.ts'
 import type { Descriptor, ImageConfig } from '../oci/types.ts'
 import type { BlobStore, ImageRecord, LayerRecord } from './types.ts'
 
@@ -24,11 +24,9 @@ export function readForeignImage(
 ): ForeignImage | undefined {
   try {
     if (isIndexType(entry.mediaType)) {
-      const chosen = selectManifest(
-        parseIndex(blobs.read(entry.digest), entry.mediaType).index.manifests,
-        hostPlatform(),
-      )
-      return chosen === undefined ? undefined : readImage(blobs, chosen, name)
+      const top = { bytes: blobs.read(entry.digest), mediaType: entry.mediaType }
+      const { manifest } = runSelection(selectImage(top, hostPlatform()), ({ digest }) => blobs.read(digest))
+      return manifest === undefined ? undefined : readImage(blobs, describeManifest(manifest), name)
     }
     return isManifestType(entry.mediaType) ? readImage(blobs, entry, name) : undefined
   } catch {

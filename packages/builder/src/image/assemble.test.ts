@@ -93,10 +93,10 @@ describe('times of a history', () => {
 })
 
 describe('bytes', () => {
-  test('an image without layers has nulls', () => {
+  test("an image without layers has empty lists, as image-spec's schema wants them", () => {
     const image = assembleImage({ image: lowered([]), layers: [] })
     expect(Buffer.from(image.configBytes).toString()).toBe(
-      '{"architecture":"amd64","config":{},"created":null,"history":null,"os":"linux","rootfs":{"type":"layers","diff_ids":null}}',
+      '{"architecture":"amd64","config":{},"history":[],"os":"linux","rootfs":{"type":"layers","diff_ids":[]}}',
     )
     expect(Buffer.from(image.manifestBytes).toString()).toBe(
       [
@@ -106,9 +106,9 @@ describe('bytes', () => {
         '  "config": {',
         '    "mediaType": "application/vnd.oci.image.config.v1+json",',
         `    "digest": "${image.config.digest}",`,
-        '    "size": 122',
+        '    "size": 103',
         '  },',
-        '  "layers": null',
+        '  "layers": []',
         '}',
       ].join('\n'),
     )
@@ -152,7 +152,7 @@ describe('bytes', () => {
     }
     const image = assembleImage({ image: lowered([], { config }), layers: [] })
     expect(Buffer.from(image.configBytes).toString()).toBe(
-      '{"architecture":"arm64","author":"me","config":{"Cmd":["sh"]},"created":null,"history":null,"os":"linux","rootfs":{"type":"layers","diff_ids":null},"variant":"v9"}',
+      '{"architecture":"arm64","author":"me","config":{"Cmd":["sh"]},"history":[],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v9"}',
     )
   })
 })

@@ -44,7 +44,7 @@ describe('image config', () => {
       },
     })
     expect(Buffer.from(written).toString()).toBe(
-      '{"architecture":"arm","config":{"User":"me","ExposedPorts":{"443/tcp":{},"80/tcp":{}},"Cmd":["x"],"Volumes":{"/a":{},"/b":{}},"Labels":{"10":"x","9":"y","a":"\\u2028","b":"1"},"StopSignal":"SIGINT","Healthcheck":{"Test":["NONE"],"Interval":5000000000,"Retries":3},"Shell":["/bin/sh","-c"]},"created":null,"history":null,"os":"linux","rootfs":{"type":"layers","diff_ids":null},"variant":"v7"}',
+      '{"architecture":"arm","config":{"User":"me","ExposedPorts":{"443/tcp":{},"80/tcp":{}},"Cmd":["x"],"Volumes":{"/a":{},"/b":{}},"Labels":{"10":"x","9":"y","a":"\\u2028","b":"1"},"StopSignal":"SIGINT","Healthcheck":{"Test":["NONE"],"Interval":5000000000,"Retries":3},"Shell":["/bin/sh","-c"]},"history":[],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v7"}',
     )
   })
 
@@ -109,7 +109,7 @@ describe('manifest', () => {
     "digest": "${digest}",
     "size": 1
   },
-  "layers": null,
+  "layers": [],
   "annotations": {
     "a": "1",
     "b": "\\u003c"

@@ -92,7 +92,7 @@ export interface SerializedConfig {
   readonly 'os.version'?: string
   readonly 'os.features'?: readonly string[]
   readonly author?: string
-  /** Absent: `null`, as in an image without layers and history. */
+  /** Absent in an image without layers and history. */
   readonly created?: string | undefined
   readonly config?: ContainerConfig
   readonly rootfs: ImageConfig['rootfs']
@@ -103,20 +103,20 @@ export interface SerializedConfig {
 
 /**
  * The bytes of an image config as BuildKit writes them: compact, top members sorted, Go's escapes; empty members absent;
- * no diffIDs, no history and no time are `null`. Members that BuildKit's types lack (`container`, `docker_version`) are dropped.
+ * diffIDs and history are lists also where they are empty (image-spec's schema; older builders wrote null). Members that BuildKit's types lack (`container`, `docker_version`) are dropped.
  */
 export function serializeImageConfig(config: SerializedConfig): Uint8Array {
   const members: Record<string, unknown> = {
     architecture: config.architecture,
     author: empty(config.author),
     config: orderContainerConfig(config.config ?? {}),
-    created: config.created ?? null,
-    history: nonEmpty(config.history)?.map(orderHistoryEntry) ?? null,
+    created: config.created,
+    history: (config.history ?? []).map(orderHistoryEntry),
     'moby.buildkit.cache.v0': config['moby.buildkit.cache.v0'],
     os: config.os,
     'os.features': nonEmpty(config['os.features']),
     'os.version': empty(config['os.version']),
-    rootfs: { type: 'layers', diff_ids: nonEmpty(config.rootfs.diff_ids) ?? null },
+    rootfs: { type: 'layers', diff_ids: config.rootfs.diff_ids },
     variant: empty(config.variant),
   }
   return Buffer.from(goJson(Object.fromEntries(Object.entries(members).sort(([a], [b]) => compareUtf8(a, b)))))

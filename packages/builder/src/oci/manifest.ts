@@ -1,7 +1,7 @@
 import { BuilderError } from '../errors.ts'
 import { checkDescriptor, describe, isStringMap, orderDescriptor } from './descriptor.ts'
 import { digestOf, type Digest } from './digest.ts'
-import { goJsonIndented, nonEmpty, sortedMap } from './go-json.ts'
+import { goJsonIndented, sortedMap } from './go-json.ts'
 import { MediaType, isIndexType, isManifestType } from './media-types.ts'
 import type { Descriptor, Manifest } from './types.ts'
 
@@ -45,7 +45,7 @@ export function parseManifest(raw: Uint8Array, contentType?: string): ParsedMani
   return { manifest, raw, digest: digestOf(raw), mediaType }
 }
 
-/** The bytes of a manifest as BuildKit writes them: two spaces of indent, no final newline; no layers are `null`. */
+/** The bytes of a manifest as BuildKit writes them: two spaces of indent, no final newline. */
 export function serializeManifest(manifest: Manifest): Uint8Array {
   const { schemaVersion, mediaType, artifactType, config, layers, subject, annotations } = manifest
   return Buffer.from(
@@ -54,7 +54,7 @@ export function serializeManifest(manifest: Manifest): Uint8Array {
       mediaType,
       artifactType: artifactType === '' ? undefined : artifactType,
       config: orderDescriptor(config),
-      layers: nonEmpty(layers)?.map(orderDescriptor) ?? null,
+      layers: layers.map(orderDescriptor),
       subject: subject === undefined ? undefined : orderDescriptor(subject),
       annotations: sortedMap(annotations),
     }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { digestOf } from './digest.ts'
-import { isSamePlatform, matchesPlatform, selectManifest } from './platform-match.ts'
+import { isSamePlatform, matchesPlatform } from './platform-match.ts'
 import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from './platform.ts'
 import {
   canonicalName,
@@ -119,30 +119,5 @@ describe('platforms', () => {
     expect(matchesPlatform(of('linux/arm64/v8.4'), of('linux/arm64/v9'))).toBe(true)
     expect(matchesPlatform(of('windows/amd64'), of('linux/amd64'))).toBe(false)
     expect(isSamePlatform(of('linux/arm64/v8'), of('linux/arm64'))).toBe(true)
-  })
-
-  test('of an index the very platform is taken before what runs too', () => {
-    const entry = (platform: string | undefined): Descriptor => ({
-      mediaType: 'application/vnd.oci.image.manifest.v1+json',
-      digest: digestOf(platform ?? 'none'),
-      size: 1,
-      ...(platform === undefined ? {} : { platform: of(platform) }),
-    })
-    const arm = [entry('linux/arm/v6'), entry('linux/arm/v7'), entry('linux/amd64')]
-    expect(selectManifest(arm, of('linux/arm/v7'))?.platform?.variant).toBe('v7')
-    expect(selectManifest(arm, of('linux/arm64'))?.platform?.variant).toBe('v7')
-    expect(selectManifest(arm, of('linux/s390x'))).toBeUndefined()
-    expect(selectManifest([entry(undefined)], of('linux/s390x'))?.digest).toBe(digestOf('none'))
-    expect(selectManifest([entry(undefined), entry('linux/arm/v6')], of('linux/s390x'))).toBeUndefined()
-  })
-
-  test('an attestation manifest is never taken for an image', () => {
-    const attestation: Descriptor = {
-      mediaType: 'application/vnd.oci.image.manifest.v1+json',
-      digest: digestOf('a'),
-      size: 1,
-      platform: { os: 'unknown', architecture: 'unknown' },
-    }
-    expect(selectManifest([attestation], of('linux/amd64'))).toBeUndefined()
   })
 })

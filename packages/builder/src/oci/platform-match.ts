@@ -1,5 +1,5 @@
 import { normalizePlatform } from './platform.ts'
-import type { Descriptor, Platform } from './types.ts'
+import type { Platform } from './types.ts'
 
 // Which images run where. Behaviour: containerd's platforms package; image-spec, config.md ("variant").
 
@@ -18,7 +18,7 @@ export function matchesPlatform(offered: Platform, wanted: Platform): boolean {
 }
 
 /** 0 for the very platform, larger for older variants that run on it too, undefined for what does not. */
-function rankPlatform(offered: Platform, wanted: Platform): number | undefined {
+export function rankPlatform(offered: Platform, wanted: Platform): number | undefined {
   const candidates = runnablePlatforms(normalizePlatform(wanted))
   const rank = candidates.findIndex((candidate) => isSamePlatform(offered, candidate))
   return rank < 0 ? undefined : rank
@@ -59,20 +59,4 @@ function olderArm64(variant: string): string[] {
       next === 0 ? `v${major}` : `v${major}.${next}`,
     )
   return match[1] === '9' ? [...lower(9, minor), ...lower(8, minor + 6)] : lower(8, minor)
-}
-
-/**
- * The entry of an index that suits a platform best: the very platform first, then older variants that run on it.
- * Of equals the first listed wins. An entry without a platform is taken only when it stands alone.
- */
-export function selectManifest(manifests: readonly Descriptor[], wanted: Platform): Descriptor | undefined {
-  let best: Descriptor | undefined
-  let bestRank = Infinity
-  for (const entry of manifests) {
-    const rank = entry.platform === undefined ? undefined : rankPlatform(entry.platform, wanted)
-    if (rank === undefined || rank >= bestRank) continue
-    best = entry
-    bestRank = rank
-  }
-  return best ?? (manifests.length === 1 && manifests[0]?.platform === undefined ? manifests[0] : undefined)
 }

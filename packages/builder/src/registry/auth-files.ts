@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { BuilderError } from '../errors.ts'
@@ -14,6 +14,9 @@ export interface AuthFile {
   /** Name of the helper for everything else. */
   readonly credsStore: string | undefined
 }
+
+/** Far above what logins write. */
+const MAX_FILE_BYTES = 4 << 20
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -45,6 +48,9 @@ export function authFilePaths(environment: Environment, authFile: string | undef
 export async function readAuthFile(path: string): Promise<AuthFile | undefined> {
   let text: string
   try {
+    // A pipe would keep us waiting, a device never end.
+    const { size } = await stat(path).then((found) => (found.isFile() ? found : { size: Number.POSITIVE_INFINITY }))
+    if (size > MAX_FILE_BYTES) throw Object.assign(new Error('no ordinary file'), { code: 'no ordinary file' })
     text = await readFile(path, 'utf8')
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code

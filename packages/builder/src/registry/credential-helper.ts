@@ -58,12 +58,16 @@ function run(
       env: environment,
       // Its standard error may hold a secret or a question: neither belongs into our output.
       stdio: ['pipe', 'pipe', 'ignore'],
+      killSignal: 'SIGKILL',
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     })
     let output = ''
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (text: string) => {
-      if (output.length < MAX_OUTPUT) output += text
+      output += text
+      if (output.length <= MAX_OUTPUT) return
+      child.kill('SIGKILL')
+      reject(failure(name, `answered with more than ${MAX_OUTPUT} characters`))
     })
     child.on('error', (error: NodeJS.ErrnoException) => {
       reject(

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import { temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
+import { checkTool, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import { parseAuthFile } from './auth-files.ts'
 import { createCredentialLookup } from './credentials.ts'
 import { registryHost } from './host.ts'
@@ -59,6 +59,50 @@ describe('auth files', () => {
     expect(await find(home, 'r.example/team/app')).toBe('app:pw')
     expect(await find(home, 'r.example/team/other/x')).toBe('team:pw')
     expect(await find(home, 'r.example/teams')).toBe('host:pw')
+  })
+
+  test.each(['', '/', '//', '/v1', '/v1/', '/v2/'])('a key HOST%s is that host', async (suffix) => {
+    await using home = await temporaryDirectory()
+    for (const scheme of ['', 'http://', 'https://', 'HTTPS://']) {
+      await write(home.join('.docker/config.json'), {
+        auths: { 'other.example': auth('other'), [`${scheme}Registry.example:5000${suffix}`]: auth('mine') },
+      })
+      expect(await find(home, 'registry.example:5000/team/app')).toBe('mine:pw')
+      expect(await find(home, 'registry.example/team/app')).toBeUndefined()
+    }
+  })
+
+  test.each(['https://index.docker.io/v1', 'index.docker.io/v1/', 'docker.io/', 'https://registry-1.docker.io/'])(
+    'Docker Hub is found under %s',
+    async (key) => {
+      await using home = await temporaryDirectory()
+      await write(home.join('.docker/config.json'), { auths: { [key]: auth('hub') } })
+      expect(await find(home, 'docker.io/library/debian')).toBe('hub:pw')
+    },
+  )
+
+  test('a path in a key is no name of the whole registry, nor is a part of a name', async () => {
+    await using home = await temporaryDirectory()
+    await write(home.join('.docker/config.json'), {
+      auths: {
+        'registry.example/team': auth('team'),
+        'example/': auth('part'),
+        'user@registry.example/': auth('user'),
+      },
+    })
+    expect(await find(home, 'registry.example/other/app')).toBeUndefined()
+    expect(await find(home, 'registry.example/team/app')).toBe('team:pw')
+  })
+
+  test('a pipe, a device or an endless file is told, not read', async () => {
+    await using home = await temporaryDirectory()
+    await checkTool('mkfifo', [home.join('pipe')])
+    await write(home.join('large'), `{"auths":{}${' '.repeat(5 << 20)}}`)
+    for (const path of [home.join('pipe'), '/dev/zero', home.join('large')])
+      await expect(find(home, 'registry.example/a', { authFile: path })).rejects.toMatchObject({
+        code: 'OCI_CREDENTIALS',
+        message: expect.stringContaining(path),
+      })
   })
 
   test('a port belongs to the name', async () => {
@@ -174,6 +218,22 @@ describe('credential helpers', () => {
       credential: undefined,
       notes: ['the credential helper docker-credential-gone is not installed'],
     })
+  })
+
+  test('a helper that prints without end is ended, and its words are nowhere', async () => {
+    await using home = await temporaryDirectory()
+    await write(home.join('bin/docker-credential-endless'), '#!/bin/sh\nexec yes secret-in-the-answer\n', 0o755)
+    await write(home.join('.docker/config.json'), { credsStore: 'endless' })
+    const startMs = performance.now()
+    const environment = { HOME: home.path, PATH: `${home.join('bin')}:${process.env['PATH']}` }
+    const { credential, notes } = await createCredentialLookup(resolveOptions({ environment })).find(
+      { host: registryHost('registry.example', new Set()), path: 'a' },
+      undefined,
+    )
+    expect(credential).toBeUndefined()
+    expect(notes.join()).toContain('answered with more than')
+    expect(notes.join()).not.toContain('secret-in')
+    expect(performance.now() - startMs).toBeLessThan(5000)
   })
 
   test('a helper whose name is a path is not run', async () => {

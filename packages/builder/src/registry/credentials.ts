@@ -1,7 +1,7 @@
 import { isTsOciError } from '../errors.ts'
 import { type AuthFile, authFilePaths, readAuthFile } from './auth-files.ts'
 import { askCredentialHelper } from './credential-helper.ts'
-import type { Repository } from './host.ts'
+import { registryHost, type Repository } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
 
 /** What the user's files know about a repository. */
@@ -72,7 +72,9 @@ async function findIn(
 
 function helpersFor(file: AuthFile, repository: Repository): string[] {
   const own = serverKeys(repository).flatMap((key) => file.credHelpers.get(key) ?? [])
-  return [...new Set([...own.slice(0, 1), ...(file.credsStore === undefined ? [] : [file.credsStore])])]
+  const alike = own.length > 0 ? [] : [...file.credHelpers].filter(([key]) => hostOfKey(key) === repository.host.name)
+  const first = own[0] ?? alike[0]?.[1]
+  return [...new Set([first, file.credsStore].filter((helper) => helper !== undefined))]
 }
 
 /** A helper that fails does not forbid to go on without: the registry may let anybody in. The note says so if it does not. */
@@ -107,11 +109,20 @@ function entryFor(file: AuthFile, repository: Repository): Credential | undefine
     const credential = file.auths.get(key)
     if (credential !== undefined) return credential
   }
-  // Docker once wrote whole URLs as keys.
-  for (const [key, credential] of file.auths) {
-    if (/^https?:\/\//.test(key) && URL.canParse(key) && new URL(key).host === repository.host.name) return credential
-  }
+  for (const [key, credential] of file.auths) if (hostOfKey(key) === repository.host.name) return credential
   return undefined
+}
+
+/**
+ * The registry of a key that is more than its name: Docker wrote whole URLs, and people write `host/` and `host/v2/`.
+ * `host/team` is a path of a registry and no name of all of it.
+ */
+function hostOfKey(key: string): string | undefined {
+  const match = /^(https?:\/\/)?([^/?#@\s]+)([^\s]*)$/i.exec(key)
+  if (match === null) return undefined
+  const [, scheme, host = '', path = ''] = match
+  if (scheme === undefined && !/^\/*(?:v[12]\/*)?$/.test(path)) return undefined
+  return registryHost(host, new Set()).name
 }
 
 /** `host/a/b/c`, `host/a/b`, `host/a`, `host`. */

@@ -2,11 +2,11 @@ import type { BlobStore } from '../content/types.ts'
 import { BuilderError, isTsOciError } from '../errors.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import { MAX_CONFIG_BYTES, parseImageConfig } from '../oci/image-config.ts'
-import { looksLikeIndex, parseIndex } from '../oci/image-index.ts'
-import { type ParsedManifest, parseManifest } from '../oci/manifest.ts'
-import { selectManifest } from '../oci/platform-match.ts'
+import type { ParsedManifest } from '../oci/manifest.ts'
+import { isIndexType, isManifestType } from '../oci/media-types.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import { formatReference, type ImageReference, parseReference } from '../oci/reference.ts'
+import { awaitSelection, selectImage } from '../oci/select-image.ts'
 import type { Descriptor, ImageConfig, Manifest, Platform } from '../oci/types.ts'
 import { type RegistryClient, tagOrDigestOf } from './client.ts'
 import { type Repository, repositoryName } from './host.ts'
@@ -47,9 +47,7 @@ export async function pullManifest(
   const parsed = typeof reference === 'string' ? parseReference(reference) : reference
   const repository = client.repository(parsed)
   const top = await fetchTop(client, repository, tagOrDigestOf(parsed), options)
-  const manifest = looksLikeIndex(top.bytes, top.contentType)
-    ? await fetchEntry(client, repository, top, { parsed, options })
-    : parseManifest(top.bytes, top.contentType)
+  const manifest = await fetchManifestFor(client, repository, top, { parsed, options })
   options.blobs.put(top.bytes)
   options.blobs.put(manifest.raw)
   const { configBytes, config } = await fetchConfig(client, repository, manifest, options)
@@ -88,39 +86,43 @@ async function fetchTop(
   return await client.fetchManifest(repository, tagOrDigest, signal)
 }
 
-async function fetchEntry(
+async function fetchManifestFor(
   client: RegistryClient,
   repository: Repository,
   top: Document,
   { parsed, options }: { readonly parsed: ImageReference; readonly options: PullManifestOptions },
 ): Promise<ParsedManifest> {
   const { blobs, platform, signal } = options
-  const { index } = parseIndex(top.bytes, top.contentType)
-  const entry = selectManifest(index.manifests, platform)
-  if (entry === undefined) {
-    const offered = [
-      ...new Set(
-        index.manifests.flatMap((one) =>
-          one.platform === undefined || one.platform.os === 'unknown' ? [] : formatPlatform(one.platform),
-        ),
-      ),
-    ]
+  const selection = selectImage({ bytes: top.bytes, mediaType: top.contentType }, platform)
+  const { manifest, offered } = await awaitSelection(selection, async (descriptor) => {
+    if (blobs.has(descriptor.digest)) return blobs.read(descriptor.digest)
+    if (isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType)) {
+      const { bytes } = await client.fetchManifest(repository, descriptor.digest, signal)
+      blobs.put(bytes)
+      return bytes
+    }
+    checkConfigSize(repository, descriptor)
+    await pullBlob(client, repository, descriptor, { blobs, signal })
+    return blobs.read(descriptor.digest)
+  })
+  if (manifest !== undefined) return manifest
+  const names = [...new Set(offered.flatMap((one) => (one.os === 'unknown' ? [] : formatPlatform(one))))]
+  throw new BuilderError(
+    'OCI_PLATFORM_NOT_FOUND',
+    `${formatReference(parsed)} has no image for ${formatPlatform(platform)}`,
+    {
+      hint: names.length === 0 ? 'the index names no image' : `it has ${names.join(', ')}; choose one with --platform`,
+      details: { platform: formatPlatform(platform), offered: names },
+    },
+  )
+}
+
+function checkConfigSize(repository: Repository, descriptor: Descriptor): void {
+  if (descriptor.size > MAX_CONFIG_BYTES)
     throw new BuilderError(
-      'OCI_PLATFORM_NOT_FOUND',
-      `${formatReference(parsed)} has no image for ${formatPlatform(platform)}`,
-      {
-        hint:
-          offered.length === 0
-            ? 'the index names no image'
-            : `it has ${offered.join(', ')}; choose one with --platform`,
-        details: { platform: formatPlatform(platform), offered },
-      },
+      'OCI_CONFIG_INVALID',
+      `the config of ${repositoryName(repository)} is larger than ${MAX_CONFIG_BYTES} bytes`,
     )
-  }
-  const document = blobs.has(entry.digest)
-    ? { bytes: blobs.read(entry.digest) }
-    : await client.fetchManifest(repository, entry.digest, signal)
-  return parseManifest(document.bytes, entry.mediaType)
 }
 
 async function fetchConfig(
@@ -130,11 +132,7 @@ async function fetchConfig(
   { blobs, signal }: PullManifestOptions,
 ): Promise<{ configBytes: Uint8Array; config: ImageConfig }> {
   const { config: descriptor, layers } = manifest
-  if (descriptor.size > MAX_CONFIG_BYTES)
-    throw new BuilderError(
-      'OCI_CONFIG_INVALID',
-      `the config of ${repositoryName(repository)} is larger than ${MAX_CONFIG_BYTES} bytes`,
-    )
+  checkConfigSize(repository, descriptor)
   if (!blobs.has(descriptor.digest)) await pullBlob(client, repository, descriptor, { blobs, signal })
   const configBytes = blobs.read(descriptor.digest)
   const config = parseImageConfig(configBytes)

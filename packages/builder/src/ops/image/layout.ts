@@ -4,10 +4,10 @@ import type { Store } from '../../content/types.ts'
 import { BuilderError } from '../../errors.ts'
 import { digestHex, isDigest, type Digest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
-import { looksLikeIndex, parseIndex } from '../../oci/image-index.ts'
-import { MAX_MANIFEST_BYTES, parseManifest } from '../../oci/manifest.ts'
-import { selectManifest } from '../../oci/platform-match.ts'
+import { parseIndex } from '../../oci/image-index.ts'
+import { MAX_MANIFEST_BYTES } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
+import { awaitSelection, selectImage } from '../../oci/select-image.ts'
 import type { Descriptor, Platform } from '../../oci/types.ts'
 import type { ResolvedImage } from '../environment.ts'
 
@@ -82,19 +82,14 @@ export async function importFromLayout(
     await copy(descriptor)
     return store.blobs.read(descriptor.digest)
   }
-  let raw = await read({ digest })
-  let manifestDigest = digest
-  if (looksLikeIndex(raw)) {
-    const entry = selectManifest(parseIndex(raw).index.manifests, platform)
-    if (entry === undefined)
-      throw new BuilderError(
-        'OCI_PLATFORM_NOT_FOUND',
-        `the image ${digest} in ${directory} has nothing for ${formatPlatform(platform)}`,
-      )
-    raw = await read(entry)
-    manifestDigest = entry.digest
-  }
-  const { manifest } = parseManifest(raw)
+  const top = await read({ digest })
+  const selected = await awaitSelection(selectImage({ bytes: top, mediaType: undefined }, platform), read)
+  if (selected.manifest === undefined)
+    throw new BuilderError(
+      'OCI_PLATFORM_NOT_FOUND',
+      `the image ${digest} in ${directory} has nothing for ${formatPlatform(platform)}`,
+    )
+  const { manifest, digest: manifestDigest } = selected.manifest
   const config = parseImageConfig(await read(manifest.config))
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     throw new BuilderError(
