@@ -11,7 +11,6 @@ import {
   parseReference,
   parseTaggedReference,
 } from './reference.ts'
-import type { Descriptor } from './types.ts'
 
 const HEX = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
