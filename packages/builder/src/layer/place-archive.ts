@@ -39,14 +39,20 @@ export function placeArchive(
   placer.finish()
 }
 
+/** The names of a file, and what the last of its links said of it, which is told to all of them in the end. */
+interface LinkedFile {
+  readonly names: Set<ByteString>
+  last: ViewEntry
+}
+
 interface Placer {
   place(raw: TarEntry, content: ForeignEntry['content']): void
   finish(): void
 }
 
 function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | undefined): Placer {
-  /** Names of the files that this archive made or linked, by their link key. */
-  const names = new Map<string, Set<ByteString>>()
+  /** Files that this archive linked, by their link key. */
+  const linked = new Map<string, LinkedFile>()
   const directories: { readonly raw: TarEntry; readonly path: ByteString }[] = []
   /** The parent that was asked for last, and where it is: archives go directory by directory. */
   let lastParent: ByteString | undefined
@@ -76,8 +82,10 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
   /** Makes directories that the archive does not list, behind links to nothing too; answers where the parent really is. */
   function makeParents(raw: TarEntry, parent: ByteString): ByteString {
     if (parent === lastParent) return lastResolved
-    const resolved = resolve(raw, parent)
-    if (target.entry(resolved)?.type !== 'directory')
+    const plain = joinPath(destination, parent)
+    const isPlain = target.entry(plain)?.type === 'directory'
+    const resolved = isPlain ? plain : resolve(raw, parent)
+    if (!isPlain && target.entry(resolved)?.type !== 'directory')
       target.makeDirectories(resolved, { mode: 0o755, owner: undefined, time: undefined, isImplied: true })
     lastParent = parent
     lastResolved = resolved
@@ -116,24 +124,23 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
     const file = clean === '' ? undefined : target.entry(joinPath(resolve(raw, parentPath(clean)), baseName(clean)))
     if (file === undefined || file.type === 'directory')
       throw invalid(raw, `is a hard link to "${fromByteString(raw.link)}", which is no file`)
-    const linkKey = ownKey(file)
-    const group = names.get(linkKey)!
-    group.add(path)
-    target.put({ ...file, path, linkKey })
+    const group = groupOf(file)
+    group.names.add(path)
+    const { last } = group
     // The entry's own owner, mode and time are then those of the file, by all its names.
-    const changed = file.type === 'symlink' ? { ...file, ...ids(raw, file.path) } : attributesOf(raw, file, file.path)
-    for (const name of group) {
-      if (target.entry(name)?.linkKey === linkKey) target.update({ ...changed, path: name, linkKey })
-    }
+    group.last = file.type === 'symlink' ? { ...last, ...ids(raw, file.path) } : attributesOf(raw, last, path)
+    target.put({ ...group.last, path })
   }
 
   /** A file of the image is copied up when it is linked: it is one with its new name, and no more with its old ones. */
-  function ownKey(file: ViewEntry): string {
-    if (file.linkKey !== undefined && names.has(file.linkKey)) return file.linkKey
+  function groupOf(file: ViewEntry): LinkedFile {
+    const known = file.linkKey === undefined ? undefined : linked.get(file.linkKey)
+    if (known !== undefined) return known
     const linkKey = newLinkKey()
-    names.set(linkKey, new Set([file.path]))
-    target.update({ ...file, linkKey })
-    return linkKey
+    const group = { names: new Set([file.path]), last: { ...file, linkKey } }
+    linked.set(linkKey, group)
+    target.update(group.last)
+    return group
   }
 
   /** moby sets attributes by a path that it follows: those of a link come to what it names. */
@@ -176,6 +183,9 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
 
   /** Last, since what came into them has set their times; whatever stands there by now. */
   function finish(): void {
+    for (const { names, last } of linked.values()) {
+      for (const path of names) if (target.entry(path)?.linkKey === last.linkKey) target.update({ ...last, path })
+    }
     for (const { raw, path } of directories) {
       const below = destination === '' ? path : path.slice(destination.length + 1)
       const standing = target.entry(target.resolveBelow(destination, below))

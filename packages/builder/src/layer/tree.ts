@@ -258,12 +258,15 @@ function hideBelow(edit: TreeEditor, path: ByteString): void {
   if (node?.children !== undefined && node.children.size > 0) edit.clear(path)
 }
 
+/** Who unpacks a layer makes such a directory just then: it has no other time. */
+const IMPLIED_SEC = Math.floor(Date.now() / 1000)
+
 /** Directories that the layer does not list; one that exists below keeps its mode and owner. */
 function makeParents(edit: TreeEditor, path: ByteString): void {
   const parent = parentPath(path)
   if (parent === '' || edit.node(parent)?.children !== undefined) return
   makeParents(edit, parent)
-  edit.put(makeEntry({ path: parent, type: 'directory', mode: 0o755 }))
+  edit.put(makeEntry({ path: parent, type: 'directory', mode: 0o755, mtimeSec: IMPLIED_SEC }))
 }
 
 /** Hard links may name a file that comes later in the order of names, or another link: that one first. */

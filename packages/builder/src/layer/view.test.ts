@@ -53,6 +53,15 @@ test('a directory that a layer does not list keeps what it is below', () => {
   expect(view.entry('tmp')).toMatchObject({ mode: 0o1777 })
 })
 
+test('a directory that no layer lists is as old as its unpacking, which is now', () => {
+  const now = Date.now() / 1000
+  expect(createChainView([layer(file('a/b/x'))]).entry('a/b')).toMatchObject({ mode: 0o755, uid: 0 })
+  for (const path of ['a', 'a/b']) {
+    const { mtimeSec } = createChainView([layer(file('a/b/x'))]).entry(path)!
+    expect(Math.abs(now - mtimeSec)).toBeLessThan(600)
+  }
+})
+
 test('names of one file share a key, and one that is replaced later leaves the others', () => {
   const base = layer(file('a'), { path: 'b', type: 'hardlink', link: 'a' }, { path: 'c', type: 'hardlink', link: 'b' })
   const view = createChainView([base, layer({ ...file('a'), mode: 0o600 })])

@@ -416,3 +416,29 @@ test('a slash at its end makes a directory of an entry of the first tars, and of
   )
   expect([files.get('v7')?.type, files.get('file')?.type]).toEqual(['directory', 'file'])
 })
+
+describe('fifty thousand entries', () => {
+  const COUNT = 50_000
+  const many = (entryOf: (index: number) => Buffer): Buffer[] => Array.from({ length: COUNT }, (_, i) => entryOf(i))
+  // What is quadratic takes minutes here.
+  const LIMIT_MS = 20_000
+
+  const hostile: Readonly<Record<string, () => Buffer[]>> = {
+    'that are links to one file': () => [F, ...many((i) => rawEntry({ name: `l${i}`, flag: '1', link: 'f' }))],
+    'that replace directories by files': () => [
+      ...many((i) => rawEntry({ name: `d${i % 25_000}`, flag: i < 25_000 ? '5' : '0' })),
+    ],
+    'of one name': () => many(() => rawEntry({ name: 'same', flag: '5' })),
+  }
+  for (const [name, make] of Object.entries(hostile))
+    test(
+      `${name} are unpacked in a time that follows their number`,
+      async () => {
+        const archive = Buffer.concat([...make(), END])
+        const started = performance.now()
+        await unpack(archive)
+        expect(performance.now() - started).toBeLessThan(LIMIT_MS)
+      },
+      4 * LIMIT_MS,
+    )
+})
