@@ -88,6 +88,7 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     .list()
     .filter((other) => other.configDigest === record.configDigest && !isDangling(other.name))
   const last = config.history?.at(-1)
+  const layerHistory = (config.history ?? []).filter((entry) => !entry.empty_layer)
   return {
     Id: record.configDigest,
     RepoTags: names.map((other) => formatFamiliar(parseReference(other.name))),
@@ -114,13 +115,9 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     Layers: record.layerIds.map((id, index) => ({
       DiffID: config.rootfs.diff_ids[index],
       Size: contentSize(store, id),
-      CreatedBy: layerHistory(config)[index]?.created_by ?? '',
+      CreatedBy: layerHistory[index]?.created_by ?? '',
     })),
   }
-}
-
-function layerHistory(config: ImageConfig): NonNullable<ImageConfig['history']> {
-  return (config.history ?? []).filter((entry) => !entry.empty_layer)
 }
 
 /** Gives an image another name. */

@@ -7,7 +7,7 @@ import { isIndexType, isManifestType, layerCompression } from '../oci/media-type
 import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName } from '../oci/reference.ts'
 import { runSelection, selectImage } from '../oci/select-image.ts'
-import type { Descriptor, ImageConfig } from '../oci/types.ts'
+import type { Descriptor, HistoryEntry } from '../oci/types.ts'
 import type { BlobStore, ImageRecord, LayerRecord } from './types.ts'
 
 /** An image that another tool has put into the layout, as rows. */
@@ -40,7 +40,11 @@ function readImage(blobs: BlobStore, entry: Descriptor, name: string | undefined
   const config = parseImageConfig(blobs.read(manifest.config.digest))
   const createdMs = timeOf(config.created)
   if (config.rootfs.diff_ids.length !== manifest.layers.length) throw new Error('layers and diff_ids differ in number')
-  const layers = manifest.layers.map((descriptor, index) => layerRow(blobs, descriptor, config, index, createdMs))
+  // Once: layers and history may be thousands each.
+  const history = (config.history ?? []).filter((item) => item.empty_layer !== true)
+  const layers = manifest.layers.map((descriptor, index) =>
+    layerRow(blobs, descriptor, { diffId: config.rootfs.diff_ids[index] as DiffID, entry: history[index], createdMs }),
+  )
   return {
     layers,
     record: {
@@ -65,22 +69,23 @@ function readName(name: string | undefined): string | undefined {
   }
 }
 
-function layerRow(
-  blobs: BlobStore,
-  descriptor: Descriptor,
-  config: ImageConfig,
-  index: number,
-  createdMs: number,
-): LayerRecord {
-  const diffId = config.rootfs.diff_ids[index] as DiffID
-  const entry = config.history?.filter((item) => item.empty_layer !== true)[index]
+/** For listings of the cache: of a text of megabytes the beginning. */
+const MAX_DESCRIPTION_CHARS = 4096
+
+interface LayerFacts {
+  readonly diffId: DiffID
+  readonly entry: HistoryEntry | undefined
+  readonly createdMs: number
+}
+
+function layerRow(blobs: BlobStore, descriptor: Descriptor, { diffId, entry, createdMs }: LayerFacts): LayerRecord {
   const isTar = layerCompression(descriptor.mediaType) === 'none' && (descriptor.digest as string) === diffId
   const isHere = blobs.has(descriptor.digest)
   return {
     id: diffId,
     diffId,
     createdMs: entry?.created === undefined ? createdMs : timeOf(entry.created),
-    description: entry?.created_by ?? '',
+    description: (entry?.created_by ?? '').slice(0, MAX_DESCRIPTION_CHARS),
     blobs: isHere && !isTar ? [{ descriptor, origin: 'adopted' }] : [],
     hasTar: isHere && isTar,
     hasTable: false,

@@ -1,10 +1,11 @@
 import { renameSync, statSync } from 'node:fs'
 import { isTsOciError } from '../errors.ts'
+import { checkDescriptor } from '../oci/descriptor.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { formatTime } from '../oci/go-json.ts'
 import { createIndex, parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { MediaType } from '../oci/media-types.ts'
-import { parseManifest } from '../oci/manifest.ts'
+import { parseDocument, parseManifest } from '../oci/manifest.ts'
 import type { Descriptor, ImageIndex } from '../oci/types.ts'
 import { readForeignImage, type ForeignImage } from './adopt.ts'
 import { replaceFile } from './blobs.ts'
@@ -54,8 +55,8 @@ export function createProjection(options: ProjectionOptions): Projection {
     const known = setting(metadata, STAMP)
     if (stamp !== undefined && stamp === known) return
     const bytes = stamp === undefined ? undefined : readStoreFile(paths.index, MAX_INDEX_BYTES)
-    const index = bytes === undefined ? undefined : readIndex(bytes)
-    if (bytes !== undefined && index === undefined) keepAside(paths, bytes)
+    const { index, isWhole } = bytes === undefined ? { index: undefined, isWhole: true } : readIndex(bytes)
+    if (bytes !== undefined && !isWhole) keepAside(paths, bytes)
     // One that is wholly ours says nothing new: a process that was killed may have left it ahead of the rows, or behind.
     // But to a database that never wrote one it tells what the lost one held.
     if (index !== undefined && (known === undefined || !isOwn(index))) takeIn(options, index.manifests)
@@ -98,12 +99,38 @@ function isOwn(index: ImageIndex): boolean {
   return index.annotations?.[SIGNATURE] === signatureOf(index)
 }
 
-/** Undefined for what cannot be read: it holds nothing that could be kept, the rows write it anew. */
-function readIndex(bytes: Uint8Array): ImageIndex | undefined {
+interface ReadIndex {
+  /** Undefined when nothing in it can be read. */
+  readonly index: ImageIndex | undefined
+  /** All of it was understood: written anew, it loses nothing. */
+  readonly isWhole: boolean
+}
+
+/** One entry that we cannot read (of another digest algorithm, say) does not hide the others. */
+function readIndex(bytes: Uint8Array): ReadIndex {
   try {
-    return parseIndex(bytes, MediaType.ociIndex).index
+    return { index: parseIndex(bytes, MediaType.ociIndex).index, isWhole: true }
+  } catch {
+    return { index: readEntries(bytes), isWhole: false }
+  }
+}
+
+function readEntries(bytes: Uint8Array): ImageIndex | undefined {
+  try {
+    const document = parseDocument(bytes)
+    const entries = (document['manifests'] as unknown[]).filter(isDescriptor)
+    return parseIndex(Buffer.from(JSON.stringify({ ...document, manifests: entries })), MediaType.ociIndex).index
   } catch {
     return undefined
+  }
+}
+
+function isDescriptor(value: unknown): boolean {
+  try {
+    checkDescriptor(value, 'entry')
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,8 +1,9 @@
 import { BuilderError } from '../errors.ts'
-import { isList } from './descriptor.ts'
+import { isList, isStringMap } from './descriptor.ts'
 import { isDigest, type DiffID } from './digest.ts'
 import { compareUtf8, goJson, nonEmpty, normalizeTime, sortedMap } from './go-json.ts'
 import { orderHistoryEntry, readHistoryEntry } from './history.ts'
+import { isTooDeep } from './nesting.ts'
 import type { ContainerConfig, Healthcheck, HistoryEntry, ImageConfig } from './types.ts'
 
 /** Bound for a config from outside: registries' tools stop at 4 to 8 MiB. */
@@ -19,6 +20,8 @@ export function parseImageConfig(raw: Uint8Array): ImageConfig {
   if (typeof os !== 'string' || os === '') throw invalid('os is missing')
   const createdAt = typeof created === 'string' ? normalizeTime(created) : undefined
   const { created: _created, history: _history, config: _config, ...rest } = value
+  for (const name of TEXTS) if (typeof rest[name] !== 'string') delete rest[name]
+  if (!isList(rest['os.features'])) delete rest['os.features']
   return {
     ...rest,
     architecture,
@@ -30,11 +33,16 @@ export function parseImageConfig(raw: Uint8Array): ImageConfig {
   }
 }
 
+/** What is said of them otherwise counts as nothing, as wrong times do. */
+const TEXTS = ['author', 'variant', 'os.version'] as const
+
 function parseJson(raw: Uint8Array): Record<string, unknown> {
   if (raw.length > MAX_CONFIG_BYTES) throw invalid(`${raw.length} bytes are more than ${MAX_CONFIG_BYTES}`)
+  const text = Buffer.from(raw).toString('utf8')
+  if (isTooDeep(text)) throw invalid('its JSON is nested too deep')
   let value: unknown
   try {
-    value = JSON.parse(Buffer.from(raw).toString('utf8'))
+    value = JSON.parse(text)
   } catch (cause) {
     throw invalid('not JSON', cause)
   }
@@ -81,7 +89,18 @@ function checkContainerConfig(value: unknown): ContainerConfig {
     if (raw[name] !== undefined && (typeof raw[name] !== 'object' || Array.isArray(raw[name])))
       throw invalid(`config.${name} is not an object`)
   }
+  if (raw['Labels'] !== undefined && !isStringMap(raw['Labels'])) throw invalid('config.Labels holds more than strings')
+  checkHealthcheck(raw['Healthcheck'])
   return raw
+}
+
+function checkHealthcheck(value: unknown): void {
+  if (value === undefined) return
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid('config.Healthcheck is not an object')
+  const { Test: test } = value as Record<string, unknown>
+  if (test !== undefined && test !== null && !isList(test))
+    throw invalid('config.Healthcheck.Test is not a list of strings')
 }
 
 /** An image config before it is bytes: what BuildKit's Go types hold, and nothing else. */

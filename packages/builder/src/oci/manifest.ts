@@ -3,6 +3,7 @@ import { checkDescriptor, describe, isStringMap, orderDescriptor } from './descr
 import { digestOf, type Digest } from './digest.ts'
 import { goJsonIndented, sortedMap } from './go-json.ts'
 import { MediaType, isIndexType, isManifestType } from './media-types.ts'
+import { isTooDeep } from './nesting.ts'
 import type { Descriptor, Manifest } from './types.ts'
 
 /** Registries refuse manifests above 4 MiB (distribution-spec, Pushing Manifests); so do we. */
@@ -74,10 +75,12 @@ export function parseDocument(raw: Uint8Array): Record<string, unknown> {
   if (raw.length > MAX_MANIFEST_BYTES) throw invalid(`${raw.length} bytes are more than ${MAX_MANIFEST_BYTES}`)
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(raw))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(raw)
+    value = isTooDeep(text) ? undefined : JSON.parse(text)
   } catch (cause) {
     throw invalid('not JSON', cause)
   }
+  if (value === undefined) throw invalid('its JSON is nested too deep')
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('not a JSON object')
   return value as Record<string, unknown>
 }

@@ -45,6 +45,8 @@ function runnablePlatforms(platform: Platform): readonly Platform[] {
 function olderVariants(variant: string, oldest: number): string[] {
   const version = Number(/^v(\d+)$/.exec(variant)?.[1] ?? Number.NaN)
   const older: string[] = []
+  // No architecture has that many: a variant is text, and may be anybody's.
+  if (version > 100) return older
   for (let next = version - 1; next >= oldest; next--) older.push(`v${next}`)
   return older
 }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { createDigester, digestHex, digestOf, type DiffID, type Digest } from './digest.ts'
 import { countLayers } from './history.ts'
-import { parseImageConfig } from './image-config.ts'
+import { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts'
 import { parseIndex } from './image-index.ts'
 import { MAX_MANIFEST_BYTES, parseManifest, type ParsedManifest } from './manifest.ts'
 import { MediaType, isIndexType, isManifestType, layerCompression } from './media-types.ts'
@@ -110,7 +110,9 @@ async function validateManifestBytes(
 }
 
 async function readImageConfig(source: BlobSource, { manifest }: ParsedManifest): Promise<ImageConfig | string> {
-  const bytes = await readAll(source.open(manifest.config.digest))
+  const { digest, size } = manifest.config
+  if (size > MAX_CONFIG_BYTES) return `${size} bytes are too many for a config`
+  const bytes = await readAll(source.open(digest))
   return attempt(() => parseImageConfig(bytes))
 }
 
