@@ -15,7 +15,7 @@ export function createContentHasher(signal: AbortSignal | undefined): FileDigest
     for (const file of files) {
       if (known.has(file)) continue
       const digester = createDigester()
-      for (const chunk of contentChunks(file)) {
+      for (const chunk of contentChunks(file, { isReused: true })) {
         digester.update(chunk)
         if (performance.now() < sliceEnd) continue
         await setImmediate()

@@ -12,7 +12,7 @@ import type { BlobFile } from './types.ts'
 
 /** Where the bytes of an archive go; nobody sees them before `commit`, except on standard output and in pipes. */
 export interface ByteSink {
-  /** The chunk is kept until it is written: it must not be used again. */
+  /** The chunk may be used again when it resolves. */
   write(chunk: Uint8Array): Promise<void>
   /** Writes a whole file, inside the kernel where it need not be verified. Missing where that is not possible. */
   appendFile?(file: BlobFile, expected: ExpectedBlob, signal?: AbortSignal): Promise<void>
@@ -27,6 +27,8 @@ export interface ExpectedBlob {
 
 /** Small writes are gathered: tar headers come in 512 bytes. */
 const BUFFER_BYTES = 1024 * 1024
+/** From here on a write of its own costs less than copying. */
+const LARGE_BYTES = 256 * 1024
 
 /** A pipe without a reader is asked so often whether it has one. */
 const READER_POLL_MS = 50
@@ -94,7 +96,6 @@ interface StreamOptions {
  */
 function streamSink(name: string, stream: Writable, options: StreamOptions): ByteSink {
   const { signal } = options
-  const gathered = createGatherer()
   let failure: unknown
   // Without a listener the error would end the process, with a stack.
   const onError = (error: unknown): void => void (failure ??= error)
@@ -117,22 +118,11 @@ function streamSink(name: string, stream: Writable, options: StreamOptions): Byt
     if (failure !== undefined) throw exportError(name, failure)
   }
 
-  async function flush(): Promise<void> {
-    const chunks = gathered.take()
-    const last = chunks.pop()
-    if (last === undefined) return
-    await settled((done) => {
-      stream.cork()
-      for (const chunk of chunks) stream.write(chunk)
-      stream.write(last, done)
-      stream.uncork()
-    })
-  }
-
+  const gatherer = createGatherer((bytes) => settled((done) => stream.write(bytes, done)))
   return {
-    write: async (chunk) => (gathered.add(chunk) ? flush() : undefined),
+    write: gatherer.write,
     async commit() {
-      await flush()
+      await gatherer.flush()
       await settled((done) => options.end(() => done()))
       stream.off('error', onError)
     },
@@ -141,36 +131,39 @@ function streamSink(name: string, stream: Writable, options: StreamOptions): Byt
   }
 }
 
-/** Chunks until there are enough of them: writers of archives reuse nothing that they have given away. */
-function createGatherer(): { add(chunk: Uint8Array): boolean; take(): Uint8Array[] } {
-  let chunks: Uint8Array[] = []
-  let bytes = 0
+/** Small chunks in one buffer, which is used again and again: the memory does not follow what passes. */
+function createGatherer(write: (bytes: Uint8Array) => void | Promise<void>): {
+  write(chunk: Uint8Array): Promise<void>
+  flush(): Promise<void>
+} {
+  let buffer: Buffer | undefined
+  let used = 0
+
+  async function flush(): Promise<void> {
+    const length = used
+    used = 0
+    if (length > 0) await write(buffer!.subarray(0, length))
+  }
+
   return {
-    add(chunk) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      return bytes >= BUFFER_BYTES
-    },
-    take() {
-      const taken = chunks
-      chunks = []
-      bytes = 0
-      return taken
+    flush,
+    async write(chunk) {
+      if (chunk.length >= LARGE_BYTES || used + chunk.length > BUFFER_BYTES) await flush()
+      if (chunk.length >= LARGE_BYTES) return write(chunk)
+      buffer ??= Buffer.allocUnsafe(BUFFER_BYTES)
+      buffer.set(chunk, used)
+      used += chunk.length
     },
   }
 }
 
 /** A file or device that is there already, from where it stands on. */
 function descriptorSink(name: string, fd: number, close: () => void): ByteSink {
-  const gathered = createGatherer()
-  const flush = (): Promise<void> =>
-    guarded(name, async () => {
-      for (const chunk of gathered.take()) writeFully(fd, chunk)
-    })
+  const gatherer = createGatherer((bytes) => guarded(name, async () => writeFully(fd, bytes)))
   return {
-    write: async (chunk) => (gathered.add(chunk) ? flush() : undefined),
+    write: gatherer.write,
     async commit() {
-      await flush()
+      await gatherer.flush()
       await guarded(name, async () => close())
     },
     abort: async () => close(),
@@ -181,26 +174,22 @@ function descriptorSink(name: string, fd: number, close: () => void): ByteSink {
 async function newFileSink(dest: string): Promise<ByteSink> {
   const temporary = temporaryBeside(dest)
   const handle = await open(temporary, 'wx', 0o644)
-  const gathered = createGatherer()
   let position = 0
-
-  const flush = (): Promise<void> =>
+  const gatherer = createGatherer((bytes) =>
     guarded(dest, async () => {
-      for (const chunk of gathered.take()) {
-        writeFully(handle.fd, chunk, position)
-        position += chunk.length
-      }
-    })
-
+      writeFully(handle.fd, bytes, position)
+      position += bytes.length
+    }),
+  )
   return {
     async appendFile(file, expected, signal) {
-      await flush()
+      await gatherer.flush()
       await guarded(dest, () => copyBlob(file, expected, { fd: handle.fd, position }, signal))
       position += expected.size
     },
-    write: async (chunk) => (gathered.add(chunk) ? flush() : undefined),
+    write: gatherer.write,
     async commit() {
-      await flush()
+      await gatherer.flush()
       await guarded(dest, async () => {
         await handle.close()
         await rename(temporary, dest)

@@ -60,7 +60,7 @@ export interface ExportSource {
   readonly layers: LayerProvider
   /** The merged file system; asked only by exporters whose `reads` is `files`. */
   view(): Promise<View>
-  /** Bytes of a file of that view (a hard link's are those of the file it names). */
+  /** Bytes of a file of that view (a hard link's are those of the file it names); a piece is valid until the next one. */
   readFile(entry: LayerEntry, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** Inline cache metadata for the config. */
   readonly inlineCache?: unknown

@@ -41,5 +41,5 @@ test.each(['tree', 'range'] as const)('a large file of a %s is read in pieces th
     largest = Math.max(largest, piece.length)
   }
   expect(hash.digest('hex')).toBe(expectedDigest())
-  expect(largest).toBeLessThanOrEqual(4 << 20)
+  expect(largest).toBeLessThanOrEqual(1 << 20)
 })

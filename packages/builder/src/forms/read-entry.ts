@@ -6,9 +6,9 @@ import type { LayerForms } from './types.ts'
 
 const CHUNK_BYTES = 1 << 20
 /** A part is a job, which opens the file again. */
-const PART_BYTES = 4 << 20
+const PART_BYTES = 1 << 20
 
-/** The bytes of a file that a view names, piece by piece. */
+/** The bytes of a file that a view names, piece by piece; each is valid until the next one is asked for. */
 export async function* readEntry(
   forms: LayerForms,
   jobs: JobRunner,
@@ -33,11 +33,11 @@ export async function* readEntry(
     return
   }
   const fd = openSync(content.file, 'r')
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.size))
   try {
     for (let done = 0; done < entry.size;) {
       signal?.throwIfAborted()
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.size - done))
-      const count = readSync(fd, buffer, 0, buffer.length, content.offset + done)
+      const count = readSync(fd, buffer, 0, Math.min(buffer.length, entry.size - done), content.offset + done)
       if (count === 0) throw new BuilderError('OCI_STORE_UNUSABLE', `${content.file} is shorter than its table says`)
       done += count
       yield buffer.subarray(0, count)

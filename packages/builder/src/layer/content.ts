@@ -117,30 +117,34 @@ export function createContentReader(): ContentReader {
 
 const CHUNK_BYTES = 1 << 18
 
-/** Part of a file, in bytes. */
-export interface ContentPart {
-  readonly start: number
-  readonly end: number
+export interface ChunkOptions {
+  /** Part of the file, in bytes; default: all of it. */
+  readonly start?: number
+  readonly end?: number
+  /** A piece is valid until the next one is asked for: all are in one buffer. Else each is a buffer of its own. */
+  readonly isReused?: boolean
 }
 
-/** The content of a file in pieces, each a buffer of its own. Throws as `ContentReader.read`. */
+/** The content of a file in pieces. Throws as `ContentReader.read`. */
 export function* contentChunks(
   entry: LayerEntry,
-  part: ContentPart = { start: 0, end: entry.size },
+  { start = 0, end = entry.size, isReused = false }: ChunkOptions = {},
 ): Generator<Buffer, void, undefined> {
   const { content } = entry
-  if (part.start >= part.end) return
+  if (start >= end) return
   if (content === undefined || content.kind === 'layer') throw missing(entry, 'has no content at hand')
   if (content.kind === 'inline') {
-    yield Buffer.from(content.bytes.subarray(part.start, part.end))
+    yield Buffer.from(content.bytes.subarray(start, end))
     return
   }
   const fd = content.kind === 'range' ? openPath(content.file, OpenFlags.read) : openNamed(content, entry)
   try {
     const origin = content.kind === 'range' ? content.offset : 0
     if (content.kind !== 'range') checkStat(content, entry, statFd(fd))
-    for (let at = part.start; at < part.end; at += CHUNK_BYTES) {
-      const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, part.end - at))
+    const buffer = isReused ? Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - start)) : undefined
+    for (let at = start; at < end; at += CHUNK_BYTES) {
+      const length = Math.min(CHUNK_BYTES, end - at)
+      const piece = buffer?.subarray(0, length) ?? Buffer.allocUnsafe(length)
       if (readFully(fd, piece, 0, piece.length, origin + at) < piece.length)
         throw missing(entry, 'is shorter than it should be')
       yield piece
@@ -164,9 +168,9 @@ function openNamed(content: NamedContent, entry: LayerEntry): number {
 /** Whether two files hold the same bytes; reads no further than the first difference. */
 export function isSameContent(a: LayerEntry, b: LayerEntry): boolean {
   if (a.size !== b.size) return false
-  const others = contentChunks(b)
+  const others = contentChunks(b, { isReused: true })
   try {
-    for (const chunk of contentChunks(a)) {
+    for (const chunk of contentChunks(a, { isReused: true })) {
       const other = others.next()
       if (other.done === true || !chunk.equals(other.value)) return sameInline(a, b)
     }

@@ -43,10 +43,15 @@ export function decompress(
   compression: ArchiveCompression,
   chunkBytes?: number,
 ): AsyncIterable<Buffer> {
-  if (compression === 'none') return Readable.from(source, { objectMode: false })
+  if (compression === 'none') return asBuffers(source)
   if (compression === 'gzip') return gunzip(source, chunkBytes)
   if (compression === 'zstd') return withMessage(inflateZstd(source))
   return throughProgram(source, compression)
+}
+
+/** One by one, nothing kept: a source that uses its buffer again may. */
+async function* asBuffers(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Buffer> {
+  for await (const { buffer, byteOffset, byteLength } of source) yield Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** Errors of the source pass as they are; those of node:zlib become ours. */

@@ -29,7 +29,7 @@ function asEntry(file: SizedSource): LayerEntry {
 
 function hashFile(file: SizedSource): Digest {
   const digester = createDigester()
-  for (const chunk of contentChunks(asEntry(file))) digester.update(chunk)
+  for (const chunk of contentChunks(asEntry(file), { isReused: true })) digester.update(chunk)
   return digester.digest()
 }
 

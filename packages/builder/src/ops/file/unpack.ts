@@ -51,7 +51,8 @@ async function* withSignal(tar: AsyncIterable<Buffer>, signal: AbortSignal | und
 /** Opens the plain tar in a file; undefined when it does not begin with an entry of one. */
 async function findTar(source: ViewEntry): Promise<(() => AsyncIterable<Buffer>) | undefined> {
   const compression = detectCompression(firstBytes(source, MAGIC_BYTES))
-  const open = (): AsyncIterable<Buffer> => decompress(contentChunks(source), compression)
+  const open = (): AsyncIterable<Buffer> =>
+    decompress(contentChunks(source, { isReused: compression === 'none' }), compression)
   try {
     if (compression === 'zstd' && !(await hasWholeBlock(open()))) return undefined
     // In pieces of a header, so that damage further on does not hide it.
