@@ -15,6 +15,7 @@ const MIB = 1024 * 1024
 const env = process.env
 const cli = join(root, 'packages/cli/bin/run.js')
 const limitMb = Number(env.FAULT_LIMIT_MB ?? 200)
+const store = ['-t', 'x']
 let counter = 0
 
 process.exitCode = await main()
@@ -23,6 +24,7 @@ async function main() {
   const work = mkdtempSync(join(tmpdir(), 'tsbuild-memory-'))
   const server = await serve(work)
   const git = gitDaemon(work)
+  process.once('exit', git.stop)
   const bench = {
     work,
     gib: Number(env.FAULT_GIB ?? 4),
@@ -38,7 +40,6 @@ async function main() {
       if (!(await report(one, bench))) failed++
   } finally {
     server.close()
-    git.stop()
     rmSync(work, { recursive: true, force: true })
   }
   return failed === 0 ? 0 : 1
@@ -75,7 +76,7 @@ function gitDaemon(work) {
       detached: true,
     },
   )
-  return { url: `git://127.0.0.1:${port}/repo`, stop: () => process.kill(-child.pid) }
+  return { url: `git://127.0.0.1:${port}/repo`, stop: () => child.pid === undefined || process.kill(-child.pid) }
 }
 
 function prepare({ work, gib }) {
@@ -101,8 +102,6 @@ function sh(script, options = {}) {
 function casesOf(bench) {
   return [...copies(), ...outputs(), ...contexts(bench), ...steps(bench), ...registries(bench)]
 }
-
-const store = ['-t', 'x']
 
 function copies() {
   const add = (name, dockerfile, more = {}) => ({ name, dockerfile, args: store, ...more })
@@ -318,7 +317,11 @@ function removeStore(childEnv) {
 }
 
 function tsbuild(words, childEnv) {
-  const { status, stderr } = spawnSync(nodeBinary(), [cli, ...words], { env: childEnv, encoding: 'utf8', maxBuffer: 64 * MIB })
+  const { status, stderr } = spawnSync(nodeBinary(), [cli, ...words], {
+    env: childEnv,
+    encoding: 'utf8',
+    maxBuffer: 64 * MIB,
+  })
   if (status !== 0) throw new Error(`tsbuild ${words.join(' ')}: ${stderr}`)
 }
 

@@ -139,7 +139,7 @@ async function buildIn(
     drivers: createDrivers(environment),
     store,
     forms,
-    scheduler: createScheduler(options.jobs ?? Math.max(availableParallelism() * STEPS_PER_CORE, 8)),
+    scheduler: createScheduler(options.jobs ?? availableParallelism() * STEPS_PER_CORE),
     onProgress: sink,
     signal,
     digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),

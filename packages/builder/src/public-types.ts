@@ -61,7 +61,7 @@ export interface BuildOptions extends CommonOptions, RegistryOptions {
   readonly ulimits?: readonly string[] | undefined
   readonly shmSizeBytes?: number | undefined
   readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined
-  /** Steps that run at the same time; default: the number of cores. */
+  /** Steps that run at the same time; default: eight for each core. */
   readonly jobs?: number | undefined
 
   /** Default: an image in the store (named by `tags`, or known by its id only). */

@@ -142,7 +142,7 @@ export const build = defineSpec({
       summary:
         'how RUN is isolated: auto or default (the strongest that the machine allows), namespace (root), rootless',
     },
-    { name: 'jobs', kind: 'text', value: 'N', summary: 'steps that run at the same time; default the number of cores' },
+    { name: 'jobs', kind: 'text', value: 'N', summary: 'steps that run at the same time; default eight for each core' },
     {
       name: 'source-date-epoch',
       kind: 'text',

@@ -1,6 +1,7 @@
 import { constants, fstatSync, openSync } from 'node:fs'
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
+import { dirname, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { closeFd, errnoOf, writeFully } from '@ts-oci/runtime'
@@ -66,7 +67,13 @@ async function fileSink(dest: string, signal: AbortSignal | undefined): Promise<
       isOpen = false
     })
   }
-  return newFileSink(existing === undefined ? dest : await realpath(dest))
+  return newFileSink(existing === undefined ? await linkTarget(dest) : await realpath(dest), existing?.mode)
+}
+
+/** Where a link leads to which nothing is yet: the file is made there, and the link stays. */
+async function linkTarget(dest: string): Promise<string> {
+  const target = await readlink(dest).catch(() => undefined)
+  return target === undefined ? dest : resolve(dirname(dest), target)
 }
 
 /** A pipe by its own name: opening it and writing to it wait, for a reader, where Ctrl-C is heard. */
@@ -171,9 +178,11 @@ function descriptorSink(name: string, fd: number, close: () => void): ByteSink {
 }
 
 /** A file that appears whole under its name, or not at all. */
-async function newFileSink(dest: string): Promise<ByteSink> {
+async function newFileSink(dest: string, modeBefore: number | undefined): Promise<ByteSink> {
   const temporary = temporaryBeside(dest)
   const handle = await open(temporary, 'wx', 0o644)
+  // Whom the file of that name was for is known: a build does not open it to others.
+  if (modeBefore !== undefined) await handle.chmod(modeBefore & 0o777)
   let position = 0
   const gatherer = createGatherer((bytes) =>
     guarded(dest, async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
@@ -27,6 +28,18 @@ export function temporaryBeside(target: string): string {
     dirname(target),
     `.${basename(target).slice(0, 100)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`,
   )
+}
+
+/** Renames a directory to a name that nothing has; false when a directory with content has it by now. */
+export async function renameIfFree(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to)
+    return true
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === 'ENOTEMPTY' || errno === 'EEXIST') return false
+    throw error
+  }
 }
 
 /** Runs work on a destination; what the disk refuses becomes OCI_EXPORT_FAILED. */

@@ -1,5 +1,6 @@
-import { access, constants, lstat, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { access, constants, lstat, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { getSystemErrorMessage } from 'node:util'
 
 /** A file for scripts that a build leaves behind. */
@@ -32,9 +33,24 @@ export async function removeStale(file: AnswerFile): Promise<void> {
   })
 }
 
-/** @throws OCI_EXPORT_FAILED */
+/** A file appears whole, or the one of before stays; a link, a pipe or a device is written to. @throws OCI_EXPORT_FAILED */
 export async function writeAnswer(file: AnswerFile, text: string): Promise<void> {
-  await guarded(file, () => writeFile(file.path, text))
+  await guarded(file, async () => {
+    const before = await lstat(file.path).catch(() => undefined)
+    // `/dev/stdout` is a link that leads to the file behind it: that one must not be replaced.
+    if (before !== undefined && !before.isFile()) return writeFile(file.path, text)
+    const temporary = join(dirname(file.path), `.${basename(file.path).slice(0, 100)}.${randomUUID()}.tmp`)
+    try {
+      await writeFile(temporary, text, { flag: 'wx', mode: before === undefined ? 0o666 : before.mode & 0o777 })
+      await rename(temporary, file.path)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      // A file that may be written, in a directory where none may be made.
+      const { code } = error as NodeJS.ErrnoException
+      if (before === undefined || !['EACCES', 'EPERM', 'EROFS', 'EBUSY'].includes(code ?? '')) throw error
+      await writeFile(file.path, text)
+    }
+  })
 }
 
 async function guarded(file: AnswerFile, work: () => Promise<void>): Promise<void> {

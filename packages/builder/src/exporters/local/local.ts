@@ -1,12 +1,13 @@
-import { mkdir, rename, stat } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { chmod, mkdir, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { closeFd, openRoot, removeTree } from '@ts-oci/runtime'
 import { toByteString } from '../../byte-string.ts'
 import { BuilderError } from '../../errors.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { readAttributes } from '../attributes.ts'
 import { reported } from '../compose.ts'
-import { guarded, readDirectoryDestination, temporaryBeside } from '../destination.ts'
+import { guarded, readDirectoryDestination, renameIfFree, temporaryBeside } from '../destination.ts'
+import { withDirectoryLock } from '../directory-lock.ts'
 import { readEpoch } from '../image-settings.ts'
 import type { ExportContext, ExportSource, Exporter } from '../types.ts'
 import { mergeTree } from './merge-tree.ts'
@@ -40,8 +41,9 @@ export const localExporter: Exporter = {
 }
 
 /**
- * Everything is written beside the destination first. A new directory then appears whole; into one that is there the
- * files are moved, which needs no space and no time worth mentioning.
+ * A new directory is written beside its name and then appears whole. For one that is there everything is written inside
+ * it first (it may be a mount, or the only place that the user may write to); then the files are moved, which needs no
+ * space and no time worth mentioning.
  */
 async function writeDirectory(
   path: string,
@@ -53,13 +55,17 @@ async function writeDirectory(
   if (existing !== undefined && !existing.isDirectory())
     throw new BuilderError('OCI_EXPORT_FAILED', `destination ${path} is not a directory`, { hint: 'name a directory' })
   if (existing === undefined) await guarded(path, async () => makeDirectories(dirname(path)))
-  const temporary = temporaryBeside(path)
+  const temporary = existing === undefined ? temporaryBeside(path) : temporaryBeside(join(path, basename(path)))
   try {
     await guarded(path, async () => {
-      await mkdir(temporary, { mode: 0o755 })
+      await mkdir(temporary, { mode: 0o700 })
       await writeTree(temporary, source, { epochSec, signal: context.signal })
-      if (existing === undefined) await rename(temporary, path)
-      else mergeTree(temporary, path)
+      if (existing === undefined) {
+        await chmod(temporary, 0o755)
+        if (await renameIfFree(temporary, path)) return
+      }
+      // One export at a time moves its files: what two write is as if one had come after the other.
+      await withDirectoryLock(path, context.signal, async () => mergeTree(temporary, path))
     })
   } finally {
     removeTemporary(temporary)

@@ -6,12 +6,14 @@ import { createIndex, parseIndex, serializeIndex } from '../../oci/image-index.t
 import { MediaType } from '../../oci/media-types.ts'
 import type { Descriptor } from '../../oci/types.ts'
 import { verified, type ArchiveFile } from '../archive.ts'
-import { guarded, temporaryBeside } from '../destination.ts'
+import { guarded, renameIfFree, temporaryBeside } from '../destination.ts'
+import { withDirectoryLock } from '../directory-lock.ts'
 import { IMAGE_NAME, REF_NAME } from '../layout-index.ts'
 
 /**
  * Writes an image into a layout directory. A new one appears whole under its name; one that is there keeps its other
- * images: blobs are added, and `index.json` is replaced last.
+ * images: blobs are added, and `index.json` is replaced last. One export at a time has a directory: another would read the
+ * index before this one has written it, or count on a blob that this one takes away again when it fails.
  */
 export async function writeLayoutDirectory(
   path: string,
@@ -20,12 +22,12 @@ export async function writeLayoutDirectory(
   signal?: AbortSignal,
 ): Promise<void> {
   const existing = await guarded(path, () => stat(path).catch(ignoreMissing))
-  if (existing === undefined) return createDirectory(path, files, signal)
-  if (!existing.isDirectory())
+  if (existing === undefined && (await createDirectory(path, files, signal))) return
+  if (existing !== undefined && !existing.isDirectory())
     throw new BuilderError('OCI_EXPORT_FAILED', `destination ${path} is not a directory`, {
       hint: 'name a directory, or leave tar=false out',
     })
-  return addToDirectory(path, files, entries, signal)
+  await guarded(path, () => withDirectoryLock(path, signal, () => addToDirectory(path, files, entries, signal)))
 }
 
 function ignoreMissing(error: unknown): undefined {
@@ -33,18 +35,21 @@ function ignoreMissing(error: unknown): undefined {
   throw error
 }
 
+/** False when another export has made a directory of that name meanwhile. */
 async function createDirectory(
   path: string,
   files: readonly ArchiveFile[],
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<boolean> {
   await guarded(path, async () => makeDirectories(dirname(path)))
   const temporary = temporaryBeside(path)
   try {
-    await guarded(path, async () => {
+    return await guarded(path, async () => {
       await mkdir(join(temporary, 'blobs/sha256'), { recursive: true })
       for (const file of files) await writeNew(join(temporary, file.name), file, signal)
-      await rename(temporary, path)
+      if (await renameIfFree(temporary, path)) return true
+      await rm(temporary, { recursive: true, force: true })
+      return false
     })
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
