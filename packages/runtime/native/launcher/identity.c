@@ -43,6 +43,8 @@ static void drop_bounding_set(uint64_t keep) {
 void drop_privileges(const struct executor_config *config, const struct step_spec *step) {
   bool insecure = step->flags & STEP_INSECURE;
   uint64_t capabilities = DEFAULT_CAPABILITIES & ~(step->flags & STEP_NETWORK_NONE ? 0 : NETWORK_CAPABILITIES);
+  // To the kernel this number means "as it is", which is root.
+  if (step->uid == (uid_t)-1 || step->gid == (gid_t)-1) step_fail(EINVAL, "user %u:%u", step->uid, step->gid);
   // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.
   if (!insecure && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) < 0) step_fail(errno, "seccomp");
   if (!insecure) drop_bounding_set(capabilities);

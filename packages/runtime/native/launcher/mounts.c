@@ -133,7 +133,8 @@ static void refuse_proc(const struct resolved *resolved, const char *target) {
 
 void attach(const struct executor_config *config, int root, const struct plan *plan) {
   struct resolved resolved;
-  if (resolve_in_root(root, plan->target.path, &resolved) < 0) step_fail(errno, "mount target %s", plan->target.path);
+  if (resolve_in_root(root, plan->target.path, &resolved) < 0)
+    step_fail(errno, resolved.magic ? "mount target %s leads through a magic link of /proc" : "mount target %s", plan->target.path);
   refuse_proc(&resolved, plan->target.path);
   int at = resolved.fd;
   if (resolved.missing) {

@@ -41,7 +41,8 @@ static void pop(char *path) {
   *(slash ? slash : path) = 0;
 }
 
-// The rest of the path does not exist: `..` in it would be a guess.
+// The rest of the path does not exist. A `..` in it takes back what is missing, as Docker has it; where nothing is left of
+// that, the walk goes on.
 static int push_missing(struct resolved *resolved, const char *name, char *todo) {
   char component[PATH_MAX];
   resolved->missing = true;
@@ -49,8 +50,14 @@ static int push_missing(struct resolved *resolved, const char *name, char *todo)
   if (push(resolved->path, name) < 0) return -1;
   while (next_component(todo, component)) {
     if (!strcmp(component, ".")) continue;
-    if (!strcmp(component, "..")) return errno = ENOENT, -1;
-    if (push(resolved->path, component) < 0) return -1;
+    if (strcmp(component, "..")) {
+      if (push(resolved->path, component) < 0) return -1;
+      continue;
+    }
+    pop(resolved->path);
+    if (strlen(resolved->path) > resolved->existing) continue;
+    resolved->missing = false;
+    return 0;
   }
   return 0;
 }
@@ -69,12 +76,12 @@ static int follow_link(int link, char *todo, char *path) {
 }
 
 // What a link of /proc says is not where it leads: /proc/1/root would be followed as the path that the host has for it.
-static int refuse_magic_link(int root, int link, const char *path) {
+static int refuse_magic_link(int root, int link, struct resolved *resolved) {
   struct statfs status;
   if (fstatfs(link, &status) < 0) return -1;
   if (status.f_type != K_PROC_MAGIC) return 0;
-  int fd = k_openat2(root, path, O_PATH, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS);
-  if (fd < 0) return -1;
+  int fd = k_openat2(root, resolved->path, O_PATH, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS);
+  if (fd < 0) return resolved->magic = true, -1;
   close(fd);
   return 0;
 }
@@ -93,14 +100,16 @@ static int walk(int root, char *todo, struct resolved *resolved) {
     int fd = reopen(root, resolved->path, O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT) {
       resolved->path[before] = 0;
-      return push_missing(resolved, name, todo);
+      if (push_missing(resolved, name, todo) < 0) return -1;
+      if (resolved->missing) return 0;
+      continue;
     }
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0) return -1;
     int result = 0;
     if (S_ISLNK(status.st_mode)) {
       if (++links > LINK_LIMIT) result = (errno = ELOOP, -1);
-      else if ((result = refuse_magic_link(root, fd, resolved->path)) == 0) result = follow_link(fd, todo, resolved->path);
+      else if ((result = refuse_magic_link(root, fd, resolved)) == 0) result = follow_link(fd, todo, resolved->path);
     } else if (!S_ISDIR(status.st_mode) && todo[strspn(todo, "/")]) result = (errno = ENOTDIR, -1);
     int error = errno;
     close(fd);

@@ -56,7 +56,8 @@ static void bring_loopback_up(void) {
 // Made by the step's user where it is missing; a link that leads nowhere is followed inside the root.
 static int open_working_directory(int root, const struct step_spec *step) {
   struct resolved resolved;
-  if (resolve_in_root(root, step->cwd, &resolved) < 0) step_fail(errno, "working directory %s", step->cwd);
+  if (resolve_in_root(root, step->cwd, &resolved) < 0)
+    step_fail(errno, resolved.magic ? "working directory %s leads through a magic link of /proc" : "working directory %s", step->cwd);
   int fd = resolved.missing ? create_missing(&resolved, &(struct new_place){.uid = step->uid, .gid = step->gid}) : resolved.fd;
   struct stat status;
   if (fd < 0 || fstat(fd, &status) < 0) step_fail(errno, "make the working directory %s", step->cwd);

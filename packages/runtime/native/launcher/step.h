@@ -96,6 +96,7 @@ struct resolved {
   char path[PATH_MAX];   // where it lies once links are followed: no leading slash; the missing part included
   size_t existing;       // length of the part of `path` that exists
   bool missing;
+  bool magic;            // why it failed: a link of /proc that is no text
 };
 // Follows `path` inside `root`; no link leads out. 0, or -1 with errno.
 int resolve_in_root(int root, const char *path, struct resolved *resolved);

@@ -146,6 +146,10 @@ function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: Ex
 function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: string): readonly string[] {
   // As runc, which fills in HOME where it is empty too.
   const env = spec.meta.env.filter((entry) => entry !== 'HOME=')
+  if (env.some((entry) => entry === '' || entry.startsWith('=')))
+    throw new BuilderError('OCI_STEP_FAILED', 'invalid environment variable: name cannot be empty', {
+      hint: 'the config of the base image has such an entry in Env',
+    })
   const add = (name: string, value: string): void => {
     if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`)
   }

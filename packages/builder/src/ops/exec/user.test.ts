@@ -53,6 +53,17 @@ describe('the user of a step', () => {
     expect(await resolve('5:6', {})).toEqual({ uid: 5, gid: 6, additionalGids: [6], home: '/' })
   })
 
+  test('has an id that the kernel takes for one, wherever it stands', async () => {
+    const files = {
+      'etc/passwd': 'big:x:4294967295:0:::\nlow:x:5:4294967295:::\nmember:x:6:6:::\n',
+      'etc/group': 'g:x:4294967294:member\n',
+    }
+    for (const user of ['-1', '4294967295', '2147483648', '0:4294967295', 'big', 'low', 'member'])
+      await expect(resolve(user, files)).rejects.toMatchObject({
+        message: 'uids and gids must be in range 0-2147483647',
+      })
+  })
+
   test('of an unknown name is refused in containerd’s words', async () => {
     await expect(resolve('nosuch')).rejects.toMatchObject({
       code: 'OCI_STEP_FAILED',

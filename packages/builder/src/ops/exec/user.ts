@@ -16,6 +16,9 @@ interface Account {
   readonly home: string
 }
 
+/** As runc has it. */
+const MAX_ID = 2_147_483_647
+
 /** Enough for every real `/etc/passwd`; a larger one is an attack on memory. */
 const MAX_DATABASE_BYTES = 8 * 1024 * 1024
 
@@ -40,7 +43,7 @@ export async function resolveUser(
   const account =
     accounts.find((candidate) => candidate.name === name) ??
     (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
-  if (account === undefined && !isNumber(name))
+  if (account === undefined && !isNumber(name) && !/^-\d+$/.test(name))
     throw userError(
       `unable to find user ${name}: ${hasFile(root, 'etc/passwd') ? 'no matching entries in passwd file' : 'invalid argument'}`,
     )
@@ -58,7 +61,11 @@ export async function resolveUser(
     group === undefined && account
       ? groups.filter((candidate) => candidate.members.includes(account.name)).map((candidate) => candidate.gid)
       : []
-  return { uid, gid, additionalGids: [...new Set([gid, ...memberOf])], home: account?.home || '/' }
+  const additionalGids = [...new Set([gid, ...memberOf])]
+  // To the kernel a user of all ones is "stay who you are", which is root.
+  if ([uid, ...additionalGids].some((id) => id < 0 || id > MAX_ID))
+    throw userError(`uids and gids must be in range 0-${MAX_ID}`)
+  return { uid, gid, additionalGids, home: account?.home || '/' }
 }
 
 // Where there is no file at all, BuildKit gives the reason of a file that could not be read.
