@@ -174,6 +174,22 @@ describe('layers', () => {
     expect(store.layers.readTable('l-2')).toBeUndefined()
   })
 
+  test('a table stays when the transaction that deletes its layer fails, and goes when it commits', () => {
+    const table: LayerTable = { entries: [] }
+    store.layers.writeTable('l-1', table)
+    store.layers.put(layer('l-1', { hasTable: true }))
+    const fail = (): void =>
+      store.transaction(() => {
+        store.layers.delete('l-1')
+        throw new Error('no')
+      })
+    expect(fail).toThrow('no')
+    expect(store.layers.get('l-1')).toMatchObject({ hasTable: true })
+    expect(readdirSync(join(root, 'tables'))).toEqual(['l-1'])
+    store.transaction(() => store.layers.delete('l-1'))
+    expect([store.layers.get('l-1'), readdirSync(join(root, 'tables'))]).toEqual([undefined, []])
+  })
+
   test('the id of a layer cannot name a file elsewhere', () => {
     expect(() => store.snapshotDirectory('../../etc')).toThrow(/not the id of a layer/)
   })

@@ -310,6 +310,14 @@ describe('the memo', () => {
     expect(context.statistics().hashedFiles).toBe(0)
   })
 
+  test('what a process of the same number in another container is writing is left alone', async () => {
+    const theirs = join(store, `memo.${process.pid}.tmp`)
+    writeFileSync(theirs, 'half')
+    await open('', { memo: true }).digestPaths([select('/')])
+    expect(readFileSync(theirs, 'utf8')).toBe('half')
+    expect(readdirSync(store).sort()).toEqual(['memo', `memo.${process.pid}.tmp`])
+  })
+
   test('a damaged memo is no memo', async () => {
     const digest = await open('', { memo: true }).digestPaths([select('/')])
     for (const damage of [
