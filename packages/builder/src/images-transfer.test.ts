@@ -36,7 +36,9 @@ describeWith(['docker-registry'], 'a name that moves while its image is on its w
     await push(name, {
       store,
       insecureRegistries: [registry.host],
-      onProgress: () => (waiting ??= work()),
+      onProgress: () => {
+        waiting ??= work()
+      },
     })
     expect(waiting).toBeDefined()
     await waiting
