@@ -30,6 +30,7 @@ import { ignoredCacheMounts } from './ops/exec/ignored-caches.ts'
 import { createDrivers } from './ops/list.ts'
 import type { ProgressSink } from './progress.ts'
 import type { BuildOptions, BuildResult, OutputSpec } from './public-types.ts'
+import { runAll } from './run-all.ts'
 import { openSession, type Session } from './session.ts'
 import { createScheduler } from './solver/scheduler.ts'
 import { createSolver, type Solver } from './solver/solver.ts'
@@ -249,20 +250,20 @@ async function runExports(
   source: ExportSource,
   sink: ProgressSink,
 ): Promise<readonly ExportResult[]> {
-  return Promise.all(
-    outputs.map((output) =>
+  const works = outputs.map(
+    (output) => (signal: AbortSignal) =>
       internalStep(sink, output.name, (reportStatus) =>
         output.run(source, {
           store: session.store,
-          signal: session.signal,
+          signal,
           stdout: process.stdout,
           now: () => Date.now(),
           report: (part) => reportStatus(part.id, part.id, part),
           pushImage: pushWith(session, reportStatus),
         }),
       ),
-    ),
   )
+  return runAll(works, session.signal)
 }
 
 function report(
