@@ -96,11 +96,23 @@ export function codeFrame(range: SourceRange): string {
   const [from, to] = widen(first, last, total)
   const rows = [`${file.name}:${first}`, '--------------------']
   for (let line = from; line <= to; line++) {
+    if (to - from >= 2 * SHOWN_LINES && line === from + SHOWN_LINES) {
+      line = to - SHOWN_LINES + 1
+      rows.push('     | …')
+    }
     const mark = line >= first && line <= last ? '>>>' : '   '
-    rows.push(` ${String(line).padStart(3)} | ${mark} ${lineText(file, line)}`)
+    rows.push(` ${String(line).padStart(3)} | ${mark} ${shorten(lineText(file, line))}`)
   }
   rows.push('--------------------')
   return `${rows.join('\n')}\n`
+}
+
+// An excerpt is for people: neither a heredoc of a million lines nor a line of 64 KiB is shown whole.
+const SHOWN_LINES = 100
+const SHOWN_CHARACTERS = 1000
+
+function shorten(line: string): string {
+  return line.length <= SHOWN_CHARACTERS ? line : `${line.slice(0, SHOWN_CHARACTERS)}…`
 }
 
 // Each round counts once itself, so a short file ends the loop as well.

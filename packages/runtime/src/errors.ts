@@ -55,7 +55,8 @@ export function scrubCredentials(text: string): string {
   return (
     text
       // A password may hold an `@`; of http also a name alone: tokens are given so.
-      .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@:]*:[^\s/?#]*@/gi, '$1***@')
+      // Found by its colon: to look for the scheme from each letter on takes the square of a long word's length.
+      .replace(/(?<=[a-z0-9+.-]:\/\/)[^\s/?#@:]*:[^\s/?#]*@/gi, '***@')
       .replace(/(https?:\/\/)[^\s/?#@]+@/gi, '$1***@')
       .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}/g, '$1 ***')
   )

@@ -3,7 +3,7 @@ import type { Directive, EscapeToken } from './ast.ts'
 import { Complaint } from './errors.ts'
 import { lowerCase, trimLeft } from './text.ts'
 
-const DIRECTIVE = /^([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*([^\n]+?)[\t\n\f\r ]*$/
+const DIRECTIVE = /^([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=([^\n]*)$/
 
 export type DirectiveName = Directive['name']
 
@@ -27,16 +27,28 @@ export function createDirectiveReader(prefix: '#' | '//' = '#'): DirectiveReader
     read(line) {
       const match = done || !line.startsWith(prefix) ? null : DIRECTIVE.exec(trimLeft(line.slice(prefix.length)))
       const name = lowerCase(match?.[1] ?? '')
-      if (match === null || !isDirectiveName(name)) {
+      const value = trimBlanks(match?.[2] ?? '')
+      if (value === '' || !isDirectiveName(name)) {
         done = true
         return undefined
       }
       if (seen.has(name)) throw new Complaint(`only one ${name} parser directive can be used`)
       seen.add(name)
-      return { name, value: match[2]! }
+      return { name, value }
     },
   }
 }
+
+// By hand: an expression with blanks on both sides of the value tries every run of blanks to its end.
+function trimBlanks(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && BLANKS.has(text[start]!)) start++
+  while (end > start && BLANKS.has(text[end - 1]!)) end--
+  return text.slice(start, end)
+}
+
+const BLANKS = new Set('\t\n\f\r ')
 
 /**
  * Reads the value of `escape`.

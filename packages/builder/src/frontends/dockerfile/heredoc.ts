@@ -6,7 +6,8 @@ import { createEnvironment, expandWords } from './expand.ts'
 
 type HeredocStart = Omit<Heredoc, 'content'>
 
-const HEREDOC = /^(\d*)<<(-?)[\t\n\f\r ]*([^<]*)$/
+const HEREDOC = /^(\d*)<<(-?)([^<]*)$/
+const BLANKS_IN_FRONT = /^[\t\n\f\r ]+/
 const NO_VARIABLES = createEnvironment([])
 
 /**
@@ -15,8 +16,9 @@ const NO_VARIABLES = createEnvironment([])
  */
 export function parseHeredocStart(word: string): HeredocStart | undefined {
   const match = HEREDOC.exec(word)
-  if (match === null || match[3] === '') return undefined
-  const delimiter = match[3]!
+  if (match === null) return undefined
+  const delimiter = match[3]!.replace(BLANKS_IN_FRONT, '')
+  if (delimiter === '') return undefined
   const words = readDelimiter(delimiter, false)
   if (words.length !== 1) return undefined
   const rawWords = readDelimiter(delimiter, true)

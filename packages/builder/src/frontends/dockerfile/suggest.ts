@@ -49,18 +49,43 @@ function matchCase(option: string, word: string): string {
   return option
 }
 
-/** Levenshtein distance in characters; insertion, deletion and substitution cost 1 each. */
+const WIDTH = 2 * MAX_DISTANCE + 1
+const FAR = MAX_DISTANCE + 1
+// Made once: a file with many variables asks a million times.
+const rows = [new Int32Array(WIDTH + 2), new Int32Array(WIDTH + 2)] as const
+
+/**
+ * Levenshtein distance in characters (insertion, deletion and substitution cost 1 each), as far as it is at most
+ * {@link MAX_DISTANCE}: only cells so near to the diagonal are looked at, since words and lists may be long.
+ */
 function editDistance(a: string, b: string): number {
-  const from = Array.from(a)
-  const to = Array.from(b)
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
-  for (let i = 0; i < from.length; i++) {
-    const next = [i + 1]
-    for (let j = 0; j < to.length; j++) {
-      const substitution = row[j]! + (from[i] === to[j] ? 0 : 1)
-      next.push(Math.min(substitution, row[j + 1]! + 1, next[j]! + 1))
+  const from = charactersOf(a)
+  const to = charactersOf(b)
+  if (from.length - to.length > MAX_DISTANCE || to.length - from.length > MAX_DISTANCE) return FAR
+  let [row, next] = [rows[0], rows[1]]
+  // Cell k of a row stands for column i + k - 1 - MAX_DISTANCE; the outermost two are walls.
+  for (let k = 0; k < WIDTH + 2; k++) row[k] = k <= MAX_DISTANCE || k > WIDTH ? FAR : k - 1 - MAX_DISTANCE
+  next[0] = next[WIDTH + 1] = FAR
+  for (let i = 1; i <= from.length; i++) {
+    let least = FAR
+    for (let k = 1; k <= WIDTH; k++) {
+      const column = i + k - 1 - MAX_DISTANCE
+      let cost = FAR
+      if (column === 0) cost = i
+      else if (column > 0 && column <= to.length) {
+        const substitution = row[k]! + (from[i - 1] === to[column - 1] ? 0 : 1)
+        const gap = (row[k + 1]! < next[k - 1]! ? row[k + 1]! : next[k - 1]!) + 1
+        cost = substitution < gap ? substitution : gap
+      }
+      next[k] = cost < FAR ? cost : FAR
+      if (cost < least) least = cost
     }
-    row = next
+    if (least >= FAR) return FAR
+    ;[row, next] = [next, row]
   }
-  return row[to.length]!
+  return row[to.length - from.length + 1 + MAX_DISTANCE]!
+}
+
+function charactersOf(text: string): string | readonly string[] {
+  return /[\ud800-\udfff]/.test(text) ? Array.from(text) : text
 }
