@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals'
-import { digestOf } from './digest.ts'
 import { isSamePlatform, matchesPlatform } from './platform-match.ts'
 import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from './platform.ts'
 import {

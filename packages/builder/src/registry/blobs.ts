@@ -1,6 +1,6 @@
 import { BuilderError } from '../errors.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { isLoopback, type Repository, repositoryName } from './host.ts'
+import { type Repository, repositoryName } from './host.ts'
 import { toRegistryError } from './network-errors.ts'
 import { pause, pauseAfter } from './retry.ts'
 import { type RegistryRequest, type RegistryResponse, send } from './request.ts'
@@ -102,17 +102,16 @@ async function open(
   try {
     return await send(session, request)
   } catch (error) {
-    const elsewhere = foreignUrl(descriptor, repository)
+    const [elsewhere] = descriptor.urls ?? []
     if (elsewhere === undefined || !(error instanceof BuilderError) || error.code !== 'OCI_REGISTRY_NOT_FOUND')
       throw error
-    return await send(session, { ...request, target: elsewhere })
+    // Who writes a manifest would choose what this machine asks for, from inside its network.
+    throw new BuilderError(
+      'OCI_REGISTRY_NOT_FOUND',
+      `${what}: the registry does not keep it, and addresses that a manifest names are not asked`,
+      { hint: 'the image has a foreign layer: have the registry keep it, or use an image without', cause: error },
+    )
   }
-}
-
-/** Foreign layers name where they lie. HTTPS only, and not this machine; no credential goes there. */
-function foreignUrl(descriptor: Descriptor, repository: Repository): URL | undefined {
-  const urls = (descriptor.urls ?? []).filter((url) => URL.canParse(url)).map((url) => new URL(url))
-  return urls.find((url) => url.protocol === 'https:' || (repository.host.isLoopback && isLoopback(url.hostname)))
 }
 
 async function* readBody(

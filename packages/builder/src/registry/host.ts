@@ -31,6 +31,21 @@ export function isLoopback(hostname: string): boolean {
   )
 }
 
+/**
+ * Every way to write this machine that is known: for what may *not* be asked there. Wider than {@link isLoopback}, which
+ * gives rights.
+ */
+export function meansThisMachine(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/\.$/, '')
+  return (
+    isLoopback(name) ||
+    name.endsWith('.localhost') ||
+    name === '0.0.0.0' ||
+    name === '[::]' ||
+    /^\[::ffff:(?:7f[0-9a-f]{2}:[0-9a-f]{1,4}|0:0)\]$/.test(name)
+  )
+}
+
 /** `name:port` without its port. */
 export function hostnameOf(address: string): string {
   return address.replace(/:\d+$/, '')

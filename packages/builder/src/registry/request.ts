@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { BuilderError } from '../errors.ts'
 import type { AuthorizedRequest } from './auth.ts'
 import { parseChallenges } from './challenge.ts'
-import { isLoopback, type Repository } from './host.ts'
+import { isLoopback, meansThisMachine, type Repository } from './host.ts'
 import { failureOf } from './response-errors.ts'
 import { withRetries } from './retry.ts'
 import type { Session } from './session.ts'
@@ -152,7 +152,7 @@ function checkTarget(session: Session, request: RegistryRequest, origin: URL, ur
     })
   }
   if (allowed.has(url.host) || allowed.has(url.hostname)) return
-  if (isLoopback(url.hostname) && !host.isLoopback) {
+  if (meansThisMachine(url.hostname) && !host.isLoopback) {
     throw new BuilderError(
       'OCI_REGISTRY_PROTOCOL',
       `${request.what}: ${host.name} redirects to this machine (${url.host})`,

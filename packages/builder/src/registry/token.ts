@@ -1,6 +1,6 @@
 import { BuilderError } from '../errors.ts'
 import type { Challenge } from './challenge.ts'
-import { isLoopback, type RegistryHost } from './host.ts'
+import { isLoopback, meansThisMachine, type RegistryHost } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
 import { failureOf, readDocument } from './response-errors.ts'
 import { withRetries } from './retry.ts'
@@ -53,6 +53,13 @@ export function tokenRealm(
   url.username = ''
   url.password = ''
   const isAllowed = options.insecureRegistries.has(url.host) || options.insecureRegistries.has(url.hostname)
+  if (meansThisMachine(url.hostname) && !host.isLoopback && !isAllowed) {
+    throw new BuilderError(
+      'OCI_REGISTRY_PROTOCOL',
+      `${host.name} wants its tokens fetched from this machine (${url.host})`,
+      { hint: 'a registry elsewhere has no business there' },
+    )
+  }
   const isOwn = url.hostname === host.address.replace(/:\d+$/, '')
   const mayBePlain = isAllowed || (isPlainHttp && (isOwn || (host.isLoopback && isLoopback(url.hostname))))
   if (url.protocol === 'http:' && !mayBePlain) {

@@ -141,6 +141,8 @@ async function credentialConfig(
 ): Promise<readonly (readonly [string, string])[]> {
   const { remote, authHeaderSecret, authTokenSecret } = source
   if (!/^https?:\/\//.test(remote)) return []
+  // git says what is wrong with an address that is none.
+  if (!URL.canParse(remote)) return []
   const { host } = new URL(remote)
   const candidates: readonly (readonly [string | undefined, boolean])[] = [
     [authHeaderSecret && `${authHeaderSecret}.${host}`, false],

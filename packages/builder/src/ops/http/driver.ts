@@ -1,4 +1,5 @@
 import { toByteString } from '../../byte-string.ts'
+import { scrubCredentials } from '../../errors.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { makeEntry } from '../../layer/entry.ts'
 import type { OpsEnvironment } from '../environment.ts'
@@ -85,8 +86,9 @@ async function fetchFile(
   const [{ createFileClient }, { fetchHttpFile }] = await Promise.all([import('./request.ts'), import('./fetch.ts')])
   const client = createFileClient()
   const startedMs = Date.now()
+  const shown = scrubCredentials(file.url)
   const report = (current: number, total: number | undefined, completedMs?: number): void => {
-    run?.status(file.url, `downloading ${file.url}`, {
+    run?.status(shown, `downloading ${shown}`, {
       current,
       startedMs,
       ...(total === undefined ? {} : { total }),

@@ -1,7 +1,7 @@
 import type { Store } from '../../content/types.ts'
 import { BuilderError, scrubCredentials } from '../../errors.ts'
 import { createDigester, digestOf, type Digest } from '../../oci/digest.ts'
-import type { FileClient, FileResponse } from './request.ts'
+import { parseUrl, type FileClient, type FileResponse } from './request.ts'
 import { failed, fileNameOf, type HttpFile } from './spec.ts'
 
 export interface FetchEnvironment {
@@ -107,13 +107,33 @@ async function findAuthorization(file: HttpFile, { secret }: FetchEnvironment): 
       })
     return headerValue(value)
   }
-  const { hostname, username, password } = new URL(file.url)
+  const { hostname, username, password } = parseUrl(file.url)
   const header = await secret(`HTTP_AUTH_HEADER_${hostname}`)
   const token = await secret(`HTTP_AUTH_TOKEN_${hostname}`)
   if (token !== undefined) return `Bearer ${headerValue(token)}`
   if (header !== undefined) return headerValue(header)
   if (username === '') return undefined
-  return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
+  return `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`
+}
+
+/** What is written with a stray `%` is meant as it stands. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** The three forms of RFC 9110 section 5.6.7; what else `Date` would take for a time is none. */
+const HTTP_DATE =
+  /^(?:[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT|[A-Z][a-z]+, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4})$/
+
+/** Seconds of the Unix epoch. */
+function readDate(text: string | undefined): number | undefined {
+  if (text === undefined || !HTTP_DATE.test(text)) return undefined
+  const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
+  return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
 }
 
 function headerValue(secret: Uint8Array): string {
@@ -132,12 +152,11 @@ async function save(
   }
   const { store } = environment
   const digest = await receive(file, response, environment)
-  const modifiedMs = Date.parse(response.header('last-modified') ?? '')
   const fact: Fact = {
     etag: etagValue(response.header('etag')),
     digest,
     filename: fileNameOf(file.url, file.filename, response.header('content-disposition')),
-    modifiedSec: Number.isNaN(modifiedMs) ? undefined : Math.floor(modifiedMs / 1000),
+    modifiedSec: readDate(response.header('last-modified')),
   }
   store.cache.putFact(factKey, JSON.stringify(fact))
   return fetched(store, fact)

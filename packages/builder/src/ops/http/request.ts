@@ -111,7 +111,8 @@ function unpack(body: Readable): Readable {
   return body.pipe(gunzip)
 }
 
-function parseUrl(text: string, base?: URL): URL {
+/** @throws OCI_SOURCE_FAILED for what is no URL, or one of another kind */
+export function parseUrl(text: string, base?: URL): URL {
   let url: URL
   try {
     url = new URL(text, base)

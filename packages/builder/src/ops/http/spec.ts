@@ -55,10 +55,15 @@ function readNumber(attrs: Readonly<Record<string, string>>, name: string): numb
  * element of the URL's path, else `__unnamed__`; never a path.
  */
 export function fileNameOf(url: string, wanted: string | undefined, disposition: string | undefined): string {
-  if (wanted !== undefined) return safeName(wanted)
+  if (wanted !== undefined) return checkLength(url, safeName(wanted))
   const offered = disposition === undefined ? undefined : dispositionName(disposition)
-  if (offered !== undefined) return safeName(offered)
-  return safeName(lastElement(url))
+  return checkLength(url, safeName(offered ?? lastElement(url)))
+}
+
+/** What no file system of Linux takes as a name. */
+function checkLength(url: string, name: string): string {
+  if (Buffer.byteLength(name) <= 255) return name
+  throw failed(url, `file name too long: ${name.slice(0, 40)}…`)
 }
 
 function lastElement(url: string): string {
