@@ -34,9 +34,9 @@ interface Index {
   readonly manifests: readonly { readonly digest: string; readonly annotations: Record<string, string> }[]
 }
 
-function namesOf(layout: string): readonly (string | undefined)[] {
+function namesOf(layout: string): readonly string[] {
   const index = JSON.parse(readFileSync(`${layout}/index.json`, 'utf8')) as Index
-  return index.manifests.map(({ annotations }) => annotations['io.containerd.image.name']).sort()
+  return index.manifests.map(({ annotations }) => annotations['io.containerd.image.name'] ?? '').sort()
 }
 
 /** Digests that the documents of a layout name and that it does not have. */

@@ -1,10 +1,13 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { BuilderError } from '../errors.ts'
-import type { LayerEntry } from '../layer/types.ts'
+import { contentChunks } from '../layer/content.ts'
+import type { ContentSource, LayerEntry } from '../layer/types.ts'
 import type { JobRunner } from './jobs.ts'
 import type { LayerForms } from './types.ts'
 
-const CHUNK_BYTES = 1 << 20
+type Pieces = AsyncGenerator<Uint8Array, void, undefined>
+
+const REST_BYTES = 16 << 20
 /** A part is a job, which opens the file again. */
 const PART_BYTES = 1 << 20
 
@@ -20,29 +23,28 @@ export async function* readEntry(
   const content = resolved?.content
   if (content === undefined)
     throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
-  if (content.kind === 'inline') {
-    yield content.bytes
-    return
+  for await (const piece of pieces(jobs, { ...entry, content })) {
+    signal?.throwIfAborted()
+    yield piece
   }
-  if (content.kind !== 'range') {
-    for (let start = 0; start < entry.size; start += PART_BYTES) {
-      signal?.throwIfAborted()
-      const end = Math.min(entry.size, start + PART_BYTES)
-      yield await jobs.run('readPart', { source: content, size: entry.size, start, end }, content.kind === 'tree')
+}
+
+async function* pieces(jobs: JobRunner, entry: LayerEntry & { readonly content: ContentSource }): Pieces {
+  const { content, size } = entry
+  if (content.kind === 'tree') {
+    for (let start = 0; start < size; start += PART_BYTES) {
+      const end = Math.min(size, start + PART_BYTES)
+      yield await jobs.run('readPart', { source: content, size, start, end }, true)
     }
     return
   }
-  const fd = openSync(content.file, 'r')
-  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.size))
-  try {
-    for (let done = 0; done < entry.size;) {
-      signal?.throwIfAborted()
-      const count = readSync(fd, buffer, 0, Math.min(buffer.length, entry.size - done), content.offset + done)
-      if (count === 0) throw new BuilderError('OCI_STORE_UNUSABLE', `${content.file} is shorter than its table says`)
-      done += count
-      yield buffer.subarray(0, count)
-    }
-  } finally {
-    closeSync(fd)
+  let sinceRest = 0
+  for (const piece of contentChunks(entry, { isReused: true })) {
+    yield piece
+    sinceRest += piece.length
+    if (sinceRest < REST_BYTES) continue
+    sinceRest = 0
+    // All else is done at once, to the end of the file: Ctrl-C is heard here.
+    await setImmediate()
   }
 }

@@ -52,8 +52,13 @@ export const handlers: LayerJobs = {
       )
     return Buffer.concat([...contentChunks(asEntry({ source, size }))])
   },
-  readPart: async ({ source, size, start, end }) =>
-    Buffer.concat([...contentChunks(asEntry({ source, size }), { start, end })]),
+  readPart: async ({ source, size, start, end }) => {
+    const part = Buffer.allocUnsafe(end - start)
+    let at = 0
+    for (const piece of contentChunks(asEntry({ source, size }), { start, end, isReused: true }))
+      at += piece.copy(part, at)
+    return part
+  },
   makeDirectory: async ({ path, mode, uid, gid }) => {
     const parent = openRoot(dirname(path))
     const name = toByteString(basename(path))
