@@ -17,7 +17,8 @@ export function createSecrets(sources: readonly SecretSource[]): (id: string) =>
     if (source.value !== undefined) return typeof source.value === 'string' ? Buffer.from(source.value) : source.value
     if (source.file !== undefined) return readSecretFile(source)
     // Without src or env, the environment variable of that name counts, then a file of that name (buildx).
-    const variable = process.env[source.env ?? id]
+    const name = source.env ?? id
+    const variable = Object.hasOwn(process.env, name) ? process.env[name] : undefined
     if (variable !== undefined) return Buffer.from(variable)
     if (source.env !== undefined) return undefined
     return readSecretFile({ ...source, file: id })

@@ -69,7 +69,7 @@ function readCompression(
     throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: compression=estargz is not supported`, {
       hint: 'use gzip or zstd',
     })
-  const kind = text === undefined ? undefined : COMPRESSIONS[text]
+  const kind = text === undefined ? undefined : Object.hasOwn(COMPRESSIONS, text) ? COMPRESSIONS[text] : undefined
   if (text !== undefined && kind === undefined)
     throw invalid(type, `unsupported compression type ${JSON.stringify(text)}`, 'use uncompressed, gzip or zstd')
   const level = attributes.integer('compression-level', 0, MAX_LEVELS[kind ?? 'gzip'])
@@ -103,7 +103,8 @@ function readAnnotations(
       throw invalid(type, `unknown annotation type ${JSON.stringify(target)}`)
     if (platform !== undefined) annotatedPlatforms.push(platform)
     const into = target === 'manifest' ? annotations : descriptorAnnotations
-    into[key] = value
+    // Not an assignment: a key such as __proto__ would be lost.
+    Object.defineProperty(into, key, { value, enumerable: true, writable: true, configurable: true })
   }
   return { annotations, descriptorAnnotations, annotatedPlatforms }
 }

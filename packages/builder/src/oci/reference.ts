@@ -27,7 +27,11 @@ const REFERENCE = new RegExp(`^((?:${DOMAIN}/)?${PATH})(?::(${TAG}))?(?:@(${DIGE
 const TAG_ONLY = new RegExp(`^${TAG}$`)
 const IDENTIFIER = /^[a-f0-9]{64}$/
 /** Hexadecimal digits of each algorithm that OCI registers. */
-const DIGEST_LENGTHS: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 }
+const DIGEST_LENGTHS: ReadonlyMap<string, number> = new Map([
+  ['sha256', 64],
+  ['sha384', 96],
+  ['sha512', 128],
+])
 
 /**
  * Reads an image name and fills in what Docker leaves out: `debian` is `docker.io/library/debian`. The tag is not filled in.
@@ -71,7 +75,7 @@ function splitDomain(name: string): [string, string] {
 
 function checkDigest(digest: string): void {
   const colon = digest.indexOf(':')
-  const length = DIGEST_LENGTHS[digest.slice(0, colon)]
+  const length = DIGEST_LENGTHS.get(digest.slice(0, colon))
   const hex = digest.slice(colon + 1)
   if (length === undefined) throw invalid('unsupported digest algorithm')
   if (hex.length !== length) throw invalid('invalid checksum digest length')

@@ -3,7 +3,7 @@ import { build } from '../flags.ts'
 import { parseArgv } from '../parse-argv.ts'
 import type { Session } from '../session.ts'
 import { csvFields } from './csv.ts'
-import { buildOptions } from './options.ts'
+import { buildArguments, buildOptions } from './options.ts'
 import { parseOutput } from './outputs.ts'
 import { parseSecret, parseSsh } from './secrets.ts'
 
@@ -98,4 +98,13 @@ describe('the options of a build', () => {
       'invalid argument "now" for --source-date-epoch',
     )
   })
+})
+
+test('names that every object of JavaScript has are arguments and secrets like others', () => {
+  expect(Object.entries(buildArguments(['__proto__=a', 'constructor=b', 'toString', 'hasOwnProperty'], {}))).toEqual([
+    ['__proto__', 'a'],
+    ['constructor', 'b'],
+  ])
+  expect(buildArguments(['toString'], { toString: 'c' } as never)).toEqual({ toString: 'c' })
+  for (const id of ['constructor', '__proto__']) expect(parseSecret(`id=${id}`, {})).toEqual({ id, file: id })
 })

@@ -86,15 +86,16 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
 
 /** `NAME` alone takes the variable of the environment, and is not passed where there is none. */
 export function buildArguments(texts: readonly string[], env: Session['env']): Record<string, string> {
-  const result: Record<string, string> = {}
+  // A map first: an argument may be called __proto__.
+  const result = new Map<string, string>()
   for (const text of texts) {
     const [name, value] = splitOnce(text, '=')
     if (name === '')
       throw new UsageError(`invalid argument "${text}" for --build-arg`, { hint: '--build-arg NAME=VALUE' })
-    const found = value ?? env[name]
-    if (found !== undefined) result[name] = found
+    const found = value ?? (Object.hasOwn(env, name) ? env[name] : undefined)
+    if (found !== undefined) result.set(name, found)
   }
-  return result
+  return Object.fromEntries(result)
 }
 
 function pairs(texts: readonly string[], flag: string, missing?: string): Record<string, string> {

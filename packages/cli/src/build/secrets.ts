@@ -21,7 +21,9 @@ export function parseSecret(text: string, env: Environment): SecretSource {
   if (type === 'env') return { id: wanted, env: values['env'] ?? src ?? wanted }
   if (values['env'] !== undefined) return { id: wanted, env: values['env'] }
   if (src !== undefined) return { id: wanted, file: src }
-  return env[wanted] !== undefined && type !== 'file' ? { id: wanted, env: wanted } : { id: wanted, file: wanted }
+  return Object.hasOwn(env, wanted) && env[wanted] !== undefined && type !== 'file'
+    ? { id: wanted, env: wanted }
+    : { id: wanted, file: wanted }
 }
 
 /** `default` (the agent of $SSH_AUTH_SOCK), `ID=SOCKET` or `ID=KEY,KEY`. */

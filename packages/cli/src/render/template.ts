@@ -45,13 +45,13 @@ function valueOf(operand: Operand, dot: unknown): unknown {
   for (const name of operand.path) {
     const isObject = typeof value === 'object' && value !== null
     // A missing key of a map is empty, a missing member of the top object a mistake: Docker says so, too.
-    if (isObject && value === dot && !(name in (value as object))) {
+    if (isObject && value === dot && !Object.hasOwn(value as object, name)) {
       throw new UsageError(`invalid --format: there is no field .${name}`, {
         hint: `fields: ${Object.keys(value as object).join(', ')}`,
         exitCode: 64,
       })
     }
-    value = isObject ? (value as Record<string, unknown>)[name] : undefined
+    value = isObject && Object.hasOwn(value as object, name) ? (value as Record<string, unknown>)[name] : undefined
   }
   return value
 }
@@ -82,7 +82,7 @@ const functions: Readonly<Record<string, TemplateFunction>> = {
 }
 
 function call(name: string, values: readonly unknown[]): unknown {
-  const found = functions[name]
+  const found = Object.hasOwn(functions, name) ? functions[name] : undefined
   if (found !== undefined) return found(...(values as readonly never[]))
   throw new UsageError(`invalid --format: unknown function "${name}"`, {
     hint: `functions: ${Object.keys(functions).join(', ')}`,
@@ -91,7 +91,9 @@ function call(name: string, values: readonly unknown[]): unknown {
 }
 
 function indexOne(value: unknown, key: string | number): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string | number, unknown>)[key] : undefined
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as Record<string | number, unknown>)[key]
+    : undefined
 }
 
 /** `%s`, `%v`, `%d`, `%q` and their widths. */

@@ -73,7 +73,8 @@ function rlimitField(
   fields: FieldWriter,
   limit: { readonly type: string; readonly soft: number; readonly hard: number },
 ): void {
-  const number = rlimitNumbers[limit.type.toLowerCase().replace(/^rlimit_/, '')]
+  const name = limit.type.toLowerCase().replace(/^rlimit_/, '')
+  const number = Object.hasOwn(rlimitNumbers, name) ? rlimitNumbers[name] : undefined
   if (number === undefined)
     throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown resource limit ${limit.type}`, {
       hint: `known: ${Object.keys(rlimitNumbers).join(', ')}`,

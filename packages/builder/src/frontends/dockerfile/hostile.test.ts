@@ -89,6 +89,14 @@ describe('names that JavaScript knows', () => {
   })
 })
 
+test('constructor is no algorithm of digests', async () => {
+  for (const text of [
+    `FROM a@constructor:${'0'.repeat(64)}`,
+    `${BASE}ADD --checksum=constructor:abc https://registry.example/x /`,
+  ])
+    expect((await outcome(text))?.message).toContain('unsupported digest algorithm')
+})
+
 test('a suggestion is at most two edits away', () => {
   expect(findSuggestion('RUNN', ['RUN', 'USER'])).toBe('RUN')
   expect(findSuggestion('kitten', ['sitting', 'mittens'], { caseSensitive: true })).toBe('mittens')

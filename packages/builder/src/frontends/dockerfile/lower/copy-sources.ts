@@ -115,7 +115,11 @@ function actionForGit(
   return { source: addSource(context.graph, spec, { name: options.name }), copy: plainCopy(request, options, '/') }
 }
 
-const CHECKSUM_LENGTHS: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 }
+const CHECKSUM_LENGTHS: ReadonlyMap<string, number> = new Map([
+  ['sha256', 64],
+  ['sha384', 96],
+  ['sha512', 128],
+])
 
 function actionForUrl(
   context: InstructionContext,
@@ -133,7 +137,7 @@ function actionForUrl(
 function checkDigest(text: string): void {
   const match = /^([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)$/.exec(text)
   if (match === null) throw new Complaint('invalid checksum digest format')
-  const length = CHECKSUM_LENGTHS[match[1]!]
+  const length = CHECKSUM_LENGTHS.get(match[1]!)
   if (length === undefined) throw new Complaint('unsupported digest algorithm')
   if (match[2]!.length !== length) throw new Complaint('invalid checksum digest length')
   if (!/^[a-f0-9]+$/.test(match[2]!)) throw new Complaint('invalid checksum digest format')
