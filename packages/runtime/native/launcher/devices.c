@@ -22,7 +22,7 @@
 
 #include "kernel.h"
 
-#define PREFIX "tsbuild-"
+#define PREFIX "ts-oci-devices-"
 
 // null, zero, full, random, urandom; tty, ptmx; the terminals of devpts.
 static const struct {

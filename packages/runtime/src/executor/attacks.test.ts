@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { checkTool, describeWith, listProcesses } from '@ts-oci/testing'
@@ -143,6 +153,25 @@ for (const who of ['root', 'subordinate', 'single'] as const) {
       const { stdout, durationMs } = await machine.run({ run: ['/bin/env'], layers: [layer] })
       expect(stdout).toContain('HOME=/\n')
       expect(durationMs).toBeLessThan(5000)
+    })
+  })
+}
+
+for (const who of ['root', 'single'] as const) {
+  describeWith(requirementsOf[who], `what a careless caller leaves open (${who})`, () => {
+    test('reaches neither a step nor its init', async () => {
+      const [file, directory] = [openSync('/etc/hostname', 'r'), openSync('/', 'r')]
+      try {
+        await using machine = await startMachine(who, { inherited: [file, directory] })
+        const { stdout } = await machine.run({
+          run: 'for f in /proc/self/fd/* /proc/1/fd/*; do echo "${f##*/} $(readlink $f)"; done | sort -u; ls -d /proc/*/fd/*/etc 2>/dev/null; true',
+        })
+        const links = stdout.split('\n').filter((line) => !/^\d+ (pipe:\[\d+\]|\/dev\/null)?$/.test(line))
+        expect(links.filter((line) => line !== '' && line !== '* ')).toEqual([])
+      } finally {
+        closeSync(file)
+        closeSync(directory)
+      }
     })
   })
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { describeWith } from '@ts-oci/testing'
@@ -8,7 +8,7 @@ import type { Machine, MachineOptions } from '../testing/machine.test.helper.ts'
 
 /** What Docker lets a container open, by number; what else stands here it refuses (asked of a real one), but for tun. */
 const STANDARD = ['c 1 3', 'c 1 5', 'c 1 8', 'c 1 9']
-const OTHERS = 'c 1 1,c 1 2,c 1 4,c 1 11,c 5 1,c 4 1,c 10 200,c 10 229,c 10 237,c 10 232,c 10 1,'
+const OTHERS = 'c 1 1,c 1 2,c 1 4,c 1 11,c 136 0,c 5 1,c 4 1,c 10 200,c 10 229,c 10 237,c 10 232,c 10 1,'
   .concat('b 7 0,b 8 0,b 254 0,b 253 0,b 259 0,b 1 3,b 5 0')
   .split(',')
 const hasUnified = existsSync('/sys/fs/cgroup/cgroup.controllers') || existsSync('/sys/fs/cgroup/unified')
@@ -204,7 +204,7 @@ for (const who of ['root', 'root-userns', 'subordinate', 'single'] as const) {
 
 describeWith([...requirementsOf.root, 'unshare', 'mount'], 'the cgroup of an executor', () => {
   if (!hasUnified) return
-  const ours = (): string[] => readdirSync(ownCgroup()).filter((name) => name.startsWith('tsbuild-'))
+  const ours = (): string[] => readdirSync(ownCgroup()).filter((name) => name.startsWith('ts-oci-devices-'))
 
   test('is gone when the executor has ended', async () => {
     const before = ours()
@@ -228,6 +228,18 @@ describeWith([...requirementsOf.root, 'unshare', 'mount'], 'the cgroup of an exe
     expect(names.filter((name) => ours().includes(name) && !isPopulated(name))).toEqual([])
     for (const machine of [running, next])
       expect((await machine.run({ run: tryNodes(['c 1 11', 'c 1 3'], '/n') })).stdout).toBe('c 1 11 no\nc 1 3 ok\n')
+  })
+
+  test('takes no other cgroup away, be it empty', async () => {
+    const other = join(ownCgroup(), `ts-oci-of-somebody-${process.pid}`)
+    mkdirSync(other)
+    try {
+      await using machine = await startMachine('root')
+      expect((await machine.run({ run: 'true' })).exit?.exitCode).toBe(0)
+      expect(existsSync(other)).toBe(true)
+    } finally {
+      rmdirSync(other)
+    }
   })
 
   test('is there for each of many that start and end at once', async () => {

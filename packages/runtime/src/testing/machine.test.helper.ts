@@ -91,6 +91,8 @@ export interface MachineOptions {
   readonly isolation?: string
   /** Directories that an empty one covers, for this machine alone; as root, needs `unshare` and `mount`. */
   readonly covered?: readonly string[]
+  /** Descriptors of the test that the machine's process inherits, from 3 on, as from a careless shell. */
+  readonly inherited?: readonly number[]
 }
 
 export async function startMachine(who: Who, options: MachineOptions = {}): Promise<Machine> {
@@ -105,7 +107,7 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
   mkdirSync(directory.join('own', 'granted'))
   await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
   const args = [directory.join('own'), rootfs, options.isolation ?? isolationOf(who)]
-  const child = spawnAs(who, directory, args, options.covered ?? [])
+  const child = spawnAs(who, directory, args, options)
   const call = callsTo(child)
   const started = (await call({ op: 'start' })) as {
     readonly isolation: string
@@ -163,7 +165,7 @@ function spawnAs(
   who: Who,
   directory: TemporaryDirectory,
   args: readonly string[],
-  covered: readonly string[],
+  { covered = [], inherited = [] }: MachineOptions,
 ): ChildProcess {
   const { uid, gid } = users[who]
   const [program = '', ...rest] =
@@ -178,7 +180,7 @@ function spawnAs(
     covered.length === 0
       ? [program, ...rest]
       : ['unshare', '-m', 'sh', '-ec', coverAll, 'cover', String(covered.length), ...covered, program, ...rest]
-  return spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
+  return spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit', ...inherited] })
 }
 
 function callsTo(child: ChildProcess): (request: object) => Promise<unknown> {
