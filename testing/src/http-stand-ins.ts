@@ -23,14 +23,14 @@ export interface StandIn extends AsyncDisposable {
 export type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 /** Starts a server that answers as the test says: a hostile or broken registry, a place where redirects lead. */
-export async function startStandIn(answer: Answer): Promise<StandIn> {
+export async function startStandIn(answer: Answer, wantedPort = 0): Promise<StandIn> {
   const seen: SeenRequest[] = []
   const server = createServer((incoming, response) => {
     seen.push({ method: incoming.method ?? '', path: incoming.url ?? '', headers: incoming.headers })
     response.on('error', () => undefined)
     void Promise.resolve(answer(incoming, response)).catch((error: unknown) => response.destroy(error as Error))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(wantedPort, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const stop = (): Promise<void> =>
     new Promise((resolve) => {
@@ -59,11 +59,12 @@ export interface Fault {
 export async function startFaultyProxy(
   host: string,
   fault: (request: SeenRequest) => Fault | undefined,
+  wantedPort = 0,
 ): Promise<StandIn> {
   return await startStandIn((incoming, response) => {
     const seen = { method: incoming.method ?? '', path: incoming.url ?? '', headers: incoming.headers }
     return pass(incoming, response, host, fault(seen) ?? {})
-  })
+  }, wantedPort)
 }
 
 async function pass(incoming: IncomingMessage, response: ServerResponse, host: string, fault: Fault): Promise<void> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { describeWith, startFaultyProxy, startStandIn, type Fault } from '@ts-oci/testing'
+import { describeWith, startFaultyProxy, startRegistry, startStandIn, type Fault } from '@ts-oci/testing'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -80,6 +80,34 @@ describeWith(buildNeeds, 'a base from a registry', () => {
       message: expect.stringContaining('nosuch:9'),
       location: { startLine: 1 },
     })
+  })
+
+  test('a push to another repository of the registry sends nothing that went there before', async () => {
+    const store = world.directory.join('store-mounts')
+    const { host } = world.registry
+    const context = await world.context('mounts', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /x\n' })
+    await world.build(context, { store, tags: [`${host}/first/app:1`], push: true })
+    const before = world.registry.requests().length
+    await world.build(context, { store, tags: [`${host}/second/app:1`, `${host}/third:1`], push: true })
+    const sent = world.registry.requests().slice(before)
+    expect(sent.filter((request) => /^(?:PATCH|PUT) \S+\/blobs\//.test(request))).toEqual([])
+    // A layer and a config, to two repositories.
+    expect(
+      sent.filter((request) => /^POST \S+mount=sha256\S+from=(?:first%2Fapp|second%2Fapp) 201$/.test(request)),
+    ).toHaveLength(4)
+  })
+
+  test('a push mounts from no repository that has lost the blob', async () => {
+    const store = world.directory.join('store-lost-mount')
+    const context = await world.context('lost-mount', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /lost\n' })
+    await using other = await startRegistry()
+    const line = await startFaultyProxy(other.host, () => undefined)
+    await world.build(context, { store, tags: [`${line.host}/first:1`], push: true })
+    await line.stop()
+    await using fresh = await startRegistry()
+    await using again = await startFaultyProxy(fresh.host, () => undefined, line.port)
+    await world.build(context, { store, tags: [`${again.host}/second:1`], push: true })
+    expect(fresh.requests().some((request) => /^PUT \/v2\/second\/manifests\/1 201$/.test(request))).toBe(true)
   })
 
   test('the signal ends a pull from a registry that answers nothing more', async () => {

@@ -1,5 +1,7 @@
+import type { Store } from './content/types.ts'
 import type { PushImage } from './exporters/types.ts'
 import type { LayerFetcher } from './forms/fetch.ts'
+import type { Digest } from './oci/digest.ts'
 import { formatReference, parseReference, repositoryOf, type ImageReference } from './oci/reference.ts'
 import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from './errors.ts'
 import type { CheckImage, FetchImage } from './ops/image/resolve.ts'
@@ -100,6 +102,26 @@ function pullReference(reference: string): ImageReference {
   return parseReference(reference)
 }
 
+/** A blob that goes to one more repository is mounted from one of those where it went last. */
+const MAX_PUSHED_TO = 4
+
+/** Repositories to which a blob was pushed from here, the last one first. They may have lost it since: a mount asks. */
+function pushedTo({ cache }: Store, digest: Digest): readonly string[] {
+  const fact = cache.getFact(`pushed:${digest}`)
+  return fact === undefined ? [] : (JSON.parse(fact) as string[])
+}
+
+function rememberPushed(store: Store, digests: readonly Digest[], repository: string): void {
+  store.transaction(() => {
+    for (const digest of digests) {
+      const before = pushedTo(store, digest)
+      if (before[0] === repository) continue
+      const now = [repository, ...before.filter((one) => one !== repository)].slice(0, MAX_PUSHED_TO)
+      store.cache.putFact(`pushed:${digest}`, JSON.stringify(now))
+    }
+  })
+}
+
 /** Sends an image for an exporter. Blobs are read from the store; a base that was not fetched is mounted or carried over. */
 export function pushWith(
   session: Session,
@@ -125,11 +147,13 @@ export function pushWith(
     report(name, `pushing manifest for ${name}`)
     await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
       blobs: store.blobs,
-      referencesOf: (digest) => repositories.get(digest) ?? [],
+      referencesOf: (digest) => [...new Set([...(repositories.get(digest) ?? []), ...pushedTo(store, digest)])],
       signal: request.signal ?? session.signal,
       onProgress: ({ digest, current, total, outcome }) =>
         report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })
+    const blobs = [...request.layers.map((layer) => layer.descriptor.digest), request.config.descriptor.digest]
+    rememberPushed(store, blobs, repositoryOf(reference))
   }
 }
