@@ -25,6 +25,7 @@ async function main() {
   const server = await serve(work)
   const git = gitDaemon(work)
   process.once('exit', git.stop)
+  process.once('SIGTERM', () => process.exit(143))
   const bench = {
     work,
     gib: Number(env.FAULT_GIB ?? 4),
@@ -66,17 +67,14 @@ async function serve(work) {
   return server
 }
 
+/** The program itself: `git daemon` would start it as another process, which outlives the one that is ended. */
 function gitDaemon(work) {
   const port = 20_000 + (process.pid % 20_000)
-  const child = spawn(
-    'git',
-    ['daemon', '--export-all', `--base-path=${work}`, '--listen=127.0.0.1', `--port=${port}`],
-    {
-      stdio: 'ignore',
-      detached: true,
-    },
-  )
-  return { url: `git://127.0.0.1:${port}/repo`, stop: () => child.pid === undefined || process.kill(-child.pid) }
+  const program = join(spawnSync('git', ['--exec-path'], { encoding: 'utf8' }).stdout.trim(), 'git-daemon')
+  const options = ['--export-all', `--base-path=${work}`, '--listen=127.0.0.1', `--port=${port}`]
+  const child = spawn(program, options, { stdio: 'ignore' })
+  child.on('error', () => console.log('there is no git-daemon: what needs it fails'))
+  return { url: `git://127.0.0.1:${port}/repo`, stop: () => child.kill() }
 }
 
 function prepare({ work, gib }) {

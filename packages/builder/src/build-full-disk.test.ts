@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { describeWith, mountSmallDisk } from '@ts-oci/testing'
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.testing.ts'
@@ -20,6 +20,8 @@ describeWith([...buildNeeds, 'mkfs.ext4', 'losetup'], 'a full disk', () => {
     await world.context('app', {
       large: randomBytes(20_000_000),
       small: 'small\n',
+      medium: randomBytes(8_000_000),
+      'medium.Dockerfile': 'FROM $BASE\nCOPY medium /\n',
       'pack.Dockerfile': 'FROM $BASE\nCOPY large /\n',
       'tree.Dockerfile': 'FROM $BASE\nCOPY large /\nRUN true\n',
       'run.Dockerfile': 'FROM $BASE\nRUN head -c 20000000 /dev/urandom > /large\n',
@@ -54,6 +56,23 @@ describeWith([...buildNeeds, 'mkfs.ext4', 'losetup'], 'a full disk', () => {
       },
     ],
   ]
+
+  test.each(['gzip', 'zstd'])('while a layer is compressed (%s): one clear error', async (compression) => {
+    await using disk = await mountSmallDisk(DISK_BYTES)
+    const store = join(disk.path, 'store')
+    const context = world.directory.join('app')
+    const options = { store, file: join(context, 'medium.Dockerfile') }
+    await world.build(context, { ...options, tags: ['good'] })
+    const { bavail, bsize } = statfsSync(disk.path)
+    await writeFile(join(disk.path, 'ballast'), Buffer.alloc(bavail * bsize - 3_000_000))
+    const output = { type: 'oci' as const, compression, dest: world.directory.join(`full-${compression}.tar`) }
+    const build = (): Promise<unknown> => world.build(context, { ...options, outputs: [output] })
+    await expect(build()).rejects.toMatchObject(storeFull)
+    expect(readdirSync(join(store, 'tmp'))).toEqual([])
+    await rm(join(disk.path, 'ballast'))
+    await build()
+    expect(await validateLayout(store)).toEqual([])
+  })
 
   test.each(cases)(
     '%s: one clear error, nothing half-written, and the store goes on working',

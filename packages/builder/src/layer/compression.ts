@@ -173,7 +173,14 @@ async function writeZstd(
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
     pledgedSrcSize: size,
   })
-  stream.on('data', (chunk: Buffer) => output.write(chunk))
+  // Thrown in a listener, a full disk would end the process: it ends the stream, and both waits below hear of it.
+  stream.on('data', (chunk: Buffer) => {
+    try {
+      output.write(chunk)
+    } catch (error) {
+      stream.destroy(error as Error)
+    }
+  })
   const ended = once(stream, 'end')
   // Awaited below; a failure before that must not count as unhandled.
   ended.catch(() => undefined)
