@@ -24,6 +24,13 @@ RUN (sleep 0.1; true) && cat /w/1 > /last && touch -d @1 /last && rm /data
 `
 const SINGLE_FILES = ['oci', 'docker', 'tar']
 
+const VICTIMS = [
+  { name: 'the build', isIt: (command) => command === 'build' },
+  { name: 'the executor', isIt: (command) => command.startsWith('ts-oci-executor') },
+  { name: 'file jobs', isIt: (command) => command.includes('job-child'), needsPull: true },
+  { name: 'a step', isIt: (command) => /^(init|\/bin\/sh|sh)\b/.test(command), withinMs: 60 },
+]
+
 await using world = await makeBuildWorld()
 const context = await world.context('app', {
   Dockerfile: DOCKERFILE,
@@ -56,23 +63,21 @@ process.exitCode = problems.length === 0 ? 0 : 1
 async function disturb(number) {
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out)
-  // A third begins with no store at all, so that kills meet the pull; a third takes what the last one left.
-  if (number % 3 === 0) rmSync(world.store, { recursive: true, force: true })
-  const child = start({ store: world.store, noCache: number % 3 === 1 })
+  const { name, isIt, needsPull, withinMs = 700 } = VICTIMS[number % VICTIMS.length]
+  // Unpacking a base is what the process for file jobs is started for.
+  if (needsPull || number % 8 === 0) rmSync(world.store, { recursive: true, force: true })
+  const child = start({ store: world.store, noCache: true })
   const exited = once(child, 'exit')
   await Promise.race([once(child.stdout, 'data'), exited])
-  await delay(Math.random() * 900)
-  const family = [{ pid: child.pid, command: 'build' }, ...descendantsOf(child.pid)]
-  const victim = family[number % 2 === 0 ? 0 : Math.floor(Math.random() * family.length)]
+  const victim = await findVictim(child, isIt, withinMs)
   try {
-    process.kill(victim.pid, 'SIGKILL')
-    const name = /job-child/.test(victim.command) ? 'file jobs' : victim.command.split(' ')[0].split('/').at(-1)
+    process.kill(victim?.pid ?? child.pid, 'SIGKILL')
     kills.set(name, (kills.get(name) ?? 0) + 1)
   } catch {
     // It has ended by itself.
   }
   await exited
-  const where = `round ${number}, ${victim.command.slice(0, 60)}`
+  const where = `round ${number}, ${name}`
   await until(() => remains().length === 0, 5000, remains).catch((error) => problems.push(`${where}: ${error.message}`))
   // Whatever bears the name of a file is that file, whole.
   for (const [type, digest] of expected) {
@@ -80,6 +85,17 @@ async function disturb(number) {
     if (existsSync(path) && digestOf(path) !== digest) problems.push(`${where}: half of ${type}.tar has its name`)
   }
   await check(where, {})
+}
+
+/** At some moment of its life; undefined when there was none of its kind. */
+async function findVictim(child, isIt, withinMs) {
+  for (let found; child.exitCode === null && child.signalCode === null; await delay(5)) {
+    found = [{ pid: child.pid, command: 'build' }, ...descendantsOf(child.pid)].filter(({ command }) => isIt(command))
+    if (found.length === 0) continue
+    await delay(Math.random() * withinMs)
+    return found[Math.floor(Math.random() * found.length)]
+  }
+  return undefined
 }
 
 function start(more) {

@@ -8,7 +8,8 @@ import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.testing.ts'
 import { problemsOfStore } from './content/store-check.testing.ts'
 import type { BuildOptions } from './public-types.ts'
 
-const rounds = Number(process.env['TSBUILD_KILL_ROUNDS'] ?? 20)
+/** The long form is `npm run faults -- kill`. */
+const rounds = Number(process.env['TSBUILD_KILL_ROUNDS'] ?? 10)
 const script = fileURLToPath(new URL('build-process.testing.ts', import.meta.url))
 
 /** Every kind of work, so that a kill meets each: pull, extract, steps with mounts, copies to tree and tar, pack, export. */
@@ -76,7 +77,7 @@ describeWith(buildNeeds, 'kill -9', () => {
       }
       await exited
       if (child.exitCode !== 0) kills++
-      await until(() => remains().length === 0, 1000, remains)
+      await until(() => remains().length === 0, 10_000, remains)
       if (round % 5 !== 4) continue
       expect((await world.build(context, options)).configDigest).toBe(expected)
       expect(await problemsOfStore(world.store)).toEqual([])

@@ -119,7 +119,8 @@ describeWith(buildNeeds, 'a base from a registry', () => {
     const startMs = Date.now()
     stop.abort()
     await expect(building).rejects.toMatchObject({ code: 'OCI_CANCELED' })
-    expect(Date.now() - startMs).toBeLessThan(1000)
+    // The registry would be given minutes.
+    expect(Date.now() - startMs).toBeLessThan(10_000)
   })
 
   test('what only needs the manifest never fetches a layer; an archive completes the image', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { processorMs } from '@ts-oci/testing'
 import fc from 'fast-check'
 import { createIgnoreMatcher, parseIgnoreFile, type DirectoryMatches } from './ignore.ts'
 
@@ -129,20 +130,20 @@ describe('createIgnoreMatcher', () => {
     `x|${'*a'.repeat(40)}b|y`,
     `\\b${'*a'.repeat(40)}b`,
   ])('%s is matched in time linear in the path', (pattern) => {
-    const startMs = Date.now()
+    const startMs = processorMs()
     for (const path of ['a'.repeat(4000), 'a/'.repeat(2000) + 'a', 'ab'.repeat(127)]) excludes(pattern, path)
-    expect(Date.now() - startMs).toBeLessThan(2000)
+    expect(processorMs() - startMs).toBeLessThan(2000)
   })
 
   test('thousands of patterns are not tried one by one', () => {
     const kinds = ['src/x', '**/name', 'dir/*', '**/*.e', '!keep/*.t', 'a/**/b']
     const matcher = createIgnoreMatcher(Array.from({ length: 10_000 }, (_, index) => `${kinds[index % 6]}${index}`))
-    const startMs = Date.now()
+    const startMs = processorMs()
     let count = 0
     for (let index = 0; index < 10_000; index++) if (matcher.matches(`some/deep/name${index}`)) count++
     // Those whose number is one of `**/name`.
     expect(count).toBe(Array.from({ length: 10_000 }, (_, index) => index).filter((index) => index % 6 === 1).length)
-    expect(Date.now() - startMs).toBeLessThan(3000)
+    expect(processorMs() - startMs).toBeLessThan(3000)
   })
 
   test('many patterns mean what few of them mean', () => {

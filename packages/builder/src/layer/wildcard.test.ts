@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { processorMs } from '@ts-oci/testing'
 import { toByteString } from '../byte-string.ts'
 import { makeEntry } from './entry.ts'
 import { createChainView } from './view.ts'
@@ -76,11 +77,11 @@ test('a quoted wildcard is none', () => {
 
 test('a pattern of many stars is matched in time linear in the name', () => {
   const view = viewOf('a'.repeat(255), `${'a'.repeat(254)}b`, 'ab'.repeat(127))
-  const startMs = Date.now()
+  const startMs = processorMs()
   expect(expandWildcard(view, `${'*a'.repeat(60)}c`)).toEqual([])
   expect(expandWildcard(view, `${'?*'.repeat(60)}[x-z]`)).toEqual([])
   expect(expandWildcard(view, `${'[a-b]*'.repeat(60)}b`)).toHaveLength(2)
-  expect(Date.now() - startMs).toBeLessThan(1000)
+  expect(processorMs() - startMs).toBeLessThan(1000)
 })
 
 test('a range of a million characters costs nothing', () => {

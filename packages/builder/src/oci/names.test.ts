@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { processorMs } from '@ts-oci/testing'
 import { isSamePlatform, matchesPlatform } from './platform-match.ts'
 import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from './platform.ts'
 import {
@@ -66,9 +67,9 @@ describe('references', () => {
   }
 
   test('a hostile name is refused in linear time', () => {
-    const start = performance.now()
+    const start = processorMs()
     expect(() => parseReference(`${'a-'.repeat(50_000)}!`)).toThrow()
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(processorMs() - start).toBeLessThan(1000)
   })
 
   test('repositories and tags', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { processorMs } from '@ts-oci/testing'
 import { parseChallenges } from './challenge.ts'
 
 const plain = (header: string | string[] | undefined) =>
@@ -61,9 +62,9 @@ describe('WWW-Authenticate', () => {
   )
 
   test('a very long header is cut, not searched for ever', () => {
-    const start = performance.now()
+    const start = processorMs()
     plain(`Basic ${'a='.repeat(1_000_000)}`)
     plain(`Basic ${'='.repeat(1_000_000)}`)
-    expect(performance.now() - start).toBeLessThan(500)
+    expect(processorMs() - start).toBeLessThan(500)
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { processorMs } from '@ts-oci/testing'
 import { forTerminal, jsonText, nameLine, outputLine, safeLine } from './terminal-text.ts'
 import { renderTable } from './table.ts'
 
@@ -33,9 +34,9 @@ describe('text for a terminal', () => {
   test.each([`${ESC}]`, `${ESC}[1`, '\u009d', `${ESC}P\u0007`, `${ESC}[`])(
     'many beginnings of %j take no time',
     (beginning) => {
-      const startMs = performance.now()
+      const startMs = processorMs()
       forTerminal(`${beginning}x`.repeat(1_000_000))
-      expect(performance.now() - startMs).toBeLessThan(3000)
+      expect(processorMs() - startMs).toBeLessThan(3000)
     },
   )
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { processorMs } from '@ts-oci/testing'
 import fc from 'fast-check'
 import { BuilderError } from '../../errors.ts'
 import { lowerText } from './lower/test-environment.ts'
@@ -181,9 +182,9 @@ describe('growth', () => {
     ],
     ['replacements', `FROM scratch\nENV A=${'x'.repeat(60_000)}\n${'ENV A=${A//x/xxxxxxxxxxxxxxxx}\n'.repeat(5)}`],
   ])('variables that make %s grow without end are an error with its place', async (_, text) => {
-    const startMs = Date.now()
+    const startMs = processorMs()
     expect(await messageOf(lowerText(text))).toMatch(/larger than \d+ characters @\d+$/)
-    expect(Date.now() - startMs).toBeLessThan(5000)
+    expect(processorMs() - startMs).toBeLessThan(5000)
   })
 
   test('a config that is as large as BuildKit takes it is built', async () => {
