@@ -22,6 +22,8 @@
 // No more output is read from steps while this much waits for the parent.
 #define OUTPUT_HIGH_WATER (1u << 20)
 #define OUTPUT_CHUNK 65536u
+// A buffer for requests that is larger than this is given back once it is empty.
+#define INPUT_KEPT (1u << 20)
 
 struct running {
   uint32_t id;
@@ -141,6 +143,11 @@ static void read_control(void) {
     // A secret may have passed: it does not stay in memory that later children copy.
     explicit_bzero(input.bytes + input.start, FRAME_HEADER + (size_t)length);
     input.start += FRAME_HEADER + (size_t)length;
+  }
+  // Each step's init wipes its copy of this buffer: one large request must not cost every later step as much memory.
+  if (input.start == input.end && input.capacity > INPUT_KEPT) {
+    free(input.bytes);
+    input = (struct buffer){0};
   }
 }
 
