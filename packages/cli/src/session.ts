@@ -17,6 +17,8 @@ export interface Session {
 
 export interface TextOutput {
   write(text: string): void
+  /** What waits for its reader, in bytes. */
+  readonly writableLength: number
   readonly isTTY?: boolean
   readonly columns?: number
 }
@@ -61,6 +63,9 @@ function textOutput(stream: NodeJS.WriteStream, isForTerminal: boolean): TextOut
   return {
     write: (text) => void stream.write(isForTerminal ? forTerminal(text) : text),
     isTTY: stream.isTTY,
+    get writableLength() {
+      return stream.writableLength
+    },
     get columns() {
       return stream.columns
     },

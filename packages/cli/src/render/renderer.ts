@@ -28,8 +28,24 @@ export function chooseMode(flag: string | undefined, quiet: boolean, session: Se
 
 /** `phase` is the word in the first line of a live display: `Building`, `Pulling`. */
 export function createRenderer(mode: Exclude<ProgressMode, 'auto'>, phase: string, session: Session): Renderer {
-  if (mode === 'plain') return plainRenderer((text) => session.stderr.write(text))
-  if (mode === 'rawjson') return rawJsonRenderer((text) => session.stderr.write(text))
+  if (mode === 'plain')
+    return plainRenderer(boundedWriter(session.stderr, (left) => `[${left} characters left out: nobody read them]\n`))
+  if (mode === 'rawjson') return rawJsonRenderer(boundedWriter(session.stderr, () => ''))
   if (mode === 'tty') return ttyRenderer(session.terminal, { phase, color: !session.env['NO_COLOR'] })
   return { event: () => undefined, finish: () => undefined }
+}
+
+/** Progress that waits for its reader is in memory; BuildKit keeps 2 MiB of a step's output. */
+const MAX_WAITING = 16 * 1024 * 1024
+
+/** Leaves progress out while too much of it waits: a step writes faster than some readers read. */
+export function boundedWriter(output: Session['stderr'], note: (left: number) => string): (text: string) => void {
+  let left = 0
+  return (text) => {
+    if (output.writableLength > MAX_WAITING) left += text.length
+    else {
+      output.write(left === 0 ? text : note(left) + text)
+      left = 0
+    }
+  }
 }

@@ -3,6 +3,7 @@ import { processorMs } from '@ts-oci/testing'
 import type { ProgressEvent } from '@ts-oci/builder'
 import { failureLog } from './failure-log.ts'
 import { plainRenderer } from './plain.ts'
+import { boundedWriter } from './renderer.ts'
 import { foldEvent, newTrace } from './trace.ts'
 import { composeFrame } from './tty-frame.ts'
 
@@ -109,6 +110,20 @@ describe('output of a step', () => {
     expect(parts.join('').length).toBeGreaterThan(1_000_000)
     renderer.finish()
   })
+})
+
+test('progress that nobody reads is left out, which is said when it goes on', () => {
+  const written: string[] = []
+  const output = { write: (text: string) => void written.push(text), writableLength: 0 }
+  const write = boundedWriter(output, (left) => `[${left} left out]`)
+  write('a')
+  output.writableLength = 20_000_000
+  write('bb')
+  write('c')
+  output.writableLength = 0
+  write('d')
+  write('e')
+  expect(written).toEqual(['a', '[3 left out]d', 'e'])
 })
 
 describe('a live display costs what the screen holds', () => {

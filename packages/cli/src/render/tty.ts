@@ -27,7 +27,8 @@ export function ttyRenderer(terminal: Session['terminal'], options: TtyOptions):
     terminal.write(`\u001b[?25l${up}\r${lines.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J\u001b[?25h`)
     drawn = lines.length
   }
-  const timer = setInterval(() => draw(false), frameMs)
+  // A terminal that is stopped (Ctrl-S) has the newest frame when it goes on, and not all of them.
+  const timer = setInterval(() => void (terminal.writableLength === 0 && draw(false)), frameMs)
   timer.unref()
   return {
     event: (event) => {
