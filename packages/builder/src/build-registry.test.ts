@@ -4,7 +4,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.testing.ts'
-import { images } from './images.ts'
+import { history, images } from './images.ts'
+import { describe } from './oci/descriptor.ts'
+import { parseManifest } from './oci/manifest.ts'
+import { createRegistryClient } from './registry/index.ts'
 
 describeWith(buildNeeds, 'a base from a registry', () => {
   let world: BuildWorld
@@ -108,6 +111,43 @@ describeWith(buildNeeds, 'a base from a registry', () => {
     await using again = await startFaultyProxy(fresh.host, () => undefined, line.port)
     await world.build(context, { store, tags: [`${again.host}/second:1`], push: true })
     expect(fresh.requests().some((request) => /^PUT \/v2\/second\/manifests\/1 201$/.test(request))).toBe(true)
+  })
+
+  test('a base without a history gets one in the words of BuildKit', async () => {
+    const { host } = world.registry
+    await using client = createRegistryClient()
+    const repository = client.repository(`${host}/busybox:1`)
+    const { bytes } = await client.fetchManifest(repository, '1')
+    const { manifest, mediaType } = parseManifest(bytes)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of client.fetchBlob(repository, manifest.config)) chunks.push(chunk)
+    const { history: _history, ...config } = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<
+      string,
+      unknown
+    >
+    const data = Buffer.from(JSON.stringify(config))
+    const descriptor = describe(data, manifest.config.mediaType)
+    await client.uploadBlob(repository, descriptor, {
+      open: async function* () {
+        yield data
+      },
+    })
+    const document = Buffer.from(JSON.stringify({ ...manifest, config: descriptor }))
+    const digest = await client.putManifest(repository, 'bare', { bytes: document, mediaType })
+    const context = await world.context('bare', { Dockerfile: `FROM ${host}/busybox:bare\nRUN touch /x\n` })
+    const store = world.directory.join('store-bare')
+    await world.build(context, { store, tags: ['bare'] })
+    // What compare.py showed of BuildKit: the entry of the step goes to the first layer, the others get one each.
+    expect((await history('bare', { store })).map(({ createdBy, comment }) => [createdBy, comment])).toEqual([
+      ['mount / from exec /bin/sh -c touch /x', 'buildkit.exporter.image.v0'],
+      ['RUN /bin/sh -c touch /x # buildkit', 'buildkit.dockerfile.v0'],
+    ])
+    const plain = await world.context('bare-plain', { Dockerfile: `FROM ${host}/busybox:bare\nENV A=1\n` })
+    await world.build(plain, { store, tags: ['plain'] })
+    expect((await history('plain', { store })).map(({ createdBy }) => createdBy)).toEqual([
+      `pulled from ${host}/busybox:bare@${digest}`,
+      'ENV A=1',
+    ])
   })
 
   test('the signal ends a pull from a registry that answers nothing more', async () => {

@@ -51,9 +51,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       return layer
     },
     fromImage: (layers, reference, progressVertex, needsTree) =>
-      layers.map((layer, index) =>
-        imageLayer(state, layer, { reference, progressVertex, index, needsTree: needsTree ?? false }),
-      ),
+      layers.map((layer) => imageLayer(state, layer, { reference, progressVertex, needsTree: needsTree ?? false })),
     table: (layer) => tableOf(state, layer),
     view: viewOf,
     tree: (layer) => treeOf(state, layer),
@@ -105,18 +103,18 @@ function imageLayer(
   facts: {
     readonly reference: string | undefined
     readonly progressVertex: string | undefined
-    readonly index: number
     readonly needsTree: boolean
   },
 ): LayerHandle {
-  const { reference, progressVertex, index, needsTree } = facts
+  const { reference, progressVertex, needsTree } = facts
   const { store } = state
   // An image that was built here brings its layers along under the ids that they have.
   const built = store.layers.findByDiffId(diffId)
   const named = {
     id: built?.id ?? diffId,
     createdMs: built?.createdMs ?? 0,
-    description: built?.description ?? `${reference ?? 'image'} layer ${index + 1}`,
+    // BuildKit's words: they are the history of an image that brings none.
+    description: built?.description ?? `pulled from ${reference ?? 'image'}`,
   }
   const layer = state.handleOf(named, { progressVertex, isBase: true })
   if (needsTree) unpackWhileFetching(state, layer)

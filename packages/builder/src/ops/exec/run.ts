@@ -104,7 +104,8 @@ export async function runExec(
   renameSync(upper, store.snapshotDirectory(id))
   const layer: LayerHandle = await forms.fromTree(id, entries, {
     createdMs: environment.epochMs ?? Date.now(),
-    description: vertex.metadata.name,
+    // BuildKit's words: they are the history of a step on an image that brings none.
+    description: `mount / from exec ${spec.meta.args.join(' ')}`,
   })
   return { kind: 'layers', layers: [...chain, layer] }
 }
