@@ -31,6 +31,7 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
   }
 
   function change<Result>(work: () => Result): Result {
+    takeNew()
     // Names are what people come back for: they are on the disk when the command returns.
     return metadata.transaction(
       () => {
@@ -58,12 +59,14 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
     find: (nameOrId) => find(metadata, get, nameOrId),
     list: () => metadata.all('SELECT * FROM images ORDER BY created_ms DESC, name').map(fromRow),
     put: (record) => change(() => put(record)),
-    update: (name, next) =>
+    update(name, next) {
+      takeNew()
       metadata.transaction(() => {
         const current = get(name)
         const wanted = current === undefined ? undefined : next(current)
         if (wanted !== undefined) change(() => put({ ...wanted, name }))
-      }),
+      })
+    },
     remove: (name) => change(() => forget(metadata, name)),
     project: () => metadata.transaction(project),
   }

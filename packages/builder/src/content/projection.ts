@@ -36,7 +36,11 @@ export interface ProjectionOptions {
 export interface Projection {
   /** Rewrites `index.json`; called with the write lock held, just before a commit. */
   readonly write: () => void
-  /** Takes in what other tools have added to `index.json` since we wrote it; with the write lock held, before names change. */
+  /**
+   * Takes in what other tools have added to `index.json` since we wrote it, before names change. In a transaction of its
+   * own where none is open: whoever is killed between the writing of `index.json`, which signs it, and the commit would
+   * leave their images neither in the rows nor known as theirs.
+   */
   readonly takeNew: () => void
   /** As `takeNew`, and writes `index.json`. Costs one `stat` when nothing was added. */
   adopt(): void
@@ -59,20 +63,28 @@ export function createProjection(options: ProjectionOptions): Projection {
     if (bytes !== undefined && !isWhole) keepAside(paths, bytes)
     // One that is wholly ours says nothing new: a process that was killed may have left it ahead of the rows, or behind.
     // But to a database that never wrote one it tells what the lost one held.
-    if (index !== undefined && (known === undefined || !isOwn(index))) takeIn(options, index.manifests)
-    rememberStamp(metadata, stamp)
+    if (index === undefined) return
+    if (known === undefined || !isOwn(index)) takeIn(options, index.manifests)
+    // One that we wrote and that the rows do not know was cut off before its commit: it is to be written anew.
+    if (!isOwn(index)) rememberStamp(metadata, stamp)
+  }
+
+  function isChanged(): boolean {
+    const stamp = stampOf(paths.index)
+    return stamp === undefined || stamp !== setting(metadata, STAMP)
+  }
+
+  function takeNewFirst(): void {
+    if (isChanged()) metadata.transaction(takeNew)
   }
 
   function adopt(): void {
-    const stamp = stampOf(paths.index)
-    if (stamp !== undefined && stamp === setting(metadata, STAMP)) return
-    metadata.transaction(() => {
-      takeNew()
-      write()
-    })
+    if (!isChanged()) return
+    metadata.transaction(takeNew)
+    metadata.transaction(write)
   }
 
-  return { write, takeNew, adopt }
+  return { write, takeNew: takeNewFirst, adopt }
 }
 
 const STAMP = 'index_stamp'

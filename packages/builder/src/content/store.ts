@@ -142,7 +142,10 @@ function createStore(parts: StoreParts): Store {
     },
     sync,
     lease: leases.take,
-    transaction: (work) => metadata.transaction(work),
+    transaction(work) {
+      projection.takeNew()
+      return metadata.transaction(work)
+    },
     async prune(options) {
       cache.flush()
       return prune({ paths, metadata, blobs, layers, images, cache, leases, locks, remove, now }, options)

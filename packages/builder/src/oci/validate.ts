@@ -121,7 +121,8 @@ function countProblems(config: ImageConfig, { manifest }: ParsedManifest, where:
   const diffIds = config.rootfs.diff_ids.length
   if (diffIds !== manifest.layers.length)
     problems.push({ where, message: `${manifest.layers.length} layers, but ${diffIds} diff_ids` })
-  const counted = config.history === undefined ? diffIds : countLayers(config.history)
+  // No entry at all says nothing: an image without history is written with an empty list.
+  const counted = config.history === undefined || config.history.length === 0 ? diffIds : countLayers(config.history)
   if (counted !== diffIds) problems.push({ where, message: `${diffIds} layers, but the history speaks of ${counted}` })
   return problems
 }
