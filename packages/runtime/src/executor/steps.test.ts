@@ -98,7 +98,7 @@ for (const who of everybody) {
       const { symlinkSync } = await import('node:fs')
       symlinkSync('/proc/1/root', `${layer}/magic`)
       symlinkSync('/proc/self/fd', `${layer}/fds`)
-      const fds = Array.from({ length: 20 }, (_, fd) => [`/proc/self/fd/${fd}`, `/fds/${fd}/x`]).flat()
+      const fds = Array.from({ length: 8 }, (_, fd) => [`/proc/self/fd/${fd}`, `/fds/${fd}/x`]).flat()
       const others = ['root', 'cwd', 'exe', 'root/new', 'cwd/new', 'task/1/root/new', 'ns/mnt', 'fd/3/../new']
       for (const cwd of [
         '/magic',
