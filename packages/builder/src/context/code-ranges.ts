@@ -40,3 +40,29 @@ export function negateRanges(ranges: CodeRanges): CodeRanges {
   if (from <= LAST_CODE) result.push(from, LAST_CODE)
   return result
 }
+
+const unicodeSets = new Map<string, CodeRanges | undefined>()
+
+/** A general category (`L`, `Lu`) or a script (`Greek`) of Unicode, or `Any`; undefined: there is none of that name. */
+export function unicodeSet(name: string): CodeRanges | undefined {
+  if (!unicodeSets.has(name)) unicodeSets.set(name, findUnicodeSet(name))
+  return unicodeSets.get(name)
+}
+
+function findUnicodeSet(name: string): CodeRanges | undefined {
+  if (name === 'Any') return [0, LAST_CODE]
+  if (!/^[A-Z][A-Za-z_]*$/.test(name)) return undefined
+  let one: RegExp
+  try {
+    one = new RegExp(name.length <= 2 ? `^\\p{gc=${name}}$` : `^\\p{Script=${name}}$`, 'u')
+  } catch {
+    return undefined
+  }
+  const ranges: number[] = []
+  for (let code = 0; code <= LAST_CODE; code++) {
+    if (!one.test(String.fromCodePoint(code))) continue
+    if (ranges.at(-1) === code - 1) ranges[ranges.length - 1] = code
+    else ranges.push(code, code)
+  }
+  return ranges
+}

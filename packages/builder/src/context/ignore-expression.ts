@@ -1,6 +1,6 @@
 /** Reads the expressions that patterns become, in Go's syntax, as far as a pattern can write them. */
 import type { Alternative, Assertion, Item } from './automaton.ts'
-import { negateRanges, normalizeRanges, type CodeRanges } from './code-ranges.ts'
+import { negateRanges, normalizeRanges, unicodeSet, type CodeRanges } from './code-ranges.ts'
 
 const DIGITS = ranges('09')
 const SPACES = ranges('\t\n\f\r  ')
@@ -84,6 +84,8 @@ function readAlternative(reader: Reader): Alternative {
   const { characters } = reader
   const items: Item[] = []
   while (reader.at < characters.length && characters[reader.at] !== '|') {
+    for (const code of readQuoted(reader)) items.push(setOf([code, code]))
+    if (reader.at >= characters.length || characters[reader.at] === '|') break
     const atom = readAtom(reader)
     items.push(...repeat(atom, readRepetition(reader)))
   }
@@ -92,6 +94,24 @@ function readAlternative(reader: Reader): Alternative {
   const isAnchoredAtEnd = isAssertion(items.at(-1), 'end')
   if (isAnchoredAtEnd) items.pop()
   return { items, isAnchoredAtStart, isAnchoredAtEnd }
+}
+
+// `\Q…\E`: what stands between them stands for itself; without an end, to the end of the pattern. A repetition behind it
+// is not read as one of its last character.
+function readQuoted(reader: Reader): number[] {
+  const { characters } = reader
+  const codes: number[] = []
+  while (characters[reader.at] === '\\' && characters[reader.at + 1] === 'Q') {
+    reader.at += 2
+    while (reader.at < characters.length) {
+      if (characters[reader.at] === '\\' && characters[reader.at + 1] === 'E') {
+        reader.at += 2
+        break
+      }
+      codes.push(characters[reader.at++]!.codePointAt(0)!)
+    }
+  }
+  return codes
 }
 
 function isAssertion(item: Item | undefined, assertion: Assertion): boolean {
@@ -165,13 +185,33 @@ function readEscape(reader: Reader): Item {
     reader.at += 2
     return { kind: 'assertion', assertion }
   }
-  const set = ESCAPED_SETS.get(character ?? '')
-  if (set === undefined) {
-    const code = readCode(reader)
-    return setOf([code, code])
+  const set = readEscapedSet(reader)
+  if (set !== undefined) return setOf(set)
+  const code = readCode(reader)
+  return setOf([code, code])
+}
+
+// `\d` and its kind; `\pL`, `\p{Greek}`, `\P{^Greek}`.
+function readEscapedSet(reader: Reader): CodeRanges | undefined {
+  const { characters, at } = reader
+  if (characters[at] !== '\\') return undefined
+  const letter = characters[at + 1] ?? ''
+  if (letter !== 'p' && letter !== 'P') {
+    const set = ESCAPED_SETS.get(letter)
+    if (set !== undefined) reader.at += 2
+    return set
   }
-  reader.at += 2
-  return setOf(set)
+  const end = characters[at + 2] === '{' ? characters.indexOf('}', at) : at + 2
+  if (end === -1 || end >= characters.length) throw new Malformed()
+  const written = characters
+    .slice(at + 2, end + 1)
+    .join('')
+    .replace(/^\{(.*)\}$/s, '$1')
+  reader.at = end + 1
+  const name = written.replace(/^\^/, '')
+  const ranges = unicodeSet(name)
+  if (ranges === undefined) throw new Malformed()
+  return (letter === 'P') === written.startsWith('^') ? ranges : negateRanges(ranges)
 }
 
 // Go takes an escape before punctuation as quoting; before any other letter or digit it is an error.
@@ -183,8 +223,29 @@ function readCode(reader: Reader): number {
   if (escaped === undefined) throw new Malformed()
   const code = ESCAPED_CODES.get(escaped)
   if (code !== undefined) return code
+  if (escaped === 'x') return readHexadecimal(reader)
+  // One digit alone would be a reference to a group.
+  if (/[0-7]/.test(escaped) && (escaped === '0' || /[0-7]/.test(reader.characters[reader.at] ?? ''))) {
+    let digits = escaped
+    while (digits.length < 3 && /[0-7]/.test(reader.characters[reader.at] ?? ''))
+      digits += reader.characters[reader.at++]!
+    return Number.parseInt(digits, 8)
+  }
   if (!/^[!-/:-@[-`{-~]$/.test(escaped)) throw new Malformed()
   return escaped.codePointAt(0)!
+}
+
+function readHexadecimal(reader: Reader): number {
+  const { characters, at } = reader
+  const end = characters[at] === '{' ? characters.indexOf('}', at) + 1 : at + 2
+  const digits = characters
+    .slice(at, end)
+    .join('')
+    .replace(/^\{(.*)\}$/s, '$1')
+  const code = /^[0-9a-fA-F]+$/.test(digits) && end <= characters.length ? Number.parseInt(digits, 16) : Infinity
+  if (code > 0x10ffff || (characters[at] !== '{' && digits.length !== 2)) throw new Malformed()
+  reader.at = end
+  return code
 }
 
 function readClass(reader: Reader): CodeRanges {
@@ -205,11 +266,8 @@ function readClassItem(reader: Reader): CodeRanges {
   const { characters } = reader
   const named = readNamedSet(reader)
   if (named !== undefined) return named
-  const escaped = characters[reader.at] === '\\' ? ESCAPED_SETS.get(characters[reader.at + 1] ?? '') : undefined
-  if (escaped !== undefined) {
-    reader.at += 2
-    return escaped
-  }
+  const escaped = readEscapedSet(reader)
+  if (escaped !== undefined) return escaped
   const low = readCode(reader)
   if (characters[reader.at] !== '-' || characters[reader.at + 1] === ']') return [low, low]
   reader.at++

@@ -135,7 +135,7 @@ export function compilePattern(pattern: string): CompiledPattern | undefined {
       const run = alternatives && createAutomaton(alternatives)
       if (run === undefined) return undefined
       if (/[|{]/.test(pattern)) return { test: run, literalPrefix: '' }
-      const literalPrefix = /^[^*?[\\^]*/.exec(pattern)![0]
+      const literalPrefix = /^[^*?[\\^]*/.exec(withoutMark(pattern))![0]
       const literalSuffix = literalEnd(pattern)
       // Two cheap questions spare most runs.
       const test = (path: string): boolean =>
@@ -145,6 +145,11 @@ export function compilePattern(pattern: string): CompiledPattern | undefined {
   }
 }
 
+// The reference implementation's reader drops a byte order mark, but only where it makes an expression of the pattern.
+function withoutMark(pattern: string): string {
+  return pattern.startsWith('\ufeff') ? pattern.slice(1) : pattern
+}
+
 /**
  * What every match of a pattern without braces and bars ends with: characters behind the last special one, without one
  * that a backslash quotes and without the slash of two stars and a slash, which belongs to them.
@@ -152,8 +157,11 @@ export function compilePattern(pattern: string): CompiledPattern | undefined {
 export function literalEnd(pattern: string): string {
   let at = pattern.length
   while (at > 0 && !SPECIAL.has(pattern[at - 1]!)) at--
-  if (pattern[at - 1] === '\\') at += pattern.codePointAt(at)! > 0xffff ? 2 : 1
-  else if (pattern[at - 1] === '*' && pattern[at - 2] === '*' && pattern[at] === '/') at++
+  if (pattern[at - 1] === '\\') {
+    // What `\141` or `\pL` stands for, and how long it is, only the expression knows.
+    if (/[0-9A-Za-z]/.test(pattern[at] ?? '')) return ''
+    at += (pattern.codePointAt(at) ?? 0) > 0xffff ? 2 : 1
+  } else if (pattern[at - 1] === '*' && pattern[at - 2] === '*' && pattern[at] === '/') at++
   return pattern.slice(at)
 }
 
@@ -166,7 +174,7 @@ const QUOTED = new Set('.+()$')
 // The expression is built as the reference implementation builds it, oddities included (a `*` within brackets), and
 // translated from Go's syntax afterwards.
 function toExpression(pattern: string): { form: Form; expression: string } {
-  const characters = Array.from(pattern)
+  const characters = Array.from(withoutMark(pattern))
   let expression = ''
   let form: Form = 'exact'
   for (let at = 0, step = 0; at < characters.length; at++, step++) {

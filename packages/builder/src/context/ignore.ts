@@ -140,7 +140,7 @@ export function parseIgnoreFile(text: string): string[] {
 
 function readLine(line: string): string[] {
   if (Buffer.byteLength(line) >= MAX_LINE_BYTES) {
-    throw new BuilderError('OCI_IGNORE_PATTERN', 'bufio.Scanner: token too long', {
+    throw new BuilderError('OCI_IGNORE_PATTERN', 'failed parsing .dockerignore: bufio.Scanner: token too long', {
       hint: `A line of an ignore file may have ${MAX_LINE_BYTES - 1} bytes.`,
     })
   }

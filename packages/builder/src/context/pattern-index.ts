@@ -29,7 +29,7 @@ export function createPatternIndex<P extends IndexedPattern>(patterns: readonly 
     const end = literalEnd(pattern).slice(-END_LENGTH)
     if (isLiteral) add(literals, pattern, number)
     // What is malformed has to be asked, to be told.
-    else if (patterns.length < MIN_INDEXED || /^\/|[[\]\\^{|]/.test(pattern)) others.push(number)
+    else if (patterns.length < MIN_INDEXED || /^[/\ufeff]|[[\]\\^{|]/.test(pattern)) others.push(number)
     else if (top !== undefined) add(byTop, top, number)
     else if (end !== '') add(byEnd, end, number)
     else others.push(number)
