@@ -160,6 +160,8 @@ async function credentialConfig(
         `http.${/^https:\/\/(?:www\.)?github\.com\//.exec(remote)?.[0] ?? remote}.extraheader`,
         `Authorization: ${header}`,
       ],
+      // git takes the header along to wherever a redirect leads: its second request has it.
+      ['http.followRedirects', 'false'],
     ]
   }
   return []

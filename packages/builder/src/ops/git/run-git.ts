@@ -228,6 +228,8 @@ function notStarted(cause: Error & { code?: string }): BuilderError {
 function hintOf(errors: string): string | undefined {
   if (/could not read Username|Authentication failed|terminal prompts disabled/.test(errors))
     return 'the repository wants a login, or does not exist: give a token with --secret id=GIT_AUTH_TOKEN,…'
+  if (/returned error: 30[1278]/.test(errors))
+    return 'the repository has moved, and a token goes along no redirect: name its new address'
   if (/Permission denied \(publickey/.test(errors)) return 'give an agent with the key: --ssh default'
   if (/Host key verification failed/.test(errors)) return 'the host shows another key than the one that is expected'
   if (/Could not resolve host|unable to connect|Connection refused/.test(errors))

@@ -159,6 +159,18 @@ test.each<[string, (response: ServerResponse) => void]>([
   expect((await add(`ADD ${url('/x')} /`)).error).toMatchObject({ code: 'OCI_SOURCE_FAILED', hint: expect.any(String) })
 })
 
+test('a server that packs for the way also answers whether the file is the same', async () => {
+  const seen: (string | undefined)[] = []
+  handler = (request, response) => {
+    seen.push(request.method)
+    response.writeHead(200, { etag: '"1"', 'content-encoding': 'gzip' })
+    response.end(request.method === 'HEAD' ? undefined : gzipSync('content'))
+  }
+  expect((await add(`ADD ${url('/x')} /`)).files).toContain('content')
+  expect((await add(`ADD ${url('/x')} /`)).files).toContain('content')
+  expect(seen).toEqual(['GET', 'HEAD'])
+})
+
 test('what another file has is not what the checksum wants', async () => {
   handler = (_, response) => void response.end('content')
   expect((await add(`ADD --checksum=sha256:${'0'.repeat(64)} ${url('/x')} /`)).error).toMatchObject({

@@ -99,7 +99,10 @@ function present(response: HttpResponse): FileResponse {
   return {
     status: response.status,
     header,
-    body: isPacked ? unpack(response.body) : response.body,
+    // Unpacked when it is read: the answer to a HEAD has the header and no body, which gunzip would take for a cut one.
+    get body() {
+      return isPacked ? unpack(response.body) : response.body
+    },
     discard: () => discard(response),
   }
 }
