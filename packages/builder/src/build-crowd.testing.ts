@@ -69,8 +69,7 @@ function dockerfileOf(random: (below: number) => number, id: string, isApart: bo
     const caches = ['x', 'y', 'z'].filter(() => random(1) < 0.7).sort(() => random(1) - 0.5)
     const modes = caches.map(() => ['locked', 'shared', 'private'][pick(3)]!)
     const mounts = caches.map(
-      (cache, index) =>
-        `--mount=type=cache,id=${cache}${isApart ? id : ''},target=/${cache},sharing=${modes[index]}`,
+      (cache, index) => `--mount=type=cache,id=${cache}${isApart ? id : ''},target=/${cache},sharing=${modes[index]}`,
     )
     const own = caches.filter((_, index) => modes[index] !== 'shared')
     // Who has a cache alone finds in it what it wrote.
@@ -108,7 +107,8 @@ async function work({ directory, builds, rounds, isApart = false, seed, number }
 }
 
 function told(error: unknown): string {
-  if (isTsOciError(error)) return `${error.code} ${error.message} ${JSON.stringify(error.details)}`.replaceAll('\n', ' ')
+  if (isTsOciError(error))
+    return `${error.code} ${error.message} ${JSON.stringify(error.details)}`.replaceAll('\n', ' ')
   return error instanceof Error ? (error.stack ?? error.message).replaceAll('\n', ' | ') : String(error)
 }
 

@@ -76,3 +76,54 @@ describeWith(['root', 'tar'], 'a layer that a step needs', () => {
     expect(existsSync(directory.join('store/tables')) ? readdirSync(directory.join('store/tables')) : []).toEqual([])
   })
 })
+
+describeWith(
+  ['root', 'tar'],
+  'two builds of which one fetches a layer to unpack it and the other wants its tree',
+  () => {
+    testWith([], 'both get it, whoever is first', async () => {
+      await using directory = await temporaryDirectory()
+      mkdirSync(directory.join('root/a'), { recursive: true })
+      writeFileSync(directory.join('root/a/b'), 'content')
+      const tar = await tarOfDirectory(directory.join('root'))
+      const blob = gzipSync(tar)
+      const descriptor = { mediaType: MediaType.ociLayerGzip, digest: digestOf(blob) as Digest, size: blob.length }
+      const executor = async (): Promise<Executor> =>
+        ({ isolation: 'namespace', overlayXattr: 'trusted', idMapping: { kind: 'identity' } }) as Executor
+      const signal = AbortSignal.timeout(20_000)
+      await using store = await openStore({ root: directory.join('store') })
+      let fetches = 0
+      const formsOf = (onFetch: () => Promise<unknown>): ReturnType<typeof createLayerForms> =>
+        createLayerForms({
+          store,
+          jobs: createJobRunner({ executor, signal }),
+          executor,
+          signal,
+          fetcher: async ({ onChunk }) => {
+            fetches++
+            await onFetch()
+            const writer = store.blobs.createWriter()
+            await writer.write(blob)
+            await onChunk?.(blob)
+            await writer.commit()
+            return true
+          },
+        })
+      const layer = { descriptor, diffId: digestOf(tar) as DiffID }
+      const fetching = Promise.withResolvers<void>()
+      const other = formsOf(async () => undefined)
+      const first = formsOf(async () => {
+        fetching.resolve()
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      })
+      const one = first.tree(first.fromImage([layer], 'localhost/x:1', undefined, true)[0]!)
+      // While the first holds the blob, the second begins with the tree.
+      await fetching.promise
+      const two = other.tree(other.fromImage([layer], 'localhost/x:1', undefined, false)[0]!)
+      const [tree, same] = await Promise.all([one, two])
+      expect(same).toBe(tree)
+      expect(readFileSync(`${tree}/a/b`, 'utf8')).toBe('content')
+      expect(fetches).toBe(1)
+    })
+  },
+)

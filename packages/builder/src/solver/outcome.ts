@@ -16,6 +16,7 @@ export interface OutcomeSource {
 /** Results that are found or made when they are first asked for, and again when a layer of theirs is lost. A failure is not kept. */
 export function createOutcome({ key, cached, inputs, results, find, make }: OutcomeSource): VertexOutcome {
   let known = results
+  const lost = new Set<string>()
   let pending: Promise<readonly Result[]> | undefined
   const outcome: VertexOutcome = {
     key,
@@ -36,9 +37,14 @@ export function createOutcome({ key, cached, inputs, results, find, make }: Outc
       const answered = answers.get(outcome)
       if (answered !== undefined) return answered
       const isLost = inputs.map((input) => input.lose(layerId, answers)).includes(true) || holds(known, layerId)
-      if (isLost) known = undefined
-      answers.set(outcome, isLost)
-      return isLost
+      if (isLost) {
+        known = undefined
+        lost.add(layerId)
+      }
+      // Another user of it may have found that out before: it is being made again, or is by now.
+      const answer = isLost || lost.has(layerId)
+      answers.set(outcome, answer)
+      return answer
     },
   }
   return outcome

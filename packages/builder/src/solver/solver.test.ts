@@ -11,7 +11,7 @@ import type { LayerForms } from '../forms/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { makeEntry } from '../layer/entry.ts'
-import { digestOf } from '../oci/digest.ts'
+import { digestOf, type Digest } from '../oci/digest.ts'
 import { layersOf } from '../ops/context-layer.ts'
 import type { OpDriver } from '../ops/types.ts'
 import type { ProgressEvent } from '../progress.ts'
@@ -29,14 +29,20 @@ const noExecutor = (): never => {
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'solver-'))
   store = await openStore({ root: directory })
-  forms = createLayerForms({
+  forms = newForms()
+})
+
+/** As another process has them: nothing of what was made is remembered. */
+function newForms(): LayerForms {
+  return createLayerForms({
     store,
     jobs: createJobRunner({ executor: noExecutor, signal }),
     executor: noExecutor,
     fetcher: noExecutor,
     signal,
   })
-})
+}
+
 afterEach(async () => {
   await store.close()
   rmSync(directory, { recursive: true, force: true })
@@ -44,10 +50,11 @@ afterEach(async () => {
 
 /** A vertex that writes one file; its name is all that it does. */
 function step(name: string, inputs: readonly Vertex[] = [], ignoreCache = false): Vertex {
+  const location = { file: 'Dockerfile', startLine: 7, startColumn: 1, endLine: 7, endColumn: 9 }
   return createVertex(
     { kind: 'source', identifier: `test://${name}`, attrs: {} },
     inputs.map((vertex): Edge => ({ vertex, output: 0 })),
-    { metadata: { name, ignoreCache } },
+    { metadata: { name, ignoreCache, location } },
   )
 }
 
@@ -102,7 +109,12 @@ function harness(
   }
   const cached = (): string[] =>
     solver.reporter.states().flatMap((state) => (state.cached ? [state.vertex.metadata.name] : []))
-  return { solve, ran, cached, most: () => most, events }
+  const layerIds = async (vertex: Vertex): Promise<readonly string[]> => {
+    const outcome = await solver.solve({ vertex, output: 0 }, { tree: false, tar: true })
+    return layersOf(forms, (await outcome.load())[0]!).map((layer) => layer.id)
+  }
+  const reasons = (): (string | undefined)[] => solver.reporter.states().map((state) => state.missReason)
+  return { solve, solver, layerIds, reasons, ran, cached, most: () => most, events }
 }
 
 describe('the solver', () => {
@@ -184,6 +196,90 @@ describe('the solver', () => {
     const two = harness({ delayMs: 50 })
     await Promise.all([one.solve(step('shared')), two.solve(step('shared'))])
     expect([...one.ran, ...two.ran]).toEqual(['shared'])
+  })
+
+  describe('of a record whose layers are gone', () => {
+    /** As a crash of the machine, or somebody who tidied up, leaves it: the row stands, and nothing of what it names. */
+    const removeContent = (...ids: readonly string[]): void => {
+      for (const id of ids) {
+        const { diffId } = store.layers.get(id)!
+        store.blobs.delete(diffId as string as Digest)
+      }
+      // What this process remembers of them goes, too.
+      forms = newForms()
+    }
+
+    test('runs the vertex again, once for all builds that need it, tells that, and keeps what it gave', async () => {
+      const target = step('b', [step('a')])
+      removeContent(...(await harness().layerIds(target)))
+      const [one, two] = [harness({ delayMs: 20 }), harness({ delayMs: 20 })]
+      const [first, second] = await Promise.all([one.layerIds(target), two.layerIds(target)])
+      expect(second).toEqual(first)
+      expect([...one.ran, ...two.ran].sort()).toEqual(['a', 'b'])
+      expect([...one.reasons(), ...two.reasons()].filter((reason) => reason !== undefined)).toEqual([
+        'its files are gone',
+        'its files are gone',
+      ])
+      expect([...one.cached(), ...two.cached()].sort()).toEqual(['a', 'b'])
+      forms = newForms()
+      const third = harness()
+      expect(await third.layerIds(target)).toEqual(first)
+      expect([third.ran, third.cached().sort()]).toEqual([[], ['a', 'b']])
+    })
+
+    test('runs what is missing only', async () => {
+      const target = step('c', [step('b', [step('a')])])
+      const [a, b] = await harness().layerIds(target)
+      removeContent(b!)
+      const second = harness()
+      expect((await second.layerIds(target))[0]).toBe(a)
+      // It gives the bytes that it gave before, so what stands on it is whole again.
+      expect(second.ran).toEqual(['b'])
+    })
+
+    test('fails at its place when it fails', async () => {
+      const target = step('b', [step('a')])
+      removeContent(...(await harness().layerIds(target)))
+      await expect(harness({ fail: 'a' }).solve(target)).rejects.toMatchObject({
+        message: 'a failed',
+        location: { startLine: 7 },
+      })
+    })
+
+    test('runs it again when it goes while it is used, and its users on what that gave', async () => {
+      const target = step('b', [step('a')])
+      const first = harness()
+      const outcome = await first.solver.solve({ vertex: target, output: 0 }, { tree: false, tar: true })
+      let uses = 0
+      const ids = await first.solver.use(outcome, async (results) => {
+        const layers = layersOf(forms, results[0]!)
+        if (uses++ === 0) {
+          store.blobs.delete(store.layers.get(layers[0]!.id)!.diffId as string as Digest)
+          store.layers.replace({ ...store.layers.get(layers[0]!.id)!, hasTar: false, hasTable: false })
+        }
+        for (const layer of layers) await forms.tar(layer)
+        return layers.map(({ id }) => id)
+      })
+      expect(uses).toBe(2)
+      expect(ids).toHaveLength(2)
+      expect([...first.ran].sort()).toEqual(['a', 'a', 'b', 'b'])
+    })
+  })
+
+  test('of a vertex that nobody needed to be written, gives one layer for ever after it was', async () => {
+    const target = step('only')
+    const unwritten = harness()
+    const outcome = await unwritten.solver.solve({ vertex: target, output: 0 }, { tree: false, tar: false })
+    await outcome.load()
+    forms = newForms()
+    const ids = []
+    for (let round = 0; round < 3; round++) {
+      const again = harness()
+      ids.push(...(await again.layerIds(target)))
+      expect(again.cached()).toEqual(['only'])
+      forms = newForms()
+    }
+    expect(new Set(ids).size).toBe(1)
   })
 
   test('tells of a vertex that it is known, started and done', async () => {

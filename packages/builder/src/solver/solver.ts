@@ -157,6 +157,8 @@ export function createSolver(options: SolverOptions): Solver {
     inputs: readonly VertexOutcome[],
   ): VertexOutcome => {
     reporter.completed(vertex, true)
+    // Another build may replace the record: its layers are leased by themselves.
+    for (const id of found.layerIds) options.store.lease(id)
     const own: CacheKey = { key: found.key, preimage: found.preimage }
     return recorded.outcome({ vertex, driver, inputs, own, keys: [] }, true)
   }

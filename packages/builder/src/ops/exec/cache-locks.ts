@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { isTsOciError } from '../../errors.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../specs.ts'
 import type { Result, RunContext } from '../types.ts'
@@ -36,17 +38,43 @@ export async function withCacheMounts<T>(
   return locks.hold('cache-mount', wishes, run, async () => {
     const copies: AsyncDisposable[] = []
     try {
-      const directories = new Map<ExecMount, string>()
-      for (const cache of caches) {
-        const id = cache.sharing === 'private' ? takeCopy(environment, cache.id, copies) : cache.id
-        const directory = await prepareCacheMount(environment, id, cache.initial, run.signal)
-        for (const mount of cache.mounts) directories.set(mount, directory)
+      const taken = caches.map((cache) => ({
+        ...cache,
+        id: cache.sharing === 'private' ? takeCopy(environment, cache.id, copies) : cache.id,
+      }))
+      for (let tries = 1; ; tries++) {
+        const directories = await prepareAll(environment, taken, run.signal)
+        try {
+          return await work(directories)
+        } catch (error) {
+          // A build that begins with empty caches took one away before it was mounted here: nothing has run yet.
+          const isGone = isTsOciError(error) && error.code === 'OCI_RUNTIME_MOUNT' && !areThere(directories)
+          if (!isGone || tries === MAX_TRIES) throw error
+        }
       }
-      return await work(directories)
     } finally {
       for (const lock of copies) await lock[Symbol.asyncDispose]()
     }
   })
+}
+
+const MAX_TRIES = 10
+
+async function prepareAll(
+  environment: OpsEnvironment,
+  caches: readonly StepCache[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<ExecMount, string>> {
+  const directories = new Map<ExecMount, string>()
+  for (const cache of caches) {
+    const directory = await prepareCacheMount(environment, cache.id, cache.initial, signal)
+    for (const mount of cache.mounts) directories.set(mount, directory)
+  }
+  return directories
+}
+
+function areThere(directories: ReadonlyMap<ExecMount, string>): boolean {
+  return [...directories.values()].every((directory) => existsSync(directory))
 }
 
 async function cachesOf(
