@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.testing.ts'
+import { openStore } from './content/store.ts'
 import { history } from './images.ts'
 import type { BuildOptions } from './public-types.ts'
 
@@ -71,17 +72,24 @@ describeWith(buildNeeds, 'mounts of a step', () => {
   )
 
   test('stages that mount the same locked caches in opposite orders both end', async () => {
-    const mount = (id: string): string => `--mount=type=cache,id=order-${id},target=/${id},sharing=locked`
-    const step = 'for i in 1 2 3 4 5 6 7 8 9; do echo >> /x/f; echo >> /y/f; done; touch /done'
-    const stages = ['x y', 'y x', 'x y', 'y x'].flatMap((order, index) => [
+    // Mounts are looked at in the order of their targets.
+    const mount = (id: string, index: number): string =>
+      `--mount=type=cache,id=order-${id},target=/${index},sharing=locked`
+    const stages = ['x y', 'x y', 'x y', 'y x', 'x y'].flatMap((order, index) => [
       `FROM $BASE AS s${index}`,
-      `RUN ${order.split(' ').map(mount).join(' ')} : ${index}; ${step}`,
+      `RUN ${order.split(' ').map(mount).join(' ')} : ${index}; touch /done`,
     ])
-    const copies = [0, 1, 2, 3].map((index) => `COPY --from=s${index} /done /${index}`)
+    const copies = [0, 1, 2, 3, 4].map((index) => `COPY --from=s${index} /done /${index}`)
     const context = await world.context('order', { Dockerfile: [...stages, 'FROM scratch', ...copies, ''].join('\n') })
-    // The order in which two of them begin is chance.
-    for (let round = 0; round < 3; round++) await world.build(context, { noCache: true })
-    await Promise.all([1, 2, 3].map(() => world.build(context, { noCache: true })))
+    for (let round = 0; round < 4; round++) {
+      await using store = await openStore({ root: world.store })
+      // Until one that takes y first would have it and wait for x, as all the others do.
+      const held = await store.locks.acquire('cache-mount-/order-x')
+      const building = world.build(context, { noCache: true, signal: AbortSignal.timeout(15_000) })
+      await new Promise((resolve) => setTimeout(resolve, 400))
+      await held[Symbol.asyncDispose]()
+      await building
+    }
   }, 60_000)
 
   test('a step that waits for a cache leaves its turn to others', async () => {

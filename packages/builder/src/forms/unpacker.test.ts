@@ -88,8 +88,13 @@ describeWith(
       const tar = await tarOfDirectory(directory.join('root'))
       const blob = gzipSync(tar)
       const descriptor = { mediaType: MediaType.ociLayerGzip, digest: digestOf(blob) as Digest, size: blob.length }
-      const executor = async (): Promise<Executor> =>
-        ({ isolation: 'namespace', overlayXattr: 'trusted', idMapping: { kind: 'identity' } }) as Executor
+      mkdirSync(directory.join('run'), { recursive: true })
+      await using started = await startExecutor({
+        isolation: 'namespace',
+        stateDirectory: directory.join('run'),
+        signal: new AbortController().signal,
+      })
+      const executor = async (): Promise<typeof started> => started
       const signal = AbortSignal.timeout(20_000)
       await using store = await openStore({ root: directory.join('store') })
       let fetches = 0
