@@ -75,30 +75,40 @@ function take(state: PlainState, event: ProgressEvent): void {
   if (vertex.event.startedMs === undefined) return
   if (isLate && (event.type !== 'status' || !isWorthReporting(state, event))) return
   if (isLate && event.type === 'status') {
-    enqueue(state, vertex, statusLine(event))
+    enqueue(state, vertex, [statusLine(event)])
     return
   }
-  enqueue(state, vertex)
+  enqueue(state, vertex, [])
   if (vertex.event.missReason !== undefined && !state.explained.has(vertex)) {
     state.explained.add(vertex)
-    enqueue(state, vertex, `not cached: ${nameLine(vertex.event.missReason)}`)
+    enqueue(state, vertex, [`not cached: ${nameLine(vertex.event.missReason)}`])
   }
-  for (const line of lines) enqueue(state, vertex, `${sinceStart(vertex, event)} ${outputLine(line)}`)
-  if (event.type === 'status' && isWorthReporting(state, event)) enqueue(state, vertex, statusLine(event))
-  if (event.type === 'warning') enqueue(state, vertex, `WARN: ${event.warning.message}`)
+  if (lines.length > 0) {
+    const time = sinceStart(vertex, event)
+    enqueue(
+      state,
+      vertex,
+      lines.map((line) => `${time} ${outputLine(line)}`),
+    )
+  }
+  if (event.type === 'status' && isWorthReporting(state, event)) enqueue(state, vertex, [statusLine(event)])
+  if (event.type === 'warning') enqueue(state, vertex, [`WARN: ${event.warning.message}`])
   if (event.type === 'vertex' && isCompleted(vertex)) {
     const rest = takePartial(vertex)
-    if (rest !== undefined) enqueue(state, vertex, `${sinceStart(vertex, event)} ${outputLine(rest)}`)
-    enqueue(state, vertex, endLine(vertex))
+    if (rest !== undefined) enqueue(state, vertex, [`${sinceStart(vertex, event)} ${outputLine(rest)}`])
+    enqueue(state, vertex, [endLine(vertex)])
     state.ended.add(vertex)
   }
 }
 
-function enqueue(state: PlainState, vertex: TracedVertex, ...lines: readonly string[]): void {
+function enqueue(state: PlainState, vertex: TracedVertex, lines: readonly string[]): void {
   const queue = state.waiting.get(vertex) ?? []
   state.waiting.set(vertex, queue)
-  queue.push(...lines)
-  for (const { length } of lines) state.waitingLength += length
+  // No spread: a chunk can hold more lines than a call takes arguments.
+  for (const line of lines) {
+    queue.push(line)
+    state.waitingLength += line.length
+  }
 }
 
 /** What ended speaks at once, the current vertex goes on, and another gets the floor when its turn has come. */
@@ -127,11 +137,16 @@ function speak(state: PlainState, vertex: TracedVertex): void {
     state.current = vertex
     state.turnStartedMs = state.now()
   }
+  if (lines.length === 0) return finishTurn(state, vertex)
   // Each line under the vertex's number: what a message holds cannot pass for a line of another.
   const start = `#${index} `
-  state.write(lines.map((line) => `${start}${line.replaceAll('\n', `\n${start}`)}\n`).join(''))
+  state.write(`${start}${lines.join('\n').replaceAll('\n', `\n${start}`)}\n`)
   for (const { length } of lines) state.waitingLength -= length
   lines.length = 0
+  finishTurn(state, vertex)
+}
+
+function finishTurn(state: PlainState, vertex: TracedVertex): void {
   if (!state.ended.has(vertex)) return
   state.waiting.delete(vertex)
   state.current = undefined

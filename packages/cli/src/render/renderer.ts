@@ -36,7 +36,7 @@ export function createRenderer(mode: Exclude<ProgressMode, 'auto'>, phase: strin
 }
 
 /** Progress that waits for its reader is in memory; BuildKit keeps 2 MiB of a step's output. */
-const MAX_WAITING = 16 * 1024 * 1024
+const MAX_WAITING = 4 * 1024 * 1024
 
 /** Leaves progress out while too much of it waits: a step writes faster than some readers read. */
 export function boundedWriter(output: Session['stderr'], note: (left: number) => string): (text: string) => void {
