@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { closeFd, getXattr, openRoot, walkTree } from '@ts-oci/runtime'
@@ -12,6 +12,8 @@ import { materializeLayer } from './materialize.ts'
 import { mountLines, viewLines } from './overlay.testing.ts'
 import { packLayer } from './pack.ts'
 import { scanTarFile } from './scan.ts'
+import { END, rawEntry } from './tar.testing.ts'
+import type { LayerEntry } from './types.ts'
 import { createChainView } from './view.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -361,4 +363,51 @@ describe('a tar in any order, with links through links and names that come again
 
   /** Directories that nobody lists have the time of their making. */
   const withoutTimes = (lines: readonly string[]): string[] => lines.map((line) => line.replace(/ \d+\.\d+ /, ' '))
+})
+
+describe('a layer whose headers say more than one thing of a file', () => {
+  async function extract(
+    parts: readonly Buffer[],
+    check: (entries: readonly LayerEntry[], inTree: (name: string) => string) => void,
+  ): Promise<void> {
+    await using directory = await temporaryDirectory()
+    const file = directory.join('layer.tar')
+    writeFileSync(file, Buffer.concat([...parts, END]))
+    const destination = directory.join('tree')
+    mkdirSync(destination)
+    const { entries } = await extractLayer({ file, compression: 'none', destination, ...options })
+    check(entries, (name) => directory.join('tree', name))
+  }
+
+  const f = rawEntry({ name: 'f' }, 'hello')
+
+  test('gives the file what its hard link says, as containerd does', async () => {
+    const link = rawEntry({ name: 'h', flag: '1', link: 'f', mode: 0o4711, uid: 7, gid: 8, mtime: 1_400_000_000 })
+    await extract([f, link], (entries, inTree) => {
+      expect(entries).toMatchObject([
+        { path: 'f', type: 'file', mode: 0o4711, uid: 7, gid: 8, mtimeSec: 1_400_000_000, size: 5 },
+        { path: 'h', type: 'hardlink', link: 'f' },
+      ])
+      const status = statSync(inTree('f'))
+      expect([status.mode & 0o7777, status.mtimeMs, status.nlink]).toEqual([0o4711, 1_400_000_000_000, 2])
+    })
+  })
+
+  test('gives a symbolic link the owner alone', async () => {
+    const links = [rawEntry({ name: 's', flag: '2', link: 'f' }), rawEntry({ name: 't', flag: '1', link: 's', uid: 9 })]
+    await extract([f, ...links], (entries, inTree) => {
+      expect(entries.find(({ path }) => path === 's')).toMatchObject({
+        type: 'symlink',
+        uid: 9,
+        mtimeSec: 1_600_000_000,
+      })
+      expect(statSync(inTree('f')).mode & 0o7777).toBe(0o644)
+    })
+  })
+
+  test('may delete a name of a directory that it replaces by a link', async () => {
+    await extract([rawEntry({ name: 'a/.wh.a' }), rawEntry({ name: 'a', flag: '2', link: 'b' })], (_entries, inTree) =>
+      expect(lstatSync(inTree('a')).isSymbolicLink()).toBe(true),
+    )
+  })
 })

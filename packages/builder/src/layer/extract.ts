@@ -102,6 +102,7 @@ export function createExtraction(input: Omit<ExtractInput, 'file' | 'compression
       if (current === undefined) return
       if (current.type === 'file') fd = writer.beginFile(current)
       else writer.place(current)
+      if (current.type === 'hardlink') writer.setLinked(current)
     },
     data(piece) {
       if (fd >= 0) writeFully(fd, piece)

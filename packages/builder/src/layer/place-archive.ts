@@ -5,7 +5,7 @@ import { makeEntry } from './entry.ts'
 import type { FileTarget, Ids } from './file-target.ts'
 import type { ForeignEntry } from './foreign-archive.ts'
 import { baseName, joinPath, parentPath } from './paths.ts'
-import type { TarEntry } from './tar-reader.ts'
+import { unpackedTime, type TarEntry } from './tar-entry.ts'
 import { newLinkKey } from './tree.ts'
 import type { ViewEntry } from './types.ts'
 
@@ -15,9 +15,6 @@ const PATH_MAX = 4095
 
 /** As many as containerd follows. */
 const MAX_LINKS = 255
-
-/** Go's times of files end here; what is later is written as the epoch (moby's archive code). */
-const LAST_SECOND = 9_223_372_036
 
 /** -1 for chown(2): what it is. */
 const NO_ID = 0xffff_ffff
@@ -160,7 +157,7 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
       mode: raw.type === 'symlink' ? 0o777 : raw.mode,
       ...ids(raw, path),
       size: raw.size,
-      ...timeOf(raw),
+      ...unpackedTime(raw),
       link: raw.type === 'symlink' ? raw.link : undefined,
       devMajor: isDevice ? raw.devMajor & 0xfff : undefined,
       devMinor: isDevice ? raw.devMinor & 0xfffff : undefined,
@@ -171,7 +168,7 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
 
   function attributesOf(raw: TarEntry, standing: ViewEntry, path: ByteString): ViewEntry {
     const xattrs = raw.xattrs === undefined ? standing.xattrs : new Map([...(standing.xattrs ?? []), ...raw.xattrs])
-    return { ...standing, mode: raw.mode, ...ids(raw, path), ...timeOf(raw), xattrs }
+    return { ...standing, mode: raw.mode, ...ids(raw, path), ...unpackedTime(raw), xattrs }
   }
 
   function ids(raw: TarEntry, path: ByteString): Ids {
@@ -190,7 +187,7 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
       const below = destination === '' ? path : path.slice(destination.length + 1)
       const standing = target.entry(target.resolveBelow(destination, below))
       if (standing === undefined) throw invalid(raw, 'is gone when its time is to be set')
-      target.update({ ...standing, ...timeOf(raw) })
+      target.update({ ...standing, ...unpackedTime(raw) })
     }
   }
 
@@ -210,11 +207,6 @@ function cleanMember(raw: TarEntry, name: ByteString, what: string): ByteString 
       })
   }
   return kept.join('/')
-}
-
-function timeOf(raw: TarEntry): Pick<ViewEntry, 'mtimeSec' | 'mtimeNsec'> {
-  const isOutOfRange = raw.mtimeSec < 0 || raw.mtimeSec > LAST_SECOND
-  return isOutOfRange ? { mtimeSec: 0, mtimeNsec: 0 } : { mtimeSec: raw.mtimeSec, mtimeNsec: raw.mtimeNsec }
 }
 
 /** Names that no file system takes: in a layer they would make an image that nobody can unpack. */

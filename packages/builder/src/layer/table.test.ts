@@ -28,7 +28,8 @@ function tarEntry(name: string, fields: Partial<TarEntry> = {}): TarEntry {
 }
 
 const file = (name: string, mode = 0o644): TarEntry => tarEntry(name, { mode })
-const link = (name: string, target: string): TarEntry => tarEntry(name, { type: 'hardlink', link: target })
+// Its header says the mode of the file that it names: what it says is what the file gets.
+const link = (name: string, target: string): TarEntry => tarEntry(name, { type: 'hardlink', link: target, mode: 0o600 })
 const directory = (name: string): TarEntry => tarEntry(name, { type: 'directory', mode: 0o755 })
 
 function* times<Item>(count: number, make: (i: number) => Item): Generator<Item> {

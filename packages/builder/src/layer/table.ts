@@ -170,8 +170,25 @@ export function createTableBuilder(): TableBuilder {
     if (wasDirectory && entry.type !== 'directory') dropBelow(path)
     if (before !== undefined) keepLinksOf(before)
     // A link to a link is one to the file, whatever becomes of the name between them.
-    if (entry.type === 'hardlink') links.join(path, links.targetOf(entry.link!) ?? entry.link!)
+    if (entry.type === 'hardlink') {
+      const file = links.targetOf(entry.link!) ?? entry.link!
+      links.join(path, file)
+      setFileOf(entry, file)
+    }
     if (before !== undefined || wasDirectory) lastRaw = undefined
+  }
+
+  /** Who unpacks a link sets the owner, mode, time and attributes of its header, which are then those of the file. */
+  function setFileOf(link: LayerEntry, path: ByteString): void {
+    const file = entries.get(path)
+    if (file === undefined || file.type === 'directory' || file.type === 'hardlink') return
+    const { mode, uid, gid, mtimeSec, mtimeNsec } = link
+    if (file.type === 'symlink') {
+      entries.set(path, { ...file, uid, gid })
+      return
+    }
+    const xattrs = link.xattrs === undefined ? file.xattrs : new Map([...(file.xattrs ?? []), ...link.xattrs])
+    entries.set(path, { ...file, mode, uid, gid, mtimeSec, mtimeNsec, ...(xattrs !== undefined && { xattrs }) })
   }
 
   function dropBelow(directory: ByteString): void {

@@ -83,6 +83,15 @@ export function toTarEntry(
   }
 }
 
+/** Go's times of files end here. */
+const LAST_SECOND = 9_223_372_036
+
+/** The time that containerd and moby give a file when they unpack it: out of the range of Go's it is the epoch. */
+export function unpackedTime({ mtimeSec, mtimeNsec }: TarEntry): Pick<TarEntry, 'mtimeSec' | 'mtimeNsec'> {
+  const isOutOfRange = mtimeSec < 0 || mtimeSec > LAST_SECOND
+  return isOutOfRange ? { mtimeSec: 0, mtimeNsec: 0 } : { mtimeSec, mtimeNsec }
+}
+
 /** An empty value takes a record back: the header's own value stands. */
 function paxValue(pax: PaxRecords | undefined, key: string): ByteString | undefined {
   const value = pax?.get(key)

@@ -39,6 +39,8 @@ export interface TreeWriter extends Disposable {
   finishFile(entry: LayerEntry, fd: number): void
   /** Anything but a regular file. */
   place(entry: LayerEntry): void
+  /** Gives the file behind a hard link that was placed the attributes of the link's own header. */
+  setLinked(entry: LayerEntry): void
   /** Directories' attributes and whiteouts, when all else is there. */
   finish(): void
   close(): void
@@ -166,6 +168,13 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
     }
   }
 
+  function setLinked(entry: LayerEntry): void {
+    const { fd, name } = cache.parent(entry.path)
+    const isSymlink = statAtIfPresent(fd, name)?.type === 'symlink'
+    if (!isSymlink) setAttributes(fd, name, entry)
+    else if (options.owners === 'keep') chownAt(fd, name, entry.uid, entry.gid)
+  }
+
   /** Answers false for a node that may not be made here: it stays in the table. */
   function placeNode(entry: LayerEntry): boolean {
     const major = entry.devMajor ?? 0
@@ -219,11 +228,24 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
   }
 
   function placeWhiteout(path: ByteString): void {
+    // Something else has taken the place of its directory since, and hides what was below by itself.
+    if (isBelowOther(path)) return
     const { fd, name } = parentOf(path)
     const standing = statAtIfPresent(fd, name)
     // The layer deletes a name and makes it anew: a directory then hides what was in the old one.
     if (standing === undefined) mknodAt(fd, name, 'character', 0, 0, 0)
     else if (standing.type === 'directory') opaques.add(path)
+  }
+
+  function isBelowOther(path: ByteString): boolean {
+    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+      const directory = path.slice(0, slash)
+      if (isKnown(directory)) continue
+      const { fd, name } = cache.parent(directory)
+      const standing = statAtIfPresent(fd, name)
+      if (standing?.type !== 'directory') return standing !== undefined
+    }
+    return false
   }
 
   function markOpaque(path: ByteString): void {
@@ -245,7 +267,7 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
     closeFd(root)
   }
 
-  return { beginFile, finishFile, place, finish, close, [Symbol.dispose]: close }
+  return { beginFile, finishFile, place, setLinked, finish, close, [Symbol.dispose]: close }
 }
 
 /** The name of the file below its directory; for messages. */
