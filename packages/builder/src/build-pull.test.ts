@@ -120,6 +120,22 @@ describeWith(buildNeeds, 'a base with a tag', () => {
     })
   })
 
+  test.each<[string, Fault]>([
+    ['takes no HEAD', { status: 405 }],
+    ['names no digest', { headers: { 'docker-content-digest': '' } }],
+  ])('whose registry %s is found to have moved all the same', async (what, fault) => {
+    await using line = await startFaultyProxy(world.registry.host, ({ method }) =>
+      method === 'HEAD' ? fault : undefined,
+    )
+    const store = `head-${what.replaceAll(' ', '-').toLowerCase()}`
+    const base = atLine(line, await publish(store, 'old'))
+    await buildOn(base, store)
+    expect((await buildOn(base, store)).result.warnings).toEqual([])
+    await publish(store, 'new')
+    const { text, result } = await buildOn(base, store)
+    expect([text, result.warnings]).toEqual(['new', []])
+  })
+
   test('whose registry is gone is used as it is, with a warning', async () => {
     const line = await throughLine(() => undefined)
     const base = atLine(line, await publish('gone', 'a'))

@@ -42,6 +42,8 @@ export function checkImageWith(session: Session): CheckImage {
       if (session.signal.aborted || !isTsOciError(error)) throw error
       if (late.aborted)
         return new BuilderError('OCI_REGISTRY_UNREACHABLE', `no answer within ${CHECK_MS / 1000} s`, { cause: error })
+      // A server that takes no HEAD: what GET brings is compared.
+      if (error.details['status'] === 405 || error.details['status'] === 501) return 'moved'
       if (!isRefusal(error)) return error
       const { message, hint, details, cause } = error
       throw new BuilderError(error.code as BuilderErrorCode, message, {
