@@ -9,8 +9,8 @@ const demo = fileURLToPath(new URL('../../../scripts/quickstart-demo.mjs', impor
 /** As `npm run quickstart` after its set-up, with a home of its own. */
 async function quickstart(prefix: readonly string[]): Promise<string> {
   await using directory = await temporaryDirectory()
-  // An ordinary user writes its store here.
-  await chmod(directory.path, 0o777)
+  // An ordinary user writes its store here; without the sticky bit it would be refused.
+  await chmod(directory.path, 0o1777)
   const command = [...prefix, process.execPath, demo]
   return await checkTool(command[0] ?? '', command.slice(1), {
     cwd: directory.path,
