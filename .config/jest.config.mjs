@@ -5,6 +5,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   roots: ['<rootDir>/packages', '<rootDir>/testing'],
   testEnvironment: 'node',
+  setupFiles: ['<rootDir>/.config/jest-umask.mjs'],
   // Sources of the other packages are read as they are: no build stands between an edit and its tests.
   testEnvironmentOptions: { customExportConditions: ['@ts-oci/source', 'node', 'node-addons'] },
   testMatch: ['**/src/**/*.test.ts'],

@@ -47,6 +47,8 @@ const outputs = [
 const options = { context, tags: ['app'], sourceDateEpoch: 1, outputs }
 const problems = []
 const kills = new Map()
+/** Every process that was seen below a build. */
+const ours = new Set()
 
 mkdirSync(out)
 const undisturbed = await world.build(context, { ...options, store: world.directory.join('undisturbed') })
@@ -85,12 +87,15 @@ async function disturb(number) {
     if (existsSync(path) && digestOf(path) !== digest) problems.push(`${where}: half of ${type}.tar has its name`)
   }
   await check(where, {})
+  problems.push(...leftCgroups().map((name) => `${where}: the cgroup ${name} stays after the next build`))
 }
 
 /** At some moment of its life; undefined when there was none of its kind. */
 async function findVictim(child, isIt, withinMs) {
   for (let found; child.exitCode === null && child.signalCode === null; await delay(5)) {
-    found = [{ pid: child.pid, command: 'build' }, ...descendantsOf(child.pid)].filter(({ command }) => isIt(command))
+    const family = [{ pid: child.pid, command: 'build' }, ...descendantsOf(child.pid)]
+    for (const { pid } of family) ours.add(pid)
+    found = family.filter(({ command }) => isIt(command))
     if (found.length === 0) continue
     await delay(Math.random() * withinMs)
     return found[Math.floor(Math.random() * found.length)]
@@ -126,20 +131,16 @@ function remains() {
       return pid !== process.pid && command.includes(own) && !command.includes('docker-registry')
     }),
     ...mountsNaming(world.store),
-    ...leftCgroups(),
   ]
 }
 
+/** Of executors of ours: a kill leaves them, empty, and the next start sweeps them. */
 function leftCgroups() {
   return ['/sys/fs/cgroup', '/sys/fs/cgroup/devices', '/sys/fs/cgroup/unified'].flatMap((path) =>
-    existsSync(path) ? readdirSync(path).filter((name) => /ts-?oci|tsbuild/.test(name) && ownsCgroup(name)) : [],
+    existsSync(path)
+      ? readdirSync(path).filter((name) => ours.has(Number(/^(?:tsbuild|ts-oci-devices)-(\d+)-/.exec(name)?.[1])))
+      : [],
   )
-}
-
-/** Others may build on this machine meanwhile. */
-function ownsCgroup(name) {
-  const pid = Number(/\d+/.exec(name)?.[0])
-  return Number.isNaN(pid) || !existsSync(`/proc/${pid}`)
 }
 
 function digestOf(path) {
