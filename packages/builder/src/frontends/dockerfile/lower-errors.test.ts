@@ -192,3 +192,17 @@ describe('growth', () => {
     expect(config.config?.Env?.[1]).toHaveLength(2 + 16 * 2 ** 17)
   })
 })
+
+test('a name that Linux does not take is an error with its place', async () => {
+  const long = 'n'.repeat(300)
+  for (const line of [
+    `COPY a /${long}`,
+    `COPY a /${long}/`,
+    `WORKDIR /${long}`,
+    `WORKDIR ${'d/'.repeat(2400)}`,
+    `COPY <<${long} /x/\n${long}`,
+    `COPY a /${'é'.repeat(128)}`,
+  ])
+    expect(await messageOf(lowerText(`FROM scratch\n${line}\n`))).toMatch(/^lstat .*: file name too long @2$/)
+  expect(await messageOf(lowerText(`FROM scratch\nCOPY a /${'é'.repeat(127)}/${'n'.repeat(255)}\n`))).toBe('')
+})

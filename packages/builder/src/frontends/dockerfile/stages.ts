@@ -115,7 +115,7 @@ export function findTarget(table: StageTable, target: string | undefined): Stage
   if (target === undefined || target === '') return table.list.at(-1)!
   const found = table.find(target)
   if (found !== undefined) return found
-  const message = withSuggestion(`target stage "${target}" could not be found`, target, table.names(), {
+  const message = withSuggestion(`target stage ${quote(target)} could not be found`, target, table.names(), {
     caseSensitive: true,
   })
   throw new BuilderError('OCI_STAGE_NOT_FOUND', message, {

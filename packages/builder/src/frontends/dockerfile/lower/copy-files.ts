@@ -10,7 +10,7 @@ import { actionsFor, type CopyAction, type CopyRequest } from './copy-sources.ts
 import { checkChecksum } from './copy-sources.ts'
 import { commandName, metadataFor, nameInStage } from './names.ts'
 import { parseOwner } from './owner.ts'
-import { actionPath, destinationPath } from './path.ts'
+import { actionPath, checkPathLength, destinationPath } from './path.ts'
 import { createInputList, edgeOf, type Output } from './pending.ts'
 
 /** Expands what all copies have, in BuildKit's order: an error of the first counts. */
@@ -30,6 +30,7 @@ export function copyFiles(context: InstructionContext, request: CopyRequest): vo
   const names = createNames(context)
   const directory = stage.state.directory
   const destination = actionPath(directory, destinationPath(directory, request.destination), true)
+  checkPathLength(destination)
   const actions = actionsFor(context, request, { destination, mode, name: names.plain })
   const before = stage.state.output
   if (request.link && request.chmod === '') stage.state.output = link(context, before, actions, request.chown, names)

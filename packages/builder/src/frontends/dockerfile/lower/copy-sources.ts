@@ -8,7 +8,7 @@ import { encodeText, quote } from '../text.ts'
 import type { CopyMode } from './chmod.ts'
 import type { InstructionContext } from './context.ts'
 import { internalMetadata } from './names.ts'
-import { absolutePath, cleanPath, joinPath } from './path.ts'
+import { absolutePath, checkPathLength, cleanPath, joinPath } from './path.ts'
 import { edgeOf, type Output } from './pending.ts'
 import { addSource, fileNameOfUrl, gitSource, httpSource, isHttpSource } from './sources.ts'
 
@@ -206,6 +206,7 @@ function actionForContent(
 
 /** A file system with one file, for the heredocs of COPY, ADD and RUN. */
 export function addInlineFile(context: InstructionContext, name: string, data: string, mode: number): Output {
+  checkPathLength(name)
   const op: FileSpec = {
     kind: 'file',
     actions: [

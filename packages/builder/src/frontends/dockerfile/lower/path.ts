@@ -1,10 +1,28 @@
 /** Paths of the image's side: always POSIX, cleaned in exactly the places in which BuildKit cleans them. */
 import { posix } from 'node:path'
+import { Complaint } from '../errors.ts'
+import { encodeText } from '../text.ts'
 
 /** The shortest path that means the same: no empty, `.` or resolvable `..` element, no trailing slash; `.` for nothing. */
 export function cleanPath(path: string): string {
   const normal = posix.normalize(path)
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal
+}
+
+const MAX_NAME_BYTES = 255
+const MAX_PATH_BYTES = 4095
+
+/**
+ * A file whose name Linux does not take could be written into a layer, but no container would start from it.
+ * @throws Complaint in the words in which BuildKit fails
+ */
+export function checkPathLength(path: string): void {
+  const isTooLong =
+    encodeText(path).length > MAX_PATH_BYTES ||
+    path.split('/').some((name) => name.length * 3 > MAX_NAME_BYTES && encodeText(name).length > MAX_NAME_BYTES)
+  if (!isTooLong) return
+  const shown = path.length > MAX_NAME_BYTES ? `${path.slice(0, MAX_NAME_BYTES)}…` : path
+  throw new Complaint(`lstat ${shown}: file name too long`)
 }
 
 /** Joins what is not empty and cleans the result. */

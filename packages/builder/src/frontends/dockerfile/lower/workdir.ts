@@ -6,7 +6,7 @@ import { environmentOf } from './build-state.ts'
 import type { InstructionContext, Lowering } from './context.ts'
 import { commandName, metadataFor, nameInStage } from './names.ts'
 import { parseOwner } from './owner.ts'
-import { absolutePath, actionPath, cleanPath } from './path.ts'
+import { absolutePath, actionPath, checkPathLength, cleanPath } from './path.ts'
 import { createInputList, edgeOf } from './pending.ts'
 import type { StageState } from './stage-state.ts'
 
@@ -48,6 +48,7 @@ function makeDirectory(context: InstructionContext, directory: string): void {
   })
   const metadata = metadataFor(name, location)
   const { user } = stage.image.config
+  checkPathLength(directory)
   const before = stage.state.output
   stage.state.output = context.graph.add(() => {
     const inputs = createInputList()
