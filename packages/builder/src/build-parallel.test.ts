@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { describeWith } from '@ts-oci/testing'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describeWith, listProcesses, until } from '@ts-oci/testing'
+import { runCrowd } from './build-crowd.testing.ts'
 import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.testing.ts'
 
 describeWith(buildNeeds, 'steps side by side', () => {
@@ -45,6 +50,59 @@ describeWith(buildNeeds, 'steps side by side', () => {
     await world.context('fail', { Dockerfile: text(0) })
     expect(verticesOf(await world.build(context), 'cached')).toContain('RUN echo finished > /first')
   })
+
+  /** As after a crash of the machine: what no sync has spoken for is not relied on. */
+  function changeBoot(): void {
+    const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+    const database = new DatabaseSync(`${world.store}/meta.sqlite`)
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    for (const column of ['tree', 'unsynced'])
+      database.prepare(`UPDATE layers SET ${column} = replace(${column}, ?, 'another')`).run(boot)
+    database.close()
+  }
+
+  test('what was finished when a build failed outlives a crash of the machine, and so does a long step of one that was killed', async () => {
+    const text = (status: number): string =>
+      `FROM $BASE\nRUN echo kept > /kept\nRUN sleep 1.1; echo long > /long\nRUN sleep 0.1; touch /t; exit ${status}\n`
+    const context = await world.context('crash', { Dockerfile: text(7) })
+    await expect(world.build(context)).rejects.toMatchObject({ code: 'OCI_STEP_FAILED' })
+    changeBoot()
+    await world.context('crash', { Dockerfile: text(0) })
+    const result = await world.build(context)
+    expect(verticesOf(result, 'ran').filter((name) => name.startsWith('RUN'))).toEqual([
+      'RUN sleep 0.1; touch /t; exit 0',
+    ])
+    const hanging = await world.context('hanging', {
+      Dockerfile:
+        'FROM $BASE\nRUN sleep 1.2; echo hanging > /long\nRUN --mount=type=cache,target=/c touch /c/on; sleep 1000\n',
+    })
+    const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
+    const script = fileURLToPath(new URL('build-process.testing.ts', import.meta.url))
+    const child = spawn(process.execPath, [...flags, script, JSON.stringify({ context: hanging, store: world.store })])
+    await until(() => listProcesses().some(({ command }) => command === 'sleep 1000'), 30_000)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    changeBoot()
+    await world.context('hanging', {
+      Dockerfile: 'FROM $BASE\nRUN sleep 1.2; echo hanging > /long\n'.replace('$BASE', world.base),
+    })
+    expect(verticesOf(await world.build(hanging), 'ran').filter((name) => name.startsWith('RUN'))).toEqual([])
+  }, 90_000)
+
+  test('many builds of graphs that share bases, caches and names all end, whoever prunes or dies meanwhile', async () => {
+    const result = await runCrowd({
+      directory: world.directory.join('crowd'),
+      processes: 2,
+      builds: 8,
+      rounds: 2,
+      prunes: true,
+      disturbMs: 4000,
+      seed: 7,
+      limitMs: 60_000,
+    })
+    expect(result.problems).toEqual([])
+    expect(result.builds).toBe(32)
+  }, 180_000)
 
   test('two builds in one process execute a step once', async () => {
     const context = await world.context('twice', {

@@ -50,6 +50,9 @@ export interface RecordedWork {
   readonly keys: readonly (CacheKey | undefined)[]
 }
 
+/** What ran for as long is synced at once, the rest when the build ends. */
+const LONG_MS = 1000
+
 /** How often layers may turn out to be gone until that is the error: each time another process took them away meanwhile. */
 const MAX_LOSSES = 8
 
@@ -118,10 +121,13 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
         const found = find()
         if (found !== undefined) return found
         if (!inputs.every((input) => input.isAtHand())) return undefined
+        const startMs = Date.now()
         const results = await execute(work, telling()).catch((error: unknown) => {
           if (losses++ >= MAX_LOSSES || !loseMissing(inputs, error)) throw error
         })
         if (results !== undefined) record(work, results)
+        // Whatever becomes of this build and of the machine: so much work is worth the wait for the disk.
+        if (Date.now() - startMs >= LONG_MS) options.forms.syncTrees()
         return results
       })
       if (done !== undefined) return done
