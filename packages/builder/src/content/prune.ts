@@ -163,6 +163,8 @@ function removeMemos(directory: string, limitMs: number): void {
   for (const name of readdirIfPresent(directory)) {
     const path = join(directory, name)
     const stat = lstatSync(path, { throwIfNoEntry: false })
+    // A build that runs is about to rename it: what a kill left goes when nobody is at work.
+    if (name.endsWith('.tmp')) continue
     if (stat !== undefined && stat.mtimeMs <= limitMs) rmSync(path, { recursive: true, force: true })
   }
 }
