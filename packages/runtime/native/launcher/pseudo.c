@@ -118,7 +118,7 @@ static void add_below_dev(int dev, const char *name, const char *type, unsigned 
   close(mount);
 }
 
-void mount_dev(const struct executor_config *config, const struct step_spec *step, int root) {
+void mount_dev(struct executor_config *config, const struct step_spec *step, int root) {
   static const char *const options[] = {"mode", "0755", "size", "64m", NULL};
   // The group of terminals is 5 wherever there is more than one id.
   static const char *const pts[] = {"newinstance", "", "ptmxmode", "0666", "mode", "0620", "gid", "5", NULL};
@@ -134,6 +134,8 @@ void mount_dev(const struct executor_config *config, const struct step_spec *ste
   int dev = make_file_system("tmpfs", K_ATTR_NOSUID | config->nodev, options);
   attach_file_system(dev, root, "dev");
   for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) add_device(config, dev, devices[i].name, devices[i].major_number, devices[i].minor_number);
+  // Opened while nothing of the step lies here: what it mounts over /dev may hold a link to a descriptor in its place.
+  if ((config->input = k_openat2(dev, "null", O_RDONLY, K_RESOLVE_BENEATH | K_RESOLVE_NO_SYMLINKS)) < 0) step_fail(errno, "open /dev/null");
   for (size_t i = 0; i < sizeof links / sizeof *links; i++)
     if (symlinkat(links[i][0], dev, links[i][1]) < 0) step_fail(errno, "make /dev/%s", links[i][1]);
   char size[32];

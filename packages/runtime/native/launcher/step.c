@@ -23,6 +23,7 @@
 #include "protocol.h"
 #include "step.h"
 
+enum { STATUS_PIPE = 3 };
 static int status_pipe = -1;
 static char failure_tag = STATUS_SETUP_FAILED;
 
@@ -87,16 +88,21 @@ static void set_limits(const struct step_spec *step) {
   }
 }
 
-static void connect_streams(const struct step_spec *step, struct step_descriptors fds) {
+// The executor's descriptors (its directories, a cgroup) are closed before a path that the step controls is looked up: as
+// root of its namespace, a link to /proc/self/fd/N would give them to the step.
+static void connect_output(const struct step_spec *step, struct step_descriptors fds) {
   // Else `echo > /dev/stdout` fails for a user who is not root.
   if (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0) step_fail(errno, "set the owner of the output");
-  int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (input < 0) step_fail(errno, "open /dev/null");
-  if (dup2(input, 0) < 0 || dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0) step_fail(errno, "connect the streams");
-  int status = dup3(fds.status, 3, O_CLOEXEC);
-  if (status < 0 && fds.status != 3) step_fail(errno, "connect the streams");
-  status_pipe = 3;
-  k_close_range(4, ~0u, 0);
+  if (dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0) step_fail(errno, "connect the streams");
+  // The executor's control socket is descriptor 3, so the pipe has another number.
+  if (dup3(fds.status, STATUS_PIPE, O_CLOEXEC) < 0) step_fail(errno, "connect the streams");
+  status_pipe = STATUS_PIPE;
+  if (k_close_range(STATUS_PIPE + 1, ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
+}
+
+static void connect_input(const struct executor_config *config) {
+  if (dup2(config->input, 0) < 0) step_fail(errno, "connect the streams");
+  if (k_close_range(STATUS_PIPE + 1, ~0u, 0) < 0) step_fail(errno, "close the step's directories");
 }
 
 static void reset_signals(void) {
@@ -176,6 +182,7 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   bool insecure = step->flags & STEP_INSECURE;
   config->nodev = config->rootless || !(config->filters_devices || insecure) ? K_ATTR_NODEV : 0;
   if (insecure && config->filters_devices) leave_device_cgroup(config);
+  connect_output(step, fds);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
   if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();
   int root = build_rootfs(config, step, id);
@@ -190,7 +197,7 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   // The builder's session keyring stays outside.
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   enter_working_directory(directory, step->cwd);
-  connect_streams(step, fds);
+  connect_input(config);
   struct strings env = step->env;
   struct step_spec process = *step;
   // An empty one counts as none, as runc has it.

@@ -65,6 +65,7 @@ struct executor_config {
   // Of one step:
   unsigned nodev;        // mount attribute of everything that it can write: 0 where devices are filtered
   int files;             // a private tmpfs outside its root: files and nodes of ours, names of layers
+  int input;             // its standard input: a null device of ours, whatever it mounts over /dev
   struct sock_fprog filter;
   char *arguments_start, *arguments_end; // of the process, shown in /proc/PID/cmdline
   struct buffer *requests;               // what was read from the parent and may hold secrets
@@ -140,7 +141,7 @@ void attach(const struct executor_config *config, int root, const struct plan *p
 
 // --- pseudo.c
 void mount_proc(const struct executor_config *config, int root, bool insecure);
-void mount_dev(const struct executor_config *config, const struct step_spec *step, int root);
+void mount_dev(struct executor_config *config, const struct step_spec *step, int root);
 void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network);
 
 // --- identity.c

@@ -52,6 +52,22 @@ for (const who of ['root', 'subordinate', 'single'] as const) {
       expect(stdout).toBe('/\n')
     })
 
+    test('mounts a /dev whose null is a link to a descriptor: none becomes its standard input', async () => {
+      for (let number = 0; number < 16; number++) {
+        const dev = await machine.layer(`dev-${number}`, {})
+        symlinkSync(`/proc/self/fd/${number}`, join(dev, 'null'))
+        const { stdout, stderr } = await machine.run({
+          run: 'readlink /proc/self/fd/0; [ ! -d /proc/self/fd/0 ] || ls /proc/self/fd/0/',
+          mounts: [bind(dev, '/dev')],
+        })
+        expect([stdout, stderr]).toEqual(['/dev/null\n', ''])
+      }
+      const dev = await machine.layer('dev-pipe', {})
+      await checkTool('mkfifo', [join(dev, 'null')])
+      const { stdout } = await machine.run({ run: 'cat; echo read', mounts: [bind(dev, '/dev')] })
+      expect(stdout).toBe('read\n')
+    })
+
     // CVE-2025-31133, CVE-2025-52565
     test('brings a /dev of its own in vain: links in the place of devices are not followed', async () => {
       const layer = await machine.layer('hostile-dev', { 'victim/file': 'as it was' })
