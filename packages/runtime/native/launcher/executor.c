@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -151,26 +152,32 @@ static void read_control(void) {
   }
 }
 
-// Passes one chunk on; false when the stream has ended or has nothing now.
-static bool pass_chunk(struct running *step, int stream) {
+// Passes one chunk on; 0 when the stream has ended or has nothing now.
+static size_t pass_chunk(struct running *step, int stream) {
   uint8_t chunk[OUTPUT_CHUNK];
   ssize_t got = read(step->streams[stream], chunk, sizeof chunk);
   if (got > 0) {
     buffer_append_frame(&output, stream == 0 ? FRAME_STDOUT : FRAME_STDERR, step->id, chunk, (size_t)got);
-    return true;
+    return (size_t)got;
   }
-  if (got < 0 && errno == EINTR) return true;
-  if (got == 0 || errno != EAGAIN) {
+  if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
     close(step->streams[stream]);
     step->streams[stream] = -1;
   }
-  return false;
+  return 0;
 }
 
-// The namespace's last process is gone, so what lies in the pipes is all there will be.
+// The namespace's last process is gone, so what lies in the pipes is all that counts. There may be more: a process of
+// another step can hold a pipe that was sent to it, and write on.
+static void drain_stream(struct running *step, int stream) {
+  int left = 0;
+  if (ioctl(step->streams[stream], FIONREAD, &left) < 0) return;
+  for (size_t passed = 1; left > 0 && step->streams[stream] >= 0 && passed > 0; left -= (int)passed) passed = pass_chunk(step, stream);
+}
+
 static void finish_step(struct running *step) {
   for (int stream = 0; stream < 2; stream++) {
-    while (step->streams[stream] >= 0 && pass_chunk(step, stream)) continue;
+    if (step->streams[stream] >= 0) drain_stream(step, stream);
     if (step->streams[stream] >= 0) close(step->streams[stream]);
   }
   uint8_t report[1024];

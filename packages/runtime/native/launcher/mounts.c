@@ -135,6 +135,8 @@ void attach(const struct executor_config *config, int root, const struct plan *p
   struct resolved resolved;
   if (resolve_in_root(root, plan->target.path, &resolved) < 0)
     step_fail(errno, resolved.magic ? "mount target %s leads through a magic link of /proc" : "mount target %s", plan->target.path);
+  // A link to `/` leads here as well: what covered the root would show in `/..` alone.
+  if (!*resolved.path) step_fail(EPERM, "mount target %s is the root of the step", plan->target.path);
   refuse_proc(&resolved, plan->target.path);
   int at = resolved.fd;
   if (resolved.missing) {

@@ -68,6 +68,22 @@ for (const who of ['root', 'subordinate', 'single'] as const) {
       expect(stdout).toBe('read\n')
     })
 
+    test('mounts over its root by a link to it: refused', async () => {
+      const layer = await machine.layer('links-to-root', {})
+      symlinkSync('/', join(layer, 'x'))
+      symlinkSync('..', join(layer, 'y'))
+      for (const target of ['/x', '/y', '/x/y/'])
+        expect(
+          (
+            await machine.run({
+              run: 'true',
+              layers: [layer],
+              mounts: [{ source: { kind: 'tmpfs' }, target, readonly: false }],
+            })
+          ).error?.message,
+        ).toContain('is the root of the step')
+    })
+
     // CVE-2025-31133, CVE-2025-52565
     test('brings a /dev of its own in vain: links in the place of devices are not followed', async () => {
       const layer = await machine.layer('hostile-dev', { 'victim/file': 'as it was' })
@@ -188,6 +204,32 @@ for (const who of ['root', 'single'] as const) {
         closeSync(file)
         closeSync(directory)
       }
+    })
+  })
+}
+
+for (const who of ['root', 'single'] as const) {
+  describeWith([...requirementsOf[who], 'cc'], `a step that sends its output to another one (${who})`, () => {
+    test('ends, though the other writes on; and the other is told that nobody reads', async () => {
+      await using machine = await startMachine(who)
+      const layer = await machine.layer('pass', {})
+      await checkTool('cc', [
+        '-static',
+        '-o',
+        join(layer, 'pass'),
+        join(import.meta.dirname, '../testing/pass-output.c'),
+      ])
+      const cache = await machine.ownDirectory('passed-output')
+      const shared = {
+        layers: [layer],
+        mounts: [{ source: { kind: 'bind', hostPath: cache }, target: '/cache', readonly: false }] as const,
+      }
+      const taking = machine.run({ run: ['/pass', 'take', '/cache/socket'], ...shared })
+      const given = await machine.run({ run: ['/pass', 'give', '/cache/socket'], ...shared })
+      expect([given.error, given.exit?.exitCode]).toEqual([undefined, 0])
+      expect(given.stdout.length).toBeLessThan(8 << 20)
+      const taken = await taking
+      expect([taken.error, taken.exit?.exitCode]).toEqual([undefined, 0])
     })
   })
 }
