@@ -97,3 +97,15 @@ test('standard input cannot be both', async () => {
     code: 'OCI_OPTION_INVALID',
   })
 })
+
+test('a repository whose address says what nothing means, or two things, is refused with its words', async () => {
+  const refused = (context: string): Promise<unknown> => build({ context, store: directory.join('store') })
+  await expect(refused(`${base}/r.git?foo=bar`)).rejects.toMatchObject({
+    code: 'OCI_OPTION_INVALID',
+    message: expect.stringContaining('unexpected query "foo"'),
+  })
+  await expect(refused(`${base}/r.git?ref=main&branch=main`)).rejects.toMatchObject({
+    code: 'OCI_OPTION_INVALID',
+    message: expect.stringContaining('ref conflicts: "main" vs "refs/heads/main"'),
+  })
+})

@@ -4,7 +4,8 @@ import type { Store, TemporaryDirectory } from './content/types.ts'
 import { MAX_BUILD_FILE_BYTES, tooLarge } from './build-file.ts'
 import { BuilderError, isTsOciError, scrubCredentials } from './errors.ts'
 import type { LayerForms } from './forms/types.ts'
-import { parseGitReference } from './frontends/dockerfile/git-reference.ts'
+import { isComplaint } from './frontends/dockerfile/errors.ts'
+import { parseGitReference, type GitReference } from './frontends/dockerfile/git-reference.ts'
 import { gitSource, httpSource } from './frontends/dockerfile/lower/sources.ts'
 import type { Edge, VertexMetadata } from './graph/types.ts'
 import { createVertex } from './graph/vertex.ts'
@@ -40,6 +41,20 @@ export interface RemoteParts {
   readonly solve: (edge: Edge) => Promise<View>
 }
 
+/** @throws OCI_OPTION_INVALID for a query that means nothing, or two things */
+function readGitReference(url: string): GitReference | undefined {
+  try {
+    return parseGitReference(url, { allowBare: true })
+  } catch (error) {
+    if (!isComplaint(error)) throw error
+    throw new BuilderError(
+      'OCI_OPTION_INVALID',
+      `invalid build context ${JSON.stringify(scrubCredentials(url))}: ${error.message}`,
+      { hint: 'a repository is named as URL#REF:DIRECTORY, or with ?ref=…, branch, tag, subdir, checksum' },
+    )
+  }
+}
+
 /** Opens contexts from standard input, git and http (BuildKit: frontend/dockerui). Ignore files do not count in them. */
 export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
   const temporary: TemporaryDirectory[] = []
@@ -51,7 +66,7 @@ export function createRemoteContexts(parts: RemoteParts): RemoteContexts {
   }
 
   async function openUrl(url: string, options: { readonly keepGitDirectory: boolean }): Promise<UrlContext> {
-    const git = parseGitReference(url, { allowBare: true })
+    const git = readGitReference(url)
     if (git === undefined) return openFile(url)
     const spec = gitSource(git, {
       keepGitDir: options.keepGitDirectory || git.keepGitDir === true,

@@ -24,7 +24,9 @@ export function checkDescriptor(
   const invalid = (what: string): BuilderError => new BuilderError(code, `${where}: ${what}`)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('a descriptor is missing')
   const raw = value as Record<string, unknown>
-  if (typeof raw['mediaType'] !== 'string') throw invalid('the descriptor has no mediaType')
+  // Absent is empty, as Go's reader has it: of a layer the first bytes tell its compression.
+  const mediaType = raw['mediaType'] ?? ''
+  if (typeof mediaType !== 'string') throw invalid('the descriptor has no mediaType')
   const digest = raw['digest']
   if (typeof digest !== 'string' || !isDigest(digest))
     throw invalid(`unsupported digest ${JSON.stringify(digest)?.slice(0, 100)}`)
@@ -32,7 +34,7 @@ export function checkDescriptor(
     throw invalid(`invalid size ${JSON.stringify(raw['size'])}`)
   const { annotations, platform, artifactType, urls, data } = raw
   return {
-    mediaType: raw['mediaType'],
+    mediaType,
     digest,
     size: raw['size'] as number,
     ...(isList(urls) ? { urls } : {}),
@@ -45,11 +47,13 @@ export function checkDescriptor(
 
 function checkPlatform(value: unknown, invalid: (what: string) => BuilderError): Platform {
   const raw = (typeof value === 'object' ? value : {}) as Record<string, unknown>
-  if (typeof raw['os'] !== 'string' || typeof raw['architecture'] !== 'string')
-    throw invalid('the platform lacks os or architecture')
+  // What is absent is empty (an empty OS is the host's): such an entry is no fault of the others.
+  const { os = '', architecture = '' } = raw
+  if (typeof os !== 'string' || typeof architecture !== 'string')
+    throw invalid('os or architecture of the platform is no text')
   return {
-    os: raw['os'],
-    architecture: raw['architecture'],
+    os,
+    architecture,
     ...(typeof raw['variant'] === 'string' && raw['variant'] !== '' ? { variant: raw['variant'] } : {}),
     ...(typeof raw['os.version'] === 'string' && raw['os.version'] !== '' ? { 'os.version': raw['os.version'] } : {}),
     ...(isList(raw['os.features']) ? { 'os.features': raw['os.features'] } : {}),

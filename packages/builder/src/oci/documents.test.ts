@@ -3,7 +3,7 @@ import { digestOf, type DiffID } from './digest.ts'
 import { compareTimes, formatTime, goJson, normalizeTime } from './go-json.ts'
 import { parseImageConfig, serializeImageConfig } from './image-config.ts'
 import { createIndex, looksLikeIndex, parseIndex, serializeIndex } from './image-index.ts'
-import { MAX_MANIFEST_BYTES, parseManifest, serializeManifest } from './manifest.ts'
+import { checkIsImage, MAX_MANIFEST_BYTES, parseManifest, serializeManifest } from './manifest.ts'
 import { MediaType, layerCompression, layerMediaType, toFamily } from './media-types.ts'
 
 const bytes = (value: unknown): Uint8Array => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
@@ -49,10 +49,16 @@ describe('image config', () => {
   })
 
   const good = { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [digest] } }
+  // Asked of BuildKit: it writes linux.
+  test('without an os it is of Linux', () => {
+    expect(parseImageConfig(bytes({ ...good, os: undefined })).os).toBe('linux')
+    expect(parseImageConfig(bytes({ ...good, os: '' })).os).toBe('linux')
+  })
+
   const refused: readonly (readonly [string, unknown, RegExp])[] = [
     ['no JSON', '{', /not JSON/],
     ['a list', [], /not a JSON object/],
-    ['no os', { ...good, os: undefined }, /os is missing/],
+    ['an os that is no text', { ...good, os: 5 }, /os is no text/],
     ['no rootfs', { ...good, rootfs: undefined }, /rootfs is missing/],
     ['another rootfs', { ...good, rootfs: { type: 'squashfs' } }, /rootfs.type is "squashfs"/],
     [
@@ -124,7 +130,28 @@ describe('manifest', () => {
     expect(parseManifest(bytes(bare), MediaType.dockerManifest).mediaType).toBe(MediaType.dockerManifest)
   })
 
+  // Asked of BuildKit, which goes by the transport: some registries serve every manifest under one type.
+  test('the spelling of its own family counts where the transport says the other', () => {
+    expect(parseManifest(bytes(manifest), MediaType.dockerManifest).mediaType).toBe(MediaType.ociManifest)
+  })
+
+  // Asked of BuildKit.
+  test('a layer without a media type is a layer', () => {
+    const { mediaType: _, ...layer } = config
+    expect(parseManifest(bytes({ ...manifest, layers: [layer] })).manifest.layers).toMatchObject([{ mediaType: '' }])
+  })
+
+  test('of an artifact it is refused as a base by its kind', () => {
+    const chart = { ...config, mediaType: 'application/vnd.cncf.helm.config.v1+json' }
+    const parsed = parseManifest(bytes({ ...manifest, config: chart }))
+    expect(() => checkIsImage(parsed.manifest, 'host/chart')).toThrow(
+      'host/chart is no image, but an artifact of type application/vnd.cncf.helm.config.v1+json',
+    )
+    expect(() => checkIsImage(parseManifest(bytes(manifest)).manifest, 'host/image')).not.toThrow()
+  })
+
   const refused: readonly (readonly [string, unknown, string | undefined, RegExp])[] = [
+    ['a byte order mark', `\uFEFF${JSON.stringify(manifest)}`, undefined, /not JSON/],
     ['too large a document', ' '.repeat(MAX_MANIFEST_BYTES + 1), undefined, /bytes are more than/],
     [
       'a media type that contradicts its transport',

@@ -15,9 +15,11 @@ export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024
  */
 export function parseImageConfig(raw: Uint8Array): ImageConfig {
   const value = parseJson(raw)
-  const { architecture, os, rootfs, history, created, config } = value
+  const { architecture, rootfs, history, created, config } = value
   if (typeof architecture !== 'string' || architecture === '') throw invalid('architecture is missing')
-  if (typeof os !== 'string' || os === '') throw invalid('os is missing')
+  // As containerd normalises a platform: without an OS it is the host's.
+  const os = value['os'] || 'linux'
+  if (typeof os !== 'string') throw invalid('os is no text')
   const createdAt = typeof created === 'string' ? normalizeTime(created) : undefined
   const { created: _created, history: _history, config: _config, ...rest } = value
   for (const name of TEXTS) if (typeof rest[name] !== 'string') delete rest[name]

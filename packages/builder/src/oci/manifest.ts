@@ -2,7 +2,7 @@ import { BuilderError } from '../errors.ts'
 import { checkDescriptor, describe, isStringMap, orderDescriptor } from './descriptor.ts'
 import { digestOf, type Digest } from './digest.ts'
 import { goJsonIndented, sortedMap } from './go-json.ts'
-import { MediaType, isIndexType, isManifestType } from './media-types.ts'
+import { MediaType, isConfigType, isIndexType, isManifestType } from './media-types.ts'
 import { isTooDeep } from './nesting.ts'
 import type { Descriptor, Manifest } from './types.ts'
 
@@ -46,6 +46,16 @@ export function parseManifest(raw: Uint8Array, contentType?: string): ParsedMani
   return { manifest, raw, digest: digestOf(raw), mediaType }
 }
 
+/** @throws OCI_MEDIA_TYPE_UNSUPPORTED for the manifest of an artifact (a chart, a signature, any files): it has no image config */
+export function checkIsImage({ config, artifactType }: Manifest, name: string): void {
+  if (isConfigType(config.mediaType)) return
+  const kind = artifactType ?? config.mediaType
+  throw new BuilderError('OCI_MEDIA_TYPE_UNSUPPORTED', `${name} is no image, but an artifact of type ${kind}`, {
+    hint: 'only an image can be a base; tools such as oras fetch artifacts',
+    details: { configType: config.mediaType },
+  })
+}
+
 /** The bytes of a manifest as BuildKit writes them: two spaces of indent, no final newline. */
 export function serializeManifest(manifest: Manifest): Uint8Array {
   const { schemaVersion, mediaType, artifactType, config, layers, subject, annotations } = manifest
@@ -75,7 +85,7 @@ export function parseDocument(raw: Uint8Array): Record<string, unknown> {
   if (raw.length > MAX_MANIFEST_BYTES) throw invalid(`${raw.length} bytes are more than ${MAX_MANIFEST_BYTES}`)
   let value: unknown
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(raw)
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw)
     value = isTooDeep(text) ? undefined : JSON.parse(text)
   } catch (cause) {
     throw invalid('not JSON', cause)
@@ -99,9 +109,14 @@ export function documentType(
   if (value['schemaVersion'] !== 2) throw invalid(`unsupported schemaVersion ${JSON.stringify(value['schemaVersion'])}`)
   const own = typeof value['mediaType'] === 'string' && value['mediaType'] !== '' ? value['mediaType'] : undefined
   const told = normalizeContentType(contentType)
-  if (own !== undefined && told !== undefined && own !== told)
+  // Either spelling of one kind reads the same; some registries serve all manifests under one type (BuildKit takes them).
+  if (own !== undefined && told !== undefined && own !== told && kindOf(own) !== kindOf(told))
     throw invalid(`the document says ${own}, its transport says ${told}`)
   return own ?? told ?? fallback
+}
+
+function kindOf(mediaType: string): string {
+  return isIndexType(mediaType) ? 'index' : isManifestType(mediaType) ? 'manifest' : mediaType
 }
 
 function normalizeContentType(contentType: string | undefined): string | undefined {

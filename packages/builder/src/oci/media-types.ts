@@ -34,6 +34,18 @@ export function isIndexType(mediaType: string): boolean {
   return mediaType === MediaType.ociIndex || mediaType === MediaType.dockerList
 }
 
+/** The config of an image; registries' clients before schema 2 had a type of its own wrote the third. */
+const CONFIG_TYPES: ReadonlySet<string> = new Set([
+  MediaType.ociConfig,
+  MediaType.dockerConfig,
+  'application/octet-stream',
+])
+
+/** True for the config of an image: a manifest with another one is that of an artifact. */
+export function isConfigType(mediaType: string): boolean {
+  return CONFIG_TYPES.has(mediaType)
+}
+
 /** True for the manifest of one image. */
 export function isManifestType(mediaType: string): boolean {
   return mediaType === MediaType.ociManifest || mediaType === MediaType.dockerManifest

@@ -54,6 +54,23 @@ describe('of an index', () => {
     expect(choose(arm, 'linux/s390x')).toBeUndefined()
   })
 
+  // Asked of BuildKit.
+  test('an entry whose platform lacks the OS is of Linux, and one that lacks all is none', () => {
+    const { put, image, index, choose } = makeWorld()
+    const partial = { ...image('partial'), platform: { architecture: 'amd64' } } as unknown as Descriptor
+    expect(choose(index([{ ...image('none'), platform: {} as never }, partial]))).toBe('partial')
+    expect(choose(index([{ ...put({}, MediaType.ociManifest), platform: {} as never }]))).toBeUndefined()
+  })
+
+  test('what belongs to an image and names no platform hides no image', () => {
+    const { put, image, index, choose } = makeWorld()
+    const signature = put(
+      { schemaVersion: 2, config: put({}, 'application/vnd.dev.cosign.v1+json'), layers: [] },
+      MediaType.ociManifest,
+    )
+    expect(choose(index([signature, image('image')]))).toBe('image')
+  })
+
   test('an attestation manifest is never taken for an image', () => {
     const { image, index, choose } = makeWorld()
     expect(choose(index([image('attestation', 'unknown/unknown')]))).toBeUndefined()

@@ -3,7 +3,7 @@ import type { Digest } from './digest.ts'
 import { parseImageConfig } from './image-config.ts'
 import { looksLikeIndex, parseIndex } from './image-index.ts'
 import { parseManifest, type ParsedManifest } from './manifest.ts'
-import { isIndexType, isManifestType } from './media-types.ts'
+import { isConfigType, isIndexType, isManifestType } from './media-types.ts'
 import { rankPlatform } from './platform-match.ts'
 import type { Descriptor, Platform } from './types.ts'
 
@@ -90,6 +90,8 @@ function* ofUnnamed(
     const bytes = yield* read(state, entry)
     if (bytes === undefined) continue
     const { config } = parseManifest(bytes, entry.mediaType).manifest
+    // What belongs to an image (a signature, a chart) stands beside it.
+    if (!isConfigType(config.mediaType)) continue
     const configBytes = yield* read(state, config)
     if (configBytes === undefined) continue
     const offered = parseImageConfig(configBytes)

@@ -2,7 +2,7 @@ import type { BlobStore } from '../content/types.ts'
 import { BuilderError, isTsOciError } from '../errors.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import { MAX_CONFIG_BYTES, parseImageConfig } from '../oci/image-config.ts'
-import type { ParsedManifest } from '../oci/manifest.ts'
+import { checkIsImage, type ParsedManifest } from '../oci/manifest.ts'
 import { isIndexType, isManifestType } from '../oci/media-types.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import { formatReference, type ImageReference, parseReference } from '../oci/reference.ts'
@@ -48,6 +48,7 @@ export async function pullManifest(
   const repository = client.repository(parsed)
   const top = await fetchTop(client, repository, tagOrDigestOf(parsed), options)
   const manifest = await fetchManifestFor(client, repository, top, { parsed, options })
+  checkIsImage(manifest.manifest, formatReference(parsed))
   options.blobs.put(top.bytes)
   options.blobs.put(manifest.raw)
   const { configBytes, config } = await fetchConfig(client, repository, manifest, options)

@@ -113,14 +113,17 @@ async function withGit<T>(
   writeFileSync(knownHostsFile, source.knownHosts ?? '', { mode: 0o600 })
   // What the user lends, and nothing that the environment happens to hold.
   const socket = source.sshId === undefined ? undefined : environment.sshSocket(source.sshId)
-  const config = await credentialConfig(environment, source)
+  const credential = await findCredential(environment, source)
+  const signal = run?.signal ?? environment.signal
   return work(
     createGit({
-      config,
+      // git takes the header along to wherever a redirect leads: its second request has it.
+      config: credential === undefined ? [] : [headerFor(source.remote, credential), ['http.followRedirects', 'false']],
+      whenMoved: credential === undefined ? undefined : () => movedConfig(source.remote, credential, signal),
       sshCommand: sshCommand({ socket, knownHostsFile, isKnown: source.knownHosts !== undefined }),
       sshSocket: socket,
       refusal: source.sshId !== undefined && socket === undefined ? noAgent(source) : undefined,
-      signal: run?.signal ?? environment.signal,
+      signal,
       onOutput: (text) => run?.log('stderr', text),
     }),
   )
@@ -134,15 +137,11 @@ function noAgent({ sshId, remote }: GitCheckout): BuilderError {
   })
 }
 
-/** A header for this remote alone; all of github.com counts as one, as submodules there want the same token (BuildKit). */
-async function credentialConfig(
-  environment: OpsEnvironment,
-  source: GitCheckout,
-): Promise<readonly (readonly [string, string])[]> {
+/** The value of an Authorization header, of the first secret that there is for this host. */
+async function findCredential(environment: OpsEnvironment, source: GitCheckout): Promise<string | undefined> {
   const { remote, authHeaderSecret, authTokenSecret } = source
-  if (!/^https?:\/\//.test(remote)) return []
   // git says what is wrong with an address that is none.
-  if (!URL.canParse(remote)) return []
+  if (!/^https?:\/\//.test(remote) || !URL.canParse(remote)) return undefined
   const { host } = new URL(remote)
   const candidates: readonly (readonly [string | undefined, boolean])[] = [
     [authHeaderSecret && `${authHeaderSecret}.${host}`, false],
@@ -154,15 +153,28 @@ async function credentialConfig(
     const secret = id === undefined || id === '' ? undefined : await environment.secret(id)
     if (secret === undefined) continue
     const text = Buffer.from(secret).toString('utf8').trim()
-    const header = isToken ? `basic ${Buffer.from(`x-access-token:${text}`).toString('base64')}` : text
-    return [
-      [
-        `http.${/^https:\/\/(?:www\.)?github\.com\//.exec(remote)?.[0] ?? remote}.extraheader`,
-        `Authorization: ${header}`,
-      ],
-      // git takes the header along to wherever a redirect leads: its second request has it.
-      ['http.followRedirects', 'false'],
-    ]
+    return isToken ? `basic ${Buffer.from(`x-access-token:${text}`).toString('base64')}` : text
   }
-  return []
+  return undefined
+}
+
+/** A header for this remote alone; all of github.com counts as one, as submodules there want the same token (BuildKit). */
+function headerFor(remote: string, credential: string): readonly [string, string] {
+  const scope = /^https:\/\/(?:www\.)?github\.com\//.exec(remote)?.[0] ?? remote
+  return [`http.${scope}.extraheader`, `Authorization: ${credential}`]
+}
+
+/** The repository has another name on its server: git asks there, with the same credential. */
+async function movedConfig(
+  remote: string,
+  credential: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly (readonly [string, string])[] | undefined> {
+  const { findMoved } = await import('./moved.ts')
+  const moved = await findMoved(remote, credential, signal)
+  if (moved === undefined) return undefined
+  const [key, value] = headerFor(moved, credential)
+  // Twice the same header would be sent twice.
+  const header: readonly (readonly [string, string])[] = key === headerFor(remote, credential)[0] ? [] : [[key, value]]
+  return [[`url.${moved}.insteadOf`, remote], ...header]
 }

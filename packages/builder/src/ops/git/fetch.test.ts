@@ -138,7 +138,11 @@ describeWith(['git'], 'a git server', () => {
     mkdirSync(workTree, { recursive: true })
     mkdirSync(work.join('repository'), { recursive: true })
     const found = await resolveCommit(git, source)
-    await checkOut(git, source, found, { repository: work.join('repository'), workTree, temporaryDirectory: temporary })
+    await checkOut(git, source, found, {
+      repository: work.join('repository'),
+      workTree,
+      temporaryDirectory: temporary,
+    })
     const timeSec = source.usesCommitTime ? await commitTime(git, found, work.join('repository')) : undefined
     return { entries: checkoutEntries(workTree, source, timeSec), workTree }
   }
@@ -199,6 +203,12 @@ describeWith(['git'], 'a git server', () => {
     develop('project', 'tag', 'main', first)
     expect(await resolveCommit(git, sourceOf('#main'))).toMatchObject({ ref: 'refs/heads/main', objectId: second })
     develop('project', 'tag', '-d', 'main')
+  })
+
+  test('a tag that names a tree is checked out', async () => {
+    develop('project', 'tag', '-a', '-m', 'tree', 'tree-only', `${first}^{tree}`)
+    const { entries } = await fetchSource(sourceOf('#tree-only'))
+    expect(paths(entries)).toContain('a.txt')
   })
 
   test('a commit id needs no server to be found, and is fetched', async () => {

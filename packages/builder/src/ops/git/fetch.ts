@@ -60,7 +60,8 @@ function initArgs(commit: ResolvedCommit, ...more: string[]): string[] {
 }
 
 async function fetchCommit(git: Git, source: GitCheckout, commit: ResolvedCommit, bare: GitPlace): Promise<void> {
-  const has = (id: string): Promise<boolean> => git.succeeds(['cat-file', '-e', `${id}^{commit}`], bare)
+  // A tag may name a tree: it can be checked out as well.
+  const has = (id: string): Promise<boolean> => git.succeeds(['cat-file', '-e', `${id}^{tree}`], bare)
   if (!(await has(commit.objectId))) {
     const byName = !isCommitId(commit.ref) && !source.fetchByCommit
     // Under a name of ours: what a branch or a tag of it is called later does not collide with other builds.
@@ -80,7 +81,7 @@ async function fetchCommit(git: Git, source: GitCheckout, commit: ResolvedCommit
   }
   if (source.checksum === '') return
   const actual = (await git.run(['rev-parse', commit.objectId], bare)).trim()
-  const peeled = (await git.run(['rev-parse', `${commit.objectId}^{commit}`], bare)).trim()
+  const peeled = (await git.run(['rev-parse', `${commit.objectId}^{}`], bare)).trim()
   if (!actual.startsWith(source.checksum) && !peeled.startsWith(source.checksum))
     throw wrongCommit(source, actual === peeled ? actual : `${actual} or ${peeled}`)
 }

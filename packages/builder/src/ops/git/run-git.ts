@@ -24,6 +24,8 @@ export interface GitOptions {
   /** `GIT_SSH_COMMAND`. */
   readonly sshCommand: string
   readonly sshSocket: string | undefined
+  /** Asked once, when a server redirects and git may not follow: configuration with which it goes on, if there is any. */
+  readonly whenMoved?: (() => Promise<readonly (readonly [string, string])[] | undefined>) | undefined
   /** Why no server may be asked at all; every run throws it. */
   readonly refusal?: BuilderError | undefined
   readonly signal: AbortSignal | undefined
@@ -71,8 +73,12 @@ const PASSED_ON = [
   'all_proxy',
 ]
 
+const REDIRECTED = /returned error: 30[12378]/
+
 export function createGit(options: GitOptions): Git {
-  const environment = environmentOf(options)
+  const environment = environmentOf(options, options.config)
+  let moved: NodeJS.ProcessEnv | undefined
+  let isMoveKnown = options.whenMoved === undefined
 
   async function run(args: readonly string[], place: GitPlace = {}): Promise<string> {
     const { status, output, errors } = await start(args, place)
@@ -91,20 +97,28 @@ export function createGit(options: GitOptions): Git {
     )
   }
 
-  function start(
-    args: readonly string[],
-    place: GitPlace,
-    isQuiet = false,
-  ): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
+  async function start(args: readonly string[], place: GitPlace, isQuiet = false): Promise<Ended> {
+    const ended = await startOnce(args, place, isQuiet)
+    if (ended.status === 0 || isMoveKnown || !REDIRECTED.test(ended.errors)) return ended
+    isMoveKnown = true
+    const settings = await options.whenMoved!()
+    if (settings === undefined) return ended
+    moved = environmentOf(options, [...options.config, ...settings])
+    return startOnce(args, place, isQuiet)
+  }
+
+  function startOnce(args: readonly string[], place: GitPlace, isQuiet: boolean): Promise<Ended> {
     options.signal?.throwIfAborted()
     if (options.refusal !== undefined) throw options.refusal
     const where = [
       ...(place.workTree === undefined ? [] : [`--work-tree=${place.workTree}`]),
       ...(place.gitDirectory === undefined ? [] : [`--git-dir=${place.gitDirectory}`]),
     ]
+    // Submodules are addresses of their own, even where one begins as that of the repository does.
+    const variables = args[0] === 'submodule' ? environment : (moved ?? environment)
     const child = spawn('git', [...CONFIG, ...where, ...args], {
       cwd: place.directory ?? place.workTree ?? place.gitDirectory ?? '/',
-      env: place.indexFile === undefined ? environment : { ...environment, GIT_INDEX_FILE: place.indexFile },
+      env: place.indexFile === undefined ? variables : { ...variables, GIT_INDEX_FILE: place.indexFile },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own, that helpers of git share.
       detached: true,
@@ -142,6 +156,12 @@ export function createGit(options: GitOptions): Git {
   }
 
   return { run, succeeds: async (args, place = {}) => (await start(args, place, true)).status === 0 }
+}
+
+interface Ended {
+  readonly status: number | null
+  readonly output: string
+  readonly errors: string
 }
 
 /** The word after the settings. */
@@ -190,7 +210,7 @@ function tooMuch(args: readonly string[]): BuilderError {
   )
 }
 
-function environmentOf(options: GitOptions): NodeJS.ProcessEnv {
+function environmentOf(options: GitOptions, config: GitOptions['config']): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
     GIT_TERMINAL_PROMPT: '0',
     GIT_CONFIG_NOSYSTEM: '1',
@@ -200,11 +220,11 @@ function environmentOf(options: GitOptions): NodeJS.ProcessEnv {
     GIT_ATTR_NOSYSTEM: '1',
     GIT_SSH_COMMAND: options.sshCommand,
     SSH_ASKPASS_REQUIRE: 'never',
-    GIT_CONFIG_COUNT: String(options.config.length),
+    GIT_CONFIG_COUNT: String(config.length),
   }
   for (const name of PASSED_ON) if (process.env[name] !== undefined) environment[name] = process.env[name]
   if (options.sshSocket !== undefined) environment['SSH_AUTH_SOCK'] = options.sshSocket
-  for (const [index, [key, value]] of options.config.entries()) {
+  for (const [index, [key, value]] of config.entries()) {
     environment[`GIT_CONFIG_KEY_${index}`] = key
     environment[`GIT_CONFIG_VALUE_${index}`] = value
   }
@@ -228,8 +248,8 @@ function notStarted(cause: Error & { code?: string }): BuilderError {
 function hintOf(errors: string): string | undefined {
   if (/could not read Username|Authentication failed|terminal prompts disabled/.test(errors))
     return 'the repository wants a login, or does not exist: give a token with --secret id=GIT_AUTH_TOKEN,…'
-  if (/returned error: 30[1278]/.test(errors))
-    return 'the repository has moved, and a token goes along no redirect: name its new address'
+  if (REDIRECTED.test(errors))
+    return 'the repository has moved to another host, and a token goes along no redirect there: name its new address'
   if (/Permission denied \(publickey/.test(errors)) return 'give an agent with the key: --ssh default'
   if (/Host key verification failed/.test(errors)) return 'the host shows another key than the one that is expected'
   if (/Could not resolve host|unable to connect|Connection refused/.test(errors))

@@ -1,7 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import { startStandIn, temporaryDirectory, testWith } from '@ts-oci/testing'
 import { build } from '../../build.ts'
+import { serveRepositories } from './repositories.testing.ts'
 
 testWith(['git'], 'a token for git goes to its host, along no redirect, and into no message', async () => {
   const token = 'hunter2hunter2'
@@ -34,4 +36,49 @@ testWith(['git'], 'a token for git goes to its host, along no redirect, and into
   const shown = `${message}${stack}${JSON.stringify(error)}`
   expect(shown).not.toContain(token)
   expect(shown).not.toContain(basic)
+})
+
+testWith(['git'], 'a repository with another name on the same host is followed there with its token', async () => {
+  const token = 'hunter2hunter2'
+  const basic = `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`
+  await using repositories = await serveRepositories()
+  repositories.make('renamed', { 'a.txt': 'a' })
+  repositories.git('renamed', 'update-server-info')
+  let isAway = false
+  await using other = await startStandIn((_request, response) => void response.writeHead(404).end())
+  await using server = await startStandIn((request, response) => {
+    const { pathname, search } = new URL(request.url ?? '', 'http://server')
+    if (request.headers.authorization !== basic) return void response.writeHead(404).end()
+    if (pathname.startsWith('/old.git/'))
+      return void response
+        .writeHead(301, { location: `${pathname.replace('/old.git', isAway ? '/away' : '/new.git')}${search}` })
+        .end()
+    if (pathname.startsWith('/away/'))
+      return void response.writeHead(302, { location: `http://${other.host}${pathname}${search}` }).end()
+    const file = join(repositories.directory, 'renamed/.git', pathname.replace('/new.git/', ''))
+    if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return void response.writeHead(404).end()
+    response.end(readFileSync(file))
+  })
+  await using directory = await temporaryDirectory()
+  const buildOn = (fragment: string) => {
+    const context = directory.join(`context-${fragment.replaceAll('/', '-')}`)
+    mkdirSync(context)
+    writeFileSync(`${context}/Dockerfile`, `FROM scratch\nADD http://${server.host}/old.git#${fragment} /\n`)
+    const dest = directory.join(`out-${fragment.replaceAll('/', '-')}`)
+    return build({
+      context,
+      store: directory.join('store'),
+      secrets: [{ id: 'GIT_AUTH_TOKEN', value: token }],
+      outputs: [{ type: 'local', dest }],
+    }).then(() => readFileSync(`${dest}/a.txt`, 'utf8'))
+  }
+  expect(await buildOn('main')).toBe('a')
+  // A commit is its own answer: the first request is the one that fetches it.
+  const commit = repositories.commit('renamed', { 'a.txt': 'b' })
+  repositories.git('renamed', 'update-server-info')
+  expect(await buildOn(commit)).toBe('b')
+  isAway = true
+  repositories.commit('renamed', { 'a.txt': 'c' })
+  await expect(buildOn('refs/heads/main')).rejects.toMatchObject({ hint: expect.stringContaining('another host') })
+  expect(other.seen).toEqual([])
 })

@@ -5,7 +5,7 @@ import { BuilderError } from '../../errors.ts'
 import { digestHex, isDigest, type Digest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseIndex } from '../../oci/image-index.ts'
-import { MAX_MANIFEST_BYTES } from '../../oci/manifest.ts'
+import { checkIsImage, MAX_MANIFEST_BYTES } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { awaitSelection, selectImage } from '../../oci/select-image.ts'
 import type { Descriptor, Platform } from '../../oci/types.ts'
@@ -90,6 +90,7 @@ export async function importFromLayout(
       `the image ${digest} in ${directory} has nothing for ${formatPlatform(platform)}`,
     )
   const { manifest, digest: manifestDigest } = selected.manifest
+  checkIsImage(manifest, `the image ${digest} in ${directory}`)
   const config = parseImageConfig(await read(manifest.config))
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     throw new BuilderError(
