@@ -135,13 +135,7 @@ export async function runCrowd(options: CrowdOptions): Promise<CrowdResult> {
       if (hasHung || (!wasKilled && rounds.length === 0)) return
     }
   }
-  const pruning = (async () => {
-    while (options.prunes === true && !isOver) {
-      await prune({ store: join(directory, 'store'), all: true })
-      state.prunes++
-      await delay(20)
-    }
-  })()
+  const pruner = options.prunes === true ? startPruner(directory) : undefined
   const disturbing = (async () => {
     const random = createRandom(options.seed)
     while (options.disturbMs !== undefined && !isOver) {
@@ -157,8 +151,48 @@ export async function runCrowd(options: CrowdOptions): Promise<CrowdResult> {
   })()
   await Promise.all(Array.from({ length: options.processes }, (_, number) => runWorker(number)))
   isOver = true
-  await Promise.all([pruning, disturbing])
+  await disturbing
+  const pruned = await pruner?.end()
+  state.prunes += pruned?.prunes ?? 0
+  state.problems.push(...(pruned?.problems ?? []))
   return { ...state, builds: state.roundsMs.length * options.builds }
+}
+
+/**
+ * `prune -a` all the time, in a process of its own: the database is waited for without giving the thread away, and this
+ * one has to wake the process that it has stopped with the database in its hands.
+ */
+function startPruner(directory: string): {
+  end(): Promise<{ readonly prunes: number; readonly problems: readonly string[] }>
+} {
+  const child = startProgram({ prunesIn: directory })
+  const output = Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'exit')])
+  return {
+    async end() {
+      child.stdin!.end()
+      const [lines, errors] = await output
+      return { prunes: lines.split('pruned').length - 1, problems: errors === '' ? [] : [errors] }
+    },
+  }
+}
+
+async function pruneUntilTold(directory: string): Promise<void> {
+  let isOver = false
+  process.stdin.resume().once('end', () => (isOver = true))
+  while (!isOver) {
+    await prune({ store: join(directory, 'store'), all: true })
+    process.stdout.write('pruned\n')
+    await delay(20)
+  }
+}
+
+function startProgram(options: WorkerOptions | { readonly prunesIn: string }): ChildProcess {
+  const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
+  const words = [fileURLToPath(import.meta.url), JSON.stringify(options)]
+  return spawn(process.execPath, [...flags, ...words], {
+    stdio: ['prunesIn' in options ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TSBUILD_ASSERT_LOCKS: '1' },
+  })
 }
 
 function prepareContext(directory: string): void {
@@ -177,12 +211,7 @@ async function runProcess(
   readonly problems: readonly string[]
   readonly hasHung: boolean
 }> {
-  const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
-  const words = [fileURLToPath(import.meta.url), JSON.stringify(options)]
-  const child = spawn(process.execPath, [...flags, ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TSBUILD_ASSERT_LOCKS: '1' },
-  })
+  const child = startProgram(options)
   onStart(child)
   let hasHung = false
   const hang = (): void => {
@@ -190,11 +219,11 @@ async function runProcess(
     child.kill('SIGKILL')
   }
   let timer = setTimeout(hang, limitMs)
-  child.stdout.on('data', () => {
+  child.stdout!.on('data', () => {
     clearTimeout(timer)
     timer = setTimeout(hang, limitMs)
   })
-  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  const [output, errors] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'exit')])
   clearTimeout(timer)
   const lines = output.split('\n')
   const problems = [...lines.filter((line) => line.startsWith('problem')), ...(errors === '' ? [] : [errors])]
@@ -202,4 +231,7 @@ async function runProcess(
   return { child, rounds, problems, hasHung }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await work(JSON.parse(process.argv[2]!) as WorkerOptions)
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const options = JSON.parse(process.argv[2]!) as WorkerOptions | { readonly prunesIn: string }
+  await ('prunesIn' in options ? pruneUntilTold(options.prunesIn) : work(options))
+}

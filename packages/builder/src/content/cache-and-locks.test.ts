@@ -120,6 +120,19 @@ describe('locks', () => {
     })
   })
 
+  test('who gets his locks and no turn to use them, as the build was stopped meanwhile, lets them go', async () => {
+    const held = await store.locks.acquire('cache-mount-x')
+    const whileWaiting = async <T>(wait: () => Promise<T>): Promise<T> => {
+      await wait()
+      throw new Error('stopped')
+    }
+    const waiting = store.locks.hold('cache-mount', [{ name: 'x' }], { whileWaiting }, async () => 'worked')
+    await held[Symbol.asyncDispose]()
+    await expect(waiting).rejects.toThrow('stopped')
+    await using lock = store.locks.tryAcquire('cache-mount-x')
+    expect(lock).toBeDefined()
+  })
+
   test('no lock file stays behind', async () => {
     await (await store.locks.acquire('x'))[Symbol.asyncDispose]()
     expect(readdirSync(join(root, 'run')).filter((name) => name.startsWith('x'))).toEqual([])

@@ -67,16 +67,20 @@ export function createLocks(root: string, runDirectory: string): Locks & { reado
 
   function tryAll(kind: LockKind, wishes: readonly LockWish[]): HeldLock[] | undefined {
     const held: HeldLock[] = []
-    for (const { name, shared } of wishes) {
-      const take = isShared(kind) ? tryInTurn : tryHold
-      const lock = take(`${kind}-${name}`, shared === true)
-      if (lock === undefined) {
-        releaseAll(held)
-        return undefined
+    const take = isShared(kind) ? tryInTurn : tryHold
+    try {
+      for (const { name, shared } of wishes) {
+        const lock = take(`${kind}-${name}`, shared === true)
+        if (lock === undefined) break
+        held.push(lock)
       }
-      held.push(lock)
+    } catch (error) {
+      releaseAll(held)
+      throw error
     }
-    return held
+    if (held.length === wishes.length) return held
+    releaseAll(held)
+    return undefined
   }
 
   async function waitForAll(
@@ -105,11 +109,13 @@ export function createLocks(root: string, runDirectory: string): Locks & { reado
     const names = ordered.map(({ name }) => name)
     for (const name of names) assertLockOrder(root, kind, name)
     if (signal?.aborted === true) throw canceled(names.join())
-    const held = tryAll(kind, ordered) ?? (await whileWaiting(() => waitForAll(kind, ordered, signal)))
+    let held = tryAll(kind, ordered)
     try {
+      // Who lends a turn while waiting may fail to get another one, with the locks in hand.
+      if (held === undefined) await whileWaiting(async () => (held = await waitForAll(kind, ordered, signal)))
       return await whileHolding(root, kind, names, work)
     } finally {
-      releaseAll(held)
+      releaseAll(held ?? [])
     }
   }
 

@@ -38,8 +38,10 @@ export function createOutcome({ key, cached, inputs, results, find, make }: Outc
       if (answered !== undefined) return answered
       const isLost = inputs.map((input) => input.lose(layerId, answers)).includes(true) || holds(known, layerId)
       if (isLost) {
-        known = undefined
+        // All of them: who still works on these results may be the next to miss another layer.
+        for (const id of layersOf(known)) lost.add(id)
         lost.add(layerId)
+        known = undefined
       }
       // Another user of it may have found that out before: it is being made again, or is by now.
       const answer = isLost || lost.has(layerId)
@@ -51,7 +53,9 @@ export function createOutcome({ key, cached, inputs, results, find, make }: Outc
 }
 
 function holds(results: readonly Result[] | undefined, layerId: string): boolean {
-  return (results ?? []).some(
-    (result) => result.kind === 'layers' && result.layers.some((layer) => layer.id === layerId),
-  )
+  return layersOf(results).includes(layerId)
+}
+
+function layersOf(results: readonly Result[] = []): readonly string[] {
+  return results.flatMap((result) => (result.kind === 'layers' ? result.layers.map((layer) => layer.id) : []))
 }
