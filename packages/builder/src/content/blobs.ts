@@ -4,6 +4,7 @@ import { BuilderError } from '../errors.ts'
 import { createDigester, digestOf, type Digest } from '../oci/digest.ts'
 import { diskError, onDisk } from './disk-errors.ts'
 import { blobPath, type StorePaths } from './layout.ts'
+import { isAside } from './prune-files.ts'
 import { readStoreFile } from './read-file.ts'
 import type { TemporaryNames } from './temporary.ts'
 import type { BlobStore, BlobWriter } from './types.ts'
@@ -12,6 +13,8 @@ import type { BlobStore, BlobWriter } from './types.ts'
 const BLOB_MODE = 0o400
 /** Of what is read whole: manifests, indexes and configs, with room above their own bounds. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+/** A prune has files aside for milliseconds: this is a second. */
+const ASIDE_TRIES = 200
 
 export interface SyncedBlobStore extends BlobStore {
   /** True when a document was put since the last sync: whoever names it has to see it to the disk. */
@@ -66,7 +69,8 @@ export function createBlobStore(
     size,
     path: (digest) => blobPath(paths, digest),
     read(digest) {
-      const bytes = onDisk(paths.root, () => readStoreFile(blobPath(paths, digest), MAX_DOCUMENT_BYTES))
+      lease(digest)
+      const bytes = onDisk(paths.root, () => readDocument(blobPath(paths, digest)))
       if (bytes === undefined) throw notFound(digest)
       const actual = digestOf(bytes)
       if (actual === digest) return bytes
@@ -77,13 +81,14 @@ export function createBlobStore(
     put,
     isUnsynced: () => isUnsynced,
     markSynced: () => void (isUnsynced = false),
-    createWriter: () => createWriter(paths, temporary.next('blob'), fresh),
+    createWriter: () => createWriter(paths, temporary.next('blob'), fresh, lease),
     isFresh: (digest) => fresh.has(digest),
     adopt(temporaryPath, digest) {
       // Only what lies below `tmp/` is swept when we die, and can be renamed at all.
       if (!temporaryPath.startsWith(`${paths.tmp}/`) || temporaryPath.includes('/../'))
         throw new Error(`not below ${paths.tmp}: ${temporaryPath}`)
       onDisk(paths.root, () => {
+        lease(digest)
         chmodSync(temporaryPath, BLOB_MODE)
         renameSync(temporaryPath, blobPath(paths, digest))
       })
@@ -93,6 +98,16 @@ export function createBlobStore(
       fresh.delete(digest)
       onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true }))
     },
+  }
+}
+
+/** Looks again while a prune, which has not seen our lease yet, has it aside. */
+function readDocument(path: string): Buffer | undefined {
+  for (let tries = 0; ; tries++) {
+    const bytes = readStoreFile(path, MAX_DOCUMENT_BYTES)
+    if (bytes !== undefined || tries === ASIDE_TRIES) return bytes
+    if (!isAside(path)) return readStoreFile(path, MAX_DOCUMENT_BYTES)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
   }
 }
 
@@ -112,7 +127,12 @@ export function notFound(digest: Digest, cause?: unknown): BuilderError {
 }
 
 /** A failed write removes the file at once, so a full disk is no fuller than before. */
-function createWriter(paths: StorePaths, path: string, fresh: Set<Digest>): BlobWriter {
+function createWriter(
+  paths: StorePaths,
+  path: string,
+  fresh: Set<Digest>,
+  lease: (digest: Digest) => void,
+): BlobWriter {
   const digester = createDigester()
   let fd = onDisk(paths.root, () => openSync(path, 'wx', BLOB_MODE))
   let sizeBytes = 0
@@ -148,6 +168,7 @@ function createWriter(paths: StorePaths, path: string, fresh: Set<Digest>): Blob
       }
       try {
         close()
+        lease(digest)
         renameSync(path, blobPath(paths, digest))
         fresh.add(digest)
       } catch (error) {

@@ -1,7 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { basename, dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { type DiffID } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { addImage, layer } from './store-rows.test.support.ts'
@@ -206,6 +208,37 @@ describe('prune', () => {
     await other.close()
     await store.prune({ all: true })
     expect([store.blobs.has(diffId), readdirSync(join(root, 'snapshots'))]).toEqual([false, []])
+  })
+
+  test('what another open store has made stays when the clock was set back meanwhile', async () => {
+    jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 3600_000)
+    const other = await open()
+    jest.restoreAllMocks()
+    const writer = other.blobs.createWriter()
+    await writer.write(Buffer.from('made now'))
+    const { digest } = await writer.commit()
+    const pulled = `sha256:${'7'.repeat(64)}`
+    other.lease(pulled)
+    mkdirSync(other.snapshotDirectory(pulled))
+    other.layers.writeTable(pulled, { entries: [] })
+    await store.prune({ all: true })
+    expect(other.blobs.has(digest)).toBe(true)
+    expect([readdirSync(join(root, 'snapshots')), readdirSync(join(root, 'tables'))]).toEqual([
+      [pulled.replace(':', '-')],
+      [pulled.replace(':', '-')],
+    ])
+    await other.close()
+  })
+
+  test('a document is read while a prune has it out of sight', async () => {
+    const digest = store.blobs.put(Buffer.from('document'))
+    const path = store.blobs.path(digest)
+    const away = join(dirname(path), `pruned-1-ab.${basename(path)}`)
+    renameSync(path, away)
+    const back = spawn('sh', ['-c', 'sleep 0.05; mv "$0" "$1"', away, path])
+    expect(store.blobs.read(digest).toString()).toBe('document')
+    await once(back, 'exit')
+    expect(() => store.blobs.read(`sha256:${'0'.repeat(64)}` as never)).toThrow('is not in the store')
   })
 
   test('a cache mount that a step has mounted stays', async () => {

@@ -1,15 +1,16 @@
-import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { digestHex, type Digest } from '../oci/digest.ts'
+import { digestHex, isDigest, type Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
 import { isGitMirror, setCacheMountAside } from './cache-mounts.ts'
+import { onDisk } from './disk-errors.ts'
 import { cacheMountPath, layerFileName, type StorePaths } from './layout.ts'
 import type { StoredLayers } from './layers.ts'
 import type { Leases } from './leases.ts'
 import { json, number, text, type Metadata } from './metadata.ts'
-import { listFiles, setAside, type StoreFile } from './prune-files.ts'
-import { sweepTemporary, type RemoveTree } from './temporary.ts'
+import { createAside, listFiles, type AsideFile, type StoreFile } from './prune-files.ts'
+import { sweepTemporary, type RemoveTree, type TemporaryNames } from './temporary.ts'
 import type {
   BlobStore,
   CacheRecord,
@@ -35,6 +36,7 @@ export interface PruneParts {
   readonly images: ImageRecords
   readonly cache: CacheRecords
   readonly leases: Leases
+  readonly temporary: TemporaryNames
   readonly locks: Locks
   readonly remove: RemoveTree
   readonly now: () => number
@@ -183,18 +185,11 @@ async function removeFiles(
   const isNeeded = createNeed(parts)
   // What a build that runs has made has no row yet; it cannot have made what is older than itself.
   const isOld = ({ name, changedMs }: StoreFile): boolean => gone.has(name) || changedMs < sinceMs - CLOCK_SLACK_MS
-  const candidates = files.filter((file) => isOld(file) && !isNeeded(file))
-  // Out of everybody's sight first, then asked again: who saw it before has said so by now.
-  const aside = candidates.flatMap((file) => setAside(file))
-  const isNeededNow = createNeed(parts)
-  const leased = new Set([...parts.leases.others().names].map(fileNameOf))
+  const leased = leasedFiles(parts.leases)
+  const candidates = files.filter((file) => isOld(file) && !leased.has(file.name) && !isNeeded(file))
+  const unwanted = candidates.length === 0 ? [] : takeUnwanted(parts, candidates)
   const sizes = new Map<string, number>()
-  for (const { file, path, isSame } of aside) {
-    if (!isSame || leased.has(file.name) || isNeededNow(file)) {
-      if (!existsSync(file.path)) renameSync(path, file.path)
-      else await removeAny(parts, path)
-      continue
-    }
+  for (const { file, path } of unwanted) {
     if (file.kind === 'blob') sizes.set(file.name, lstatSync(path).size)
     if (file.kind === 'tree') sizes.set(file.name, treeSize(path))
     await removeAny(parts, path)
@@ -203,14 +198,32 @@ async function removeFiles(
   return sizes
 }
 
+/**
+ * Takes files out of everybody's sight, then asks again: who saw one before has said so by now, and gets it back before
+ * anything is removed, which may take long.
+ */
+function takeUnwanted(parts: PruneParts, candidates: readonly StoreFile[]): readonly AsideFile[] {
+  return onDisk(parts.paths.root, () => {
+    const aside = createAside(parts.temporary.next('aside'))
+    const taken = candidates.flatMap((file) => aside.add(file) ?? [])
+    const isNeeded = createNeed(parts)
+    const leased = leasedFiles(parts.leases)
+    const isWanted = ({ file }: AsideFile): boolean => leased.has(file.name) || isNeeded(file)
+    const unwanted = taken.filter((one) => !isWanted(one) || !aside.putBack(one))
+    aside.settle()
+    return unwanted
+  })
+}
+
 async function removeAny(parts: PruneParts, path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) await parts.remove(path)
   else rmSync(path, { force: true })
 }
 
-/** As a lease names a layer or a digest, its files are called. */
-function fileNameOf(leased: string): string {
-  return /^sha256:[0-9a-f]{64}$/.test(leased) ? leased.slice(7) : leased
+/** Names of the files of what others have leased: a digest is that of a blob, and of a layer that was pulled. */
+function leasedFiles(leases: Leases): ReadonlySet<string> {
+  const names = [...leases.others().names]
+  return new Set(names.flatMap((name) => (isDigest(name) ? [digestHex(name), layerFileName(name)] : [name])))
 }
 
 /** Whether a row names a file, by what the rows are when this is called. */

@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import fs, { readFileSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { digestOf, type Digest, type DiffID } from '../oci/digest.ts'
+import { digestHex, digestOf, type Digest, type DiffID } from '../oci/digest.ts'
 import { serializeImageConfig } from '../oci/image-config.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
@@ -93,6 +94,19 @@ const COMMANDS: Readonly<Record<string, (store: Store, name: string) => Promise<
       await new Promise((resolve) => setImmediate(resolve))
       writeFileSync(file, String(value + 1))
     }
+  },
+  // A prune that dies while it has `name` out of sight, of which another process has just put a row.
+  async 'die-in-prune'(store, name) {
+    const diffId = digestOf(name) as string as DiffID
+    const rename = fs.renameSync
+    fs.renameSync = (from, to) => {
+      rename(from, to)
+      if (!String(from).endsWith(digestHex(digestOf(name)))) return
+      store.layers.put({ id: diffId, diffId, createdMs: 1, description: '', blobs: [], hasTar: true, hasTable: false })
+      process.kill(process.pid, 'SIGKILL')
+    }
+    syncBuiltinESMExports()
+    await store.prune({ all: true })
   },
   async hold(store) {
     await store.locks.acquire('held')

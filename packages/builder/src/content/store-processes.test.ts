@@ -106,12 +106,35 @@ describe('kill -9', () => {
     {
       await using store = await openStore({ root: directory.path })
       const tree = { xattrs: 'trusted', owners: 'identity', bootId: 'x', synced: true } as const
-      store.layers.put({ id: 'l-kept', createdMs: 1, description: '', blobs: [], hasTar: false, hasTable: false, tree })
+      store.layers.put({
+        id: 'l-kept',
+        createdMs: 1,
+        description: '',
+        blobs: [],
+        hasTar: false,
+        hasTable: false,
+        tree,
+      })
       for (const id of ['l-kept', 'l-lost']) await checkTool('mkdir', ['-p', join(store.snapshotDirectory(id), 'usr')])
     }
     await kill(child)
     await (await openStore({ root: directory.path })).close()
     expect(readdirSync(join(directory.path, 'snapshots'))).toEqual(['l-kept'])
+  })
+
+  test('a file that a prune had out of sight when it died is back', async () => {
+    const digest = digestOf('wanted')
+    {
+      await using store = await openStore({ root: directory.path })
+      store.blobs.put(Buffer.from('wanted'))
+    }
+    expect(await ended(start('die-in-prune', 'wanted'))).toBeNull()
+    await using store = await openStore({ root: directory.path })
+    expect(store.layers.get(digest)?.hasTar).toBe(true)
+    expect(store.blobs.read(digest).toString()).toBe('wanted')
+    await store.prune({ all: true })
+    expect(blobNames()).toEqual([])
+    expect(readdirSync(join(directory.path, 'tmp'))).toEqual([])
   })
 
   test('a lock dies with its holder', async () => {

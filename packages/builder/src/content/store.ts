@@ -148,7 +148,7 @@ function createStore(parts: StoreParts): Store {
     },
     async prune(options) {
       cache.flush()
-      return prune({ paths, metadata, blobs, layers, images, cache, leases, locks, remove, now }, options)
+      return prune({ paths, metadata, blobs, layers, images, cache, leases, temporary, locks, remove, now }, options)
     },
     async emptyCacheMounts(ids) {
       for (const id of new Set(ids.flatMap((wanted) => cacheMountIds(metadata, wanted)))) {

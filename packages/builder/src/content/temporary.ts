@@ -5,6 +5,7 @@ import { closeFd, openRoot, removeTree } from '@ts-oci/runtime'
 import { onDisk } from './disk-errors.ts'
 import { lockAndProve, tryLockFile, type HeldLock } from './locks.ts'
 import type { StorePaths } from './layout.ts'
+import { restoreAside } from './prune-files.ts'
 import type { TemporaryDirectory } from './types.ts'
 
 /** Removes a directory tree whose files belong to foreign owners (rootless: inside the executor). */
@@ -59,7 +60,9 @@ export function sweepTemporary(paths: StorePaths): { readonly isCrashed: boolean
   for (const name of readdirSync(paths.tmp)) {
     const owner = name.slice(0, Math.max(0, name.indexOf('.')))
     const path = join(paths.tmp, name)
-    if (isDead(paths, owner, dead) && !tryRemoveTree(path)) stuck.push(path)
+    if (!isDead(paths, owner, dead)) continue
+    restoreAside(paths, path)
+    if (!tryRemoveTree(path)) stuck.push(path)
   }
   sweepLocks(paths)
   return { isCrashed: [...dead.values()].includes(true), stuck }

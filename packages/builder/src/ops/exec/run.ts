@@ -101,6 +101,8 @@ export async function runExec(
     startedMs,
   )
   const id = `l-${randomBytes(16).toString('hex')}`
+  // Before it is there: a prune looks at leases, and clocks may be set back.
+  store.lease(id)
   renameSync(upper, store.snapshotDirectory(id))
   const layer: LayerHandle = await forms.fromTree(id, entries, {
     createdMs: environment.epochMs ?? Date.now(),
