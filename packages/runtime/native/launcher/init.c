@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,18 @@ _Noreturn static void report_end(int status_pipe, int status) {
   _exit(0);
 }
 
+// Whether the command has a handler for it ("SigCgt:" is a mask).
+static bool catches(pid_t command, int number) {
+  char path[32], line[256];
+  unsigned long long mask = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", command);
+  FILE *file = fopen(path, "re");
+  while (file && fgets(line, sizeof line, file))
+    if (sscanf(line, "SigCgt: %llx", &mask) == 1) break;
+  if (file) fclose(file);
+  return mask >> (number - 1) & 1;
+}
+
 void serve_as_init(pid_t command, int status_pipe) {
   sigset_t all;
   sigfillset(&all);
@@ -37,7 +50,8 @@ void serve_as_init(pid_t command, int status_pipe) {
       if (ended == command) report_end(status_pipe, status);
     siginfo_t signal;
     int number = sigwaitinfo(&all, &signal);
-    if (number > 0 && number != SIGCHLD) kill(command, number);
+    // Docker's process 1 is the command, which the kernel spares what its own namespace sends and it does not handle.
+    if (number > 0 && number != SIGCHLD && (signal.si_pid == 0 || catches(command, number))) kill(command, number);
   }
 }
 

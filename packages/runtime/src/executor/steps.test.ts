@@ -74,6 +74,13 @@ for (const who of everybody) {
       expect(Buffer.from(stdout, 'latin1').toString()).toBe('a b|$HOME||ü|')
     })
 
+    test('process 1 takes no signal of the step that its command does not handle, as in Docker', async () => {
+      const run = 'for s in TERM INT HUP SEGV KILL STOP 34; do kill -$s 1; done; echo survived'
+      expect(await machine.run({ run })).toMatchObject({ stdout: 'survived\n', exit: { exitCode: 0 } })
+      const handled = "trap 'echo got' TERM; kill -TERM 1; sleep 0.1; echo after"
+      expect((await machine.run({ run: handled })).stdout).toBe('got\nafter\n')
+    })
+
     test('a working directory that is missing is made with mode 0755 and entered', async () => {
       const { stdout, upper } = await machine.run({ run: 'pwd; stat -c %a:%u . ..', cwd: '/a/b/c' })
       expect(stdout).toBe('/a/b/c\n755:0\n755:0\n')
