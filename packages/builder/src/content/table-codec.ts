@@ -51,11 +51,11 @@ export function encodeTable(table: LayerTable): Uint8Array {
   const floats = new Float64Array(count * 3)
   const words = new Uint32Array(count * 4)
   const types = Buffer.alloc(count)
-  const rangeFile = entries.find((entry) => entry.content?.kind === 'range')?.content as { file: string } | undefined
+  const rangeFile = entries.find((entry) => isPlainRange(entry.content))?.content as { file: string } | undefined
   const more: Record<string, More> = {}
   for (let i = 0; i < count; i++) {
     const entry = entries[i]!
-    const isRange = entry.content?.kind === 'range' && entry.content.file === rangeFile?.file
+    const isRange = isPlainRange(entry.content) && entry.content.file === rangeFile?.file
     floats[i] = entry.size
     floats[count + i] = entry.mtimeSec
     floats[count * 2 + i] = isRange ? (entry.content as { offset: number }).offset : -1
@@ -83,6 +83,11 @@ export function encodeTable(table: LayerTable): Uint8Array {
     types,
     Buffer.from(texts, 'latin1'),
   ])
+}
+
+/** One whose place is a single number; that of a sparse file goes with what is seldom. */
+function isPlainRange(content: ContentSource | undefined): content is Extract<ContentSource, { kind: 'range' }> {
+  return content?.kind === 'range' && content.map === undefined
 }
 
 function restOf(entry: LayerEntry, isRange: boolean): More | undefined {

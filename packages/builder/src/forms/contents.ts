@@ -1,4 +1,4 @@
-import type { ContentSource, LayerEntry } from '../layer/types.ts'
+import type { ContentSource, LayerEntry, SparseMap } from '../layer/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { FormsState } from './forms-state.ts'
 import { findTar, findTree, type TarForm } from './at-hand.ts'
@@ -30,25 +30,31 @@ export async function resolveContents(
   })
 }
 
+type RangeInTar = Pick<Extract<ContentSource, { kind: 'range' }>, 'offset' | 'map'>
+
+function rangeIn(offset: number, map: SparseMap | undefined): RangeInTar {
+  return map === undefined ? { offset } : { offset, map }
+}
+
 type LayerContent = Extract<ContentSource, { kind: 'layer' }>
 
 function sourceIn(
   location: Location,
   content: LayerContent,
-  offsetOf: (content: LayerContent) => number | undefined,
+  offsetOf: (content: LayerContent) => RangeInTar | undefined,
 ): ContentSource {
   if ('tree' in location) return { kind: 'tree', root: location.tree, path: content.path }
-  const offset = content.offset ?? offsetOf(content)
-  if (offset === undefined)
+  const range = content.offset === undefined ? offsetOf(content) : rangeIn(content.offset, content.map)
+  if (range === undefined)
     throw missingForm(
       content.layer,
       `the bytes of ${JSON.stringify(content.path)} in layer ${content.layer} are not at hand`,
     )
-  return { kind: 'range', file: location.tar, offset }
+  return { kind: 'range', file: location.tar, ...range }
 }
 
 /** A view made before its layer was packed has no offsets: the table that pack wrote has them. */
-function createOffsets(state: FormsState): (content: LayerContent) => number | undefined {
+function createOffsets(state: FormsState): (content: LayerContent) => RangeInTar | undefined {
   const tables = new Map<string, ReadonlyMap<string, LayerEntry>>()
   return ({ layer, path }) => {
     let byPath = tables.get(layer)
@@ -59,7 +65,7 @@ function createOffsets(state: FormsState): (content: LayerContent) => number | u
       tables.set(layer, byPath)
     }
     const packed = byPath.get(path)?.content
-    return packed?.kind === 'range' ? packed.offset : undefined
+    return packed?.kind === 'range' ? rangeIn(packed.offset, packed.map) : undefined
   }
 }
 

@@ -14,9 +14,7 @@ function storedEntry(entry: LayerEntry): LayerEntry {
   if (content === undefined) return entry
   // As it should be already, what the packer answers: tens of thousands of objects that need not be made.
   if (content.kind === 'range' && content.file === OWN_TAR) return entry
-  return content.kind === 'range'
-    ? { ...rest, content: { kind: 'range', file: OWN_TAR, offset: content.offset } }
-    : rest
+  return content.kind === 'range' ? { ...rest, content: { ...content, file: OWN_TAR } } : rest
 }
 
 /** A table of the store as a build reads it: each file's bytes are those of layer `id`, in whatever form it is. */
@@ -24,7 +22,9 @@ export function fromStored(table: LayerTable, id: string): LayerTable {
   return {
     entries: table.entries.map((entry) => {
       if (entry.type !== 'file' || entry.size === 0) return entry
-      const offset = entry.content?.kind === 'range' ? { offset: entry.content.offset } : {}
+      const { content } = entry
+      const offset =
+        content?.kind === 'range' ? { offset: content.offset, ...(content.map && { map: content.map }) } : {}
       return { ...entry, content: { kind: 'layer', layer: id, path: entry.path, ...offset } }
     }),
   }

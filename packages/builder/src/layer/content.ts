@@ -12,7 +12,7 @@ import {
 } from '@ts-oci/runtime'
 import { fromByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
-import type { ContentSource, LayerEntry } from './types.ts'
+import type { ContentSource, LayerEntry, SparseMap } from './types.ts'
 
 /** Reads the bytes that entries name, wherever they lie; keeps directories and tars open meanwhile. */
 export interface ContentReader extends Disposable {
@@ -62,7 +62,7 @@ export function createContentReader(): ContentReader {
     if (size === 0) return
     if (content === undefined) throw missing(entry, 'has no content')
     if (content.kind === 'inline') return copyInline(content.bytes, entry, sink)
-    if (content.kind === 'range') return readRange(fileFd(content.file), content.offset, entry, sink)
+    if (content.kind === 'range') return readRange(fileFd(content.file), content, entry, sink)
     if (content.kind === 'layer') throw missing(entry, `lies in the layer ${content.layer}, which is not at hand`)
     const { buffer, start, end } = sink.room(size + 1)
     // One byte more than it should have tells that a file has grown.
@@ -86,7 +86,7 @@ export function createContentReader(): ContentReader {
       const stat = statFd(fd)
       if (stat.type !== 'file') throw changed(content, entry)
       checkStat(content, entry, stat)
-      readRange(fd, 0, entry, sink, () => changed(content, entry))
+      readRange(fd, { offset: 0 }, entry, sink, () => changed(content, entry))
       checkStat(content, entry, statFd(fd))
     } finally {
       closeFd(fd)
@@ -100,7 +100,7 @@ export function createContentReader(): ContentReader {
     if (length === 0 || content === undefined) return target.subarray(0, 0)
     if (content.kind === 'inline') return Buffer.from(content.bytes.subarray(0, length))
     if (content.kind === 'range')
-      return target.subarray(0, readFully(fileFd(content.file), target, 0, length, content.offset))
+      return target.subarray(0, readPart(fileFd(content.file), content, target, 0, length, 0))
     if (content.kind === 'layer') throw missing(entry, `lies in the layer ${content.layer}, which is not at hand`)
     const result = guardNamed(content, entry, () => readFileInto(rootFd(content.root), content.path, target, 0, length))
     if (result === undefined) throw changed(content, entry)
@@ -139,13 +139,13 @@ export function* contentChunks(
   }
   const fd = content.kind === 'range' ? openPath(content.file, OpenFlags.read) : openNamed(content, entry)
   try {
-    const origin = content.kind === 'range' ? content.offset : 0
+    const range = content.kind === 'range' ? content : { offset: 0 }
     if (content.kind !== 'range') checkStat(content, entry, statFd(fd))
     const buffer = isReused ? Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - start)) : undefined
     for (let at = start; at < end; at += CHUNK_BYTES) {
       const length = Math.min(CHUNK_BYTES, end - at)
       const piece = buffer?.subarray(0, length) ?? Buffer.allocUnsafe(length)
-      if (readFully(fd, piece, 0, piece.length, origin + at) < piece.length)
+      if (readPart(fd, range, piece, 0, piece.length, at) < piece.length)
         throw missing(entry, 'is shorter than it should be')
       yield piece
     }
@@ -200,9 +200,15 @@ function copyInline(bytes: Uint8Array, entry: LayerEntry, sink: ContentSink): vo
   }
 }
 
+/** Where a file's bytes lie in another; with a map the holes between are left out there. */
+interface FileRange {
+  readonly offset: number
+  readonly map?: SparseMap
+}
+
 function readRange(
   fd: number,
-  offset: number,
+  range: FileRange,
   entry: LayerEntry,
   sink: ContentSink,
   onShort?: () => BuilderError,
@@ -211,11 +217,32 @@ function readRange(
   while (done < entry.size) {
     const { buffer, start, end } = sink.room()
     const length = Math.min(end - start, entry.size - done)
-    if (readFully(fd, buffer, start, length, offset + done) < length)
+    if (readPart(fd, range, buffer, start, length, done) < length)
       throw onShort?.() ?? missing(entry, 'is cut off in the file that holds it')
     sink.filled(length)
     done += length
   }
+}
+
+/** Bytes of a file from `at` on into a buffer; answers how many there were. */
+function readPart(
+  fd: number,
+  { offset, map }: FileRange,
+  buffer: Buffer,
+  start: number,
+  length: number,
+  at: number,
+): number {
+  if (map === undefined) return readFully(fd, buffer, start, length, offset + at)
+  buffer.fill(0, start, start + length)
+  let stored = offset
+  for (const piece of map) {
+    const from = Math.max(piece.offset, at)
+    const wanted = Math.min(piece.offset + piece.length, at + length) - from
+    if (wanted > 0 && readFully(fd, buffer, start + from - at, wanted, stored + from - piece.offset) < wanted) return 0
+    stored += piece.length
+  }
+  return length
 }
 
 /** A context can change under us: what is read must be what was listed. */

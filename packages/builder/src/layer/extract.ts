@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { Socket } from 'node:net'
-import { closeFd, openPath, OpenFlags, readFully, writeFully } from '@ts-oci/runtime'
+import { closeFd, openPath, OpenFlags, readFully, resizeFile, writeFully } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
 import type { DiffID } from '../oci/digest.ts'
 import { decompress, detectCompression, MAGIC_BYTES } from './decompress.ts'
 import type { ExtractInput, ExtractOutput } from './job-types.ts'
 import { createTableBuilder, OWN_TAR } from './table.ts'
+import { contentInTar } from './tar-entry.ts'
 import { createTarReader } from './tar-reader.ts'
 import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from './types.ts'
@@ -95,17 +96,25 @@ export function createExtraction(input: Omit<ExtractInput, 'file' | 'compression
   let sizeBytes = 0
   let current: LayerEntry | undefined
   let fd = -1
+  /** In the file. */
+  let offset = 0
 
   const reader = createTarReader({
     entry(raw) {
-      current = builder.add(raw, { kind: 'range', file: OWN_TAR, offset: raw.dataOffset })
+      current = builder.add(raw, contentInTar(OWN_TAR, raw))
+      offset = 0
       if (current === undefined) return
       if (current.type === 'file') fd = writer.beginFile(current)
       else writer.place(current)
       if (current.type === 'hardlink') writer.setLinked(current)
     },
     data(piece) {
-      if (fd >= 0) writeFully(fd, piece)
+      if (fd >= 0) writeFully(fd, piece, offset)
+      offset += piece.length
+    },
+    hole(sizeBytes) {
+      offset += sizeBytes
+      if (fd >= 0) resizeFile(fd, offset)
     },
     entryEnd() {
       if (fd < 0) return

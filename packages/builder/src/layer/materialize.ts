@@ -61,7 +61,8 @@ export function* materializeSteps(input: MaterializeInput): Steps<void> {
 function writeContent(entry: LayerEntry, fd: number, reader: ContentReader, buffer: Buffer): void {
   const { content } = entry
   // A context file is read by the reader, which sees whether it changed.
-  const isCopied = entry.size >= BUFFER_BYTES && (content?.kind === 'range' || content?.kind === 'tree')
+  const isCopied =
+    entry.size >= BUFFER_BYTES && ((content?.kind === 'range' && content.map === undefined) || content?.kind === 'tree')
   if (!isCopied) return reader.read(entry, createFileSink(fd, buffer))
   const copied =
     content.kind === 'range'

@@ -1,6 +1,7 @@
 import { closeFd, openPath, OpenFlags, readFully } from '@ts-oci/runtime'
 import { createDigester, type Digester } from '../oci/digest.ts'
 import { createTableBuilder, OWN_TAR } from './table.ts'
+import { contentInTar } from './tar-entry.ts'
 import { createTarReader } from './tar-reader.ts'
 import type { LayerEntry, LayerTable } from './types.ts'
 
@@ -25,10 +26,15 @@ export function createLayerScanner(options: ScanOptions = {}): LayerScanner {
   let digester: Digester | undefined
   const reader = createTarReader({
     entry(raw) {
-      current = builder.add(raw, { kind: 'range', file, offset: raw.dataOffset })
+      current = builder.add(raw, contentInTar(file, raw))
       digester = options.hashFiles === true && current?.type === 'file' ? createDigester() : undefined
     },
-    ...(options.hashFiles === true ? { data: (piece: Buffer) => digester?.update(piece) } : {}),
+    ...(options.hashFiles === true
+      ? {
+          data: (piece: Buffer) => digester?.update(piece),
+          hole: (sizeBytes: number) => digester !== undefined && hashZeros(digester, sizeBytes),
+        }
+      : {}),
     entryEnd() {
       if (digester !== undefined) builder.setDigest(current!, digester.digest())
       digester = undefined
@@ -44,6 +50,12 @@ export function createLayerScanner(options: ScanOptions = {}): LayerScanner {
 }
 
 const CHUNK_BYTES = 1 << 20
+
+function hashZeros(digester: Digester, sizeBytes: number): void {
+  const zeros = Buffer.alloc(Math.min(sizeBytes, CHUNK_BYTES))
+  for (let left = sizeBytes; left > 0; left -= zeros.length)
+    digester.update(left < zeros.length ? zeros.subarray(0, left) : zeros)
+}
 
 /** Reads a plain tar file into its table. Ranges name `options.file`, by default the tar itself. */
 export function scanTarFile(path: string, options: ScanOptions = {}): LayerTable {

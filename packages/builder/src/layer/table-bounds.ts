@@ -9,6 +9,9 @@ const MAX_ENTRIES = 2_000_000
 /** Names, link targets and extended attributes of all entries together. */
 const MAX_TEXT_BYTES = 256 * 1024 * 1024
 
+/** Of a sparse file's map, in memory. */
+const BYTES_A_RANGE = 64
+
 /** Counts what a layer's headers cost in memory: a few MB of gzip can hold millions of them, or gigabytes of attributes. */
 export interface TableBounds {
   /** @throws OCI_LAYER_INVALID */
@@ -27,6 +30,7 @@ export function createTableBounds(
       checkName(entry.link, entry.name)
       entries++
       textBytes += entry.name.length + entry.link.length
+      textBytes += (entry.map?.length ?? 0) * BYTES_A_RANGE
       for (const [name, value] of entry.xattrs ?? []) textBytes += name.length + value.length
       if (entries > maxEntries) throw tooLarge(`more than ${maxEntries} entries`)
       if (textBytes > maxTextBytes) throw tooLarge(`more than ${maxTextBytes} bytes of names and attributes`)

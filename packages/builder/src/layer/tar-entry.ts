@@ -1,7 +1,7 @@
 import type { ByteString } from '../byte-string.ts'
 import { parsePaxInteger, parsePaxTime, XATTR_PREFIX, type PaxRecords } from './pax.ts'
 import { toId, toSize, type RawHeader } from './tar-header.ts'
-import type { EntryType } from './types.ts'
+import type { ContentSource, EntryType, SparseMap } from './types.ts'
 
 /** One entry of a tar as it is written there: names are neither cleaned nor checked. */
 export interface TarEntry {
@@ -20,6 +20,8 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<string, Uint8Array> | undefined
   /** Where the data begins, counted from the tar's first byte. */
   readonly dataOffset: number
+  /** Of a sparse file: where the data belongs. */
+  readonly map?: SparseMap | undefined
 }
 
 /** What the headers before an entry's own say about it. */
@@ -60,7 +62,7 @@ export function dataSize(raw: RawHeader, pax: PaxRecords | undefined): number {
 export function toTarEntry(
   raw: RawHeader,
   records: EntryRecords,
-  fields: Pick<TarEntry, 'name' | 'type' | 'size' | 'dataOffset'>,
+  fields: Pick<TarEntry, 'name' | 'type' | 'size' | 'dataOffset' | 'map'>,
 ): TarEntry {
   const { pax } = records
   // Nobody uses them, but they must be times.
@@ -80,7 +82,15 @@ export function toTarEntry(
     devMinor: raw.devMinor,
     xattrs: xattrsOf(pax),
     dataOffset: fields.dataOffset,
+    map: fields.map,
   }
+}
+
+/** Where the bytes of an entry lie in a plain tar. */
+export function contentInTar(file: string, { dataOffset, map }: TarEntry): ContentSource {
+  return map === undefined
+    ? { kind: 'range', file, offset: dataOffset }
+    : { kind: 'range', file, offset: dataOffset, map }
 }
 
 /** Go's times of files end here. */

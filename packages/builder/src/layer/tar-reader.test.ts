@@ -107,17 +107,15 @@ with tarfile.open('x.tar', 'w', format=tarfile.PAX_FORMAT) as t:
     expect(c).toMatchObject({ name: '\xc3\xbc' })
   })
 
-  for (const arguments_ of ['--format=gnu --sparse', '--format=pax --sparse']) {
-    testWith(['tar'], `refuses a sparse file by name (${arguments_})`, async () => {
-      await using directory = await temporaryDirectory()
-      await checkTool('sh', ['-euc', `truncate -s 1M hole; printf x >> hole; tar ${arguments_} -cf x.tar hole`], {
-        cwd: directory.path,
-      })
-      expect(() => readAll(readFileSync(directory.join('x.tar')))).toThrow(
-        expect.objectContaining({ code: 'OCI_LAYER_INVALID', message: expect.stringContaining('sparse') }),
-      )
+  testWith(['tar'], 'refuses a sparse file of old GNU tar by name', async () => {
+    await using directory = await temporaryDirectory()
+    await checkTool('sh', ['-euc', `truncate -s 1M hole; printf x >> hole; tar --format=gnu --sparse -cf x.tar hole`], {
+      cwd: directory.path,
     })
-  }
+    expect(() => readAll(readFileSync(directory.join('x.tar')))).toThrow(
+      expect.objectContaining({ code: 'OCI_LAYER_INVALID', message: expect.stringContaining('sparse') }),
+    )
+  })
 })
 
 describe('a hostile tar', () => {

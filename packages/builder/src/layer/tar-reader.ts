@@ -5,7 +5,8 @@ import { BLOCK_BYTES, paddedSize } from './header.ts'
 import { decodePax } from './pax.ts'
 import { dataSize, entryName, entryType, toTarEntry, type TarEntry } from './tar-entry.ts'
 import { readHeader, type RawHeader } from './tar-header.ts'
-import { createSparseMapReader, sparseRecords, checkSparseMap, type SparseRange } from './tar-sparse.ts'
+import { createSparseMapReader, sparseRecords, checkSparseMap } from './tar-sparse.ts'
+import type { SparseMap } from './types.ts'
 
 export type { TarEntry } from './tar-entry.ts'
 
@@ -13,7 +14,7 @@ export interface TarHandler {
   entry(entry: TarEntry): void
   /** Pieces of the data of the last entry; views of the pushed chunk, valid during the call. */
   data?(piece: Buffer): void
-  /** So many zeros, which the tar leaves out. Without it sparse files are refused. */
+  /** So many zeros, which the tar leaves out of a sparse file. */
   hole?(sizeBytes: number): void
   /** After the last piece of an entry, also when it has no data. */
   entryEnd?(): void
@@ -173,17 +174,23 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
     headerName: ByteString,
     dataOffset: number,
   ): void {
-    const { hole } = handler
-    if (hole === undefined) throw invalid(`"${fromByteString(headerName)}" is sparse, which is not supported here`)
     const name = found.name ?? headerName
     const size = found.size ?? storedSize
-    const begin = (map: readonly SparseRange[]): void => {
+    const begin = (map: SparseMap): void => {
       checkSparseMap(map, size)
-      handler.entry(toTarEntry(raw, records, { name, type: 'file', size, dataOffset }))
+      // The data of form 1.0 begins behind its map.
+      handler.entry(
+        toTarEntry(raw, records, { name, type: 'file', size, dataOffset: dataOffset + storedSize - dataLeft, map }),
+      )
       isInEntry = true
       if (map.reduce((sum, { length }) => sum + length, 0) !== dataLeft)
         throw invalid(`the sparse file "${fromByteString(name)}" holds more or less data than its map says`)
-      sparse = createSparseFeed(map, size, (piece) => handler.data?.(piece), hole.bind(handler))
+      sparse = createSparseFeed(
+        map,
+        size,
+        (piece) => handler.data?.(piece),
+        (bytes) => handler.hole?.(bytes),
+      )
       if (dataLeft === 0) endOfData()
     }
     dataLeft = storedSize
@@ -263,7 +270,7 @@ export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'O
 
 /** Puts the data of a sparse file where its map says, and tells the holes between. */
 function createSparseFeed(
-  map: readonly SparseRange[],
+  map: SparseMap,
   sizeBytes: number,
   data: (piece: Buffer) => void,
   hole: (sizeBytes: number) => void,

@@ -2,13 +2,8 @@ import type { ByteString } from '../byte-string.ts'
 import { BuilderError } from '../errors.ts'
 import { BLOCK_BYTES } from './header.ts'
 import { toSize } from './tar-header.ts'
+import type { SparseMap } from './types.ts'
 import { parsePaxInteger, SPARSE_MAP, SPARSE_PREFIX, type PaxRecords } from './pax.ts'
-
-/** A range of a sparse file that holds data; all else are holes. */
-export interface SparseRange {
-  readonly offset: number
-  readonly length: number
-}
 
 /** What PAX records say about a sparse file (GNU tar manual, "Storing Sparse Files"). */
 export interface SparseRecords {
@@ -16,13 +11,13 @@ export interface SparseRecords {
   /** Bytes with the holes; undefined: the header's size. */
   readonly size: number | undefined
   /** Undefined: the map stands before the data (form 1.0). */
-  readonly map: readonly SparseRange[] | undefined
+  readonly map: SparseMap | undefined
 }
 
 /** The map of form 1.0 as it comes in, block by block. */
 export interface SparseMapReader {
   /** Takes one block; answers the map once it is whole. Throws OCI_LAYER_INVALID. */
-  push(block: Buffer, offset: number): readonly SparseRange[] | undefined
+  push(block: Buffer, offset: number): SparseMap | undefined
 }
 
 /** As large as a header may be: some 100,000 ranges. */
@@ -54,7 +49,7 @@ function value(pax: PaxRecords, key: string): ByteString | undefined {
   return found === '' ? undefined : found
 }
 
-function mapOfRecords(pax: PaxRecords): readonly SparseRange[] {
+function mapOfRecords(pax: PaxRecords): SparseMap {
   const text = pax.get(SPARSE_MAP) ?? ''
   const numbers = text === '' ? [] : text.split(',')
   const count = parseNumber(pax.get(`${SPARSE_PREFIX}numblocks`) ?? '')
@@ -84,15 +79,15 @@ export function createSparseMapReader(): SparseMapReader {
   }
 }
 
-function toRanges(numbers: readonly string[]): SparseRange[] {
-  const ranges: SparseRange[] = []
+function toRanges(numbers: readonly string[]): SparseMap[number][] {
+  const ranges: SparseMap[number][] = []
   for (let i = 0; i + 1 < numbers.length; i += 2)
     ranges.push({ offset: parseNumber(numbers[i]!), length: parseNumber(numbers[i + 1]!) })
   return ranges
 }
 
 /** Ranges are in order, apart, and end within the file; else a map is an attack. Throws OCI_LAYER_INVALID. */
-export function checkSparseMap(ranges: readonly SparseRange[], sizeBytes: number): void {
+export function checkSparseMap(ranges: SparseMap, sizeBytes: number): void {
   let end = 0
   for (const { offset, length } of ranges) {
     if (offset < end || length < 0 || offset + length > sizeBytes) throw invalidMap()

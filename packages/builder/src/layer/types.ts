@@ -48,7 +48,12 @@ export interface LayerEntry {
 /** Where a file's bytes lie. Structured-cloneable: jobs receive it. */
 export type ContentSource =
   /** A range of a plain tar (or any file) of ours. */
-  | { readonly kind: 'range'; readonly file: string; readonly offset: number }
+  | {
+      readonly kind: 'range'
+      readonly file: string
+      readonly offset: number
+      /** Of a sparse file: where its data belongs, which lies there piece behind piece. */ readonly map?: SparseMap
+    }
   /** A file in a tree, in overlay form, of a snapshot: root directory and path below it (resolved without following anything). */
   | { readonly kind: 'tree'; readonly root: string; readonly path: ByteString }
   /** A file of a build context: it can change under us, so size and times are checked again when it is read. */
@@ -60,7 +65,11 @@ export type ContentSource =
       readonly layer: string
       readonly path: ByteString
       /** Offset in the uncompressed tar, where it is known. */ readonly offset?: number
+      readonly map?: SparseMap
     }
+
+/** The ranges of a sparse file that hold data, in order and apart; all else are holes. */
+export type SparseMap = readonly { readonly offset: number; readonly length: number }[]
 
 /** All entries of one layer. Entries are sorted as the tar is: depth-first, names of a directory bytewise. */
 export interface LayerTable {
