@@ -69,7 +69,7 @@ function sorted(value) {
 // What is younger may come from an earlier build: files of heredocs are cached in spite of --no-cache.
 const WEEK_S = 7 * 86_400
 
-const FIELDS = ['type', 'mode', 'uid', 'gid', 'link', 'content']
+const FIELDS = ['type', 'mode', 'uid', 'gid', 'link', 'content', 'device']
 
 function compareFiles(reference, ours, started) {
   const lines = []

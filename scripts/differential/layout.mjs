@@ -70,6 +70,7 @@ function readEntry(header, type, body, extended) {
     mtime: Math.floor(Number(extended.mtime ?? octal(header, 136, 12))),
     link: kind === 'symlink' || kind === 'hardlink' ? (extended.linkpath ?? text(header, 157, 100)) : undefined,
     content: kind === 'file' ? digestOf(body) : undefined,
+    device: kind === 'char' || kind === 'block' ? `${octal(header, 329, 8)}:${octal(header, 337, 8)}` : undefined,
     attributes: Object.fromEntries(Object.entries(extended).filter(([key]) => key.startsWith('SCHILY.xattr.'))),
   }
 }

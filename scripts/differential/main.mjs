@@ -1,5 +1,6 @@
 // `npm run differential -- --seed N --count N`: draws Dockerfiles from a grammar, builds each with BuildKit and with
-// tsbuild, and prints what differs: outcome, error line, config, history, files, layers.
+// tsbuild, and prints what differs: outcome, error line, config, history, files, layers. `--transfers` draws COPY and
+// ADD alone, over random contexts.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,6 +10,8 @@ import { compareOutcomes, isMatterOfOrder } from './compare.mjs'
 import { writeContext } from './context.mjs'
 import { drawDockerfile } from './grammar.mjs'
 import { createRandom } from './random.mjs'
+import { drawTransfers } from './transfers.mjs'
+import { writeTree } from './tree.mjs'
 
 const HELP = `npm run differential -- [options]
   --seed N                 which Dockerfiles are drawn (default 1)
@@ -18,6 +21,8 @@ const HELP = `npm run differential -- [options]
   --buildkit-command CMD   default: docker buildx build, in the mount namespace PEERS_NS if it is set
   --tsbuild-command CMD    default: the tsbuild of this checkout
   --directory DIR          where contexts are made; both builders must see it (default /tmp)
+  --transfers              COPY and ADD over random contexts, as root; needs --base
+  --parents                with --transfers: COPY --parents as well, which an older BuildKit does not know
   --print                  print the Dockerfiles and build nothing
   --verbose                print each Dockerfile that builds differently, and both logs`
 
@@ -30,6 +35,8 @@ const { values: options } = parseArgs({
     'buildkit-command': { type: 'string' },
     'tsbuild-command': { type: 'string' },
     directory: { type: 'string', default: '/tmp' },
+    transfers: { type: 'boolean', default: false },
+    parents: { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -60,15 +67,14 @@ async function main() {
 
 async function tryCase(number, work) {
   const random = createRandom(Number(options.seed) * 1_000_003 + number)
-  const dockerfile = drawDockerfile(random, { base: options.base })
+  // BuildKit keeps its copy of a context by the directory's name.
+  const context = join(work, `context-${options.seed}-${number}-${process.pid}`)
+  mkdirSync(context)
+  const dockerfile = options.transfers ? drawTree(context, random) : drawWords(context, random)
   if (options.print) {
     console.log(`--- ${number}\n${dockerfile}`)
     return 'equal'
   }
-  // BuildKit keeps its copy of a context by the directory's name.
-  const context = join(work, `context-${options.seed}-${number}-${process.pid}`)
-  mkdirSync(context)
-  writeContext(context, random)
   writeFileSync(join(context, 'Dockerfile'), dockerfile)
   const started = Date.now() / 1000
   const [reference, ours] = await Promise.all([
@@ -86,6 +92,17 @@ async function tryCase(number, work) {
   return reference.ok ? 'equal' : 'refused'
 }
 
+function drawWords(context, random) {
+  const dockerfile = drawDockerfile(random, { base: options.base })
+  if (!options.print) writeContext(context, random)
+  return dockerfile
+}
+
+function drawTree(context, random) {
+  const entries = writeTree(context, random)
+  return drawTransfers(random, { base: options.base, entries, hasParents: options.parents })
+}
+
 function tsbuildCommand() {
   return split(options['tsbuild-command']) ?? [process.execPath, join(root, 'packages/cli/bin/run.js'), 'build']
 }
@@ -95,7 +112,10 @@ function split(command) {
 }
 
 function report(number, dockerfile, differences, outcomes) {
-  if (differences.length === 0) return
+  if (differences.length === 0) {
+    if (options.verbose && !outcomes[0].ok) console.log(`--- ${number}: both refuse: ${outcomes[0].error}`)
+    return
+  }
   console.log(`--- ${number}`)
   if (options.verbose) console.log(dockerfile.replace(/^/gm, '    '))
   for (const line of differences.slice(0, 12)) console.log(line)
