@@ -1,3 +1,4 @@
+import { scrubCredentials } from '../errors.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { Platform } from '../oci/types.ts'
 import type { OpSpec } from '../ops/specs.ts'
@@ -14,7 +15,13 @@ export function createVertex(
     platform: options.platform,
     inputs: inputs.map((edge) => [edge.vertex.digest, edge.output]),
   })
-  return { op, inputs, platform: options.platform, digest: digestOf(definition), metadata: options.metadata }
+  return { op, inputs, platform: options.platform, digest: digestOf(definition), metadata: shown(op, options.metadata) }
+}
+
+/** Progress, logs and the store's records name a vertex: an address that it reads is told without its password. */
+function shown(op: OpSpec, metadata: VertexMetadata): VertexMetadata {
+  if (op.kind === 'exec' || !metadata.name.includes('://')) return metadata
+  return { ...metadata, name: scrubCredentials(metadata.name) }
 }
 
 /** JSON with sorted keys, `undefined` left out and bytes as base64: one text for one value. */

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { describeWith, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import type { LayerEntry } from '../../layer/types.ts'
 import { checkoutEntries } from './entries.ts'
-import { checkOut, commitTime } from './fetch.ts'
+import { checkOut, commitTime, withoutCredentials } from './fetch.ts'
 import { resolveCommit } from './resolve.ts'
 import { createGit, type Git } from './run-git.ts'
 import { readGitSpec, type GitCheckout } from './spec.ts'
@@ -370,3 +370,16 @@ async function untilListening(port: number): Promise<void> {
   }
   throw new Error('git daemon does not listen')
 }
+
+// As BuildKit masks them; what of ssh names a user stays, or the address would be of no use.
+test.each([
+  ['https://user:pass@host/r.git', 'https://xxxxx:xxxxx@host/r.git'],
+  ['https://user:p@ss:w@host:8/r.git', 'https://xxxxx:xxxxx@host:8/r.git'],
+  ['https://token@host/r.git', 'https://xxxxx@host/r.git'],
+  ['https://:pass@host/r.git', 'https://:xxxxx@host/r.git'],
+  ['https://host:8/r@x.git', 'https://host:8/r@x.git'],
+  ['ssh://git@host/r.git', 'ssh://git@host/r.git'],
+  ['git@host:r.git', 'git@host:r.git'],
+])('the remote %s is kept as %s', (remote, kept) => {
+  expect(withoutCredentials(remote)).toBe(kept)
+})

@@ -110,7 +110,7 @@ async function checkOutFiles(git: Git, commit: ResolvedCommit, places: CheckoutP
 
 const ALLOW_FILE = ['-c', 'protocol.file.allow=always']
 
-/** A repository of its own in the checkout, with this commit alone and the remote as the user named it, without a password. */
+/** A repository of its own in the checkout, with this commit alone and the remote as the user named it, its credentials masked. */
 async function checkOutWithHistory(
   git: Git,
   source: GitCheckout,
@@ -130,14 +130,19 @@ async function checkOutWithHistory(
     place,
   )
   await git.run(['checkout', '--quiet', '--detach', commit.objectId], place)
-  await git.run(['remote', 'add', 'origin', withoutPassword(source.remote)], place)
+  await git.run(['remote', 'add', 'origin', withoutCredentials(source.remote)], place)
   await git.run(['reflog', 'expire', '--all', '--expire=now'], place)
   rmSync(join(gitDirectory, 'FETCH_HEAD'), { force: true })
   return place
 }
 
-function withoutPassword(remote: string): string {
-  return remote.replace(/^([a-z+]+:\/\/)[^/@]*:[^/@]*@/i, '$1')
+/** @internal A token is given as a password, or as the name alone; both are masked as BuildKit does. The user of ssh is none. */
+export function withoutCredentials(remote: string): string {
+  const [, scheme = '', user = '', password] = /^([a-z+]+:\/\/)([^/:]*)(:[^/]*)?@/i.exec(remote) ?? []
+  const isSecret = password !== undefined || /^https?:/i.test(scheme)
+  if (scheme === '' || !isSecret) return remote
+  const masked = `${user === '' ? '' : 'xxxxx'}${password === undefined ? '' : ':xxxxx'}@`
+  return `${scheme}${masked}${remote.slice(scheme.length + user.length + (password ?? '').length + 1)}`
 }
 
 /** Seconds of the Unix epoch at which the commit was made. */
