@@ -20,3 +20,14 @@ test('a file in the way is no directory', async () => {
 test('a file system that makes nothing is left at once', () => {
   expect(() => makeDirectories('/proc/none/below')).toThrow('ENOENT')
 })
+
+test('whatever the umask, who makes a directory can work in it', async () => {
+  await using directory = await temporaryDirectory()
+  const before = process.umask(0o777)
+  try {
+    makeDirectories(directory.join('a/b'), 0o700, 0o755)
+    expect(['a', 'a/b'].map((name) => statSync(directory.join(name)).mode & 0o777)).toEqual([0o700, 0o700])
+  } finally {
+    process.umask(before)
+  }
+})

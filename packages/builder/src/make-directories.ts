@@ -1,10 +1,11 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
  * Makes a directory and those above it, as `mkdir -p`. Step by step, because Node's own `recursive` never returns where
  * a file system answers ENOENT to every mkdir, as procfs does (seen with Node 24).
- * `parentMode`: of those above, where they are made; both are subject to the umask.
+ * `parentMode`: of those above, where they are made; both are subject to the umask, of which what it takes from the owner
+ * does not count: nobody could be at work in such a directory.
  * @throws the error of the call that failed; ENOTDIR where something else has the name
  */
 export function makeDirectories(path: string, mode = 0o777, parentMode: number = mode): void {
@@ -17,6 +18,7 @@ export function makeDirectories(path: string, mode = 0o777, parentMode: number =
 function tryMake(path: string, mode: number): boolean {
   try {
     mkdirSync(path, mode)
+    openToOwner(path)
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -27,4 +29,9 @@ function tryMake(path: string, mode: number): boolean {
     if (code !== 'EEXIST') throw error
     throw Object.assign(new Error(`ENOTDIR: not a directory, mkdir '${path}'`, { cause: error }), { code: 'ENOTDIR' })
   }
+}
+
+function openToOwner(path: string): void {
+  const mode = statSync(path).mode & 0o7777
+  if ((mode & 0o700) !== 0o700) chmodSync(path, mode | 0o700)
 }

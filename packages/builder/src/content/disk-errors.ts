@@ -102,7 +102,10 @@ export function unusable(root: string, why: string, cause: unknown, hint: string
 
 /** A database that is whole and not ours, or lost what makes it ours. */
 function isOfAnother(code: number | undefined, cause: unknown): boolean {
-  return code === SQLITE_ERROR && /no such (table|column)|already exists/.test((cause as Error).message)
+  return (
+    code === SQLITE_ERROR &&
+    /no such (table|column)|already exists|duplicate column name/.test((cause as Error).message)
+  )
 }
 
 /** flock(2) itself fails where a file system or a mount option forbids it (ENOLCK, EOPNOTSUPP). */

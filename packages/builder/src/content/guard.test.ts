@@ -206,6 +206,20 @@ describe('what another put there', () => {
     expect(readdirSync(join(place, 'victim'))).toEqual(['file'])
   })
 
+  test('a link in place of a cache mount is refused, and no step writes behind it', async () => {
+    await makeStore()
+    await using store = await openStore({ root })
+    const path = store.cacheMountDirectory('cache')
+    rmSync(path, { recursive: true })
+    mkdirSync(join(place, 'victim'))
+    symlinkSync(join(place, 'victim'), path)
+    for (const isMade of [true, false])
+      expect(() => store.cacheMountDirectory('cache', isMade)).toThrow(/is a symbolic link/)
+    await store.prune({ all: true })
+    expect(lstatSync(path, { throwIfNoEntry: false })).toBeUndefined()
+    expect(existsSync(join(place, 'victim'))).toBe(true)
+  })
+
   test('a link in place of a blob is no blob', async () => {
     await makeStore()
     await using store = await openStore({ root })

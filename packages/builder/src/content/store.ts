@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
@@ -137,6 +137,7 @@ function createStore(parts: StoreParts): Store {
     snapshotDirectory: (layerId) => join(paths.snapshots, layerFileName(layerId)),
     cacheMountDirectory: (id, isMade = true) => {
       const directory = cacheMountDirectory(paths, metadata, id, now())
+      checkCacheMount(root, directory)
       if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
       return directory
     },
@@ -208,6 +209,14 @@ function cacheMountDirectory(paths: StorePaths, metadata: Metadata, id: string, 
     nowMs,
   )
   return directory
+}
+
+/** Steps write in it as root: a link that an archive unpacked over the store would lead them out. */
+function checkCacheMount(root: string, path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined || stat.isDirectory()) return
+  const found = stat.isSymbolicLink() ? 'a symbolic link' : 'not a directory'
+  throw unusable(root, `${path} is ${found}`, undefined, 'find out who put it there, and remove it')
 }
 
 let boot: string | undefined
