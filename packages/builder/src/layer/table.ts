@@ -8,7 +8,7 @@ import { createLinkGroups } from './link-groups.ts'
 import { createPathIndex, type PathIndex } from './path-index.ts'
 import { baseName, cleanPath, comparePaths, joinPath, parentPath } from './paths.ts'
 import { createTableBounds } from './table-bounds.ts'
-import type { TarEntry } from './tar-reader.ts'
+import { unpackedTime, type TarEntry } from './tar-entry.ts'
 import type { ContentSource, LayerEntry, LayerTable } from './types.ts'
 
 /** Content of a range whose file is the layer's own tar, wherever that will lie. */
@@ -98,6 +98,14 @@ export interface TableBuilder {
 }
 
 const MAX_LINKS = 255
+/** To chown(2) it means that the owner stays, which is root of what was just made. */
+const NO_ID = 0xffff_ffff
+
+/** A tar of an overlay's upper directory as it lies on the disk: it hides the name wherever it is mounted. */
+const isOverlayWhiteout = ({ type, devMajor, devMinor }: TarEntry): boolean =>
+  type === 'character' && devMajor === 0 && devMinor === 0
+
+const unpackedId = (id: number): number => (id === NO_ID ? 0 : id)
 
 /**
  * Names are read as containerd reads them: absolute ones and `..` stay in the root, parents that are symlinks of the
@@ -124,17 +132,17 @@ export function createTableBuilder(): TableBuilder {
     const directory = resolveParent(parentPath(clean))
     if (name.startsWith(WHITEOUT_PREFIX)) return addMarker(directory, name)
     const path = joinPath(directory, name)
+    if (isOverlayWhiteout(raw)) return isTaken(path) ? undefined : addWhiteout(path)
     const link = raw.type === 'hardlink' ? resolveLink(raw.link, path) : raw.type === 'symlink' ? raw.link : undefined
     const isDevice = raw.type === 'character' || raw.type === 'block'
     const entry = makeEntry({
       path,
       type: raw.type,
       mode: raw.type === 'symlink' ? 0o777 : raw.mode,
-      uid: raw.uid,
-      gid: raw.gid,
+      uid: unpackedId(raw.uid),
+      gid: unpackedId(raw.gid),
       size: raw.size,
-      mtimeSec: raw.mtimeSec,
-      mtimeNsec: raw.mtimeNsec,
+      ...unpackedTime(raw),
       link,
       devMajor: isDevice ? raw.devMajor : undefined,
       devMinor: isDevice ? raw.devMinor : undefined,
@@ -154,9 +162,17 @@ export function createTableBuilder(): TableBuilder {
     const target = name.slice(WHITEOUT_PREFIX.length)
     // `.wh...` would delete the directory's parent.
     if (target === '' || target === '.' || target === '..') throw invalid(name, 'deletes no name of its directory')
-    const entry = makeEntry({ path: joinPath(directory, target), type: 'whiteout' })
-    whiteouts.set(entry.path, entry)
+    return addWhiteout(joinPath(directory, target))
+  }
+
+  function addWhiteout(path: ByteString): LayerEntry {
+    const entry = makeEntry({ path, type: 'whiteout' })
+    whiteouts.set(path, entry)
     return entry
+  }
+
+  function isTaken(path: ByteString): boolean {
+    return entries.get(path) !== undefined || implied.get(path) === true
   }
 
   function replace(path: ByteString, entry: LayerEntry): void {

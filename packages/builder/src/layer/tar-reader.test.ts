@@ -6,6 +6,7 @@ import { isTsOciError } from '../errors.ts'
 import { makeEntry } from './entry.ts'
 import { writeHeader } from './header.ts'
 import { createLayerScanner } from './scan.ts'
+import { END, rawEntry, rawPax } from './tar.testing.ts'
 import { createTarReader, type TarEntry } from './tar-reader.ts'
 import type { LayerEntry } from './types.ts'
 
@@ -233,6 +234,26 @@ describe('a table', () => {
       { header: { 0: 'a\0' }, data: Buffer.from('newer') },
     )
     expect(scan(tar)).toMatchObject([{ path: 'a', size: 5, content: { kind: 'range', offset: 1536 } }])
+  })
+
+  // As containerd leaves them: boundTime of its archive package, and chown(2), to which an id of all ones is none.
+  test('holds times out of range as the epoch, and owners that none can be as root', () => {
+    const records = (...pairs: [string, string][]): Buffer => rawPax(pairs)
+    const tar = Buffer.concat([
+      records(['mtime', '-5.25']),
+      rawEntry({ name: 'a' }),
+      records(['mtime', '99999999999']),
+      rawEntry({ name: 'b' }),
+      records(['mtime', '9223372036.5'], ['uid', '4294967295'], ['gid', '4294967294']),
+      rawEntry({ name: 'c' }),
+      END,
+    ])
+    const facts = scan(tar).map(({ path, mtimeSec, mtimeNsec, uid, gid }) => [path, mtimeSec, mtimeNsec, uid, gid])
+    expect(facts).toEqual([
+      ['a', 0, 0, 0, 0],
+      ['b', 0, 0, 0, 0],
+      ['c', 9_223_372_036, 500_000_000, 0, 4_294_967_294],
+    ])
   })
 
   test('gives the data to the first of several names', () => {
