@@ -1,7 +1,7 @@
-import type { CommandSpec, FlagSpec, Input } from "./flag-types.ts";
-import { nearest, UsageError } from "./usage-error.ts";
+import type { CommandSpec, FlagSpec, Input } from './flag-types.ts'
+import { nearest, UsageError } from './usage-error.ts'
 
-type FlagValue = string | boolean | readonly string[] | undefined;
+type FlagValue = string | boolean | readonly string[] | undefined
 
 /**
  * Reads the arguments of one command by its table, with the rules of Docker's command line: flags and arguments in any
@@ -9,20 +9,20 @@ type FlagValue = string | boolean | readonly string[] | undefined;
  * @throws UsageError
  */
 export function parseArgv<C extends CommandSpec>(spec: C, argv: readonly string[]): Input<C> {
-  const values = new Map<string, FlagValue>();
-  const args: string[] = [];
-  const rest = [...argv];
+  const values = new Map<string, FlagValue>()
+  const args: string[] = []
+  const rest = [...argv]
   while (rest.length > 0) {
-    const word = rest.shift() as string;
-    if (word === "--") {
-      args.push(...rest);
-      break;
+    const word = rest.shift() as string
+    if (word === '--') {
+      args.push(...rest)
+      break
     }
-    if (word.startsWith("--")) readLong(spec, word, rest, values);
-    else if (word.startsWith("-") && word !== "-") readShort(spec, word, rest, values);
-    else args.push(word);
+    if (word.startsWith('--')) readLong(spec, word, rest, values)
+    else if (word.startsWith('-') && word !== '-') readShort(spec, word, rest, values)
+    else args.push(word)
   }
-  return finishInput(spec, args, values);
+  return finishInput(spec, args, values)
 }
 
 /** Checks what a parser found against the table and fills in what was not given. */
@@ -31,71 +31,71 @@ export function finishInput<C extends CommandSpec>(
   args: readonly string[],
   values: ReadonlyMap<string, FlagValue>,
 ): Input<C> {
-  checkArguments(spec, args);
-  const flags = Object.fromEntries(spec.flags.map((flag) => [flag.name, settle(flag, values.get(flag.name))]));
-  return { args, flags } as Input<C>;
+  checkArguments(spec, args)
+  const flags = Object.fromEntries(spec.flags.map((flag) => [flag.name, settle(flag, values.get(flag.name))]))
+  return { args, flags } as Input<C>
 }
 
 /** The error for a flag that the command does not have. */
 export function unknownFlag(spec: CommandSpec, name: string): UsageError {
-  const close = name.startsWith("--")
+  const close = name.startsWith('--')
     ? nearest(
         name.slice(2),
         spec.flags.map((flag) => flag.name),
       )
-    : spec.flags.find((flag) => flag.char?.toLowerCase() === name.slice(1).toLowerCase())?.name;
-  const help = `tsbuild ${spec.name} --help lists the flags`;
+    : spec.flags.find((flag) => flag.char?.toLowerCase() === name.slice(1).toLowerCase())?.name
+  const help = `tsbuild ${spec.name} --help lists the flags`
   return new UsageError(`unknown flag: ${name}`, {
     hint: close === undefined ? help : `did you mean --${close}? ${help}`,
-  });
+  })
 }
 
 function readLong(spec: CommandSpec, word: string, rest: string[], values: Map<string, FlagValue>): void {
-  const equals = word.indexOf("=");
-  const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
-  const flag = spec.flags.find((one) => one.name === name);
-  if (flag === undefined) throw unknownFlag(spec, `--${name}`);
-  if (equals >= 0) store(flag, word.slice(equals + 1), values);
-  else if (flag.kind === "boolean" || flag.kind === "optional") store(flag, "true", values);
-  else store(flag, needValue(flag, `--${name}`, rest), values);
+  const equals = word.indexOf('=')
+  const name = equals < 0 ? word.slice(2) : word.slice(2, equals)
+  const flag = spec.flags.find((one) => one.name === name)
+  if (flag === undefined) throw unknownFlag(spec, `--${name}`)
+  if (equals >= 0) store(flag, word.slice(equals + 1), values)
+  else if (flag.kind === 'boolean' || flag.kind === 'optional') store(flag, 'true', values)
+  else store(flag, needValue(flag, `--${name}`, rest), values)
 }
 
 function readShort(spec: CommandSpec, word: string, rest: string[], values: Map<string, FlagValue>): void {
   for (let at = 1; at < word.length; at++) {
-    const char = word[at];
-    const flag = spec.flags.find((one) => one.char === char);
-    if (flag === undefined) throw unknownFlag(spec, `-${char}`);
-    const remainder = word.slice(at + 1);
-    if (flag.kind !== "boolean") {
-      const value = remainder === "" ? needValue(flag, `-${char}`, rest) : remainder.replace(/^=/, "");
-      store(flag, value, values);
-      return;
+    const char = word[at]
+    const flag = spec.flags.find((one) => one.char === char)
+    if (flag === undefined) throw unknownFlag(spec, `-${char}`)
+    const remainder = word.slice(at + 1)
+    if (flag.kind !== 'boolean') {
+      const value = remainder === '' ? needValue(flag, `-${char}`, rest) : remainder.replace(/^=/, '')
+      store(flag, value, values)
+      return
     }
-    if (remainder.startsWith("=")) {
-      store(flag, remainder.slice(1), values);
-      return;
+    if (remainder.startsWith('=')) {
+      store(flag, remainder.slice(1), values)
+      return
     }
-    store(flag, "true", values);
+    store(flag, 'true', values)
   }
 }
 
 function needValue(flag: FlagSpec, typed: string, rest: string[]): string {
-  const value = rest.shift();
-  if (value === undefined) throw new UsageError(`flag needs an argument: ${typed} ${flag.value ?? ""}`.trimEnd());
-  return value;
+  const value = rest.shift()
+  if (value === undefined) throw new UsageError(`flag needs an argument: ${typed} ${flag.value ?? ''}`.trimEnd())
+  return value
 }
 
 function store(flag: FlagSpec, value: string, values: Map<string, FlagValue>): void {
-  if (flag.kind === "texts") values.set(flag.name, [...((values.get(flag.name) as string[] | undefined) ?? []), value]);
-  else if (flag.kind === "boolean") values.set(flag.name, parseBoolean(flag, value));
-  else values.set(flag.name, value);
+  if (flag.kind === 'texts') values.set(flag.name, [...((values.get(flag.name) as string[] | undefined) ?? []), value])
+  else if (flag.kind === 'boolean') values.set(flag.name, parseBoolean(flag, value))
+  else values.set(flag.name, value)
 }
 
 /** The spellings of Go's strconv.ParseBool, which Docker's command line takes. */
 export function parseBoolean(flag: FlagSpec, value: string): boolean {
-  if (["1", "t", "T", "true", "TRUE", "True"].includes(value)) return true;
-  if (["0", "f", "F", "false", "FALSE", "False"].includes(value)) return false;
-  throw new UsageError(`invalid argument "${value}" for --${flag.name}`, { hint: "true or false" });
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false
+  throw new UsageError(`invalid argument "${value}" for --${flag.name}`, { hint: 'true or false' })
 }
 
 function settle(flag: FlagSpec, value: FlagValue): FlagValue {
@@ -103,40 +103,40 @@ function settle(flag: FlagSpec, value: FlagValue): FlagValue {
     ? (value as string[])
     : value === undefined || value === false
       ? []
-      : [String(value)];
+      : [String(value)]
   for (const one of given) {
-    const { refused, options } = flag;
+    const { refused, options } = flag
     if (refused !== undefined && !refused.unless?.includes(one)) {
-      const shown = flag.kind === "boolean" ? "" : `=${one}`;
-      throw new UsageError(`--${flag.name}${shown}: ${refused.message}`, { hint: refused.hint });
+      const shown = flag.kind === 'boolean' ? '' : `=${one}`
+      throw new UsageError(`--${flag.name}${shown}: ${refused.message}`, { hint: refused.hint })
     }
     if (options !== undefined && !options.includes(one)) {
-      throw new UsageError(`invalid argument "${one}" for --${flag.name}`, { hint: `one of ${options.join(", ")}` });
+      throw new UsageError(`invalid argument "${one}" for --${flag.name}`, { hint: `one of ${options.join(', ')}` })
     }
   }
-  if (value !== undefined) return value;
-  if (flag.kind === "boolean") return flag.default ?? false;
-  return flag.kind === "texts" ? [] : undefined;
+  if (value !== undefined) return value
+  if (flag.kind === 'boolean') return flag.default ?? false
+  return flag.kind === 'texts' ? [] : undefined
 }
 
 function checkArguments(spec: CommandSpec, args: readonly string[]): void {
-  const required = spec.args.filter((arg) => arg.required).length;
-  const most = spec.args.some((arg) => arg.repeated) ? Number.POSITIVE_INFINITY : spec.args.length;
-  if (args.length >= required && args.length <= most) return;
+  const required = spec.args.filter((arg) => arg.required).length
+  const most = spec.args.some((arg) => arg.repeated) ? Number.POSITIVE_INFINITY : spec.args.length
+  if (args.length >= required && args.length <= most) return
   const usage = spec.args
-    .map((arg) => `${arg.required ? arg.name : `[${arg.name}]`}${arg.repeated ? "..." : ""}`)
-    .join(" ");
+    .map((arg) => `${arg.required ? arg.name : `[${arg.name}]`}${arg.repeated ? '...' : ''}`)
+    .join(' ')
   const count =
     most === Number.POSITIVE_INFINITY
       ? `at least ${required}`
       : required === most
         ? `exactly ${most}`
-        : `${required} to ${most}`;
-  const noun = count.endsWith(" 1") || count === "1" ? "argument" : "arguments";
+        : `${required} to ${most}`
+  const noun = count.endsWith(' 1') || count === '1' ? 'argument' : 'arguments'
   // A path with a space that no quotes keep together is the commonest reason: who sees the words knows.
-  const words = args.length > most ? `: ${args.map((arg) => JSON.stringify(arg)).join(" ")}` : "";
+  const words = args.length > most ? `: ${args.map((arg) => JSON.stringify(arg)).join(' ')}` : ''
   throw new UsageError(`tsbuild ${spec.name} takes ${count} ${noun}, got ${args.length}${words}`, {
     hint: `tsbuild ${spec.name} [OPTIONS] ${usage}`.trimEnd(),
     exitCode: 1,
-  });
+  })
 }

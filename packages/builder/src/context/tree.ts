@@ -6,43 +6,43 @@ import {
   readDirectoryWithStats,
   statFd,
   type PackedEntries,
-} from "@ts-oci/runtime";
-import { fromByteString, type ByteString } from "../byte-string.ts";
-import { BuilderError } from "../errors.ts";
-import { makeEntry } from "../layer/entry.ts";
-import { joinPath } from "../layer/paths.ts";
-import type { TreeNode } from "../layer/tree.ts";
-import type { ViewEntry } from "../layer/types.ts";
-import type { FilterState, PathFilter } from "./filter.ts";
+} from '@ts-oci/runtime'
+import { fromByteString, type ByteString } from '../byte-string.ts'
+import { BuilderError } from '../errors.ts'
+import { makeEntry } from '../layer/entry.ts'
+import { joinPath } from '../layer/paths.ts'
+import type { TreeNode } from '../layer/tree.ts'
+import type { ViewEntry } from '../layer/types.ts'
+import type { FilterState, PathFilter } from './filter.ts'
 
 /** Where the status of a context's file was recorded: an index into what its directory gave. */
 export interface FileFacts {
-  readonly entries: PackedEntries;
-  readonly index: number;
+  readonly entries: PackedEntries
+  readonly index: number
 }
 
 /** A build context as a tree whose directories are read when somebody first looks into them, and once. */
 export interface ContextTree {
-  readonly root: TreeNode;
+  readonly root: TreeNode
   /** Undefined for anything but a file with content. */
-  facts(entry: ViewEntry): FileFacts | undefined;
+  facts(entry: ViewEntry): FileFacts | undefined
   /** Entries that were read from directories so far. */
-  entryCount(): number;
+  entryCount(): number
 }
 
 /** A directory by what the kernel knows it by: links and bind mounts have many paths for one. */
 export interface DirectoryIdentity {
-  readonly dev: bigint;
-  readonly ino: bigint;
+  readonly dev: number
+  readonly ino: bigint
 }
 
 interface Source {
-  readonly rootFd: number;
-  readonly directory: string;
-  readonly filter: PathFilter | undefined;
-  readonly leftOut: DirectoryIdentity | undefined;
-  readonly facts: Map<ViewEntry, FileFacts>;
-  entryCount: number;
+  readonly rootFd: number
+  readonly directory: string
+  readonly filter: PathFilter | undefined
+  readonly leftOut: DirectoryIdentity | undefined
+  readonly facts: Map<ViewEntry, FileFacts>
+  entryCount: number
 }
 
 /**
@@ -56,53 +56,53 @@ export function createContextTree(
   filter: PathFilter | undefined,
   leftOut?: DirectoryIdentity,
 ): ContextTree {
-  const source: Source = { rootFd, directory, filter, leftOut, facts: new Map(), entryCount: 0 };
-  const status = statFd(rootFd);
+  const source: Source = { rootFd, directory, filter, leftOut, facts: new Map(), entryCount: 0 }
+  const status = statFd(rootFd)
   const entry = makeEntry({
-    path: "",
-    type: "directory",
+    path: '',
+    type: 'directory',
     mode: status.mode,
     mtimeSec: status.mtimeSec,
     mtimeNsec: status.mtimeNsec,
-  });
+  })
   return {
     root: new LazyDirectory(source, entry, undefined),
     facts: (file) => source.facts.get(file),
     entryCount: () => source.entryCount,
-  };
+  }
 }
 
 /** A class for the getter's sake: whoever walks a tree finds children, and does not see when they were read. */
 class LazyDirectory implements TreeNode {
-  readonly owner = undefined;
-  sorted: readonly TreeNode[] | undefined = undefined;
-  entry: ViewEntry;
-  private readonly source: Source;
-  private readonly state: FilterState | undefined;
-  private known: Map<ByteString, TreeNode> | undefined;
+  readonly owner = undefined
+  sorted: readonly TreeNode[] | undefined = undefined
+  entry: ViewEntry
+  private readonly source: Source
+  private readonly state: FilterState | undefined
+  private known: Map<ByteString, TreeNode> | undefined
 
   constructor(source: Source, entry: ViewEntry, state: FilterState | undefined) {
-    this.source = source;
-    this.entry = entry;
-    this.state = state;
+    this.source = source
+    this.entry = entry
+    this.state = state
   }
 
   get children(): Map<ByteString, TreeNode> {
-    this.known ??= list(this.source, this.entry.path, this.state);
-    return this.known;
+    this.known ??= list(this.source, this.entry.path, this.state)
+    return this.known
   }
 }
 
 function list(source: Source, path: ByteString, state: FilterState | undefined): Map<ByteString, TreeNode> {
-  const entries = readEntries(source, path);
-  source.entryCount += entries.length;
-  const children = new Map<ByteString, TreeNode>();
+  const entries = readEntries(source, path)
+  source.entryCount += entries.length
+  const children = new Map<ByteString, TreeNode>()
   for (let index = 0; index < entries.length; index++) {
-    const name = entries.name(index);
-    const child = makeChild(source, joinPath(path, name), entries, index, state);
-    if (child !== undefined) children.set(name, child);
+    const name = entries.name(index)
+    const child = makeChild(source, joinPath(path, name), entries, index, state)
+    if (child !== undefined) children.set(name, child)
   }
-  return children;
+  return children
 }
 
 function makeChild(
@@ -112,37 +112,37 @@ function makeChild(
   index: number,
   state: FilterState | undefined,
 ): TreeNode | undefined {
-  const isDirectory = entries.isDirectory(index);
-  if (isDirectory && isSame(source.leftOut, entries, index)) return undefined;
-  const verdict = source.filter?.judge(path, isDirectory, state);
-  if (verdict?.kind === "skip") return undefined;
+  const isDirectory = entries.isDirectory(index)
+  if (isDirectory && isSame(source.leftOut, entries, index)) return undefined
+  const verdict = source.filter?.judge(path, isDirectory, state)
+  if (verdict?.kind === 'skip') return undefined
   if (isDirectory) {
-    const node = new LazyDirectory(source, entryOf(source, path, entries, index), verdict?.state);
+    const node = new LazyDirectory(source, entryOf(source, path, entries, index), verdict?.state)
     // Excluded itself, it is there only for what an exception keeps below it.
-    return verdict?.kind === "enter" && node.children.size === 0 ? undefined : node;
+    return verdict?.kind === 'enter' && node.children.size === 0 ? undefined : node
   }
-  const entry = entryOf(source, path, entries, index);
-  if (entry.content !== undefined) source.facts.set(entry, { entries, index });
-  return { entry, children: undefined, owner: undefined, sorted: undefined };
+  const entry = entryOf(source, path, entries, index)
+  if (entry.content !== undefined) source.facts.set(entry, { entries, index })
+  return { entry, children: undefined, owner: undefined, sorted: undefined }
 }
 
 function isSame(directory: DirectoryIdentity | undefined, entries: PackedEntries, index: number): boolean {
-  return directory?.ino === entries.ino(index) && directory.dev === BigInt(entries.dev(index));
+  return directory?.ino === entries.ino(index) && directory.dev === entries.dev(index)
 }
 
 function entryOf(source: Source, path: ByteString, entries: PackedEntries, index: number): ViewEntry {
-  const listed = entries.type(index);
+  const listed = entries.type(index)
   // A socket has no content that could be sent: BuildKit makes an empty file of it.
-  const type = listed === "socket" ? "file" : listed;
-  const isFile = type === "file";
-  const size = listed === "file" ? entries.size(index) : 0;
-  const mtimeSec = entries.mtimeSec(index);
-  const mtimeNsec = entries.mtimeNsec(index);
-  const isDevice = type === "character" || type === "block";
+  const type = listed === 'socket' ? 'file' : listed
+  const isFile = type === 'file'
+  const size = listed === 'file' ? entries.size(index) : 0
+  const mtimeSec = entries.mtimeSec(index)
+  const mtimeNsec = entries.mtimeNsec(index)
+  const isDevice = type === 'character' || type === 'block'
   const entry = makeEntry({
     path,
     type,
-    mode: type === "symlink" ? 0o777 : entries.mode(index),
+    mode: type === 'symlink' ? 0o777 : entries.mode(index),
     size,
     mtimeSec,
     mtimeNsec,
@@ -151,56 +151,56 @@ function entryOf(source: Source, path: ByteString, entries: PackedEntries, index
     devMinor: isDevice ? entries.rdevMinor(index) : undefined,
     content:
       size > 0
-        ? { kind: "context", root: source.directory, path, mtimeNs: nanoseconds(mtimeSec, mtimeNsec) }
+        ? { kind: 'context', root: source.directory, path, mtimeNs: nanoseconds(mtimeSec, mtimeNsec) }
         : undefined,
-  });
-  if (!isFile || entries.nlink(index) < 2) return entry;
-  return { ...entry, linkKey: `${entries.dev(index)}:${entries.ino(index)}` };
+  })
+  if (!isFile || entries.nlink(index) < 2) return entry
+  return { ...entry, linkKey: `${entries.dev(index)}:${entries.ino(index)}` }
 }
 
 /** As `layer/content.ts` compares it when the file is read. */
 function nanoseconds(sec: number, nsec: number): string {
-  if (sec > 0) return `${sec}${String(nsec).padStart(9, "0")}`;
-  return String(BigInt(sec) * 1_000_000_000n + BigInt(nsec));
+  if (sec > 0) return `${sec}${String(nsec).padStart(9, '0')}`
+  return String(BigInt(sec) * 1_000_000_000n + BigInt(nsec))
 }
 
 function readEntries(source: Source, path: ByteString): PackedEntries {
   try {
-    const fd = openResolved(source.rootFd, path, OpenFlags.read | OpenFlags.directory, "beneath");
+    const fd = openResolved(source.rootFd, path, OpenFlags.read | OpenFlags.directory, 'beneath')
     try {
-      return readDirectoryWithStats(fd, { links: true });
+      return readDirectoryWithStats(fd, { links: true })
     } finally {
-      closeFd(fd);
+      closeFd(fd)
     }
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw unreadable(path, cause)
   }
 }
 
 function unreadable(path: ByteString, cause: unknown): unknown {
-  const errno = errnoOf(cause);
-  const shown = path === "" ? "." : fromByteString(path);
-  if (errno === "EACCES" || errno === "EPERM") {
+  const errno = errnoOf(cause)
+  const shown = path === '' ? '.' : fromByteString(path)
+  if (errno === 'EACCES' || errno === 'EPERM') {
     return new BuilderError(
-      "OCI_CONTEXT_INVALID",
+      'OCI_CONTEXT_INVALID',
       `the directory "${shown}" of the build context cannot be read: permission denied`,
       {
-        hint: "exclude it in .dockerignore, or give yourself the right to read it",
+        hint: 'exclude it in .dockerignore, or give yourself the right to read it',
         cause,
         details: { path },
       },
-    );
+    )
   }
-  if (errno === "ENOENT" || errno === "ENOTDIR" || errno === "ELOOP" || errno === "ESTALE") {
+  if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP' || errno === 'ESTALE') {
     return new BuilderError(
-      "OCI_CONTEXT_CHANGED",
+      'OCI_CONTEXT_CHANGED',
       `the directory "${shown}" of the build context vanished while it was read`,
       {
-        hint: "build again when nothing writes to the build context",
+        hint: 'build again when nothing writes to the build context',
         cause,
         details: { path },
       },
-    );
+    )
   }
-  return cause;
+  return cause
 }
