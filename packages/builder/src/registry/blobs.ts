@@ -4,6 +4,7 @@ import { type Repository, repositoryName } from './host.ts'
 import { toRegistryError } from './network-errors.ts'
 import { pause, pauseAfter } from './retry.ts'
 import { type RegistryRequest, type RegistryResponse, send } from './request.ts'
+import { createSlownessWatch } from './slowness.ts'
 import type { Session } from './session.ts'
 import { discard, headerOf } from './transport.ts'
 
@@ -123,10 +124,10 @@ async function* readBody(
 ): AsyncGenerator<Uint8Array, void, void> {
   const { descriptor } = transfer
   let skip = startOf(response, transfer)
-  const watch = createWatch(session)
+  const watch = createSlownessWatch(session.options.timeouts, (words) => tooSlow(`${transfer.what}: ${words}`))
   try {
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-      watch.arrived(chunk.length, transfer.what)
+      watch.arrived(chunk.length)
       const rest = skip === 0 ? chunk : chunk.subarray(skip)
       skip -= chunk.length - rest.length
       if (rest.length === 0) continue
@@ -164,31 +165,11 @@ function startOf(response: RegistryResponse, transfer: Transfer): number {
   return received
 }
 
-/** Measures only the time spent waiting for the other side: a slow disk of ours is not its fault. */
-function createWatch(session: Session): { arrived(bytes: number, what: string): void; waiting(): void } {
-  const { slowWindowMs, slowBytes } = session.options.timeouts
-  let since = performance.now()
-  let waitedMs = 0
-  let bytes = 0
-  return {
-    waiting() {
-      since = performance.now()
-    },
-    arrived(length, what) {
-      waitedMs += performance.now() - since
-      bytes += length
-      since = performance.now()
-      if (waitedMs < slowWindowMs) return
-      if (bytes < slowBytes)
-        throw new BuilderError(
-          'OCI_REGISTRY_UNREACHABLE',
-          `${what}: ${bytes} bytes in ${Math.round(waitedMs / 1000)} s`,
-          { hint: 'the connection is too slow to be of use; try again', details: { isTransient: true } },
-        )
-      waitedMs = 0
-      bytes = 0
-    },
-  }
+function tooSlow(message: string): BuilderError {
+  return new BuilderError('OCI_REGISTRY_UNREACHABLE', message, {
+    hint: 'the connection is too slow to be of use; try again',
+    details: { isTransient: true },
+  })
 }
 
 function tooLong({ descriptor, what }: Transfer): BuilderError {

@@ -179,6 +179,23 @@ describe('failures', () => {
     })
   })
 
+  test('an answer that comes in drops without end is left', async () => {
+    const drops: NodeJS.Timeout[] = []
+    handler = (_request, response) => {
+      response.writeHead(200)
+      drops.push(setInterval(() => response.write('x'), 10))
+    }
+    const file = readHttpSpec({ kind: 'source', identifier: `${base}/x`, attrs: {} })
+    const slowness = { slowWindowMs: 100, slowBytes: 1000 }
+    await expect(fetchHttpFile(file, { store, client, secret: async () => undefined, slowness })).rejects.toMatchObject(
+      {
+        code: 'OCI_SOURCE_FAILED',
+        message: expect.stringContaining('the answer comes too slowly'),
+      },
+    )
+    drops.forEach((drop) => clearInterval(drop))
+  })
+
   test('a host that does not answer is told, without a password of the URL', async () => {
     await expect(fetchUrl('http://user:geheim@127.0.0.1:1/x')).rejects.toMatchObject({
       code: 'OCI_SOURCE_FAILED',

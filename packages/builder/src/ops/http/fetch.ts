@@ -1,6 +1,7 @@
 import type { Store } from '../../content/types.ts'
 import { BuilderError, scrubCredentials } from '../../errors.ts'
 import { createDigester, digestOf, type Digest } from '../../oci/digest.ts'
+import { createSlownessWatch } from '../../registry/slowness.ts'
 import { parseUrl, type FileClient, type FileResponse } from './request.ts'
 import { failed, fileNameOf, type HttpFile } from './spec.ts'
 
@@ -9,9 +10,13 @@ export interface FetchEnvironment {
   readonly client: FileClient
   readonly secret: (id: string) => Promise<Uint8Array | undefined>
   readonly signal?: AbortSignal | undefined
+  /** A body that comes slower than this has stopped; default: as for git, 100 bytes a second for a minute. */
+  readonly slowness?: { readonly slowWindowMs: number; readonly slowBytes: number }
   /** Bytes so far, and of how many where the server says it. */
   readonly onBytes?: (current: number, total: number | undefined) => void
 }
+
+const SLOWNESS = { slowWindowMs: 60_000, slowBytes: 6000 }
 
 /** A file that lies in the store's blobs. */
 export interface FetchedFile {
@@ -168,12 +173,17 @@ async function receive(file: HttpFile, response: FileResponse, environment: Fetc
   const writer = environment.store.blobs.createWriter()
   const digester = createDigester()
   let current = 0
+  const watch = createSlownessWatch(environment.slowness ?? SLOWNESS, (words) =>
+    failed(file.url, `the answer comes too slowly: ${words}`),
+  )
   try {
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      watch.arrived(chunk.length)
       digester.update(chunk)
       await writer.write(chunk)
       current += chunk.length
       environment.onBytes?.(current, total)
+      watch.waiting()
     }
   } catch (cause) {
     await response.discard()
