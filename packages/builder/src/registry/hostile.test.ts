@@ -246,6 +246,11 @@ describe('a hostile registry', () => {
 })
 
 describe('reaching a registry', () => {
+  test('whose port is none is one clear error', async () => {
+    await using client = createRegistryClient({ environment: noFiles })
+    await expect(blob(client, 'localhost:99999')).rejects.toMatchObject({ code: 'OCI_REFERENCE_INVALID' })
+  })
+
   test('where nobody listens is one clear error, at once', async () => {
     await using gone = await startStandIn(() => undefined)
     await gone.stop()
@@ -330,6 +335,24 @@ describe('reaching a registry', () => {
 })
 
 describe('an upload', () => {
+  test('that refuses a blob and takes no pieces is told with its first words', async () => {
+    await using registry = await startStandIn((request, response) => {
+      if (request.method === 'POST') return void response.writeHead(202, { location: '/v2/a/blobs/uploads/1' }).end()
+      if (request.method === 'PUT')
+        return void response
+          .writeHead(400)
+          .end(JSON.stringify({ errors: [{ code: 'DENIED', message: 'quota is used up' }] }))
+      response.writeHead(request.method === 'PATCH' ? 405 : 404).end()
+    })
+    await using client = createRegistryClient(quick)
+    const open = async function* (offset: number): AsyncGenerator<Uint8Array> {
+      yield content.subarray(offset)
+    }
+    await expect(client.uploadBlob(client.repository(`${registry.host}/a`), layer, { open })).rejects.toMatchObject({
+      message: expect.stringContaining('quota is used up'),
+    })
+  })
+
   test('that breaks off in the middle of a piece goes on after what the registry has', async () => {
     const stored: Buffer[] = []
     let cuts = 0

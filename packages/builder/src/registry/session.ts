@@ -68,6 +68,10 @@ interface Context {
  * the user allowed an insecure registry HTTPS is, so that a password goes in the clear only if there is no other way.
  */
 async function findOrigin(host: RegistryHost, context: Context, signal: AbortSignal | undefined): Promise<URL> {
+  if (!URL.canParse(`https://${host.address}`))
+    throw new BuilderError('OCI_REFERENCE_INVALID', `${host.name} is no address of a registry`, {
+      hint: 'a registry is a host name, and a port up to 65535',
+    })
   const https = new URL(`https://${host.address}`)
   if (!host.isLoopback && !host.isInsecure) return https
   const http = new URL(`http://${host.address}`)

@@ -65,10 +65,19 @@ export async function uploadBlob(
     await putWhole(upload, location)
   } catch (error) {
     if (!mayHelpToChunk(error)) throw error
-    await withRetries(session.options, signal, () => putInChunks(upload))
+    try {
+      await withRetries(session.options, signal, () => putInChunks(upload))
+    } catch (later) {
+      // A registry that takes no pieces has said in its first answer what is wrong.
+      throw takesNoChunks(later) ? error : later
+    }
   }
   session.present.add(key)
   return 'uploaded'
+}
+
+function takesNoChunks(error: unknown): boolean {
+  return error instanceof BuilderError && [404, 405, 501].includes(error.details['status'] as number)
 }
 
 function mayHelpToChunk(error: unknown): boolean {

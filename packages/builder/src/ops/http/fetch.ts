@@ -44,14 +44,7 @@ export async function fetchHttpFile(file: HttpFile, environment: FetchEnvironmen
   const factKey = `http:${digestOf(JSON.stringify([file.url, file.filename, file.authHeaderSecret, file.headers]))}`
   const fact = readFact(store, factKey)
   if (fact !== undefined && file.checksum === fact.digest) return fetched(store, fact)
-  if (fact === undefined && file.checksum !== undefined && store.blobs.has(file.checksum)) {
-    return fetched(store, {
-      etag: undefined,
-      digest: file.checksum,
-      filename: fileNameOf(file.url, file.filename, undefined),
-      modifiedSec: undefined,
-    })
-  }
+  // That the bytes are here under another address says neither what time this server gives them nor that it has them.
   const headers = await requestHeaders(file, environment)
   const { etag } = fact ?? {}
   if (fact !== undefined && etag !== undefined && (await isUnchanged(file, etag, headers, environment)))
