@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { LRUCache } from 'lru-cache'
 import type { LayerTable } from '../layer/types.ts'
@@ -84,10 +85,9 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
       const existing = row === undefined ? undefined : fromRow(row, bootId)
       const former = row === undefined ? undefined : unsyncedOf(row)
       const isTableWritten = written.delete(record.id)
-      const unsynced = isSynced
-        ? former
-        : addUnsynced({ existing, added: record, former, boot: bootId(), isTableWritten })
-      replace(existing === undefined ? record : mergeForms(existing, record), unsynced)
+      const added = withTreeToken(record)
+      const unsynced = isSynced ? former : addUnsynced({ existing, added, former, boot: bootId(), isTableWritten })
+      replace(existing === undefined ? added : mergeForms(existing, added), unsynced)
     })
   }
 
@@ -166,6 +166,12 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
       return table === undefined ? undefined : rememberSize(id, table)
     },
   }
+}
+
+/** Another text with each directory that takes the place of a tree: a sync speaks for the one that it found. */
+function withTreeToken(record: LayerRecord): LayerRecord {
+  if (record.tree === undefined || record.tree.synced) return record
+  return { ...record, tree: { ...record.tree, token: randomBytes(8).toString('hex') } }
 }
 
 function sizeKey(id: string): string {

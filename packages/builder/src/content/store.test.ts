@@ -6,7 +6,9 @@ import type { LayerTable } from '../layer/types.ts'
 import { digestOf, type DiffID, type Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { layer } from './store-rows.test.support.ts'
-import { openStore } from './store.ts'
+import { openMetadata } from './metadata.ts'
+import { bootId, openStore } from './store.ts'
+import { markTreesSynced, unsyncedTrees } from './tree-sync.ts'
 import type { Store } from './types.ts'
 
 let root: string
@@ -112,6 +114,18 @@ describe('layers', () => {
     store.layers.put(layer('l-2', { tree: { ...tree, synced: true } }))
     expect(store.layers.get('l-1')?.tree).toBeUndefined()
     expect(store.layers.get('l-2')?.tree).toBeDefined()
+  })
+
+  test('a sync speaks for no tree that took the place of another one while it ran', async () => {
+    const metadata = openMetadata(root, join(root, 'meta.sqlite'))
+    const unsynced = { xattrs: 'trusted', owners: 'identity', bootId: bootId(), synced: false } as const
+    store.layers.put(layer('l-1', { tree: unsynced }))
+    store.layers.put(layer('l-2', { tree: unsynced }))
+    const found = unsyncedTrees(metadata, bootId())
+    store.layers.put(layer('l-1', { tree: unsynced }))
+    markTreesSynced(metadata, found)
+    expect(['l-1', 'l-2'].map((id) => store.layers.get(id)?.tree?.synced)).toEqual([false, true])
+    metadata.close()
   })
 
   test('a table comes back as it was written', async () => {

@@ -104,6 +104,8 @@ export interface TreeForm {
   /** Counts only in this boot unless synced. */
   readonly bootId: string
   readonly synced: boolean
+  /** The store's: tells an unsynced tree from the one that it took the place of. */
+  readonly token?: string
 }
 
 export interface LayerRecords {
