@@ -102,6 +102,13 @@ function parseUlimit(text: string): { name: string; soft: number; hard: number }
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text)
   if (match === null)
     throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}`, { hint: 'name=soft[:hard]' })
-  const soft = Number(match[2])
-  return { name: match[1]!, soft, hard: match[3] === undefined ? soft : Number(match[3]) }
+  const numbers = [match[2]!, match[3] ?? match[2]!]
+  // Docker reads signed 64-bit numbers.
+  const outside = numbers.find((number) => BigInt.asIntN(64, BigInt(number)) !== BigInt(number))
+  if (outside !== undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}: ${outside} is out of range`, {
+      hint: '-1 is no limit',
+    })
+  const [soft, hard] = numbers.map(Number)
+  return { name: match[1]!, soft: soft!, hard: hard! }
 }

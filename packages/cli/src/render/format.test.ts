@@ -40,6 +40,10 @@ describe('units', () => {
 
   test('a time that is not known has no age', () => expect(ageOf(undefined)).toBe('N/A'))
 
+  test('sizes beyond every memory stay numbers that the kernel takes', () => {
+    for (const size of ['99999999999999g', '9'.repeat(400)]) expect(parseBinarySize(size)).toBe(Number.MAX_SAFE_INTEGER)
+  })
+
   test('sizes of flags count in powers of 1024', () => {
     expect([parseBinarySize('64m'), parseBinarySize('1.5k'), parseBinarySize('2GB'), parseBinarySize('x')]).toEqual([
       67_108_864,

@@ -41,12 +41,12 @@ function scale(bytes: number): { value: number; unit: string } {
   return { value, unit: decimalUnits[step] ?? 'B' }
 }
 
-/** `64m`, `1g`, `512` to bytes, with powers of 1024 as Docker reads them; undefined when it is no size. */
+/** `64m`, `1g`, `512` to bytes, with powers of 1024 as Docker reads them, what exceeds any memory as that; undefined when it is no size. */
 export function parseBinarySize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?$/i.exec(text.trim())
   if (match === null) return undefined
   const power = ' kmgtp'.indexOf((match[2] ?? '').toLowerCase() || ' ')
-  return Math.floor(Number(match[1]) * 1024 ** power)
+  return Math.min(Math.floor(Number(match[1]) * 1024 ** power), Number.MAX_SAFE_INTEGER)
 }
 
 /** `24h`, `1h30m`, `90s` (Go's durations) to milliseconds; undefined when it is none. */

@@ -86,9 +86,9 @@ function rlimitField(
   fields.bytes(fieldTags.rlimit, content)
 }
 
-/** Negative and infinite numbers mean "no limit", which the kernel spells with all ones. */
+/** Negative numbers and those that no 64 bits hold mean "no limit", which the kernel spells with all ones. */
 function limitValue(value: number): bigint {
-  return value < 0 || !Number.isFinite(value) ? 0xffff_ffff_ffff_ffffn : BigInt(Math.floor(value))
+  return value < 0 || value >= 2 ** 64 ? 0xffff_ffff_ffff_ffffn : BigInt(Math.floor(value))
 }
 
 function mountFields(fields: FieldWriter, mount: StepMount): void {

@@ -75,6 +75,7 @@ describe('parseMount', () => {
     ['10 kb', 10_240],
     ['7', 7],
     ['2b', 2],
+    ['999999999999g', Number.MAX_SAFE_INTEGER],
   ])('a size of %s is %d bytes', (size, bytes) => {
     expect(parseMount(`type=tmpfs,target=/x,size=${size}`, unchanged).sizeLimitBytes).toBe(bytes)
   })

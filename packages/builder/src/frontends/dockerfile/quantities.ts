@@ -103,7 +103,10 @@ export function parseBoolean(text: string): boolean | undefined {
 
 const BINARY_UNITS = 'kmgtp'
 
-/** Reads a size such as `64m` or `1.5GiB` into bytes (units are powers of 1024); undefined when the text is none. */
+/**
+ * Reads a size such as `64m` or `1.5GiB` into bytes (units are powers of 1024); undefined when the text is none. What is
+ * more than any memory counts as the largest exact number: BuildKit, whose integers overflow there, sets no limit then.
+ */
 export function parseSize(text: string): number | undefined {
   const separator = /[\d. ](?=[^\d. ]*$)/.exec(text)
   if (separator === null) return undefined
@@ -111,9 +114,13 @@ export function parseSize(text: string): number | undefined {
   const number = parseFloat64(text.slice(0, separator[0] === ' ' ? separator.index : end))
   const unit = text.slice(end).toLowerCase()
   if (number === undefined || number < 0) return undefined
-  if (unit === '' || unit === 'b') return Math.trunc(number)
+  if (unit === '' || unit === 'b') return wholeBytes(number)
   if (!/^[kmgtp](?:b|ib)?$/.test(unit)) return undefined
-  return Math.trunc(number * 1024 ** (BINARY_UNITS.indexOf(unit[0]!) + 1))
+  return wholeBytes(number * 1024 ** (BINARY_UNITS.indexOf(unit[0]!) + 1))
+}
+
+function wholeBytes(bytes: number): number {
+  return Math.min(Math.trunc(bytes), Number.MAX_SAFE_INTEGER)
 }
 
 function parseFloat64(text: string): number | undefined {
