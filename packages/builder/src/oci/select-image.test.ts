@@ -62,6 +62,16 @@ describe('of an index', () => {
     expect(choose(index([{ ...put({}, MediaType.ociManifest), platform: {} as never }]))).toBeUndefined()
   })
 
+  // Asked of BuildKit.
+  test('an entry that wants features of the OS which nobody asked for is passed over', () => {
+    const { image, index, choose } = makeWorld()
+    const erofs = image('erofs', 'linux/amd64')
+    const entry = { ...erofs, platform: { ...erofs.platform!, 'os.features': ['erofs'] } }
+    expect(choose(index([entry, image('plain', 'linux/amd64')]))).toBe('plain')
+    expect(choose(index([entry]))).toBeUndefined()
+    expect(choose(index([entry]), 'linux(+erofs)/amd64')).toBe('erofs')
+  })
+
   test('what belongs to an image and names no platform hides no image', () => {
     const { put, image, index, choose } = makeWorld()
     const signature = put(

@@ -66,17 +66,24 @@ function* search(
   for (const entry of entries) {
     if (entry.platform === undefined || isIndexType(entry.mediaType)) continue
     state.offered.push(entry.platform)
-    const rank = rankPlatform(entry.platform, state.platform)
+    const rank = rankEntry(entry.platform, state.platform)
     if (rank !== undefined) offer({ entry, rank })
   }
   if (best?.rank === 0) return best
   for (const entry of entries) {
-    const isWanted = entry.platform === undefined || rankPlatform(entry.platform, state.platform) !== undefined
+    const isWanted = entry.platform === undefined || rankEntry(entry.platform, state.platform) !== undefined
     if (!isIndexType(entry.mediaType) || !isWanted) continue
     const inner = yield* read(state, entry)
     if (inner !== undefined) offer(yield* search(state, inner, entry.mediaType, depth + 1))
   }
   return best ?? (yield* ofUnnamed(state, entries))
+}
+
+/** An entry that wants features of the OS which nobody has asked for (layers that are EROFS images) is for others. */
+function rankEntry(offered: Platform, wanted: Platform): number | undefined {
+  const known = wanted['os.features'] ?? []
+  const hasAll = offered.os === 'windows' || (offered['os.features'] ?? []).every((feature) => known.includes(feature))
+  return hasAll ? rankPlatform(offered, wanted) : undefined
 }
 
 /** Entries without a platform. */
