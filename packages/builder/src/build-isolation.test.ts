@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { checkTool, commandAs, describeWith, nodeFlags, publicPath, runTool } from '@ts-oci/testing'
@@ -147,11 +148,27 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
   })
 
   test('the second build of each runs nothing and is the same', async () => {
-    for (const who of ['root', 'a user with a single id'] as const) {
+    for (const who of ['root', 'root in a user namespace', 'a user with a single id'] as const) {
       const options: BuildOptions = { outputs: [{ type: 'image' }] }
       const first = await buildAs(who, 'plain', options)
       expect(await buildAs(who, 'plain', options)).toBe(first)
     }
+  })
+
+  test('kinds that share a store have trees of their own: none empties what another has mounted', async () => {
+    const cache = '--mount=type=cache,id=meeting,target=/meeting'
+    await world.context('waits', {
+      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/there; for i in $(seq 100); do [ -e /meeting/other ] && break; usleep 100000; done; [ -e /meeting/other ] && ls /bin | grep .\n`,
+    })
+    await world.context('comes', {
+      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/other\n`,
+    })
+    const store = world.directory.join('shared-store')
+    const first = buildAs('root', 'waits', { store, outputs: [] })
+    const isThere = (): boolean => globSync(`${store}/cache-mounts/*/there`).length > 0
+    for (let tries = 0; tries < 200 && !isThere(); tries++) await delay(50)
+    expect(await buildAs('root in a user namespace', 'comes', { store, outputs: [] })).toMatch(/^sha256:/)
+    expect(await first).toMatch(/^sha256:/)
   })
 
   test('a context with files that the user may not read', async () => {

@@ -108,6 +108,7 @@ async function buildIn(
     executor: session.executor,
     fetcher: createLayerFetcher(session, sink, pullPolicy(options.pull) !== 'never'),
     signal,
+    isolation: options.isolation,
     compressesEarly: () => wantsGzip,
   })
   const pull = pullPolicy(options.pull)

@@ -10,6 +10,7 @@ import { json, number, text, type Metadata, type Row } from './metadata.ts'
 import { readStoreFile } from './read-file.ts'
 import { decodeTable, encodeTable } from './table-codec.ts'
 import type { TemporaryNames } from './temporary.ts'
+import { treesOf } from './tree-sync.ts'
 import { addUnsynced, dropUnsynced, type Unsynced } from './unsynced.ts'
 import type { LayerBlob, LayerRecord, LayerRecords, TreeForm } from './types.ts'
 
@@ -71,7 +72,7 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
       record.remote === undefined ? null : JSON.stringify(record.remote),
       JSON.stringify(record.blobs),
       Number(record.hasTar),
-      record.tree === undefined ? null : JSON.stringify(record.tree),
+      record.trees === undefined ? null : JSON.stringify(record.trees),
       Number(record.hasTable),
       unsynced === undefined ? null : JSON.stringify(unsynced),
     )
@@ -179,9 +180,8 @@ function sizeKey(id: string): string {
 }
 
 function fromRow(row: Row, bootId: () => string): LayerRecord {
-  const tree = row['tree'] === null ? undefined : json<TreeForm>(row, 'tree')
   // A tree that was not synced may lack what a crash of the machine kept from the disk.
-  const isTreeValid = tree !== undefined && (tree.synced || tree.bootId === bootId())
+  const trees = treesOf(row).filter((tree) => tree.synced || tree.bootId === bootId())
   const record: LayerRecord = {
     id: text(row, 'id'),
     createdMs: number(row, 'created_ms'),
@@ -192,7 +192,7 @@ function fromRow(row: Row, bootId: () => string): LayerRecord {
     ...(row['diff_id'] === null ? {} : { diffId: text(row, 'diff_id') as DiffID }),
     ...(row['tar_size'] === null ? {} : { tarSizeBytes: number(row, 'tar_size') }),
     ...(row['remote'] === null ? {} : { remote: json<NonNullable<LayerRecord['remote']>>(row, 'remote') }),
-    ...(isTreeValid ? { tree } : {}),
+    ...(trees.length === 0 ? {} : { trees }),
   }
   return dropUnsynced(record, unsyncedOf(row), bootId)
 }
@@ -201,8 +201,8 @@ function unsyncedOf(row: Row): Unsynced | undefined {
   return row['unsynced'] === null ? undefined : json<Unsynced>(row, 'unsynced')
 }
 
-function isAtHand({ hasTar, blobs, tree, remote }: LayerRecord): boolean {
-  return hasTar || blobs.length > 0 || tree !== undefined || remote !== undefined
+function isAtHand({ hasTar, blobs, trees, remote }: LayerRecord): boolean {
+  return hasTar || blobs.length > 0 || trees !== undefined || remote !== undefined
 }
 
 /** What the two know together. The time of the first stands: it is in histories already. */
@@ -210,7 +210,7 @@ function mergeForms(existing: LayerRecord, added: LayerRecord): LayerRecord {
   const known = new Set(existing.blobs.map((blob) => blob.descriptor.digest))
   const diffId = existing.diffId ?? added.diffId
   const tarSizeBytes = existing.tarSizeBytes ?? added.tarSizeBytes
-  const tree = added.tree ?? existing.tree
+  const trees = mergeTrees(existing.trees, added.trees)
   const remote = mergeRemotes(existing.remote, added.remote)
   return {
     id: existing.id,
@@ -222,8 +222,16 @@ function mergeForms(existing: LayerRecord, added: LayerRecord): LayerRecord {
     ...(diffId === undefined ? {} : { diffId }),
     ...(tarSizeBytes === undefined ? {} : { tarSizeBytes }),
     ...(remote === undefined ? {} : { remote }),
-    ...(tree === undefined ? {} : { tree }),
+    ...(trees === undefined ? {} : { trees }),
   }
+}
+
+/** What was added replaces one of its kind. */
+function mergeTrees(existing: LayerRecord['trees'], added: LayerRecord['trees']): LayerRecord['trees'] {
+  if (existing === undefined || added === undefined) return added ?? existing
+  const isReplaced = (tree: TreeForm): boolean =>
+    added.some(({ xattrs, owners }) => xattrs === tree.xattrs && owners === tree.owners)
+  return [...existing.filter((tree) => !isReplaced(tree)), ...added]
 }
 
 function mergeRemotes(existing: LayerRecord['remote'], added: LayerRecord['remote']): LayerRecord['remote'] {

@@ -8,6 +8,7 @@ import { BuilderError } from '../errors.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { guardStore } from './guard.ts'
 import { resolveParents } from './parents.ts'
+import type { TreeKind } from './types.ts'
 import { readStoreFile } from './read-file.ts'
 
 /** Where things lie in a store; see `types.ts`. */
@@ -126,7 +127,18 @@ export function cacheMountPath(paths: StorePaths, id: string): string {
   return join(paths.cacheMounts, createHash('sha256').update(id).digest('hex').slice(0, 40))
 }
 
-/** File name of a layer's table or tree. */
+/** Name of a layer's tree: of one kind as its table's, of others with what tells them apart. */
+export function treeName(id: string, { xattrs, owners }: TreeKind = { xattrs: 'trusted', owners: 'identity' }): string {
+  if (owners === 'identity') return layerFileName(id)
+  return `${layerFileName(id)}.${createHash('sha256').update(`${xattrs} ${owners}`).digest('hex').slice(0, 12)}`
+}
+
+/** {@link layerFileName} of the layer that a tree or a table belongs to. */
+export function layerOfFile(name: string): string {
+  return name.split('.', 1)[0]!
+}
+
+/** File name of a layer's table. */
 export function layerFileName(id: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9:_-]{0,127}$/.test(id)) throw new Error(`not the id of a layer: ${JSON.stringify(id)}`)
   return id.replace(':', '-')

@@ -5,7 +5,7 @@ import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
 import { isGitMirror, setCacheMountAside } from './cache-mounts.ts'
 import { onDisk } from './disk-errors.ts'
-import { cacheMountPath, layerFileName, type StorePaths } from './layout.ts'
+import { cacheMountPath, layerFileName, layerOfFile, treeName, type StorePaths } from './layout.ts'
 import type { StoredLayers } from './layers.ts'
 import type { Leases } from './leases.ts'
 import { json, number, text, type Metadata } from './metadata.ts'
@@ -137,13 +137,14 @@ function takeSizes(sizes: Map<string, number>, layer: LayerRecord): number {
   return total
 }
 
-/** Names of a layer's blobs, its table and its tree. */
+/** Names of a layer's blobs, its table and its trees. */
 function filesOf(layer: LayerRecord): readonly string[] {
   const digests = [
     ...(layer.diffId === undefined ? [] : [layer.diffId]),
     ...layer.blobs.map((blob) => blob.descriptor.digest),
   ]
-  return [...digests.map(digestHex), layerFileName(layer.id)]
+  const trees = (layer.trees ?? []).map((tree) => treeName(layer.id, tree))
+  return [...digests.map(digestHex), layerFileName(layer.id), ...trees]
 }
 
 /** A cache that a step has mounted is held: it stays, as it would if the step had come a moment later. */
@@ -186,7 +187,7 @@ async function removeFiles(
   // What a build that runs has made has no row yet; it cannot have made what is older than itself.
   const isOld = ({ name, changedMs }: StoreFile): boolean => gone.has(name) || changedMs < sinceMs - CLOCK_SLACK_MS
   const leased = leasedFiles(parts.leases)
-  const candidates = files.filter((file) => isOld(file) && !leased.has(file.name) && !isNeeded(file))
+  const candidates = files.filter((file) => isOld(file) && !leased.has(layerOfFile(file.name)) && !isNeeded(file))
   const unwanted = candidates.length === 0 ? [] : takeUnwanted(parts, candidates)
   const sizes = new Map<string, number>()
   for (const { file, path } of unwanted) {
@@ -208,7 +209,7 @@ function takeUnwanted(parts: PruneParts, candidates: readonly StoreFile[]): read
     const taken = candidates.flatMap((file) => aside.add(file) ?? [])
     const isNeeded = createNeed(parts)
     const leased = leasedFiles(parts.leases)
-    const isWanted = ({ file }: AsideFile): boolean => leased.has(file.name) || isNeeded(file)
+    const isWanted = ({ file }: AsideFile): boolean => leased.has(layerOfFile(file.name)) || isNeeded(file)
     const unwanted = taken.filter((one) => !isWanted(one) || !aside.putBack(one))
     aside.settle()
     return unwanted
@@ -236,7 +237,7 @@ function createNeed(parts: PruneParts): (file: StoreFile) => boolean {
     metadata.all('SELECT id FROM cache_mounts').map((row) => cacheMountPath(paths, text(row, 'id'))),
   )
   return ({ kind, name, path }) =>
-    kind === 'blob' ? blobs.has(name) : kind === 'cache mount' ? mounts.has(path) : names.has(name)
+    kind === 'blob' ? blobs.has(name) : kind === 'cache mount' ? mounts.has(path) : names.has(layerOfFile(name))
 }
 
 /** Hex digits of every blob that a row, an image or a foreign entry names. */

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../oci/digest.ts'
 import { validateLayout } from '../oci/validate.ts'
+import { layerOfFile } from './layout.ts'
 import { openStore } from './store.ts'
 
 /** Everything that is wrong with a store that nobody uses: its database, rows that name missing files, its images. */
@@ -16,13 +17,13 @@ export async function problemsOfStore(root: string): Promise<readonly string[]> 
       const lacks = (what: string): void => void problems.push(`layer ${layer.id} (${layer.description}) lacks ${what}`)
       if (layer.hasTar && !store.blobs.has(layer.diffId as string as Digest)) lacks('its tar')
       if (layer.hasTable && store.layers.readTable(layer.id) === undefined) lacks('its table')
-      if (layer.tree !== undefined && !existsSync(store.snapshotDirectory(layer.id))) lacks('its tree')
+      for (const tree of layer.trees ?? []) if (!existsSync(store.snapshotDirectory(layer.id, tree))) lacks('its tree')
       for (const { descriptor } of layer.blobs)
         if (store.blobs.size(descriptor.digest) !== descriptor.size) lacks(`blob ${descriptor.digest}`)
     }
     const trees = new Set(layers.map((layer) => basename(store.snapshotDirectory(layer.id))))
     for (const name of readdirSync(join(root, 'snapshots')))
-      if (!trees.has(name)) problems.push(`snapshots holds ${name}, which no row names`)
+      if (!trees.has(layerOfFile(name))) problems.push(`snapshots holds ${name}, which no row names`)
     for (const record of store.cache.list())
       for (const id of record.layerIds)
         if (!known.has(id)) problems.push(`cache record ${record.name} names the missing layer ${id}`)

@@ -92,7 +92,7 @@ export async function prepareStore(root: string, operation: string): Promise<voi
     store.layers.writeTable('l-old', { entries: [] })
     mkdirSync(join(store.snapshotDirectory('l-old'), 'usr'), { recursive: true })
     const tree = { xattrs: 'trusted', owners: 'identity', bootId: 'x', synced: true } as const
-    store.layers.put(layer('l-old', { hasTable: true, tree }))
+    store.layers.put(layer('l-old', { hasTable: true, trees: [tree] }))
     store.cacheMountDirectory('cache')
   })
   OPERATIONS[operation]!.before?.(root)

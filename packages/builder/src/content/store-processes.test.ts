@@ -113,7 +113,7 @@ describe('kill -9', () => {
         blobs: [],
         hasTar: false,
         hasTable: false,
-        tree,
+        trees: [tree],
       })
       for (const id of ['l-kept', 'l-lost']) await checkTool('mkdir', ['-p', join(store.snapshotDirectory(id), 'usr')])
     }

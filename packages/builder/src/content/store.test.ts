@@ -110,10 +110,10 @@ describe('layers', () => {
 
   test('a tree of an earlier boot counts only when it was synced', () => {
     const tree = { xattrs: 'trusted', owners: 'identity', bootId: 'another boot', synced: false } as const
-    store.layers.put(layer('l-1', { tree }))
-    store.layers.put(layer('l-2', { tree: { ...tree, synced: true } }))
-    expect(store.layers.get('l-1')?.tree).toBeUndefined()
-    expect(store.layers.get('l-2')?.tree).toBeDefined()
+    store.layers.put(layer('l-1', { trees: [tree] }))
+    store.layers.put(layer('l-2', { trees: [{ ...tree, synced: true }] }))
+    expect(store.layers.get('l-1')?.trees).toBeUndefined()
+    expect(store.layers.get('l-2')?.trees).toBeDefined()
   })
 
   test('a sync speaks for no tree that took the place of another one while it ran', async () => {

@@ -9,7 +9,16 @@ import { onDisk, unusable } from './disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
 import { createLeases, type Leases } from './leases.ts'
-import { cacheMountPath, defaultRoot, layerFileName, prepareLayout, storePaths, type StorePaths } from './layout.ts'
+import {
+  cacheMountPath,
+  defaultRoot,
+  layerFileName,
+  layerOfFile,
+  prepareLayout,
+  storePaths,
+  treeName,
+  type StorePaths,
+} from './layout.ts'
 import { createLocks, type HeldLock, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
@@ -134,7 +143,7 @@ function createStore(parts: StoreParts): Store {
     cache,
     locks,
     createTemporaryDirectory: async (prefix) => temporary.createDirectory(prefix),
-    snapshotDirectory: (layerId) => join(paths.snapshots, layerFileName(layerId)),
+    snapshotDirectory: (layerId, kind) => join(paths.snapshots, treeName(layerId, kind)),
     cacheMountDirectory: (id, isMade = true) => {
       const directory = cacheMountDirectory(paths, metadata, id, now())
       checkCacheMount(root, directory)
@@ -192,7 +201,8 @@ function sweep(paths: StorePaths, metadata: Metadata, tryHold: TryHold): void {
   if (alone === undefined) return
   try {
     const known = new Set(metadata.all('SELECT id FROM layers').map((row) => layerFileName(String(row['id']))))
-    for (const name of readdirSync(paths.snapshots)) if (!known.has(name)) tryRemoveTree(join(paths.snapshots, name))
+    for (const name of readdirSync(paths.snapshots))
+      if (!known.has(layerOfFile(name))) tryRemoveTree(join(paths.snapshots, name))
     for (const name of readdirSync(paths.memos)) if (name.endsWith('.tmp')) tryRemoveTree(join(paths.memos, name))
   } finally {
     alone.release()

@@ -18,8 +18,8 @@ export interface Store extends AsyncDisposable {
   readonly locks: Locks
   /** A fresh private directory below `tmp/`; removed by `dispose`, or at a later start when this process died. */
   createTemporaryDirectory(prefix: string): Promise<TemporaryDirectory>
-  /** Absolute directory of a snapshot's tree: `snapshots/<layerId>`; not created. */
-  snapshotDirectory(layerId: string): string
+  /** Absolute directory of a layer's tree, of each kind another one; not created. */
+  snapshotDirectory(layerId: string, kind?: TreeKind): string
   /** Absolute directory of a cache mount; created on first use, unless whoever asks makes it himself (`isMade` false). */
   cacheMountDirectory(id: string, isMade?: boolean): string
   /** One `syncfs`: everything written so far is on the disk, and the rows that name it count in later boots, too. */
@@ -86,7 +86,8 @@ export interface LayerRecord {
   readonly blobs: readonly LayerBlob[]
   /** The plain tar is at `blobs.path(diffId)`. */
   readonly hasTar: boolean
-  readonly tree?: TreeForm
+  /** One of each kind of isolation that asked for it. */
+  readonly trees?: readonly TreeForm[]
   readonly hasTable: boolean
 }
 
@@ -96,11 +97,15 @@ export interface LayerBlob {
   readonly origin: string
 }
 
-export interface TreeForm {
+/** How a tree is written: what one kind of isolation mounts, another one would misread. */
+export interface TreeKind {
   /** `trusted` or `user`: which xattr marks its opaque directories. `plain`: written by us, owners and devices as they are. */
   readonly xattrs: 'trusted' | 'user'
   /** `owners` on the disk are those of the layer (identity), shifted through a map (`subordinate:<start>`), or absent (`single`). */
   readonly owners: string
+}
+
+export interface TreeForm extends TreeKind {
   /** Counts only in this boot unless synced. */
   readonly bootId: string
   readonly synced: boolean

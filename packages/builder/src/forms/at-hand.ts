@@ -3,7 +3,7 @@ import type { LayerRecord, TreeForm } from '../content/types.ts'
 import type { LayerTable } from '../layer/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { isOfThisBoot, ownersKey } from './tree-owners.ts'
+import { isOfThisBoot, treeKind } from './tree-owners.ts'
 import type { FormsState } from './forms-state.ts'
 import type { LayerHandle } from './types.ts'
 
@@ -44,14 +44,16 @@ export function hasTable(state: FormsState, layer: LayerHandle): boolean {
 
 /** The directory of a row's tree, where this build's executor can mount it. */
 export async function findTree(state: FormsState, record: LayerRecord | undefined): Promise<string | undefined> {
-  if (record?.tree === undefined || !isOfThisBoot(record.tree)) return undefined
-  const directory = state.store.snapshotDirectory(record.id)
-  const { overlayXattr, idMapping } = await state.executor()
-  const isOurs = record.tree.xattrs === overlayXattr && record.tree.owners === ownersKey(idMapping)
-  return isOurs && isDirectory(directory) ? directory : undefined
+  if (record?.trees === undefined) return undefined
+  const kind = treeKind(await state.executor())
+  const directory = state.store.snapshotDirectory(record.id, kind)
+  const isKnown = record.trees.some(
+    (tree) => tree.xattrs === kind.xattrs && tree.owners === kind.owners && isOfThisBoot(tree),
+  )
+  return isKnown && isDirectory(directory) ? directory : undefined
 }
 
-/** Some form that a later build can use is in the store; `isTree` judges the row's tree. */
+/** Some form that a later build can use is in the store; `isTree` judges the row's trees. */
 export function isStored(
   { store, record }: FormsState,
   layer: LayerHandle,
@@ -63,7 +65,7 @@ export function isStored(
     row.remote !== undefined ||
     (row.hasTar && row.diffId !== undefined && store.blobs.has(asDigest(row))) ||
     row.blobs.some((blob) => store.blobs.has(blob.descriptor.digest)) ||
-    (row.tree !== undefined && isTree(row.tree) && isDirectory(store.snapshotDirectory(layer.id)))
+    (row.trees ?? []).some((tree) => isTree(tree) && isDirectory(store.snapshotDirectory(layer.id, tree)))
   )
 }
 

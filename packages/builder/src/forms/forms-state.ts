@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Executor } from '@ts-oci/runtime'
+import type { Executor, ExecutorOptions } from '@ts-oci/runtime'
 import type { LayerRecord, Store } from '../content/types.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import type { LayerFetcher } from './fetch.ts'
@@ -14,6 +14,8 @@ export interface LayerFormsOptions {
   readonly executor: () => Promise<Executor>
   readonly fetcher: LayerFetcher
   readonly signal: AbortSignal
+  /** As it was asked for: which trees the executor will be able to mount. */
+  readonly isolation?: ExecutorOptions['isolation'] | undefined
   /** An output will ask for every layer as gzip of our own encoder: large ones are compressed while they are packed. */
   readonly compressesEarly?: () => boolean
 }

@@ -46,7 +46,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     fromTree: async (id, entries, facts) => {
       const layer = state.handleOf({ id, ...facts })
       state.store.layers.writeTable(id, toStored(entries))
-      state.put(layer, { tree: treeForm(await state.executor()), hasTable: true })
+      state.put(layer, { trees: [treeForm(await state.executor())], hasTable: true })
       noteTree(state, layer)
       return layer
     },
@@ -77,7 +77,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     readFile: (entry, maxBytes) => readFile(state, entry, maxBytes),
     resolveContents: (entries) => resolveContents(state, entries),
     isPersistent: (layer) => isStored(state, layer, () => true),
-    hasContent: (layer) => isStored(state, layer, mayUseTree),
+    hasContent: (layer) => isStored(state, layer, (tree) => mayUseTree(tree, state.isolation ?? 'auto')),
     record: state.record,
     syncTrees: () => {
       if (state.newTrees.size === 0) return

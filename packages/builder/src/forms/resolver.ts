@@ -59,7 +59,7 @@ async function run(state: FormsState, layer: LayerHandle, conversion: Conversion
 function record(state: FormsState, layer: LayerHandle, to: FormName, { forms, entries }: Made): void {
   if (entries !== undefined) state.store.layers.writeTable(layer.id, toStored(entries))
   state.put(layer, { ...forms, ...(entries === undefined ? {} : { hasTable: true }) })
-  if (forms.tree !== undefined) noteTree(state, layer)
+  if (forms.trees !== undefined) noteTree(state, layer)
   // From now on what is stored is read: of a large context the entries are the most of our memory.
   if (to === 'tar') state.forgetSelection(layer)
   if (to === 'tree') state.forgetTemporary(layer)
@@ -130,7 +130,7 @@ function nothingLeft(state: FormsState, layer: LayerHandle, target: FormName): E
   const record = state.record(layer)
   const what = `layer ${layer.id} (${layer.description})`
   if (record === undefined) return missingForm(layer.id, `${what} is not in the store`)
-  if (record.tree !== undefined && target !== 'table')
+  if (record.trees !== undefined && target !== 'table')
     return missingForm(
       layer.id,
       `the tree of ${what} was made by another kind of isolation and nothing else of it is left`,

@@ -11,7 +11,7 @@ import type { FormsState } from './forms-state.ts'
 import { missingForm } from './missing-form.ts'
 import { ensureForm } from './resolver.ts'
 import { tableOf } from './table-form.ts'
-import { ownersKey, readBootId } from './tree-owners.ts'
+import { readBootId, treeKind } from './tree-owners.ts'
 import type { LayerHandle } from './types.ts'
 
 /** A layer as a directory in overlay form, for the executor of this build. */
@@ -62,8 +62,8 @@ async function materialize(state: FormsState, layer: LayerHandle, entries: reado
   await using draft = await draftTree(state)
   const { destination } = draft
   await state.jobs.run('materialize', { entries, destination, ...targetFor(executor) }, true)
-  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id))
-  return { forms: { tree: treeForm(executor) } }
+  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id, treeKind(executor)))
+  return { forms: { trees: [treeForm(executor)] } }
 }
 
 async function extract(
@@ -81,11 +81,11 @@ async function extract(
     { ...source, destination, ...targetFor(executor), ...expected },
     true,
   )
-  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id))
+  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id, treeKind(executor)))
   const isKnown = findTable(state, layer) !== undefined
   return {
     ...(isKnown ? {} : { entries: extracted.entries }),
-    forms: { tree: treeForm(executor), diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes },
+    forms: { trees: [treeForm(executor)], diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes },
   }
 }
 
@@ -105,8 +105,8 @@ function targetFor({ overlayXattr, idMapping }: Executor): {
 }
 
 /** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */
-export function treeForm({ overlayXattr, idMapping }: Executor): TreeForm {
-  return { xattrs: overlayXattr, owners: ownersKey(idMapping), bootId: readBootId(), synced: false }
+export function treeForm(executor: Executor): TreeForm {
+  return { ...treeKind(executor), bootId: readBootId(), synced: false }
 }
 
 /** A tree lies in its place now, and its row says so. */
@@ -114,6 +114,7 @@ export function noteTree(state: FormsState, layer: LayerHandle): void {
   state.newTrees.add(layer.id)
 }
 
+/** What lies there was never finished, is of another boot or was damaged: nobody has it mounted. */
 export async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
   if (existsSync(to)) await state.jobs.run('removeTree', { path: to }, true)
   renameSync(from, to)

@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs'
-import type { IdMapping } from '@ts-oci/runtime'
-import type { TreeForm } from '../content/types.ts'
+import type { Executor, ExecutorOptions, IdMapping } from '@ts-oci/runtime'
+import type { TreeForm, TreeKind } from '../content/types.ts'
 
 /** Whether a row's tree can be what this process needs, told without starting an executor. */
-export function mayUseTree(tree: TreeForm): boolean {
+export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation']): boolean {
   if (!isOfThisBoot(tree)) return false
   const uid = process.getuid?.() ?? 0
-  return uid === 0
-    ? tree.owners === 'identity'
-    : tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+  // Root may get either: in a container that gives it no namespaces it has a user namespace, as others.
+  if (tree.owners === 'identity') return uid === 0 && isolation !== 'rootless'
+  const isMapped = tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+  return isMapped && isolation !== 'namespace'
 }
 
 export function isOfThisBoot(tree: TreeForm): boolean {
@@ -21,6 +22,11 @@ let bootId: string | undefined
 export function readBootId(): string {
   bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return bootId
+}
+
+/** What kind of tree an executor mounts. */
+export function treeKind({ overlayXattr, idMapping }: Pick<Executor, 'overlayXattr' | 'idMapping'>): TreeKind {
+  return { xattrs: overlayXattr, owners: ownersKey(idMapping) }
 }
 
 /** How owners lie on the disk under a mapping: a tree made under one is not read under another. */

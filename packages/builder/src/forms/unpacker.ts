@@ -6,6 +6,7 @@ import type { ExtractOutput } from '../layer/job-types.ts'
 import type { FormsState, Unpacker } from './forms-state.ts'
 import { findTree } from './at-hand.ts'
 import { noteTree, replaceTree, treeForm } from './tree-form.ts'
+import { treeKind } from './tree-owners.ts'
 import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
 
@@ -41,8 +42,8 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
       // The blob's lock is held: a second one is only tried. Who has it makes the same tree.
       await using lock = store.locks.tryHoldAll('layer', [{ name: `tree-${layer.id}` }])
       if (lock === undefined || (await findTree(state, state.record(layer))) !== undefined) return
-      await replaceTree(state, destination, store.snapshotDirectory(layer.id))
-      state.put(layer, { tree: treeForm(executor) })
+      await replaceTree(state, destination, store.snapshotDirectory(layer.id, treeKind(executor)))
+      state.put(layer, { trees: [treeForm(executor)] })
       noteTree(state, layer)
     },
     [Symbol.asyncDispose]: async () => {

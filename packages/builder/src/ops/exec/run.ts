@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { subordinateRemedy, type OverlayRoot, type StepExit, type StepMount } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../../errors.ts'
+import { treeKind } from '../../forms/tree-owners.ts'
 import type { LayerHandle } from '../../forms/types.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { formatPlatform } from '../../oci/platform.ts'
@@ -103,7 +104,7 @@ export async function runExec(
   const id = `l-${randomBytes(16).toString('hex')}`
   // Before it is there: a prune looks at leases, and clocks may be set back.
   store.lease(id)
-  renameSync(upper, store.snapshotDirectory(id))
+  renameSync(upper, store.snapshotDirectory(id, treeKind(executor)))
   const layer: LayerHandle = await forms.fromTree(id, entries, {
     createdMs: environment.epochMs ?? Date.now(),
     // BuildKit's words: they are the history of a step on an image that brings none.

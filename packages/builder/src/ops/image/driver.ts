@@ -57,7 +57,7 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
 /** Some form of the layer lies on this machine. */
 function isLocal({ store }: OpsEnvironment, diffId: DiffID): boolean {
   const record = store.layers.findByDiffId(diffId)
-  return record !== undefined && (record.hasTar || record.blobs.length > 0 || record.tree !== undefined)
+  return record !== undefined && (record.hasTar || record.blobs.length > 0 || record.trees !== undefined)
 }
 
 function sourceOf(vertex: Vertex): SourceSpec {
