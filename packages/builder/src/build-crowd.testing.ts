@@ -22,6 +22,8 @@ export interface CrowdOptions {
   readonly rounds: number
   /** One process dies by SIGKILL, and another one stands still for a second, this often. */
   readonly disturbMs?: number
+  /** So many times at most: where a round takes longer than that, none would end. */
+  readonly disturbances?: number
   /** `prune -a` runs all the time. */
   readonly prunes?: boolean
   /** Every build has caches and names of its own: what the work takes without the waiting. */
@@ -138,7 +140,8 @@ export async function runCrowd(options: CrowdOptions): Promise<CrowdResult> {
   const pruner = options.prunes === true ? startPruner(directory) : undefined
   const disturbing = (async () => {
     const random = createRandom(options.seed)
-    while (options.disturbMs !== undefined && !isOver) {
+    const { disturbances = Infinity } = options
+    for (let count = 0; options.disturbMs !== undefined && count < disturbances && !isOver; count++) {
       await delay(options.disturbMs)
       const victims = [...running.values()]
       const [killed, stopped] = [0, 1].map(() => victims[Math.floor(random(victims.length))])

@@ -97,6 +97,7 @@ describeWith(buildNeeds, 'steps side by side', () => {
       rounds: 2,
       prunes: true,
       disturbMs: 4000,
+      disturbances: 5,
       seed: 7,
       limitMs: 60_000,
     })
