@@ -86,7 +86,7 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
       const existing = row === undefined ? undefined : fromRow(row, bootId)
       const former = row === undefined ? undefined : unsyncedOf(row)
       const isTableWritten = written.delete(record.id)
-      const added = withTreeToken(record)
+      const added = withTreeTokens(record)
       const unsynced = isSynced ? former : addUnsynced({ existing, added, former, boot: bootId(), isTableWritten })
       replace(existing === undefined ? added : mergeForms(existing, added), unsynced)
     })
@@ -170,9 +170,10 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
 }
 
 /** Another text with each directory that takes the place of a tree: a sync speaks for the one that it found. */
-function withTreeToken(record: LayerRecord): LayerRecord {
-  if (record.tree === undefined || record.tree.synced) return record
-  return { ...record, tree: { ...record.tree, token: randomBytes(8).toString('hex') } }
+function withTreeTokens(record: LayerRecord): LayerRecord {
+  if (record.trees === undefined) return record
+  const token = randomBytes(8).toString('hex')
+  return { ...record, trees: record.trees.map((tree) => (tree.synced ? tree : { ...tree, token })) }
 }
 
 function sizeKey(id: string): string {

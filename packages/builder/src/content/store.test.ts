@@ -119,12 +119,12 @@ describe('layers', () => {
   test('a sync speaks for no tree that took the place of another one while it ran', async () => {
     const metadata = openMetadata(root, join(root, 'meta.sqlite'))
     const unsynced = { xattrs: 'trusted', owners: 'identity', bootId: bootId(), synced: false } as const
-    store.layers.put(layer('l-1', { tree: unsynced }))
-    store.layers.put(layer('l-2', { tree: unsynced }))
+    store.layers.put(layer('l-1', { trees: [unsynced] }))
+    store.layers.put(layer('l-2', { trees: [unsynced] }))
     const found = unsyncedTrees(metadata, bootId())
-    store.layers.put(layer('l-1', { tree: unsynced }))
+    store.layers.put(layer('l-1', { trees: [unsynced] }))
     markTreesSynced(metadata, found)
-    expect(['l-1', 'l-2'].map((id) => store.layers.get(id)?.tree?.synced)).toEqual([false, true])
+    expect(['l-1', 'l-2'].map((id) => store.layers.get(id)?.trees?.[0]?.synced)).toEqual([false, true])
     metadata.close()
   })
 
