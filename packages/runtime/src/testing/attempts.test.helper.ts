@@ -46,6 +46,13 @@ const attempts: Readonly<Record<string, (places: Places) => unknown>> = {
   'signal process 1': () => process.kill(1, 'SIGKILL'),
   mount: () => succeed('mount', ['-t', 'tmpfs', 'none', '/mnt']),
   'take namespaces': () => succeed('unshare', ['-m', 'true']),
+  // A harmless one of the calls that act on a whole file system, beside freezing and shutting it down.
+  'trim the file system': ({ inside }) => {
+    const { stderr, status, error } = spawnSync('/usr/sbin/fstrim', [inside], { encoding: 'utf8' })
+    if (error !== undefined) throw error
+    if (/not permitted/i.test(stderr)) throw Object.assign(new Error(stderr), { code: 'EPERM' })
+    if (status !== 0) throw Object.assign(new Error(stderr), { code: `ANOTHER ERROR: ${stderr}` })
+  },
   'become a user': () => process.setuid!(1000),
 }
 
