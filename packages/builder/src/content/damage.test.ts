@@ -164,6 +164,30 @@ describe('index.json', () => {
     })
   })
 
+  test('what another tool adds while the files of a named image go to the disk is there afterwards', async () => {
+    const theirs = directory.join('theirs')
+    await makeStore(theirs, 'docker.io/library/theirs:latest')
+    let copy = (): void => undefined
+    const boot = (): string => {
+      // Asked when it is looked up which files are to be synced.
+      copy()
+      return 'boot'
+    }
+    await using store = await openStore({ root, bootId: boot })
+    const image = addImage(store, NAME, 'ours')
+    store.layers.put(layer('l-unsynced', { hasTable: true }))
+    copy = () => {
+      copy = () => undefined
+      for (const name of readdirSync(join(theirs, 'blobs/sha256')))
+        copyFileSync(join(theirs, 'blobs/sha256', name), path(`blobs/sha256/${name}`))
+      const index = JSON.parse(readFileSync(join(theirs, 'index.json'), 'utf8'))
+      delete index.annotations
+      writeFileSync(path('index.json'), JSON.stringify(index))
+    }
+    store.images.put({ ...image, layerIds: ['l-unsynced'] })
+    expect(store.images.list().map(({ name }) => name)).toEqual([NAME, 'docker.io/library/theirs:latest'])
+  })
+
   test('what another tool adds while the store is open is there after a name was given', async () => {
     const theirs = directory.join('theirs')
     await makeStore(theirs, 'docker.io/library/theirs:latest')

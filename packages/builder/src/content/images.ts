@@ -58,13 +58,19 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
     get,
     find: (nameOrId) => find(metadata, get, nameOrId),
     list: () => metadata.all('SELECT * FROM images ORDER BY created_ms DESC, name').map(fromRow),
-    put: (record) => change(() => put(record)),
+    put(record) {
+      // May take long, and what another tool adds meanwhile is to be taken in: so before that is looked at.
+      settle(record.layerIds)
+      change(() => put(record))
+    },
     update(name, next) {
       takeNew()
       metadata.transaction(() => {
         const current = get(name)
         const wanted = current === undefined ? undefined : next(current)
-        if (wanted !== undefined) change(() => put({ ...wanted, name }))
+        if (wanted === undefined) return
+        settle(wanted.layerIds)
+        change(() => put({ ...wanted, name }))
       })
     },
     remove: (name) => change(() => forget(metadata, name)),
