@@ -91,6 +91,17 @@ describeWith(buildNeeds, 'a base from a registry', () => {
     expect(told).toEqual([`[internal] load metadata for ${world.registry.host}/nosuch:9`])
   })
 
+  test('a push beside an output that is a file sends the image as well', async () => {
+    const { host } = world.registry
+    const context = await world.context('push-beside', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' })
+    const store = world.directory.join('store-push-beside')
+    const dest = world.directory.join('push-beside.tar')
+    await world.build(context, { store, tags: [`${host}/beside:1`], push: true, outputs: [{ type: 'oci', dest }] })
+    expect(existsSync(dest)).toBe(true)
+    await using client = createRegistryClient({ environment: {} })
+    await client.fetchManifest(client.repository(`${host}/beside`), '1')
+  })
+
   test('a push to another repository of the registry sends nothing that went there before', async () => {
     const store = world.directory.join('store-mounts')
     const { host } = world.registry

@@ -85,8 +85,12 @@ interface BuildText {
 
 function outputsOf(options: BuildOptions): readonly OutputSpec[] {
   const outputs = options.outputs ?? []
-  if (options.push && outputs.length === 0) return [{ type: 'image', push: true }]
-  if (options.push) return outputs.map((output) => (output.type === 'image' ? { ...output, push: true } : output))
+  if (options.push) {
+    const pushed = outputs.map((output) => (output.type === 'image' ? { ...output, push: true } : output))
+    // Beside outputs that send nothing it is one more, as buildx has it.
+    const isSent = outputs.some(({ type }) => type === 'image' || type === 'registry')
+    return isSent ? pushed : [...pushed, { type: 'image', push: true }]
+  }
   return outputs.length === 0 ? [{ type: 'image' }] : outputs
 }
 
