@@ -184,7 +184,8 @@ export async function prune(
 
 /** @throws OCI_IMAGE_NOT_FOUND */
 export function findImage(store: Store, nameOrId: string): ImageRecord {
-  const found = store.images.find(asStored(nameOrId))
+  // A short beginning of an id may be a name as well, which counts first.
+  const found = store.images.find(asStored(nameOrId)) ?? store.images.find(nameOrId)
   if (found) return found
   throw new BuilderError('OCI_IMAGE_NOT_FOUND', `No such image: ${nameOrId}`, {
     hint: 'tsbuild images lists what is there',

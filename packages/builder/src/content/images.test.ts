@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { findImage } from '../images.ts'
 import { type DiffID } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { addImage, layer } from './store-rows.test.support.ts'
@@ -49,6 +50,14 @@ describe('images', () => {
     expect(store.images.find(`my-app@${image.manifestDigest}`)?.name).toBe('docker.io/library/my-app:latest')
     expect(store.images.find('my-app:2')).toBeUndefined()
     expect(store.images.find('Not A Name')).toBeUndefined()
+  })
+
+  test('an image is found by four digits of its id, where no image has them as its name', () => {
+    const { configDigest } = addImage(store, 'docker.io/library/my-app:latest', 'one')
+    const short = configDigest.slice(7, 11)
+    expect(findImage(store, short).configDigest).toBe(configDigest)
+    const named = addImage(store, `docker.io/library/${short}:latest`, 'two')
+    expect(findImage(store, short).configDigest).toBe(named.configDigest)
   })
 
   test('an image that loses its last name stays without one', () => {
