@@ -141,6 +141,16 @@ describe('auth files', () => {
     expect(await find(home, 's.example/a', { authFile: home.join('mine.json') })).toBe('mine:pw')
   })
 
+  test('an auth file given by option that is not there is told; those that have a place of their own may be missing', async () => {
+    await using home = await temporaryDirectory()
+    await expect(find(home, 'r.example/a', { authFile: home.join('slip.json') })).rejects.toMatchObject({
+      code: 'OCI_CREDENTIALS',
+      message: `there is no auth file ${home.join('slip.json')}`,
+    })
+    const environment = { REGISTRY_AUTH_FILE: home.join('slip.json') }
+    expect(await find(home, 'r.example/a', { environment })).toBeUndefined()
+  })
+
   test('a password may hold colons, and the user name none', () => {
     const file = parseAuthFile('x', JSON.stringify({ auths: { a: auth('user', 'p:w:') } }))
     expect(file.auths.get('a')).toEqual({ kind: 'password', username: 'user', password: 'p:w:' })

@@ -1,4 +1,4 @@
-import { isTsOciError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../errors.ts'
 import { type AuthFile, authFilePaths, readAuthFile } from './auth-files.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { registryHost, type Repository } from './host.ts'
@@ -32,7 +32,7 @@ export function createCredentialLookup(options: ResolvedOptions): CredentialLook
       const key = `${repository.host.name}/${repository.path}`
       let answer = answers.get(key)
       if (answer === undefined) {
-        files ??= readAll(authFilePaths(options.environment, options.authFile))
+        files ??= readAll(authFilePaths(options.environment, options.authFile), options.authFile !== undefined)
         answer = files.then((all) => findIn(all, repository, options, signal))
         answers.set(key, answer)
         // A canceled lookup must not stand for a later one.
@@ -43,11 +43,16 @@ export function createCredentialLookup(options: ResolvedOptions): CredentialLook
   }
 }
 
-async function readAll(paths: readonly string[]): Promise<AuthFile[]> {
+/** @param isNamed the user named the file: one that is not there is a slip, and would else be a login that is not used */
+async function readAll(paths: readonly string[], isNamed: boolean): Promise<AuthFile[]> {
   const files: AuthFile[] = []
   for (const path of new Set(paths)) {
     const file = await readAuthFile(path)
     if (file !== undefined) files.push(file)
+    else if (isNamed)
+      throw new BuilderError('OCI_CREDENTIALS', `there is no auth file ${path}`, {
+        hint: 'name the file that docker login, podman login or skopeo login wrote',
+      })
   }
   return files
 }
