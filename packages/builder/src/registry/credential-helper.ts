@@ -3,6 +3,7 @@ import { BuilderError } from '../errors.ts'
 import type { Credential } from './options.ts'
 
 const TIMEOUT_MS = 30_000
+const EXIT_GRACE_MS = 500
 const MAX_OUTPUT = 1024 * 1024
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 /** The user name by which a helper says that its secret is an identity token. */
@@ -82,6 +83,8 @@ function run(
       )
     })
     child.on('close', (code) => resolve({ status: code ?? 128, output }))
+    // A helper may leave a process behind (an agent) that keeps its output open for ever: what it said itself counts.
+    child.on('exit', () => setTimeout(() => child.stdout.destroy(), EXIT_GRACE_MS).unref())
     child.stdin.on('error', () => undefined)
     child.stdin.end(server)
   })

@@ -246,6 +246,21 @@ describe('credential helpers', () => {
     expect(performance.now() - startMs).toBeLessThan(5000)
   })
 
+  test('a helper that leaves a process behind has answered all the same', async () => {
+    await using home = await temporaryDirectory()
+    const answer = '{"Username":"u","Secret":"p"}'
+    await write(home.join('bin/docker-credential-agent'), `#!/bin/sh\nsleep 20 &\necho '${answer}'\n`, 0o755)
+    await write(home.join('.docker/config.json'), { credsStore: 'agent' })
+    const startMs = performance.now()
+    const environment = { HOME: home.path, PATH: `${home.join('bin')}:${process.env['PATH']}` }
+    const { credential } = await createCredentialLookup(resolveOptions({ environment })).find(
+      { host: registryHost('registry.example', new Set()), path: 'a' },
+      undefined,
+    )
+    expect(credential).toEqual({ kind: 'password', username: 'u', password: 'p' })
+    expect(performance.now() - startMs).toBeLessThan(10_000)
+  })
+
   test('a helper whose name is a path is not run', async () => {
     await using home = await temporaryDirectory()
     await write(home.join('x/evil'), helper('true'), 0o755)
