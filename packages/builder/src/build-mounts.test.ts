@@ -145,6 +145,30 @@ describeWith(buildNeeds, 'mounts of a step', () => {
 })
 
 describeWith(buildNeeds, 'a stage that begins with a local context', () => {
+  test('is found by all of its content, whatever stands on it', async () => {
+    await using world = await makeBuildWorld()
+    const other = await world.context('below', { f: 'one\n' })
+    const context = await world.context('steps', {
+      Dockerfile:
+        'FROM other AS x\nWORKDIR /made\nCOPY Dockerfile /copied\nFROM $BASE\nCOPY --from=x / /x/\nRUN cat /x/f > /seen\n',
+    })
+    const dest = world.directory.join('out')
+    const seen = async (): Promise<string> => {
+      await world.build(context, { buildContexts: { other }, outputs: [{ type: 'local', dest }] })
+      return readFile(join(dest, 'seen'), 'utf8')
+    }
+    expect(await seen()).toBe('one\n')
+    writeFileSync(join(other, 'f'), 'another\n')
+    expect(await seen()).toBe('another\n')
+  })
+
+  test('can run what it holds', async () => {
+    await using world = await makeBuildWorld()
+    const other = await world.context('programs', { file: 'x' })
+    const context = await world.context('run', { Dockerfile: 'FROM other\nRUN ["/missing"]\n' })
+    await expect(world.build(context, { buildContexts: { other } })).rejects.toMatchObject({ code: 'OCI_STEP_FAILED' })
+  })
+
   test('has its content as the first layer', async () => {
     await using world = await makeBuildWorld()
     const context = await world.context('local', { Dockerfile: 'FROM other\nCOPY file /copied\n', file: 'x\n' })

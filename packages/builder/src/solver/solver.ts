@@ -21,6 +21,7 @@ import {
   definitionKey,
   describeFiles,
   isNever,
+  withContentOfLocals,
   loadInputs,
   type DigestLayers,
   type VertexOutcome,
@@ -110,9 +111,10 @@ export function createSolver(options: SolverOptions): Solver {
   const solveRecorded = async (
     vertex: Vertex,
     driver: OpDriver,
-    map: CacheMap,
+    given: CacheMap,
     inputs: readonly VertexOutcome[],
   ): Promise<VertexOutcome> => {
+    const map = withContentOfLocals(given, inputs)
     const fast =
       map.identity !== undefined || vertex.inputs.every((edge, index) => !isNever(inputs[index]!))
         ? definitionKey(vertex, map, inputs)

@@ -24,6 +24,19 @@ export function isNever(outcome: VertexOutcome): boolean {
   return outcome.key.startsWith('never:')
 }
 
+const WHOLE: readonly ContentSelector[] = [
+  { path: '/', followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] },
+]
+
+/** A local source that a vertex stands on has no key either: there all of its content decides. */
+export function withContentOfLocals(map: CacheMap, inputs: readonly VertexOutcome[]): CacheMap {
+  if (map.identity !== undefined || !inputs.some(isNever)) return map
+  return {
+    ...map,
+    selectors: inputs.map((input, index) => map.selectors[index] ?? (isNever(input) ? WHOLE : undefined)),
+  }
+}
+
 /** The key of a vertex from its definition: its op and the keys of its inputs. */
 export function definitionKey(vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[]): CacheKey {
   return cacheKeyOf(

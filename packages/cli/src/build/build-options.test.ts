@@ -80,11 +80,14 @@ describe('the options of a build', () => {
   })
 
   test('annotations of an index are refused by name', () => {
-    expect(optionsOf(['--annotation', 'manifest:a=b', '--annotation', 'c:d=e', '.']).annotations).toEqual({
+    expect(optionsOf(['--annotation', 'manifest:a=b', '--annotation', 'manifest:c:d=e', '.']).annotations).toEqual({
       a: 'b',
       'c:d': 'e',
     })
     expect(() => optionsOf(['--annotation', 'index:a=b', '.'])).toThrow('annotations of "index" are not supported')
+    for (const type of ['manifest,index', 'index-descriptor', 'index[linux/amd64]'])
+      expect(() => optionsOf(['--annotation', `${type}:a=b`, '.'])).toThrow('are not supported')
+    expect(() => optionsOf(['--annotation', 'foo:a=b', '.'])).toThrow('unknown annotation type "foo"')
   })
 
   test('standard input is read once', () => {

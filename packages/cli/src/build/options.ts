@@ -111,10 +111,22 @@ function pairs(texts: readonly string[], flag: string, missing?: string): Record
 
 function annotations(texts: readonly string[]): Record<string, string> {
   const plain = texts.map((text) => {
-    const match = /^((?:manifest|index)[a-z,-]*)(?:\[[^\]]*\])?:(?=[^=]*=)/.exec(text)
-    if (match === null) return text
-    if (match[1] === 'manifest') return text.slice(match[0].length)
-    throw new UsageError(`--annotation ${text}: annotations of "${match[1]}" are not supported`, {
+    const at = /^([^=]*?):[^=]*=/.exec(text)
+    if (at === null) return text
+    const types = at[1]!.split(',')
+    const known = types.map(
+      (type) => /^(manifest|manifest-descriptor|index|index-descriptor)(?:\[[^\]]*\])?$/.exec(type)?.[1],
+    )
+    if (known.includes(undefined))
+      throw new UsageError(
+        `--annotation ${text}: unknown annotation type ${JSON.stringify(types[known.indexOf(undefined)])}`,
+        {
+          hint: 'a key with a colon needs its type before it: manifest:KEY=VALUE',
+        },
+      )
+    const other = known.find((type) => type !== 'manifest')
+    if (other === undefined) return text.slice(at[1]!.length + 1)
+    throw new UsageError(`--annotation ${text}: annotations of "${other}" are not supported`, {
       hint: 'an image is one manifest here: use manifest:KEY=VALUE',
     })
   })

@@ -54,8 +54,27 @@ static void bring_loopback_up(void) {
   close(fd);
 }
 
+// `/a/../b` needs `/a`: what stands before a `..` is made too, for root, as runc has it.
+static void make_left_directories(int root, const char *cwd) {
+  for (const char *at = strstr(cwd, "/.."); at; at = strstr(at + 3, "/..")) {
+    if (at[3] && at[3] != '/') continue;
+    char left[PATH_MAX];
+    size_t length = (size_t)(at - cwd);
+    if (length >= sizeof left) step_fail(ENAMETOOLONG, "working directory %s", cwd);
+    memcpy(left, cwd, length);
+    left[length] = 0;
+    struct resolved resolved;
+    if (resolve_in_root(root, left, &resolved) < 0) step_fail(errno, "working directory %s", cwd);
+    int made = resolved.missing ? create_missing(&resolved, &(struct new_place){0}) : -1;
+    if (resolved.missing && made < 0) step_fail(errno, "make the working directory %s", cwd);
+    if (made >= 0) close(made);
+    close(resolved.fd);
+  }
+}
+
 // Made by the step's user where it is missing; a link that leads nowhere is followed inside the root.
 static int open_working_directory(int root, const struct step_spec *step) {
+  make_left_directories(root, step->cwd);
   struct resolved resolved;
   if (resolve_in_root(root, step->cwd, &resolved) < 0)
     step_fail(errno, resolved.magic ? "working directory %s leads through a magic link of /proc" : "working directory %s", step->cwd);

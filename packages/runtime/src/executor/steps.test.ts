@@ -87,6 +87,13 @@ for (const who of everybody) {
       expect(existsSync(`${upper}/a/b/c`)).toBe(true)
     })
 
+    test('what stands before a `..` of a working directory is made as well', async () => {
+      const { stdout, upper } = await machine.run({ run: 'pwd', cwd: '/a/./b//c/../../d/..x' })
+      expect(stdout).toBe('/a/d/..x\n')
+      expect(readdirSync(`${upper}/a`).toSorted()).toEqual(['b', 'd'])
+      expect(existsSync(`${upper}/a/b/c`)).toBe(true)
+    })
+
     test('a working directory through links stays inside the root', async () => {
       const layer = await machine.layer('cwd-links', { 'real/dir/': '' })
       const { symlinkSync } = await import('node:fs')

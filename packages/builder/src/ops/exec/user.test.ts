@@ -49,6 +49,34 @@ describe('the user of a step', () => {
     expect(await resolve('7:9')).toMatchObject({ uid: 7, gid: 9, additionalGids: [9] })
   })
 
+  test('before a colon that nothing follows has its own groups', async () => {
+    expect(await resolve('app:')).toMatchObject({ gid: 1001, additionalGids: [1001, 50, 10] })
+  })
+
+  test('left out before a group is root', async () => {
+    expect(await resolve(':staff')).toMatchObject({ uid: 0, gid: 50, additionalGids: [50], home: '/root' })
+    expect(await resolve(':77', {})).toMatchObject({ uid: 0, gid: 77, additionalGids: [77] })
+  })
+
+  test('by number is that number, whatever account or group is called so', async () => {
+    const files = {
+      'etc/passwd': '1000:x:5:6:::\napp:x:1000:7:::\n',
+      'etc/group': '8:x:9:app\n1000:x:3:\n',
+    }
+    expect(await resolve('1000', files)).toMatchObject({ uid: 1000, gid: 7, additionalGids: [7, 9] })
+    expect(await resolve('app:8', files)).toMatchObject({ uid: 1000, gid: 8, additionalGids: [8] })
+    expect(await resolve('4:1000', files)).toMatchObject({ uid: 4, gid: 1000 })
+  })
+
+  test('root and a number need no database', async () => {
+    const renamed = { 'etc/passwd': 'toor:x:0:0::/toor:\n', 'etc/group': 'wheel:x:0:\n' }
+    expect(await resolve('root:5', renamed)).toMatchObject({ uid: 0, gid: 5 })
+    expect(await resolve('7:root', {})).toMatchObject({ uid: 7, gid: 0 })
+    await expect(resolve('root', renamed)).rejects.toMatchObject({
+      message: 'unable to find user root: no matching entries in passwd file',
+    })
+  })
+
   test('may be a number in an image without any database', async () => {
     expect(await resolve('5:6', {})).toEqual({ uid: 5, gid: 6, additionalGids: [6], home: '/' })
   })

@@ -38,27 +38,29 @@ export async function resolveUser(
       .toString('latin1')
       .split('\n')
   }
-  const [name, group] = splitOnce(user === '' ? '0' : user)
+  const [name, group] = splitOnce(user)
   const accounts = (await read('etc/passwd')).flatMap(parseAccount)
-  const account =
-    accounts.find((candidate) => candidate.name === name) ??
-    (isNumber(name) ? accounts.find((candidate) => candidate.uid === Number(name)) : undefined)
-  if (account === undefined && !isNumber(name) && !/^-\d+$/.test(name))
+  const pair = idPair(name, group)
+  const number = pair?.uid ?? (name === '' ? 0 : idOf(name))
+  // A number is never taken for a name, though an account may be called so.
+  const account = accounts.find((candidate) =>
+    number === undefined ? candidate.name === name : candidate.uid === number,
+  )
+  const uid = account?.uid ?? number
+  if (uid === undefined)
     throw userError(
       `unable to find user ${name}: ${hasFile(root, 'etc/passwd') ? 'no matching entries in passwd file' : 'invalid argument'}`,
     )
-  const uid = account?.uid ?? Number(name)
   const groups = (await read('etc/group')).flatMap(parseGroup)
   let gid = account?.gid ?? 0
-  if (group !== undefined && group !== '') {
-    const found = groups.find((candidate) => candidate.name === group)
-    if (found === undefined && !isNumber(group))
-      throw userError(`unable to find group ${group}: no matching entries in group file`)
-    gid = found?.gid ?? Number(group)
+  if (group !== '') {
+    const wanted = pair?.gid ?? idOf(group) ?? groups.find((candidate) => candidate.name === group)?.gid
+    if (wanted === undefined) throw userError(`unable to find group ${group}: no matching entries in group file`)
+    gid = wanted
   }
   // Supplementary groups are those that list the account; with an explicit group there are none but it.
   const memberOf =
-    group === undefined && account
+    group === '' && account
       ? groups.filter((candidate) => candidate.members.includes(account.name)).map((candidate) => candidate.gid)
       : []
   const additionalGids = [...new Set([gid, ...memberOf])]
@@ -73,23 +75,30 @@ function hasFile(root: View, path: string): boolean {
   return root.lookup(path, { followLast: true })?.type === 'file'
 }
 
-function splitOnce(text: string): readonly [string, string | undefined] {
+function splitOnce(text: string): readonly [string, string] {
   const at = text.indexOf(':')
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-function isNumber(text: string): boolean {
-  return /^\d{1,10}$/.test(text)
+/** Both given as numbers: the databases are not asked, and `root` counts as one. */
+function idPair(name: string, group: string): { uid: number; gid: number } | undefined {
+  const [uid, gid] = [name, group].map((text) => (text === 'root' ? 0 : idOf(text)))
+  return uid === undefined || gid === undefined ? undefined : { uid, gid }
 }
 
+function idOf(text: string): number | undefined {
+  return /^[+-]?\d+$/.test(text) ? Number(text) : undefined
+}
+
+// A line that is no account has no name that USER could mean, or a number that does not read: that counts as 0, as BuildKit has it.
 function parseAccount(line: string): Account[] {
   const [name = '', , uid = '', gid = '', , home = ''] = line.trim().split(':')
-  return name === '' || !isNumber(uid) || !isNumber(gid) ? [] : [{ name, uid: Number(uid), gid: Number(gid), home }]
+  return line.trim() === '' ? [] : [{ name, uid: idOf(uid) ?? 0, gid: idOf(gid) ?? 0, home }]
 }
 
 function parseGroup(line: string): { name: string; gid: number; members: string[] }[] {
   const [name = '', , gid = '', members = ''] = line.trim().split(':')
-  return name === '' || !isNumber(gid) ? [] : [{ name, gid: Number(gid), members: members.split(',') }]
+  return line.trim() === '' ? [] : [{ name, gid: idOf(gid) ?? 0, members: members === '' ? [] : members.split(',') }]
 }
 
 function userError(message: string): BuilderError {
