@@ -73,9 +73,10 @@ function removeRows(
   options: PruneOptions,
   removed: Removed[],
 ): readonly LayerRecord[] {
-  const leased = parts.leases.others().names
   const { records, layers, imageLayers } = parts.metadata.transaction(() => {
-    // With the write lock held: who names an image just before it, and closes the store, has no lease any more.
+    // With the write lock held, which may have been waited for: who names an image just before it, and closes the store,
+    // has no lease any more, and what was leased meanwhile shall not be gone even for a moment.
+    const leased = parts.leases.others().names
     const imageLayers = new Set(parts.images.list().flatMap((image) => image.layerIds))
     const gone = removeRecords(parts, limitMs, leased)
     const kept = new Set([...imageLayers, ...leased, ...parts.cache.list().flatMap((record) => record.layerIds)])

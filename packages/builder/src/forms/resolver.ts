@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { assertLockOrder } from '../content/lock-order.ts'
 import type { LayerEntry } from '../layer/types.ts'
 import { findBlob, findTar, findTree, hasTable } from './at-hand.ts'
@@ -16,9 +17,25 @@ const MAX_CONVERSIONS = 10
 export async function ensureForm(state: FormsState, layer: LayerHandle, target: FormName): Promise<void> {
   for (let count = 0; !(await isAtHand(state, layer, target)); count++) {
     const next = count < MAX_CONVERSIONS ? await nextConversion(state, layer, target) : undefined
-    if (next === undefined) throw nothingLeft(state, layer, target)
-    await run(state, layer, next)
+    if (next !== undefined) await run(state, layer, next)
+    else if (count >= MAX_CONVERSIONS || !(await isPutBack(state, layer))) throw nothingLeft(state, layer, target)
   }
+}
+
+const PUT_BACK_TRIES = 25
+const PUT_BACK_MS = 20
+
+/**
+ * Whether the row of a layer that this build has leased comes back: `prune` takes rows out, reads the leases once more, and
+ * puts back those that were leased a moment before.
+ */
+async function isPutBack(state: FormsState, layer: LayerHandle): Promise<boolean> {
+  if (state.record(layer) !== undefined) return false
+  for (let tries = 0; tries < PUT_BACK_TRIES; tries++) {
+    await delay(PUT_BACK_MS, undefined, { signal: state.signal })
+    if (state.record(layer) !== undefined) return true
+  }
+  return false
 }
 
 /** Makes one thing of a layer once, in this process and across processes: `find` says whether somebody was faster. */

@@ -99,9 +99,13 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
   const contentOf = (vertex: Vertex, found: CacheRecord | undefined): readonly Result[] | undefined => {
     if (found?.hasContent !== true) return undefined
     for (const id of found.layerIds) options.store.lease(id)
-    if (found.layerIds.some((id) => options.store.layers.get(id) === undefined)) return undefined
-    const layers = found.layerIds.map((id) => options.forms.load(id, vertex.digest))
-    return layers.every((layer) => options.forms.hasContent(layer)) ? [{ kind: 'layers', layers }] : undefined
+    try {
+      const layers = found.layerIds.map((id) => options.forms.load(id, vertex.digest))
+      return layers.every((layer) => options.forms.hasContent(layer)) ? [{ kind: 'layers', layers }] : undefined
+    } catch (error) {
+      if (missingLayerOf(error) === undefined) throw error
+      return undefined
+    }
   }
 
   /**
