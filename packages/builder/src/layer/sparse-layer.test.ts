@@ -69,12 +69,25 @@ describeWith(['tar'], 'a sparse file in a layer', () => {
 })
 
 test('maps of sparse files count for what a table may cost', () => {
-  const entry = { name: 's', link: '', map: Array.from({ length: 100 }, (_, at) => ({ offset: at * 2, length: 1 })) }
+  const entry = {
+    name: 's',
+    link: '',
+    size: 1000,
+    map: Array.from({ length: 100 }, (_, at) => ({ offset: at * 2, length: 1 })),
+  }
   const bounds = createTableBounds(100, 10_000)
   bounds.take(entry as unknown as TarEntry)
   expect(() => bounds.take(entry as unknown as TarEntry)).toThrow(
     expect.objectContaining({ code: 'OCI_LAYER_INVALID' }),
   )
+})
+
+test('a layer whose sparse files are larger than a tebibyte together is refused, however small it is', () => {
+  const entry = { name: 's', link: '', size: 2 ** 39, map: [{ offset: 0, length: 1 }] } as unknown as TarEntry
+  const bounds = createTableBounds()
+  bounds.take(entry)
+  bounds.take(entry)
+  expect(() => bounds.take(entry)).toThrow(expect.objectContaining({ code: 'OCI_LAYER_INVALID' }))
 })
 
 function named(entries: readonly LayerEntry[], path: string): LayerEntry {

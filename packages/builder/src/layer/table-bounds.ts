@@ -9,6 +9,8 @@ const MAX_ENTRIES = 2_000_000
 /** Names, link targets and extended attributes of all entries together. */
 const MAX_TEXT_BYTES = 256 * 1024 * 1024
 
+/** Their holes cost a tar nothing, and who hashes or copies them all the same: a kilobyte may not keep it busy for ever. */
+const MAX_SPARSE_BYTES = 2 ** 40
 /** Of a sparse file's map, in memory. */
 const BYTES_A_RANGE = 64
 
@@ -24,13 +26,18 @@ export function createTableBounds(
 ): TableBounds {
   let entries = 0
   let textBytes = 0
+  let sparseBytes = 0
   return {
     take(entry) {
       checkName(entry.name, entry.name)
       checkName(entry.link, entry.name)
       entries++
       textBytes += entry.name.length + entry.link.length
-      textBytes += (entry.map?.length ?? 0) * BYTES_A_RANGE
+      if (entry.map !== undefined) {
+        textBytes += entry.map.length * BYTES_A_RANGE
+        sparseBytes += entry.size
+        if (sparseBytes > MAX_SPARSE_BYTES) throw tooLarge(`more than ${MAX_SPARSE_BYTES} bytes in sparse files`)
+      }
       for (const [name, value] of entry.xattrs ?? []) textBytes += name.length + value.length
       if (entries > maxEntries) throw tooLarge(`more than ${maxEntries} entries`)
       if (textBytes > maxTextBytes) throw tooLarge(`more than ${maxTextBytes} bytes of names and attributes`)
