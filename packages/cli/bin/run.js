@@ -20,8 +20,17 @@ v8.setFlagsFromString('--wasm-tiering-budget=2000000000')
 // Of the user, not in the shared temporary directory: compiled code of others must not get in.
 const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'))
 if (cache) module.enableCompileCache(join(cache, 'tsbuild', 'compile-cache'))
-const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js')
+const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js').catch(explain)
 await main(process.argv.slice(2))
+
+/** A fresh clone has no compiled code: it gets a sentence, not a stack. */
+function explain(error) {
+  if (timeOf('../dist/main.js') !== undefined) throw error
+  process.stderr.write(
+    'ERROR: this clone of tsbuild is not compiled\n  hint: npm run quickstart, or npm run build, in the clone\n',
+  )
+  process.exit(1)
+}
 
 /** In a source tree the compiler may have run since; a released package has no marks of it. */
 function isBundled() {

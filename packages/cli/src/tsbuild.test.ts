@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import {
   checkTool,
@@ -37,6 +37,18 @@ describe('a build from the command line', () => {
     const command = `"${process.execPath}" "${tsbuildPath}" "${context}" 2>&1 | (sleep 3; cat)`
     const { stdout } = await runTool('sh', ['-c', command], { env: environmentOf(directory) })
     expect(stdout).toMatch(/^ERROR: dockerfile line greater than max allowed size of 65535$/m)
+  })
+
+  test('a clone that was never compiled says so', async () => {
+    await using directory = await temporaryDirectory()
+    await mkdir(directory.join('cli/bin'), { recursive: true })
+    await copyFile(tsbuildPath, directory.join('cli/bin/run.js'))
+    await writeFile(directory.join('cli/package.json'), '{"type":"module"}')
+    const result = await runTool(process.execPath, [directory.join('cli/bin/run.js'), 'images'], {
+      env: environmentOf(directory),
+    })
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/^ERROR: this clone of tsbuild is not compiled\n {2}hint: npm run quickstart.*\n$/)
   })
 
   test('help to a reader that leaves early ends without a word', async () => {
