@@ -68,6 +68,12 @@ async function within<Result>(ms: number, work: () => Promise<Result>): Promise<
   return result
 }
 
+// As BuildKit reads an index: what is absent of a platform is empty.
+test('an entry whose platform lacks its words is the image that its config says', async () => {
+  putImage({ config: config({}), entry: { platform: {} } })
+  expect(await images({ store })).toMatchObject([{ repository: 'hostile' }])
+})
+
 test('a history of a hundred thousand entries is listed at once', async () => {
   const entries = Array.from({ length: 100_000 }, (_, at) => ({ created_by: `RUN ${at}`, empty_layer: at > 0 }))
   putImage({ config: config({ history: entries }) })
@@ -156,7 +162,7 @@ describe('what cannot be an image is none, and the store works on', () => {
       },
     ],
     ['an entry of a platform that is text', { config: config({}), entry: { platform: 'linux' } }],
-    ['an entry whose platform lacks its words', { config: config({}), entry: { platform: {} } }],
+    ['an entry whose platform has a list for a word', { config: config({}), entry: { platform: { os: ['linux'] } } }],
   ]
 
   test.each(cases)('%s', async (_what, parts) => {

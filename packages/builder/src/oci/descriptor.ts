@@ -46,7 +46,8 @@ export function checkDescriptor(
 }
 
 function checkPlatform(value: unknown, invalid: (what: string) => BuilderError): Platform {
-  const raw = (typeof value === 'object' ? value : {}) as Record<string, unknown>
+  if (typeof value !== 'object' || Array.isArray(value)) throw invalid('the platform is no object')
+  const raw = value as Record<string, unknown>
   // What is absent is empty (an empty OS is the host's): such an entry is no fault of the others.
   const { os = '', architecture = '' } = raw
   if (typeof os !== 'string' || typeof architecture !== 'string')
