@@ -132,6 +132,7 @@ describeWith(buildNeeds, 'mounts of a step', () => {
 
   test.each([
     ['a cache', '--mount=type=cache,source=/none,target=/x'],
+    ['a stage for a cache', '--mount=type=cache,from=made,source=/none,target=/x'],
     ['a stage', '--mount=from=made,source=/none,target=/x'],
   ])('a source that %s does not have is named', async (_what, mount) => {
     const context = await world.context('missing', {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { layersOf } from '../context-layer.ts'
+import { BuilderError } from '../../errors.ts'
 import { toByteString } from '../../byte-string.ts'
 import type { LayerEntry, View } from '../../layer/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
@@ -22,6 +23,11 @@ export async function initialContent(
   if (initial === undefined) return undefined
   const view = initial.kind === 'local' ? initial.view : await forms.view(layersOf(forms, initial))
   const root = view.lookup(trim(toByteString(mount.selector)), { followLast: true })
+  // The root of a stage from scratch is no entry.
+  if (root === undefined && trim(toByteString(mount.selector)) !== '')
+    throw new BuilderError('OCI_STEP_FAILED', `open ${mount.selector}: no such file or directory`, {
+      details: { missingSource: mount.selector },
+    })
   return { root, entries: root?.type === 'directory' ? below(view, root.path) : [] }
 }
 

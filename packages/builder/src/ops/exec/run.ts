@@ -237,6 +237,8 @@ function stepError(
 
 /** A mount of something that its source does not have, in the words of who runs steps for BuildKit. */
 function missingSource(spec: ExecSpec, vertex: Vertex, error: unknown): unknown {
+  const missing = isTsOciError(error) ? error.details['missingSource'] : undefined
+  if (typeof missing === 'string') return stepError(spec, vertex, `open ${missing}: no such file or directory`)
   if (!isTsOciError(error) || error.code !== 'OCI_RUNTIME_MOUNT' || error.details['errno'] !== 'ENOENT') return error
   const source = /^mount .*: source (.*)$/s.exec(String(error.details['operation']))?.[1]
   return source === undefined ? error : stepError(spec, vertex, `open ${source}: no such file or directory`)
