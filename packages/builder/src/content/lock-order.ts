@@ -1,5 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-
 /**
  * The order in which locks are taken, first to last (docs/locks.md). Who holds one may wait for a later kind only:
  * two that wait for each other would each have taken one kind before the other.
@@ -15,7 +13,9 @@ interface Held {
 }
 
 /** What the work that runs now holds. Undefined outside of tests: following contexts has a price. */
-const held = isAsserted() ? new AsyncLocalStorage<readonly Held[]>() : undefined
+const held = isAsserted()
+  ? new (process.getBuiltinModule('node:async_hooks').AsyncLocalStorage)<readonly Held[]>()
+  : undefined
 
 function isAsserted(): boolean {
   const wish = process.env['TSBUILD_ASSERT_LOCKS']

@@ -1,6 +1,5 @@
 import { constants, fstatSync, openSync } from 'node:fs'
 import { open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
-import { Socket } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -82,6 +81,8 @@ async function pipeSink(dest: string, signal: AbortSignal | undefined): Promise<
     signal?.throwIfAborted()
     try {
       const fd = openSync(dest, constants.O_WRONLY | constants.O_NONBLOCK)
+      // At first need: it costs a cached build milliseconds.
+      const { Socket } = process.getBuiltinModule('node:net')
       const socket = new Socket({ fd, readable: false, writable: true })
       return streamSink(dest, socket, { signal, end: (done) => socket.end(done), destroy: () => socket.destroy() })
     } catch (error) {

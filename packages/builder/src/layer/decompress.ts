@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { openPath, OpenFlags, readFully, withFd } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../errors.ts'
@@ -70,6 +69,8 @@ async function* throughProgram(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   program: 'bzip2' | 'xz',
 ): AsyncGenerator<Buffer> {
+  // At first need: with what it loads, it costs a cached build milliseconds.
+  const { spawn } = process.getBuiltinModule('node:child_process')
   const child = spawn(program, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ readonly status: number | null; readonly error?: Error }>((resolve) => {
     child.on('error', (error) => resolve({ status: null, error }))
