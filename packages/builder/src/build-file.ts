@@ -13,8 +13,10 @@ import {
 import { toByteString } from './byte-string.ts'
 import { BuilderError } from './errors.ts'
 
-/** What lies under a name: bytes of a file, nothing, or something that is no file. */
-export type FoundFile = { readonly kind: 'file'; readonly bytes: Uint8Array } | { readonly kind: 'absent' | 'other' }
+/** What lies under a name: bytes of a file, nothing, a directory, or a pipe, socket or device (`special`). */
+export type FoundFile =
+  | { readonly kind: 'file'; readonly bytes: Uint8Array }
+  | { readonly kind: 'absent' | 'directory' | 'special' }
 
 /** A Dockerfile or an ignore file that is larger is none. */
 export const MAX_BUILD_FILE_BYTES = 16_777_216
@@ -40,7 +42,7 @@ export function readBuildFile(directory: string, name: string): FoundFile {
 function readOpen(fd: number, name: string): FoundFile {
   try {
     const { type, size } = statFd(fd)
-    if (type !== 'file') return { kind: 'other' }
+    if (type !== 'file') return { kind: type === 'directory' ? 'directory' : 'special' }
     if (size > MAX_BUILD_FILE_BYTES) throw tooLarge(name)
     // One byte more, to see whether it grew meanwhile; files of /proc and the like say that they have none.
     const buffer = Buffer.alloc((size === 0 ? MAX_BUILD_FILE_BYTES : size) + 1)
@@ -67,7 +69,7 @@ function explain(error: unknown, name: string): FoundFile {
   // What a link names as a directory is none; the directory itself is gone.
   if (errno === 'ENOTDIR' || errno === 'ENOENT') return { kind: 'absent' }
   // A socket, or a device without a driver.
-  if (errno === 'ENXIO' || errno === 'ENODEV') return { kind: 'other' }
+  if (errno === 'ENXIO' || errno === 'ENODEV') return { kind: 'special' }
   if (!Object.hasOwn(REASONS, errno)) throw error
   throw new BuilderError('OCI_CONTEXT_INVALID', `open ${name}: ${REASONS[errno]}`, { cause: error })
 }
@@ -76,7 +78,7 @@ function explain(error: unknown, name: string): FoundFile {
 function readPlain(path: string, name: string): FoundFile {
   const status = lstatSync(path, { throwIfNoEntry: false })
   if (status === undefined) return { kind: 'absent' }
-  if (!status.isFile()) return { kind: 'other' }
+  if (!status.isFile()) return { kind: status.isDirectory() ? 'directory' : 'special' }
   if (status.size > MAX_BUILD_FILE_BYTES) throw tooLarge(name)
   return { kind: 'file', bytes: readFileSync(path) }
 }

@@ -124,13 +124,16 @@ describe('a Dockerfile', () => {
 })
 
 describe('an ignore file', () => {
-  test('that is a link out of the context, or no file, is none', async () => {
-    for (const entry of [
-      { link: '../secret' },
-      { link: '/etc/passwd' },
-      { kind: 'directory' },
-      { kind: 'fifo' },
-    ] as const) {
+  test('that is a pipe is refused, and never waited for', async () => {
+    const root = context({ Dockerfile: text, '.dockerignore': { kind: 'fifo' } })
+    await expect(findSources({ context: root })).rejects.toMatchObject({
+      code: 'OCI_CONTEXT_INVALID',
+      message: expect.stringContaining('.dockerignore'),
+    })
+  })
+
+  test('that is a link out of the context, or a directory, is none', async () => {
+    for (const entry of [{ link: '../secret' }, { link: '/etc/passwd' }, { kind: 'directory' }] as const) {
       const root = context({ Dockerfile: text, '.dockerignore': entry })
       expect((await findSources({ context: root })).ignorePatterns).toBeUndefined()
       expect(
