@@ -116,9 +116,15 @@ async function buildIn(
     compressesEarly: () => wantsGzip,
   })
   const pull = pullPolicy(options.pull)
+  const fetchImage = fetchImageWith(session)
   const images = createImageResolver({
     store,
-    fetchImage: fetchImageWith(session),
+    fetchImage: (reference, platform) => {
+      // A step will need the layers of an image that is not at hand, and unpacking them a process that takes as long to
+      // start as the registry to answer.
+      if (hasSteps(text.dockerfile?.text)) jobs.prepare()
+      return fetchImage(reference, platform)
+    },
     checkImage: checkImageWith(session),
     pull,
   })
@@ -188,6 +194,10 @@ async function buildIn(
     forms.syncTrees()
   }
   return report(checked, image, layers, forms, outputs, exported, solver.reporter.states(), sources)
+}
+
+function hasSteps(dockerfile: string | undefined): boolean {
+  return dockerfile !== undefined && /^[ \t]*RUN[ \t]/im.test(dockerfile)
 }
 
 /** The layers of the target, each in a form that outputs can read: what is gone is noticed before one of them begins. */

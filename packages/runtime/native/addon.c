@@ -35,6 +35,7 @@ static const struct {
     {"fsync", native_fsync},
     {"syncfs", native_syncfs},
     {"flock", native_flock},
+    {"growPipe", native_grow_pipe},
     {"listXattrs", native_list_xattrs},
     {"getXattr", native_get_xattr},
     {"setXattr", native_set_xattr},

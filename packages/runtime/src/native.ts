@@ -50,6 +50,7 @@ export interface NativeFiles {
   fsync(fd: number): number
   syncfs(fd: number): number
   flock(fd: number, operation: number): number
+  growPipe(fd: number, sizeBytes: number): number
   listXattrs(directory: number, name: string): string | number
   getXattr(directory: number, name: string, attribute: string): Buffer | number
   setXattr(directory: number, name: string, attribute: string, value: Uint8Array): number

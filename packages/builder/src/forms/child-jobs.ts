@@ -21,6 +21,10 @@ async function run(name: keyof LayerJobs, input: unknown, context: StepsContext)
 }
 
 /** By name, as the runtime asks for them. */
-export const handlers: Readonly<Record<string, Job>> = Object.fromEntries(
-  (Object.keys(jobs) as (keyof LayerJobs)[]).map((name) => [name, (input, context) => run(name, input, context)]),
-)
+export const handlers: Readonly<Record<string, Job>> = {
+  ...Object.fromEntries(
+    (Object.keys(jobs) as (keyof LayerJobs)[]).map((name) => [name, (input, context) => run(name, input, context)]),
+  ),
+  /** Answers when all of the above is loaded. */
+  ready: async () => undefined,
+}

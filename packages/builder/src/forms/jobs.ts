@@ -12,6 +12,8 @@ type JobOutput<Name extends JobName> = Awaited<ReturnType<LayerJobs[Name]>>
 export interface JobRunner {
   /** `needsOwners`: the job reads or writes a tree, whose files may belong to others. */
   run<Name extends JobName>(name: Name, input: JobInput<Name>, needsOwners: boolean): Promise<JobOutput<Name>>
+  /** Starts the executor's process for file jobs, as a layer will be unpacked. What fails is told when it is needed. */
+  prepare(): void
 }
 
 export interface JobRunnerOptions {
@@ -32,6 +34,12 @@ export interface JobRunnerOptions {
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const place = process.getuid?.() === 0 ? placeAsRoot(options) : placeAsUser(options)
   return {
+    prepare: () => {
+      options
+        .executor()
+        .then((executor) => executor.runJob(jobModuleUrl(), 'ready', undefined, options.signal))
+        .catch(() => undefined)
+    },
     run: async (name, input, needsOwners) => {
       const { signal } = options
       signal.throwIfAborted()

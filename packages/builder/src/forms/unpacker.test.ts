@@ -15,12 +15,13 @@ const digestOf = (bytes: Uint8Array): string => `sha256:${createHash('sha256').u
 /** A layer in a registry that is asked by a function, and its tree. */
 async function treeOf(
   directory: TemporaryDirectory,
-  options: { readonly diffId?: string; readonly needsTree: boolean },
+  options: { readonly diffId?: string; readonly needsTree: boolean; readonly trailing?: Uint8Array },
 ): Promise<{ readonly tree: string; readonly hasTable: boolean }> {
   mkdirSync(directory.join('root/a'), { recursive: true })
   writeFileSync(directory.join('root/a/b'), 'content')
   const tar = await tarOfDirectory(directory.join('root'))
-  const blob = gzipSync(tar)
+  const blob = Buffer.concat([gzipSync(tar), options.trailing ?? Buffer.alloc(0)])
+  const pieceBytes = options.trailing === undefined ? 100 : 65_536
   await using store = await openStore({ root: directory.join('store') })
   await using started = await startExecutor({
     isolation: 'namespace',
@@ -36,8 +37,8 @@ async function treeOf(
     signal,
     fetcher: async ({ onChunk }) => {
       const writer = store.blobs.createWriter()
-      for (let at = 0; at < blob.length; at += 100) {
-        const chunk = blob.subarray(at, at + 100)
+      for (let at = 0; at < blob.length; at += pieceBytes) {
+        const chunk = blob.subarray(at, at + pieceBytes)
         await writer.write(chunk)
         await onChunk?.(chunk)
       }
@@ -66,6 +67,12 @@ describeWith(['root', 'tar'], 'a layer that a step needs', () => {
       expect(readdirSync(directory.join('store/tmp')).filter((name) => /tree/.test(name))).toEqual([])
     })
   }
+
+  testWith([], 'does not wait for anybody to read megabytes that follow its end', async () => {
+    await using directory = await temporaryDirectory()
+    const { tree } = await treeOf(directory, { needsTree: true, trailing: Buffer.alloc(5 << 20, 'x') })
+    expect(readFileSync(`${tree}/a/b`, 'utf8')).toBe('content')
+  })
 
   testWith([], 'has no tree when its content is not what the image says', async () => {
     await using directory = await temporaryDirectory()

@@ -1,6 +1,6 @@
 import { constants, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { closeFd, mknodAt, openRoot } from '@ts-oci/runtime'
+import { closeFd, growPipe, mknodAt, openRoot } from '@ts-oci/runtime'
 import { BuilderError } from '../errors.ts'
 import type { ExtractOutput } from '../layer/job-types.ts'
 import type { FormsState, Unpacker } from './forms-state.ts'
@@ -9,6 +9,9 @@ import { noteTree, replaceTree, treeForm } from './tree-form.ts'
 import { treeKind } from './tree-owners.ts'
 import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
+
+/** The most that the kernel gives anybody (`fs.pipe-max-size`). */
+const PIPE_BYTES = 1 << 20
 
 /** Has a layer unpacked while it is fetched, so that it is inflated once and the disk works while the network does. */
 export function unpackWhileFetching(state: FormsState, layer: LayerHandle): void {
@@ -67,6 +70,8 @@ function openFifo(directory: string): { readonly path: string; readonly holder: 
   const path = `${directory}/blob`
   const holder = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  // Room for what comes while the process starts, where the user has some left.
+  growPipe(fd, PIPE_BYTES)
   // At first need: it costs a cached build milliseconds.
   const net = process.getBuiltinModule('node:net')
   return { path, holder, socket: new net.Socket({ fd, readable: false, writable: true }) }
@@ -76,28 +81,18 @@ function openFifo(directory: string): { readonly path: string; readonly holder: 
 function createPipeSink(socket: Socket, extracting: Promise<ExtractOutput>): TableSink {
   let failure: unknown
   let result: ExtractOutput | undefined
-  extracting.catch((error: unknown) => {
-    failure = error
-    // With the reader we hold, nothing else says that nobody reads any more.
-    socket.destroy()
-  })
-  socket.on('error', () => undefined)
-  const drained = async (): Promise<void> => {
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        socket.off('drain', done).off('close', done)
-        resolve()
-      }
-      if (socket.destroyed) resolve()
-      else socket.on('drain', done).on('close', done)
+  // With the reader that we hold, nothing else says that nobody reads any more: what follows a layer's end is not waited for.
+  extracting
+    .catch((error: unknown) => {
+      failure = error
     })
-    if (failure !== undefined) throw failure
-  }
+    .finally(() => socket.destroy())
+  socket.on('error', () => undefined)
   return {
-    write: (chunk) => {
+    // Waited for, as the producer's buffer may be used again: a copy of each costs more, in collected garbage, than it saves.
+    write: async (chunk) => {
+      if (failure === undefined) await new Promise<void>((resolve) => socket.write(chunk, () => resolve()))
       if (failure !== undefined) throw failure
-      // The producer's buffer may be used again: a stream keeps what it is given.
-      return socket.write(Buffer.from(chunk)) ? undefined : drained()
     },
     finish: async (expected) => {
       socket.end()

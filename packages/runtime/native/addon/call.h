@@ -61,7 +61,7 @@ callback native_set_stat_record, native_stat_at, native_stat_fd, native_stat_res
 callback native_read_directory, native_walk;
 callback native_mkdir_at, native_symlink_at, native_link_at, native_mknod_at, native_unlink_at, native_rename_at;
 callback native_chown_at, native_chmod_at, native_utimens_at, native_remove_tree;
-callback native_read_file_into, native_copy_range, native_clone_file, native_fsync, native_syncfs, native_flock;
+callback native_read_file_into, native_copy_range, native_clone_file, native_fsync, native_syncfs, native_flock, native_grow_pipe;
 callback native_list_xattrs, native_get_xattr, native_set_xattr, native_remove_xattr;
 callback native_deflate_block, native_deflate_bound;
 callback native_guard_signals, native_landlock_version;

@@ -81,3 +81,11 @@ napi_value native_flock(napi_env env, napi_callback_info info) {
   while (result < 0 && errno == EINTR);
   return answer_call(env, result);
 }
+
+napi_value native_grow_pipe(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  call_arguments(env, info, 2, arguments);
+  int fd, bytes, error;
+  if ((error = get_int(env, arguments[0], &fd)) || (error = get_int(env, arguments[1], &bytes))) return answer(env, error);
+  return answer_call(env, fcntl(fd, F_SETPIPE_SZ, bytes));
+}

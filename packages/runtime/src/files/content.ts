@@ -158,3 +158,8 @@ function guard(syscall: string, fd: number, call: () => number): number {
     })
   }
 }
+
+/** Asks for a pipe that holds so much. Left as it is where the user may not have more (`fs.pipe-user-pages-soft`). */
+export function growPipe(fd: number, sizeBytes: number): void {
+  addon().growPipe(fd, sizeBytes)
+}
