@@ -5,6 +5,7 @@ import { closeFd, openPath, OpenFlags, readFully, resizeFile, writeFully } from 
 import { BuilderError, isTsOciError } from '../errors.ts'
 import type { DiffID } from '../oci/digest.ts'
 import { decompress, detectCompression, MAGIC_BYTES } from './decompress.ts'
+import { gathered } from './gathered.ts'
 import type { ExtractInput, ExtractOutput } from './job-types.ts'
 import { createTableBuilder, OWN_TAR } from './table.ts'
 import { contentInTar } from './tar-entry.ts'
@@ -13,7 +14,6 @@ import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from './types.ts'
 
 const CHUNK_BYTES = 1 << 20
-const GATHERED_BYTES = 1 << 19
 
 /**
  * Unpacks a layer into an empty directory in overlay form, and makes its table and diffID in the same pass.
@@ -50,7 +50,7 @@ async function pushStream(fifo: string, push: (chunk: Uint8Array) => void): Prom
       if (done === true) break
       start = Buffer.concat([start, value])
     }
-    for await (const chunk of decompress(gathered(start, pieces), detectCompression(start))) push(chunk)
+    for await (const chunk of decompress(gathered(joined(start, pieces)), detectCompression(start))) push(chunk)
   } catch (error) {
     if (!isTsOciError(error) || error.code !== 'OCI_ARCHIVE_INVALID') throw error
     throw new BuilderError('OCI_LAYER_INVALID', `a layer's blob cannot be decompressed: ${error.message}`, {
@@ -61,25 +61,9 @@ async function pushStream(fifo: string, push: (chunk: Uint8Array) => void): Prom
   }
 }
 
-/**
- * In larger pieces than a pipe's: of each, all but the last of what comes of it is inflated while the one before is
- * written. Our own process writes, and always to an end, so nothing is held back for good.
- */
-async function* gathered(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  let pieces = [start]
-  let sizeBytes = start.length
-  for (;;) {
-    const { done, value } = await rest.next()
-    if (done !== true) {
-      pieces.push(value)
-      sizeBytes += value.length
-      if (sizeBytes < GATHERED_BYTES) continue
-    }
-    if (sizeBytes > 0) yield Buffer.concat(pieces)
-    if (done === true) return
-    pieces = []
-    sizeBytes = 0
-  }
+async function* joined(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  yield start
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
 function pushFile(path: string, push: (chunk: Buffer) => void): void {

@@ -40,6 +40,8 @@ async function readMagic(input: ChunkInput, isFirst: boolean): Promise<boolean> 
 async function* inflateMember(input: ChunkInput, chunkBytes: number): AsyncGenerator<Buffer, void, undefined> {
   await skipHeader(input)
   const stream = createInflateRaw({ chunkSize: chunkBytes, readableHighWaterMark: chunkBytes } as object)
+  // Closing it may still tell of one, when nobody reads any more.
+  stream.on('error', () => undefined)
   let crc = 0
   let sizeBytes = 0
   try {
@@ -88,8 +90,7 @@ async function* inflate(stream: InflateRaw, chunk: Uint8Array): AsyncGenerator<B
       else await new Promise<void>((resolve) => (wake = resolve))
     }
   } finally {
-    // The listener for errors stays: closing may still tell of one.
-    stream.removeListener('readable', onReadable).removeListener('end', onEnd)
+    stream.removeListener('readable', onReadable).removeListener('end', onEnd).removeListener('error', settle)
   }
   if (error !== undefined) throw damaged(error)
 }
