@@ -327,7 +327,7 @@ async function timed(words, one, childEnv, work) {
   const errors = one.errorsThrough === undefined ? `2> >(tail -c 3000 >${work}/errors)` : `2> >(${one.errorsThrough})`
   const startMs = performance.now()
   const child = spawn('bash', ['-c', `set -o pipefail; ${quoted} ${errors} ${one.through ?? '>/dev/null'}`], {
-    env,
+    env: childEnv,
     stdio: 'inherit',
   })
   const status = await new Promise((resolve) => child.on('close', resolve))
