@@ -78,7 +78,7 @@ function throughStream(stream: Duplex, onPlain: (piece: Buffer) => void): Inflat
       stream.destroy()
     }
   }
-  // A microtask later zlib's thread is at the next piece already: both work at once (48 MB of gzip: 550 ms before, 470 so).
+  // A microtask later zlib's thread is at the next piece already: both work at once.
   stream.on('data', (piece: Buffer) => queueMicrotask(() => take(piece)))
   const check = (): void => {
     if (failure !== undefined) throw failure

@@ -1,12 +1,13 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { describeWith, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import type { LayerEntry } from '../../layer/types.ts'
 import { checkoutEntries } from './entries.ts'
 import { checkOut, commitTime, withoutCredentials } from './fetch.ts'
+import { untilListening } from './repositories.testing.ts'
 import { resolveCommit } from './resolve.ts'
 import { createGit, type Git } from './run-git.ts'
 import { readGitSpec, type GitCheckout } from './spec.ts'
@@ -356,19 +357,6 @@ function freePort(): Promise<number> {
       server.close(() => done(port))
     })
   })
-}
-
-async function untilListening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const isOpen = await new Promise<boolean>((done) => {
-      const socket = connect(port, '127.0.0.1')
-      socket.on('connect', () => done(true)).on('error', () => done(false))
-      socket.on('connect', () => socket.destroy())
-    })
-    if (isOpen) return
-    await new Promise((done) => setTimeout(done, 50))
-  }
-  throw new Error('git daemon does not listen')
 }
 
 // As BuildKit masks them; what of ssh names a user stays, or the address would be of no use.
