@@ -1,17 +1,17 @@
-import type { LayerRecord, Store } from "../content/types.ts";
-import type { LayerEntry } from "../layer/types.ts";
-import type { Descriptor } from "../oci/types.ts";
-import { missingForm } from "./missing-form.ts";
-import type { TableSink } from "./table-sink.ts";
+import type { LayerRecord, Store } from '../content/types.ts'
+import type { LayerEntry } from '../layer/types.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { missingForm } from './missing-form.ts'
+import type { TableSink } from './table-sink.ts'
 
 /** Brings a blob from a registry into the store; `onChunk` sees its bytes as they come. False: it was there already. */
 export type LayerFetcher = (request: {
-  readonly descriptor: Descriptor;
-  readonly references: readonly string[];
-  readonly progressVertex: string | undefined;
-  readonly signal: AbortSignal;
-  readonly onChunk?: (chunk: Uint8Array) => void | Promise<void>;
-}) => Promise<boolean>;
+  readonly descriptor: Descriptor
+  readonly references: readonly string[]
+  readonly progressVertex: string | undefined
+  readonly signal: AbortSignal
+  readonly onChunk?: (chunk: Uint8Array) => void | Promise<void>
+}) => Promise<boolean>
 
 /** Fetches the blob of a layer; its table is made while the bytes come, by a sink that may make more of them. */
 export async function fetchLayer(
@@ -22,25 +22,25 @@ export async function fetchLayer(
   signal: AbortSignal,
   openSink?: () => TableSink,
 ): Promise<{ readonly descriptor: Descriptor; readonly entries: readonly LayerEntry[] | undefined }> {
-  const { remote } = record;
+  const { remote } = record
   if (remote === undefined) {
     throw missingForm(
       record.id,
       `no blob of layer ${record.id} (${record.description}) is in the store, and no registry is known to have it`,
-      "pull its image, or build with --no-cache",
-    );
+      'pull its image, or build with --no-cache',
+    )
   }
-  const { descriptor, references } = remote;
-  const request = { descriptor, references, progressVertex, signal };
+  const { descriptor, references } = remote
+  const request = { descriptor, references, progressVertex, signal }
   if (record.hasTable && openSink === undefined) {
-    await fetcher(request);
-    return { descriptor, entries: undefined };
+    await fetcher(request)
+    return { descriptor, entries: undefined }
   }
-  const { createTableSink } = await import("./table-sink.ts");
-  const sink = openSink?.() ?? createTableSink();
-  const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) });
-  if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) };
-  const { scanBlob } = await import("./inflate.ts");
+  const { createTableSink } = await import('./table-sink.ts')
+  const sink = openSink?.() ?? createTableSink()
+  const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
+  if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
+  const { scanBlob } = await import('./inflate.ts')
   return {
     descriptor,
     entries: await scanBlob({
@@ -49,5 +49,5 @@ export async function fetchLayer(
       sink,
       signal,
     }),
-  };
+  }
 }

@@ -1,7 +1,7 @@
-import { expect, test } from "@jest/globals";
-import type { LayerHandle } from "../forms/types.ts";
-import type { Result } from "../ops/types.ts";
-import { createOutcome } from "./outcome.ts";
+import { expect, test } from '@jest/globals'
+import type { LayerHandle } from '../forms/types.ts'
+import type { Result } from '../ops/types.ts'
+import { createOutcome } from './outcome.ts'
 
 function chain(...ids: readonly string[]): readonly Result[] {
   const layers = ids.map((id): LayerHandle => ({
@@ -10,22 +10,22 @@ function chain(...ids: readonly string[]): readonly Result[] {
     description: id,
     progressVertex: undefined,
     isBase: false,
-  }));
-  return [{ kind: "layers", layers }];
+  }))
+  return [{ kind: 'layers', layers }]
 }
 
-test("who worked on results that were made anew meanwhile is told so, whichever of their layers it misses", async () => {
+test('who worked on results that were made anew meanwhile is told so, whichever of their layers it misses', async () => {
   const outcome = createOutcome({
-    key: "k",
+    key: 'k',
     cached: true,
     inputs: [],
-    results: chain("base", "old"),
+    results: chain('base', 'old'),
     find: () => undefined,
-    make: async () => chain("base", "new"),
-  });
-  expect(outcome.lose("base")).toBe(true);
-  expect(await outcome.load()).toEqual(chain("base", "new"));
-  expect(outcome.lose("old")).toBe(true);
-  expect(outcome.isAtHand()).toBe(true);
-  expect(outcome.lose("of somebody else")).toBe(false);
-});
+    make: async () => chain('base', 'new'),
+  })
+  expect(outcome.lose('base')).toBe(true)
+  expect(await outcome.load()).toEqual(chain('base', 'new'))
+  expect(outcome.lose('old')).toBe(true)
+  expect(outcome.isAtHand()).toBe(true)
+  expect(outcome.lose('of somebody else')).toBe(false)
+})

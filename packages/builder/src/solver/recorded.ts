@@ -1,85 +1,85 @@
-import { missingLayerOf } from "../forms/missing-form.ts";
-import type { CacheKey } from "../cache/keys.ts";
-import type { CacheRecord, Store } from "../content/types.ts";
-import { makeAhead } from "../forms/ahead.ts";
-import type { LayerForms } from "../forms/types.ts";
-import type { Vertex } from "../graph/types.ts";
-import type { Demand, OpDriver, Result, RunContext } from "../ops/types.ts";
-import type { Explainer } from "../cache/explain.ts";
-import { createOutcome } from "./outcome.ts";
-import type { VertexReporter } from "./reporter.ts";
-import type { Scheduler } from "./scheduler.ts";
-import { loadInputs, type VertexOutcome } from "./vertex-keys.ts";
+import { missingLayerOf } from '../forms/missing-form.ts'
+import type { CacheKey } from '../cache/keys.ts'
+import type { CacheRecord, Store } from '../content/types.ts'
+import { makeAhead } from '../forms/ahead.ts'
+import type { LayerForms } from '../forms/types.ts'
+import type { Vertex } from '../graph/types.ts'
+import type { Demand, OpDriver, Result, RunContext } from '../ops/types.ts'
+import type { Explainer } from '../cache/explain.ts'
+import { createOutcome } from './outcome.ts'
+import type { VertexReporter } from './reporter.ts'
+import type { Scheduler } from './scheduler.ts'
+import { loadInputs, type VertexOutcome } from './vertex-keys.ts'
 
 export interface RecordedOptions {
-  readonly store: Store;
-  readonly forms: LayerForms;
-  readonly scheduler: Scheduler;
-  readonly explainer?: Explainer | undefined;
-  readonly reporter: VertexReporter;
-  readonly signal: AbortSignal;
-  readonly runContext: (vertex: Vertex) => RunContext;
+  readonly store: Store
+  readonly forms: LayerForms
+  readonly scheduler: Scheduler
+  readonly explainer?: Explainer | undefined
+  readonly reporter: VertexReporter
+  readonly signal: AbortSignal
+  readonly runContext: (vertex: Vertex) => RunContext
   /** Reports what went wrong in a vertex, and gives it with its place. */
-  readonly failed: (vertex: Vertex, cause: unknown) => unknown;
+  readonly failed: (vertex: Vertex, cause: unknown) => unknown
 }
 
 /** Runs vertices that leave records, each once for all builds that need it at the same time. */
 export interface RecordedVertices {
   /** Of a vertex whose record is there, or whose `results` were made just now. */
-  outcome(work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome;
+  outcome(work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome
   runOnce<Found>(
     work: RecordedWork,
     lockKey: string,
     find: () => Found | undefined,
     telling: () => Telling,
-  ): Promise<Found | readonly Result[]>;
+  ): Promise<Found | readonly Result[]>
 }
 
 /** What is told of a run: why the cache did not have it, or nothing (`isQuiet`), where only what was never written is put together again. */
 interface Telling {
-  readonly missReason?: string | undefined;
-  readonly isQuiet?: boolean;
+  readonly missReason?: string | undefined
+  readonly isQuiet?: boolean
 }
 
 /** A vertex that leaves a record. */
 export interface RecordedWork {
-  readonly vertex: Vertex;
-  readonly driver: OpDriver;
-  readonly inputs: readonly VertexOutcome[];
-  readonly own: CacheKey;
+  readonly vertex: Vertex
+  readonly driver: OpDriver
+  readonly inputs: readonly VertexOutcome[]
+  readonly own: CacheKey
   /** By which it is found as well. */
-  readonly keys: readonly (CacheKey | undefined)[];
+  readonly keys: readonly (CacheKey | undefined)[]
 }
 
 /** What ran for as long is synced at once, the rest when the build ends. */
-const LONG_MS = 1000;
+const LONG_MS = 1000
 
 /** How often layers may turn out to be gone until that is the error: each time another process took them away meanwhile. */
-const MAX_LOSSES = 8;
+const MAX_LOSSES = 8
 
 /** Has the results that hold a missing layer made again; false when an error is another one, or nobody makes that layer. */
 function loseMissing(outcomes: readonly VertexOutcome[], error: unknown): boolean {
-  const layerId = missingLayerOf(error);
-  const answers = new Map<VertexOutcome, boolean>();
-  return layerId !== undefined && outcomes.map((outcome) => outcome.lose(layerId, answers)).includes(true);
+  const layerId = missingLayerOf(error)
+  const answers = new Map<VertexOutcome, boolean>()
+  return layerId !== undefined && outcomes.map((outcome) => outcome.lose(layerId, answers)).includes(true)
 }
 
 /** Does something with the results of outcomes, and again when a layer of theirs turns out to be gone. */
 export async function whileMissing<T>(outcomes: readonly VertexOutcome[], work: () => Promise<T>): Promise<T> {
   for (let losses = 0; ; losses++) {
     try {
-      return await work();
+      return await work()
     } catch (error) {
-      if (losses >= MAX_LOSSES || !loseMissing(outcomes, error)) throw error;
+      if (losses >= MAX_LOSSES || !loseMissing(outcomes, error)) throw error
     }
   }
 }
 
 export function createRecordedVertices(options: RecordedOptions): RecordedVertices {
-  const { reporter, signal } = options;
+  const { reporter, signal } = options
   const outcome = (work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome => {
-    const { vertex, inputs, own } = work;
-    const find = (): readonly Result[] | undefined => contentOf(vertex, options.store.cache.find(own.key));
+    const { vertex, inputs, own } = work
+    const find = (): readonly Result[] | undefined => contentOf(vertex, options.store.cache.find(own.key))
     // Records without content are those whose layers nobody needed to be written, or that were pruned.
     const make = async (): Promise<readonly Result[]> => {
       try {
@@ -87,27 +87,27 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
         return await runOnce(work, own.key, find, () =>
           options.store.cache.find(own.key)?.hasContent === false
             ? { isQuiet: true }
-            : { missReason: "its files are gone" },
-        );
+            : { missReason: 'its files are gone' },
+        )
       } catch (cause) {
-        throw options.failed(vertex, cause);
+        throw options.failed(vertex, cause)
       }
-    };
-    return createOutcome({ key: own.key, cached, inputs, ...(results === undefined ? {} : { results }), find, make });
-  };
+    }
+    return createOutcome({ key: own.key, cached, inputs, ...(results === undefined ? {} : { results }), find, make })
+  }
 
   /** The layers of a record, where all of them can be read by this process. */
   const contentOf = (vertex: Vertex, found: CacheRecord | undefined): readonly Result[] | undefined => {
-    if (found?.hasContent !== true) return undefined;
-    for (const id of found.layerIds) options.store.lease(id);
+    if (found?.hasContent !== true) return undefined
+    for (const id of found.layerIds) options.store.lease(id)
     try {
-      const layers = found.layerIds.map((id) => options.forms.load(id, vertex.digest));
-      return layers.every((layer) => options.forms.hasContent(layer)) ? [{ kind: "layers", layers }] : undefined;
+      const layers = found.layerIds.map((id) => options.forms.load(id, vertex.digest))
+      return layers.every((layer) => options.forms.hasContent(layer)) ? [{ kind: 'layers', layers }] : undefined
     } catch (error) {
-      if (missingLayerOf(error) === undefined) throw error;
-      return undefined;
+      if (missingLayerOf(error) === undefined) throw error
+      return undefined
     }
-  };
+  }
 
   /**
    * Runs a vertex under the lock of its key: another build that is at it does it for both. Nothing else is run under that
@@ -119,58 +119,58 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
     find: () => Found | undefined,
     telling: () => Telling,
   ): Promise<Found | readonly Result[]> => {
-    const { vertex, inputs } = work;
-    const wishes = [{ name: lockKey }];
+    const { vertex, inputs } = work
+    const wishes = [{ name: lockKey }]
     for (let losses = 0; ;) {
-      const done = await options.store.locks.hold("execution", wishes, { signal }, async () => {
-        const found = find();
-        if (found !== undefined) return found;
-        if (!inputs.every((input) => input.isAtHand())) return undefined;
-        const startMs = Date.now();
+      const done = await options.store.locks.hold('execution', wishes, { signal }, async () => {
+        const found = find()
+        if (found !== undefined) return found
+        if (!inputs.every((input) => input.isAtHand())) return undefined
+        const startMs = Date.now()
         const results = await execute(work, telling()).catch((error: unknown) => {
-          if (losses++ >= MAX_LOSSES || !loseMissing(inputs, error)) throw error;
-        });
-        if (results !== undefined) record(work, results);
+          if (losses++ >= MAX_LOSSES || !loseMissing(inputs, error)) throw error
+        })
+        if (results !== undefined) record(work, results)
         // Whatever becomes of this build and of the machine: so much work is worth the wait for the disk.
-        if (Date.now() - startMs >= LONG_MS) options.forms.syncTrees();
-        return results;
-      });
-      if (done !== undefined) return done;
-      await loadInputs(vertex, inputs);
+        if (Date.now() - startMs >= LONG_MS) options.forms.syncTrees()
+        return results
+      })
+      if (done !== undefined) return done
+      await loadInputs(vertex, inputs)
     }
-  };
+  }
 
   const execute = async (
     { vertex, driver, inputs }: RecordedWork,
     { missReason, isQuiet = false }: Telling,
   ): Promise<readonly Result[]> => {
-    const loaded = await loadInputs(vertex, inputs);
+    const loaded = await loadInputs(vertex, inputs)
     return options.scheduler.run(async (slot) => {
-      if (!isQuiet) reporter.started(vertex, missReason, true);
-      const context = { ...options.runContext(vertex), whileWaiting: slot.whileWaiting };
-      const results = await driver.run(vertex, loaded, context);
-      await persist(results, context.demand);
-      reporter.completed(vertex, isQuiet);
-      return results;
-    }, signal);
-  };
+      if (!isQuiet) reporter.started(vertex, missReason, true)
+      const context = { ...options.runContext(vertex), whileWaiting: slot.whileWaiting }
+      const results = await driver.run(vertex, loaded, context)
+      await persist(results, context.demand)
+      reporter.completed(vertex, isQuiet)
+      return results
+    }, signal)
+  }
 
   const persist = async (results: readonly Result[], demand: Readonly<Demand>): Promise<void> => {
     for (const result of results) {
-      if (result.kind !== "layers") continue;
+      if (result.kind !== 'layers') continue
       for (const layer of result.layers) {
-        if (options.forms.isPersistent(layer)) continue;
-        if (demand.tree) await makeAhead(() => options.forms.tree(layer));
-        else if (demand.tar) await options.forms.tar(layer);
+        if (options.forms.isPersistent(layer)) continue
+        if (demand.tree) await makeAhead(() => options.forms.tree(layer))
+        else if (demand.tar) await options.forms.tar(layer)
       }
     }
-  };
+  }
 
   const record = ({ vertex, driver, own, keys }: RecordedWork, results: readonly Result[]): void => {
-    const layers = results[0]?.kind === "layers" ? results[0].layers : [];
-    const now = Date.now();
-    const alternatives = keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : []));
-    if (vertex.metadata.ignoreCache) for (const key of alternatives) options.store.cache.delete(key);
+    const layers = results[0]?.kind === 'layers' ? results[0].layers : []
+    const now = Date.now()
+    const alternatives = keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : []))
+    if (vertex.metadata.ignoreCache) for (const key of alternatives) options.store.cache.delete(key)
     options.store.cache.put(
       {
         key: own.key,
@@ -184,9 +184,9 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
         preimage: own.preimage,
       },
       alternatives,
-    );
-    options.explainer?.remember(vertex.metadata.name, own.key);
-  };
+    )
+    options.explainer?.remember(vertex.metadata.name, own.key)
+  }
 
-  return { outcome, runOnce };
+  return { outcome, runOnce }
 }

@@ -1,90 +1,90 @@
-import type { Vertex } from "../graph/types.ts";
-import type { ProgressSink, VertexEvent } from "../progress.ts";
-import type { Digest } from "../oci/digest.ts";
+import type { Vertex } from '../graph/types.ts'
+import type { ProgressSink, VertexEvent } from '../progress.ts'
+import type { Digest } from '../oci/digest.ts'
 
 /** How one vertex ended. */
 export interface VertexState {
-  readonly vertex: Vertex;
-  startedMs?: number;
-  completedMs?: number;
-  cached?: boolean;
-  error?: string;
-  canceled?: boolean;
-  missReason?: string;
+  readonly vertex: Vertex
+  startedMs?: number
+  completedMs?: number
+  cached?: boolean
+  error?: string
+  canceled?: boolean
+  missReason?: string
 }
 
 /** Turns what the solver does into progress events, and keeps the last state of each vertex for the result. */
 export interface VertexReporter {
-  known(vertex: Vertex): void;
+  known(vertex: Vertex): void
   /** `again`: it may have been told of as done, and has to be run all the same. */
-  started(vertex: Vertex, missReason?: string, again?: boolean): void;
-  completed(vertex: Vertex, cached: boolean): void;
-  failed(vertex: Vertex, error: unknown, canceled: boolean): void;
-  log(vertex: Vertex, stream: "stdout" | "stderr", data: Uint8Array): void;
+  started(vertex: Vertex, missReason?: string, again?: boolean): void
+  completed(vertex: Vertex, cached: boolean): void
+  failed(vertex: Vertex, error: unknown, canceled: boolean): void
+  log(vertex: Vertex, stream: 'stdout' | 'stderr', data: Uint8Array): void
   status(
     vertex: Vertex | Digest,
     id: string,
     text: string,
     progress: {
-      readonly current?: number;
-      readonly total?: number;
-      readonly startedMs?: number;
-      readonly completedMs?: number;
+      readonly current?: number
+      readonly total?: number
+      readonly startedMs?: number
+      readonly completedMs?: number
     },
-  ): void;
-  states(): readonly VertexState[];
+  ): void
+  states(): readonly VertexState[]
 }
 
 export function createVertexReporter(sink: ProgressSink): VertexReporter {
-  const states = new Map<Digest, VertexState>();
+  const states = new Map<Digest, VertexState>()
   const stateOf = (vertex: Vertex): VertexState => {
-    let state = states.get(vertex.digest);
-    if (state === undefined) states.set(vertex.digest, (state = { vertex }));
-    return state;
-  };
-  const emit = (state: VertexState): void => sink(vertexEvent(state));
+    let state = states.get(vertex.digest)
+    if (state === undefined) states.set(vertex.digest, (state = { vertex }))
+    return state
+  }
+  const emit = (state: VertexState): void => sink(vertexEvent(state))
   return {
     known: (vertex) => emit(stateOf(vertex)),
     started: (vertex, missReason, again = false) => {
-      const state = stateOf(vertex);
-      if (state.error !== undefined || (state.completedMs !== undefined && !again)) return;
+      const state = stateOf(vertex)
+      if (state.error !== undefined || (state.completedMs !== undefined && !again)) return
       if (state.completedMs !== undefined) {
-        delete state.startedMs;
-        delete state.completedMs;
-        delete state.cached;
+        delete state.startedMs
+        delete state.completedMs
+        delete state.cached
       }
-      state.startedMs ??= Date.now();
-      if (missReason !== undefined) state.missReason = missReason;
-      emit(state);
+      state.startedMs ??= Date.now()
+      if (missReason !== undefined) state.missReason = missReason
+      emit(state)
     },
     completed: (vertex, cached) => {
-      const state = stateOf(vertex);
-      if (state.completedMs !== undefined) return;
-      state.completedMs = Date.now();
-      state.startedMs ??= state.completedMs;
-      state.cached = cached;
-      emit(state);
+      const state = stateOf(vertex)
+      if (state.completedMs !== undefined) return
+      state.completedMs = Date.now()
+      state.startedMs ??= state.completedMs
+      state.cached = cached
+      emit(state)
     },
     failed: (vertex, error, canceled) => {
-      const state = stateOf(vertex);
-      if (state.error !== undefined) return;
-      state.completedMs = Date.now();
-      state.startedMs ??= state.completedMs;
-      state.cached = false;
-      state.error = error instanceof Error ? error.message : String(error);
-      state.canceled = canceled;
-      emit(state);
+      const state = stateOf(vertex)
+      if (state.error !== undefined) return
+      state.completedMs = Date.now()
+      state.startedMs ??= state.completedMs
+      state.cached = false
+      state.error = error instanceof Error ? error.message : String(error)
+      state.canceled = canceled
+      emit(state)
     },
-    log: (vertex, stream, data) => sink({ type: "log", vertex: vertex.digest, stream, data, timestampMs: Date.now() }),
+    log: (vertex, stream, data) => sink({ type: 'log', vertex: vertex.digest, stream, data, timestampMs: Date.now() }),
     status: (vertex, id, text, progress) =>
-      sink({ type: "status", vertex: typeof vertex === "string" ? vertex : vertex.digest, id, text, ...progress }),
+      sink({ type: 'status', vertex: typeof vertex === 'string' ? vertex : vertex.digest, id, text, ...progress }),
     states: () => [...states.values()],
-  };
+  }
 }
 
 function vertexEvent(state: VertexState): VertexEvent {
   return {
-    type: "vertex",
+    type: 'vertex',
     id: state.vertex.digest,
     name: state.vertex.metadata.name,
     inputs: state.vertex.inputs.map((edge) => edge.vertex.digest),
@@ -94,5 +94,5 @@ function vertexEvent(state: VertexState): VertexEvent {
     ...(state.error === undefined ? {} : { error: state.error }),
     ...(state.canceled === undefined ? {} : { canceled: state.canceled }),
     ...(state.missReason === undefined ? {} : { missReason: state.missReason }),
-  };
+  }
 }

@@ -1,40 +1,40 @@
-import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from "../cache/keys.ts";
-import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from "../errors.ts";
-import type { LayerHandle } from "../forms/types.ts";
-import type { Edge, Vertex } from "../graph/types.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { CacheMap, ContentSelector, Result } from "../ops/types.ts";
+import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from '../cache/keys.ts'
+import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../errors.ts'
+import type { LayerHandle } from '../forms/types.ts'
+import type { Edge, Vertex } from '../graph/types.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { CacheMap, ContentSelector, Result } from '../ops/types.ts'
 
 /** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
 export interface VertexOutcome {
-  readonly key: string;
-  readonly cached: boolean;
-  readonly load: () => Promise<readonly Result[]>;
+  readonly key: string
+  readonly cached: boolean
+  readonly load: () => Promise<readonly Result[]>
   /** `load` has nothing to run. */
-  readonly isAtHand: () => boolean;
+  readonly isAtHand: () => boolean
   /** Lets go of results that hold this layer, or were made of what holds it: the next `load` makes them again. */
-  readonly lose: (layerId: string, answers?: Map<VertexOutcome, boolean>) => boolean;
+  readonly lose: (layerId: string, answers?: Map<VertexOutcome, boolean>) => boolean
 }
 
 /** Digest of the content that `selectors` choose from a chain of layers. */
-export type DigestLayers = (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>;
+export type DigestLayers = (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>
 
 /** A local source is found by nothing but what others read of it. */
 export function isNever(outcome: VertexOutcome): boolean {
-  return outcome.key.startsWith("never:");
+  return outcome.key.startsWith('never:')
 }
 
 const WHOLE: readonly ContentSelector[] = [
-  { path: "/", followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] },
-];
+  { path: '/', followLast: true, allowWildcard: false, includePatterns: [], excludePatterns: [] },
+]
 
 /** A local source that a vertex stands on has no key either: there all of its content decides. */
 export function withContentOfLocals(map: CacheMap, inputs: readonly VertexOutcome[]): CacheMap {
-  if (map.identity !== undefined || !inputs.some(isNever)) return map;
+  if (map.identity !== undefined || !inputs.some(isNever)) return map
   return {
     ...map,
     selectors: inputs.map((input, index) => map.selectors[index] ?? (isNever(input) ? WHOLE : undefined)),
-  };
+  }
 }
 
 /** The key of a vertex from its definition: its op and the keys of its inputs. */
@@ -44,7 +44,7 @@ export function definitionKey(vertex: Vertex, map: CacheMap, inputs: readonly Ve
     vertex.inputs.map((edge, index) => ({
       key: edge.output === 0 ? inputs[index]!.key : `${inputs[index]!.key}#${edge.output}`,
     })),
-  );
+  )
 }
 
 /** The key of a vertex from what it reads of its inputs. @throws OCI_COPY_SOURCE_NOT_FOUND */
@@ -56,19 +56,19 @@ export async function contentKey(
 ): Promise<CacheKey> {
   const parts = await Promise.all(
     vertex.inputs.map(async (edge, index): Promise<KeyPart> => {
-      const selectors = map.selectors[index];
-      if (selectors === undefined) return { key: inputs[index]!.key };
-      const result = await resultOf(edge, inputs[index]!);
+      const selectors = map.selectors[index]
+      if (selectors === undefined) return { key: inputs[index]!.key }
+      const result = await resultOf(edge, inputs[index]!)
       try {
         const content =
-          result.kind === "local" ? await result.digestPaths(selectors) : await digestLayers(result.layers, selectors);
-        return { content, selectors };
+          result.kind === 'local' ? await result.digestPaths(selectors) : await digestLayers(result.layers, selectors)
+        return { content, selectors }
       } catch (error) {
-        throw inKeyWords(error, edge.vertex, selectors);
+        throw inKeyWords(error, edge.vertex, selectors)
       }
     }),
-  );
-  return cacheKeyOf(map, parts);
+  )
+  return cacheKeyOf(map, parts)
 }
 
 /** What a later miss is explained with; asked only of a vertex that is run. */
@@ -80,40 +80,40 @@ export async function describeFiles(
 ): Promise<CacheKey> {
   const files = await Promise.all(
     vertex.inputs.map(async (edge, index) => {
-      const selectors = map.selectors[index];
-      if (selectors === undefined || !isNever(inputs[index]!)) return undefined;
-      const result = await resultOf(edge, inputs[index]!);
-      return result.kind === "local" ? result.describePaths?.(selectors) : undefined;
+      const selectors = map.selectors[index]
+      if (selectors === undefined || !isNever(inputs[index]!)) return undefined
+      const result = await resultOf(edge, inputs[index]!)
+      return result.kind === 'local' ? result.describePaths?.(selectors) : undefined
     }),
-  );
-  return withFiles(key, files);
+  )
+  return withFiles(key, files)
 }
 
 /** The results that a vertex works on. */
 export function loadInputs(vertex: Vertex, inputs: readonly VertexOutcome[]): Promise<readonly Result[]> {
-  return Promise.all(vertex.inputs.map((edge, index) => resultOf(edge, inputs[index]!)));
+  return Promise.all(vertex.inputs.map((edge, index) => resultOf(edge, inputs[index]!)))
 }
 
 async function resultOf(edge: Edge, outcome: VertexOutcome): Promise<Result> {
-  const result = (await outcome.load())[edge.output];
-  if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`);
-  return result;
+  const result = (await outcome.load())[edge.output]
+  if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
+  return result
 }
 
 /** BuildKit's words for sources that cannot be read: it fails while the key is computed. */
 function inKeyWords(error: unknown, input: Vertex, selectors: readonly ContentSelector[]): unknown {
-  if (!isTsOciError(error)) return error;
-  const what = keyWordsOf(error, selectors);
-  if (what === undefined) return error;
-  const { hint, cause, details, code } = error;
-  const message = `failed to compute cache key: failed to calculate checksum of ref ${input.digest.slice(7, 32)}: ${what}`;
-  return new BuilderError(code as BuilderErrorCode, message, { hint, cause, details });
+  if (!isTsOciError(error)) return error
+  const what = keyWordsOf(error, selectors)
+  if (what === undefined) return error
+  const { hint, cause, details, code } = error
+  const message = `failed to compute cache key: failed to calculate checksum of ref ${input.digest.slice(7, 32)}: ${what}`
+  return new BuilderError(code as BuilderErrorCode, message, { hint, cause, details })
 }
 
 function keyWordsOf({ code, message, details }: TsOciError, selectors: readonly ContentSelector[]): string | undefined {
-  if (code === "OCI_COPY_SOURCE_NOT_FOUND") return message.replace(/^failed to calculate checksum: /, "");
-  if (details["errno"] === "ELOOP") return "too many links";
-  if (code !== "OCI_IGNORE_PATTERN") return undefined;
-  const patterns = selectors.find(({ excludePatterns }) => excludePatterns.length > 0)?.excludePatterns ?? [];
-  return `invalid excludepatterns: [${patterns.join(" ")}]: syntax error in pattern`;
+  if (code === 'OCI_COPY_SOURCE_NOT_FOUND') return message.replace(/^failed to calculate checksum: /, '')
+  if (details['errno'] === 'ELOOP') return 'too many links'
+  if (code !== 'OCI_IGNORE_PATTERN') return undefined
+  const patterns = selectors.find(({ excludePatterns }) => excludePatterns.length > 0)?.excludePatterns ?? []
+  return `invalid excludepatterns: [${patterns.join(' ')}]: syntax error in pattern`
 }

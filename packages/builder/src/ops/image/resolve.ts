@@ -1,51 +1,51 @@
-import type { Store } from "../../content/types.ts";
-import { BuilderError, type TsOciError } from "../../errors.ts";
-import type { Digest } from "../../oci/digest.ts";
-import { isDigest } from "../../oci/digest.ts";
-import { parseImageConfig } from "../../oci/image-config.ts";
-import { parseManifest } from "../../oci/manifest.ts";
-import { formatPlatform } from "../../oci/platform.ts";
-import { matchesPlatform } from "../../oci/platform-match.ts";
-import { formatReference, parseTaggedReference } from "../../oci/reference.ts";
-import type { Platform } from "../../oci/types.ts";
-import type { ImageResolver, ResolvedImage } from "../environment.ts";
+import type { Store } from '../../content/types.ts'
+import { BuilderError, type TsOciError } from '../../errors.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { parseImageConfig } from '../../oci/image-config.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import { formatPlatform } from '../../oci/platform.ts'
+import { matchesPlatform } from '../../oci/platform-match.ts'
+import { formatReference, parseTaggedReference } from '../../oci/reference.ts'
+import type { Platform } from '../../oci/types.ts'
+import type { ImageResolver, ResolvedImage } from '../environment.ts'
 
 /** Asks a registry for the manifest and config of a reference and puts both into the store. */
 export type FetchImage = (
   reference: string,
   platform: Platform,
-) => Promise<{ readonly digest: Digest; readonly manifestDigest: Digest; readonly configDigest: Digest }>;
+) => Promise<{ readonly digest: Digest; readonly manifestDigest: Digest; readonly configDigest: Digest }>
 
 /** What the store remembers of a reference that was resolved once. */
 interface Fact {
-  readonly digest: Digest;
-  readonly manifestDigest: Digest;
+  readonly digest: Digest
+  readonly manifestDigest: Digest
 }
 
 /** Which bases are asked for at their registry; see {@link createImageResolver}. */
-export type PullPolicy = "default" | "always" | "missing" | "never";
+export type PullPolicy = 'default' | 'always' | 'missing' | 'never'
 
 /** Whether the registry still has under a name what is known of it; `moved` when not, the reason when nobody can say. */
-export type CheckImage = (reference: string, known: Digest) => Promise<"same" | "moved" | TsOciError>;
+export type CheckImage = (reference: string, known: Digest) => Promise<'same' | 'moved' | TsOciError>
 
 /** What the registries said of the bases that were looked up so far. */
 export interface ConfirmedImages {
   /** A name has another image now: what was made of the old one is to be made again. */
-  readonly moved: boolean;
+  readonly moved: boolean
   /** Bases whose registry gave no answer, and why: the copy at hand was taken. */
-  readonly doubts: readonly (readonly [name: string, reason: TsOciError])[];
+  readonly doubts: readonly (readonly [name: string, reason: TsOciError])[]
 }
 
 export interface CheckedImageResolver extends ImageResolver {
   /** Waits for the answers of the registries. @throws what a registry answered that refuses the image */
-  confirm(): Promise<ConfirmedImages>;
+  confirm(): Promise<ConfirmedImages>
 }
 
 export interface ImageResolverOptions {
-  readonly store: Store;
-  readonly fetchImage: FetchImage;
-  readonly checkImage: CheckImage;
-  readonly pull: PullPolicy;
+  readonly store: Store
+  readonly fetchImage: FetchImage
+  readonly checkImage: CheckImage
+  readonly pull: PullPolicy
 }
 
 /**
@@ -55,78 +55,78 @@ export interface ImageResolverOptions {
  * is asked for both, with `missing` for what is not at hand, with `never` for nothing. A digest needs no question.
  */
 export function createImageResolver(options: ImageResolverOptions): CheckedImageResolver {
-  const { store } = options;
-  const pending = new Map<string, Promise<ResolvedImage>>();
-  const checks = new Map<string, Promise<"same" | "moved" | TsOciError>>();
-  const doubts = new Map<string, TsOciError>();
-  const outdated = new Set<string>();
+  const { store } = options
+  const pending = new Map<string, Promise<ResolvedImage>>()
+  const checks = new Map<string, Promise<'same' | 'moved' | TsOciError>>()
+  const doubts = new Map<string, TsOciError>()
+  const outdated = new Set<string>()
 
   const resolve = async (text: string, platform: Platform): Promise<ResolvedImage> => {
-    const parsed = parseTaggedReference(text);
-    const name = formatReference(parsed);
-    const factKey = `image:${name}|${formatPlatform(platform)}`;
-    const mayBeLocal = (options.pull !== "always" && !outdated.has(name)) || parsed.digest !== undefined;
-    const local = mayBeLocal ? findLocal(store, name, parsed.digest, factKey, platform) : undefined;
+    const parsed = parseTaggedReference(text)
+    const name = formatReference(parsed)
+    const factKey = `image:${name}|${formatPlatform(platform)}`
+    const mayBeLocal = (options.pull !== 'always' && !outdated.has(name)) || parsed.digest !== undefined
+    const local = mayBeLocal ? findLocal(store, name, parsed.digest, factKey, platform) : undefined
     if (local !== undefined) {
-      const isAsked = options.pull === "default" && local.isOfBuilds && parsed.digest === undefined;
-      if (isAsked && checks.get(name) === undefined) checks.set(name, startCheck(name, local.image.digest));
-      return local.image;
+      const isAsked = options.pull === 'default' && local.isOfBuilds && parsed.digest === undefined
+      if (isAsked && checks.get(name) === undefined) checks.set(name, startCheck(name, local.image.digest))
+      return local.image
     }
-    if (options.pull === "never") throw notPulled(name);
-    const fetched = await options.fetchImage(name, platform);
+    if (options.pull === 'never') throw notPulled(name)
+    const fetched = await options.fetchImage(name, platform)
     store.cache.putFact(
       factKey,
       JSON.stringify({ digest: fetched.digest, manifestDigest: fetched.manifestDigest } satisfies Fact),
-    );
+    )
     const image = load(store, withDigest(name, fetched.digest), fetched.digest, fetched.manifestDigest, {
       wasInStore: false,
       isRemote: true,
-    });
+    })
     if (image === undefined)
-      throw new BuilderError("OCI_IMAGE_NOT_FOUND", `${name}: the store lost what was just fetched`);
-    return image;
-  };
-  const startCheck = (name: string, known: Digest): Promise<"same" | "moved" | TsOciError> => {
-    const check = options.checkImage(name, known);
+      throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${name}: the store lost what was just fetched`)
+    return image
+  }
+  const startCheck = (name: string, known: Digest): Promise<'same' | 'moved' | TsOciError> => {
+    const check = options.checkImage(name, known)
     // Who waits for it is told; until then a failure is nobody's.
-    check.catch(() => undefined);
-    return check;
-  };
+    check.catch(() => undefined)
+    return check
+  }
   const confirm = async (): Promise<ConfirmedImages> => {
-    const moved = new Set<string>();
+    const moved = new Set<string>()
     for (const [name, check] of checks) {
-      const answer = await check;
-      if (answer === "moved") moved.add(name);
-      else if (answer !== "same") doubts.set(name, answer);
+      const answer = await check
+      if (answer === 'moved') moved.add(name)
+      else if (answer !== 'same') doubts.set(name, answer)
       // It is not asked twice: what is fetched now is what the registry has.
-      checks.set(name, Promise.resolve("same"));
+      checks.set(name, Promise.resolve('same'))
     }
     // What follows from an old base is forgotten; the new one is fetched when it is asked for again.
-    if (moved.size > 0) pending.clear();
-    for (const name of moved) outdated.add(name);
-    return { moved: moved.size > 0, doubts: [...doubts] };
-  };
+    if (moved.size > 0) pending.clear()
+    for (const name of moved) outdated.add(name)
+    return { moved: moved.size > 0, doubts: [...doubts] }
+  }
   const once = (key: string, work: () => Promise<ResolvedImage>): Promise<ResolvedImage> => {
-    let promise = pending.get(key);
-    if (promise === undefined) pending.set(key, (promise = work()));
-    return promise;
-  };
+    let promise = pending.get(key)
+    if (promise === undefined) pending.set(key, (promise = work()))
+    return promise
+  }
   return {
     confirm,
     resolve: (reference, platform) =>
       once(`${reference}|${formatPlatform(platform)}`, () => resolve(reference, platform)),
     resolveLayout: (reference, platform) =>
       once(`${reference.directory}@${reference.digest}|${formatPlatform(platform)}`, async () => {
-        const { importFromLayout } = await import("./layout.ts");
-        return importFromLayout(store, reference, platform);
+        const { importFromLayout } = await import('./layout.ts')
+        return importFromLayout(store, reference, platform)
       }),
-  };
+  }
 }
 
 interface LocalImage {
-  readonly image: ResolvedImage;
+  readonly image: ResolvedImage
   /** No user has it: a build has fetched it. */
-  readonly isOfBuilds: boolean;
+  readonly isOfBuilds: boolean
 }
 
 function findLocal(
@@ -136,31 +136,31 @@ function findLocal(
   factKey: string,
   platform: Platform,
 ): LocalImage | undefined {
-  const record = store.images.get(name);
+  const record = store.images.get(name)
   if (record) {
     const image = load(store, withDigest(name, record.manifestDigest), record.manifestDigest, record.manifestDigest, {
       wasInStore: true,
-      isRemote: record.origin === "pulled",
-    });
-    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: false };
+      isRemote: record.origin === 'pulled',
+    })
+    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: false }
   }
-  const fact = store.cache.getFact(factKey);
+  const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
-    const { digest: known, manifestDigest } = JSON.parse(fact) as Fact;
-    const image = load(store, withDigest(name, known), known, manifestDigest, { wasInStore: true, isRemote: true });
-    if (image) return { image, isOfBuilds: true };
+    const { digest: known, manifestDigest } = JSON.parse(fact) as Fact
+    const image = load(store, withDigest(name, known), known, manifestDigest, { wasInStore: true, isRemote: true })
+    if (image) return { image, isOfBuilds: true }
   }
   if (digest !== undefined && isDigest(digest)) {
-    const image = load(store, name, digest, digest, { wasInStore: true, isRemote: true });
-    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: true };
+    const image = load(store, name, digest, digest, { wasInStore: true, isRemote: true })
+    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: true }
   }
-  return undefined;
+  return undefined
 }
 
 function notPulled(name: string): BuilderError {
-  return new BuilderError("OCI_IMAGE_NOT_FOUND", `${name} is not in the store, and --pull=never forbids to fetch it`, {
+  return new BuilderError('OCI_IMAGE_NOT_FOUND', `${name} is not in the store, and --pull=never forbids to fetch it`, {
     hint: `tsbuild pull ${name}, or build without --pull=never`,
-  });
+  })
 }
 
 function load(
@@ -170,23 +170,23 @@ function load(
   manifestDigest: Digest,
   origin: { readonly wasInStore: boolean; readonly isRemote: boolean },
 ): ResolvedImage | undefined {
-  if (!store.blobs.has(manifestDigest)) return undefined;
-  const raw = store.blobs.read(manifestDigest);
+  if (!store.blobs.has(manifestDigest)) return undefined
+  const raw = store.blobs.read(manifestDigest)
   // An index may stand under this digest: then it is not one image.
-  if ((JSON.parse(Buffer.from(raw).toString("utf8")) as { manifests?: unknown }).manifests !== undefined)
-    return undefined;
-  const { manifest } = parseManifest(raw);
-  if (!store.blobs.has(manifest.config.digest)) return undefined;
-  const config = parseImageConfig(store.blobs.read(manifest.config.digest));
+  if ((JSON.parse(Buffer.from(raw).toString('utf8')) as { manifests?: unknown }).manifests !== undefined)
+    return undefined
+  const { manifest } = parseManifest(raw)
+  if (!store.blobs.has(manifest.config.digest)) return undefined
+  const config = parseImageConfig(store.blobs.read(manifest.config.digest))
   if (config.rootfs.diff_ids.length !== (manifest.layers ?? []).length) {
     throw new BuilderError(
-      "OCI_MANIFEST_INVALID",
+      'OCI_MANIFEST_INVALID',
       `${reference}: the manifest has ${manifest.layers.length} layers and the config ${config.rootfs.diff_ids.length} diffIDs`,
-    );
+    )
   }
-  return { reference, digest, manifestDigest, manifest, config, ...origin };
+  return { reference, digest, manifestDigest, manifest, config, ...origin }
 }
 
 function withDigest(name: string, digest: Digest): string {
-  return name.includes("@") ? name : `${name}@${digest}`;
+  return name.includes('@') ? name : `${name}@${digest}`
 }
