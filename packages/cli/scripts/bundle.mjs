@@ -16,6 +16,8 @@ const GROUPS = {
   // All that a build loads in which nothing is left to do.
   build: /^cli\/dist\/(?:build\/|commands\/build\.js)/,
   commands: /^cli\/dist\/commands\//,
+  // What other programs call it: for a command line that is none of ours.
+  foreign: /^cli\/dist\/foreign\//,
   registry: /^builder\/dist\/registry\//,
   // A step, a copy, a pull, a compression.
   work: /\/(?:executor|exec|layer|forms)\/|\/apply\.js$/,

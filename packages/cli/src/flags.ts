@@ -96,9 +96,9 @@ export const build = defineSpec({
     {
       name: 'pull',
       kind: 'optional',
-      value: 'always|missing|never',
+      value: 'always|missing|never|newer',
       summary:
-        'ask the registry for every base (alone: always), for those that the store lacks, or for none; without it for those that only builds have fetched',
+        'ask the registry for every base (alone, true, newer: always), for those that the store lacks, or for none; without it for those that only builds have fetched',
     },
     { name: 'push', kind: 'boolean', summary: 'push what was built under its tags' },
     {
@@ -267,7 +267,14 @@ export const build = defineSpec({
     { name: 'debug', char: 'D', kind: 'boolean', summary: 'accepted without effect: errors tell all they know anyway' },
     { name: 'memory', char: 'm', kind: 'text', value: 'BYTES', summary: noTable, refused: limits },
     { name: 'memory-swap', kind: 'text', value: 'BYTES', summary: noTable, refused: limits },
-    { name: 'cpu-shares', char: 'c', kind: 'text', value: 'N', summary: noTable, refused: limits },
+    {
+      name: 'cpu-shares',
+      char: 'c',
+      kind: 'text',
+      value: 'N',
+      summary: noTable,
+      refused: { ...limits, hint: `${limits.hint}; kaniko's -c DIR is the last argument here` },
+    },
     { name: 'cpu-period', kind: 'text', value: 'MICROSECONDS', summary: noTable, refused: limits },
     { name: 'cpu-quota', kind: 'text', value: 'MICROSECONDS', summary: noTable, refused: limits },
     { name: 'cpuset-cpus', kind: 'text', value: 'LIST', summary: noTable, refused: limits },

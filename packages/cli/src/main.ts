@@ -1,16 +1,16 @@
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { mayBeForeign, withCommand } from './command-words.ts'
 import { commands } from './commands/list.ts'
-import { specs } from './flags.ts'
 import { renderError } from './render/errors.ts'
 import { forTerminal } from './render/terminal-text.ts'
-import { nearest, UsageError } from './usage-error.ts'
+import type { UsageError } from './usage-error.ts'
 
 /** Runs the command line `tsbuild ARGV` and ends the process with its exit status. */
 export async function main(argv: readonly string[]): Promise<void> {
   let words: readonly string[]
   try {
-    words = withCommand(argv)
+    const foreign = mayBeForeign(argv) ? (await import('./foreign/commands.ts')).foreignCommands : []
+    words = withCommand(argv, undefined, foreign)
   } catch (error) {
     process.stderr.write(forTerminal(renderError(error)))
     return exit((error as UsageError).exitCode)
@@ -39,86 +39,6 @@ async function exit(status: number | string | null | undefined): Promise<never> 
     })
   }
   process.exit(status)
-}
-
-/** `tsbuild -t x .` is `tsbuild build -t x .`: what is no command and looks like a context or a flag is a build. */
-export function withCommand(
-  argv: readonly string[],
-  exists: (path: string) => boolean = existsSync,
-): readonly string[] {
-  const [first, second] = argv
-  if (first === undefined) return ['--help']
-  if (first === 'help') return [...argv.slice(1), '--help']
-  if (helpWords.includes(first)) return argv
-  const subcommands = specs
-    .filter((spec) => spec.name.startsWith(`${first} `))
-    .map((spec) => spec.name.slice(first.length + 1))
-  if (subcommands.length > 0) {
-    const isKnown = second === undefined || second.startsWith('-') || subcommands.includes(second)
-    if (!isKnown) throw unknownCommand(second, `tsbuild ${first}`, subcommands)
-    return second === undefined ? [first, '--help'] : argv
-  }
-  if (topLevel.includes(first)) return argv
-  if (first.startsWith('-')) checkFlagsFirst(argv, exists)
-  if (first.startsWith('-') || /[./:]/.test(first) || exists(first)) return ['build', ...argv]
-  throw unknownCommand(first, 'tsbuild', topLevel)
-}
-
-/** `tsbuild --store X pull NAME`: it would be read as a build of a context that has the name of a command. */
-function checkFlagsFirst(argv: readonly string[], exists: (path: string) => boolean): void {
-  const words: number[] = []
-  for (let at = 0; at < argv.length; at++) {
-    const word = argv[at] ?? ''
-    if (word === '--') return
-    if (!word.startsWith('-') || word === '-') words.push(at)
-    else if (takesNextWord(word)) at++
-  }
-  const [at = 0] = words
-  const word = argv[at] ?? ''
-  if (words.length === 0 || !topLevel.includes(word) || (words.length === 1 && exists(word))) return
-  const flags = argv.slice(0, at)
-  throw new UsageError(`flags go behind the command: ${flags.join(' ')} stands before ${word}`, {
-    hint: ['tsbuild', word, ...flags, ...argv.slice(at + 1)].join(' '),
-  })
-}
-
-/** By the flags of all commands: which one is meant is not known yet. */
-function takesNextWord(word: string): boolean {
-  const flag = specs
-    .flatMap((spec) => spec.flags)
-    .find((one) => word === `--${one.name}` || (one.char !== undefined && word === `-${one.char}`))
-  return flag?.kind === 'text' || flag?.kind === 'texts'
-}
-
-const topLevel = [...new Set(specs.map((spec) => spec.name.split(' ')[0] ?? ''))]
-const helpWords = ['--help', '-h', '--version', '-v']
-
-/** What who knows Docker's commands is looking for. */
-const ofDocker: Readonly<Record<string, string>> = {
-  builder: 'tsbuild prune removes the build cache',
-  buildx: 'tsbuild build builds; it has no builder instances',
-  container: 'tsbuild builds images and runs none: send it to where it runs with --push or -o type=docker,dest=FILE',
-  image: 'tsbuild images, history, inspect, tag, rmi, pull and push have names of their own',
-  load: 'skopeo copy docker-archive:FILE oci:STORE:NAME puts an image into the store; tsbuild info says where it is',
-  login: 'docker login, podman login and skopeo login write the files that tsbuild reads',
-  ls: 'did you mean tsbuild images?',
-  rm: 'did you mean tsbuild rmi?',
-  run: 'tsbuild builds images and runs none: send it to where it runs with --push or -o type=docker,dest=FILE',
-  save: 'tsbuild -t NAME -o type=docker,dest=FILE CONTEXT writes what docker load reads',
-  system: 'tsbuild prune removes the build cache; tsbuild info tells about this machine',
-  version: 'did you mean tsbuild --version?',
-}
-
-function unknownCommand(word: string, parent: string, known: readonly string[]): UsageError {
-  const close = nearest(word, known)
-  const hint =
-    (parent === 'tsbuild' && Object.hasOwn(ofDocker, word) ? ofDocker[word] : undefined) ??
-    (close === undefined ? `${parent} --help lists the commands` : `did you mean ${parent} ${close}?`)
-  const message =
-    parent === 'tsbuild'
-      ? `unknown command: ${word}: it is neither a command nor a directory to build`
-      : `unknown command: ${parent.slice('tsbuild '.length)} ${word}`
-  return new UsageError(message, { hint, exitCode: 1 })
 }
 
 function asksForHelp(words: readonly string[]): boolean {

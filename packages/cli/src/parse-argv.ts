@@ -1,32 +1,42 @@
 import type { CommandSpec, FlagSpec, Input } from './flag-types.ts'
+import type { ForeignFlags } from './foreign/translate.ts'
 import { nearest, UsageError } from './usage-error.ts'
 
 type FlagValue = string | boolean | readonly string[] | undefined
 
+interface Reading {
+  readonly spec: CommandSpec
+  readonly values: Map<string, FlagValue>
+  /** What follows. */
+  readonly rest: string[]
+  readonly foreign: ForeignFlags | undefined
+}
+
 /**
  * Reads the arguments of one command by its table, with the rules of Docker's command line: flags and arguments in any
- * order, `--` ends the flags, `-qt x` is `-q -t x`, the last value of a single flag counts.
- * @throws UsageError
+ * order, `--` ends the flags, `-qt x` is `-q -t x`, the last value of a single flag counts. Flags of other builders are
+ * known where their table is given.
+ * @throws UsageError, an UnknownFlag where somebody else may know the flag
  */
-export function parseArgv<C extends CommandSpec>(spec: C, argv: readonly string[]): Input<C> {
-  const values = new Map<string, FlagValue>()
+export function parseArgv<C extends CommandSpec>(spec: C, argv: readonly string[], foreign?: ForeignFlags): Input<C> {
   const args: string[] = []
-  const rest = [...argv]
+  const reading: Reading = { spec, values: new Map(), rest: [...argv], foreign }
+  const { rest } = reading
   while (rest.length > 0) {
     const word = rest.shift() as string
     if (word === '--') {
       args.push(...rest)
       break
     }
-    if (word.startsWith('--')) readLong(spec, word, rest, values)
-    else if (word.startsWith('-') && word !== '-') readShort(spec, word, rest, values)
+    if (word.startsWith('--')) readLong(reading, word)
+    else if (word.startsWith('-') && word !== '-') readShort(reading, word)
     else args.push(word)
   }
-  return finishInput(spec, args, values)
+  return finishInput(spec, args, reading.values)
 }
 
-/** Checks what a parser found against the table and fills in what was not given. */
-export function finishInput<C extends CommandSpec>(
+/** Checks what was found against the table and fills in what was not given. */
+function finishInput<C extends CommandSpec>(
   spec: C,
   args: readonly string[],
   values: ReadonlyMap<string, FlagValue>,
@@ -36,8 +46,10 @@ export function finishInput<C extends CommandSpec>(
   return { args, flags } as Input<C>
 }
 
-/** The error for a flag that the command does not have. */
-export function unknownFlag(spec: CommandSpec, name: string): UsageError {
+/** A flag that the command does not have. */
+export class UnknownFlag extends UsageError {}
+
+function unknownFlag(spec: CommandSpec, name: string): UnknownFlag {
   const close = name.startsWith('--')
     ? nearest(
         name.slice(2),
@@ -45,29 +57,32 @@ export function unknownFlag(spec: CommandSpec, name: string): UsageError {
       )
     : spec.flags.find((flag) => flag.char?.toLowerCase() === name.slice(1).toLowerCase())?.name
   const help = `tsbuild ${spec.name} --help lists the flags`
-  return new UsageError(`unknown flag: ${name}`, {
+  return new UnknownFlag(`unknown flag: ${name}`, {
     hint: close === undefined ? help : `did you mean --${close}? ${help}`,
   })
 }
 
-function readLong(spec: CommandSpec, word: string, rest: string[], values: Map<string, FlagValue>): void {
+function readLong(reading: Reading, word: string): void {
   const equals = word.indexOf('=')
   const name = equals < 0 ? word.slice(2) : word.slice(2, equals)
-  const flag = spec.flags.find((one) => one.name === name)
-  if (flag === undefined) throw unknownFlag(spec, `--${name}`)
-  if (equals >= 0) store(flag, word.slice(equals + 1), values)
+  const given = equals < 0 ? undefined : word.slice(equals + 1)
+  const flag = reading.spec.flags.find((one) => one.name === name)
+  if (flag === undefined) return readForeign(reading, `--${name}`, given)
+  const { rest, values } = reading
+  if (given !== undefined) store(flag, given, values)
   else if (flag.kind === 'boolean' || flag.kind === 'optional') store(flag, 'true', values)
-  else store(flag, needValue(flag, `--${name}`, rest), values)
+  else store(flag, needValue(flag.value, `--${name}`, rest), values)
 }
 
-function readShort(spec: CommandSpec, word: string, rest: string[], values: Map<string, FlagValue>): void {
+function readShort(reading: Reading, word: string): void {
+  const { spec, rest, values } = reading
   for (let at = 1; at < word.length; at++) {
     const char = word[at]
-    const flag = spec.flags.find((one) => one.char === char)
-    if (flag === undefined) throw unknownFlag(spec, `-${char}`)
     const remainder = word.slice(at + 1)
+    const flag = spec.flags.find((one) => one.char === char)
+    if (flag === undefined) return readForeign(reading, `-${char}`, remainder.replace(/^=/, '') || undefined)
     if (flag.kind !== 'boolean') {
-      const value = remainder === '' ? needValue(flag, `-${char}`, rest) : remainder.replace(/^=/, '')
+      const value = remainder === '' ? needValue(flag.value, `-${char}`, rest) : remainder.replace(/^=/, '')
       store(flag, value, values)
       return
     }
@@ -79,9 +94,17 @@ function readShort(spec: CommandSpec, word: string, rest: string[], values: Map<
   }
 }
 
-function needValue(flag: FlagSpec, typed: string, rest: string[]): string {
+/** Words of ours take the place of a flag of another builder, and are read next. */
+function readForeign({ spec, rest, foreign }: Reading, typed: string, given: string | undefined): void {
+  const flag = foreign?.find(typed)
+  if (foreign === undefined || flag === undefined) throw unknownFlag(spec, typed)
+  const value = given ?? (flag.isBoolean === true ? 'true' : needValue('VALUE', typed, rest))
+  rest.unshift(...foreign.translate(flag, typed, value))
+}
+
+function needValue(placeholder: string | undefined, typed: string, rest: string[]): string {
   const value = rest.shift()
-  if (value === undefined) throw new UsageError(`flag needs an argument: ${typed} ${flag.value ?? ''}`.trimEnd())
+  if (value === undefined) throw new UsageError(`flag needs an argument: ${typed} ${placeholder ?? ''}`.trimEnd())
   return value
 }
 
@@ -91,11 +114,16 @@ function store(flag: FlagSpec, value: string, values: Map<string, FlagValue>): v
   else values.set(flag.name, value)
 }
 
-/** The spellings of Go's strconv.ParseBool, which Docker's command line takes. */
-export function parseBoolean(flag: FlagSpec, value: string): boolean {
-  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true
-  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false
+function parseBoolean(flag: FlagSpec, value: string): boolean {
+  const word = booleanWord(value)
+  if (word !== undefined) return word === 'true'
   throw new UsageError(`invalid argument "${value}" for --${flag.name}`, { hint: 'true or false' })
+}
+
+/** The spellings of Go's strconv.ParseBool, which Docker's command line takes; undefined for what is none of them. */
+export function booleanWord(value: string): 'true' | 'false' | undefined {
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return 'true'
+  return ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value) ? 'false' : undefined
 }
 
 function settle(flag: FlagSpec, value: FlagValue): FlagValue {

@@ -1,5 +1,5 @@
 import type { CommandSpec, Input } from './flag-types.ts'
-import { parseArgv } from './parse-argv.ts'
+import { parseArgv, UnknownFlag } from './parse-argv.ts'
 import { exitStatusOf, renderError } from './render/errors.ts'
 import type { Action, Session } from './session.ts'
 
@@ -11,9 +11,20 @@ export async function runAction<C extends CommandSpec>(
   session: Session,
 ): Promise<number> {
   try {
-    return await action(parseArgv(spec, argv), session)
+    return await action(await read(spec, argv), session)
   } catch (error) {
     session.stderr.write(renderError(error))
     return exitStatusOf(error)
+  }
+}
+
+/** The flags of other builders are known to `build`; their table is loaded when one is met. */
+async function read<C extends CommandSpec>(spec: C, argv: readonly string[]): Promise<Input<C>> {
+  try {
+    return parseArgv(spec, argv)
+  } catch (error) {
+    if (!(error instanceof UnknownFlag) || spec.name !== 'build') throw error
+    const { ofOtherBuilders } = await import('./foreign/translate.ts')
+    return parseArgv(spec, argv, ofOtherBuilders)
   }
 }

@@ -252,6 +252,8 @@ describe('what goes wrong', () => {
     [['--squash', 'context'], 125, 'ERROR: --squash: squashing layers is not supported yet'],
     [['-t', 'a b', 'context'], 1, 'ERROR: invalid tag "a b": invalid reference format'],
     [['-t', 'UPPER', 'context'], 1, 'ERROR: invalid tag "UPPER": repository name must be lowercase'],
+    [['-v', '/a:/b', 'context'], 125, expect.stringContaining('-v is a flag of buildah and podman')],
+    [['container', 'ls'], 1, expect.stringContaining('unknown command: container')],
     [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
     [['--platform', 'linux/amd64,linux/arm64', 'context'], 1, expect.stringContaining('several platforms')],
   ])('tsbuild %j', async (args, status, line) => {

@@ -4,6 +4,7 @@ import type { Input } from '../flag-types.ts'
 import { registryOptions, numberFlag } from '../common-options.ts'
 import { parseBinarySize } from '../render/units.ts'
 import type { Session } from '../session.ts'
+import { booleanWord } from '../parse-argv.ts'
 import { UsageError } from '../usage-error.ts'
 import { splitOnce } from './csv.ts'
 import { parseOutput } from './outputs.ts'
@@ -45,15 +46,24 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
   }
 }
 
-const PULL_WORDS = new Set(['always', 'missing', 'never'])
+/** Of Docker, compose, buildah and podman; `true` and `false` also in the other spellings of a boolean. */
+const PULL_WORDS: Readonly<Record<string, BuildOptions['pull']>> = {
+  always: 'always',
+  // Buildah takes an image of the registry that differs from the one at hand, whichever is older: so does this.
+  newer: 'always',
+  missing: 'missing',
+  never: 'never',
+  false: undefined,
+  true: 'always',
+}
 
 /** Docker's `--pull`, `--pull=false`, and the words of its other commands. */
 function pullFlag(value: string | undefined): BuildOptions['pull'] {
-  if (value === undefined) return undefined
-  if (PULL_WORDS.has(value)) return value as 'always' | 'missing' | 'never'
-  if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return 'always'
-  if (/^(?:0|f|F|false|FALSE|False)$/.test(value)) return undefined
-  throw new UsageError(`invalid argument "${value}" for --pull`, { hint: 'one of always, missing, never' })
+  const word = value === undefined ? 'false' : (booleanWord(value) ?? value)
+  if (Object.hasOwn(PULL_WORDS, word)) return PULL_WORDS[word]
+  throw new UsageError(`invalid argument "${value}" for --pull`, {
+    hint: `one of ${Object.keys(PULL_WORDS).join(', ')}`,
+  })
 }
 
 function values(flags: Flags, session: Session): Partial<BuildOptions> {

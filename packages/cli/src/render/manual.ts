@@ -1,9 +1,43 @@
+import { foreignCommands } from '../foreign/commands.ts'
+import { foreignFlags } from '../foreign/flags.ts'
+import { describeForeign } from '../foreign/translate.ts'
 import type { CommandSpec, FlagSpec } from '../flag-types.ts'
 
 /** The reference of all commands as Markdown, made from the table of flags: it cannot say anything else than the parser. */
 export function renderManual(specs: readonly CommandSpec[]): string {
   const head = '# Commands\n\nMade from `packages/cli/src/flags.ts` by `npm run docs`; a test compares the two.\n'
-  return `${head}${specs.map(renderCommand).join('')}`
+  return `${head}${specs.map(renderCommand).join('')}${foreignFlagTable()}${foreignCommandTable()}`
+}
+
+function foreignFlagTable(): string {
+  const rows = foreignFlags
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((flag) => {
+      const value = flag.isBoolean === true ? '' : ' VALUE'
+      const char = flag.char === undefined ? '' : `\`-${flag.char}\`, `
+      return `| ${char}\`--${flag.name}${value}\` | ${flag.tool} | ${cell(describeForeign(flag))} |\n`
+    })
+  return `
+## Flags of other builders
+
+\`tsbuild build\` knows the flags of kaniko, buildah, podman and Docker that are not its own: what means the same is taken,
+what does not is an error that says what to use.
+
+| flag | of | here |
+| --- | --- | --- |
+${rows.join('')}`
+}
+
+function foreignCommandTable(): string {
+  const rows = foreignCommands.map(({ name, as, use }) => {
+    return `| \`${name}\` | ${as === undefined ? cell(use ?? '') : `\`tsbuild ${as.join(' ')}\``} |\n`
+  })
+  return `
+## Commands of Docker, Podman and buildah
+
+| command | here |
+| --- | --- |
+${rows.join('')}`
 }
 
 function renderCommand(spec: CommandSpec): string {

@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs'
+import { specs } from './flags.ts'
+import type { ForeignCommand } from './foreign/commands.ts'
+import { nearest, UsageError } from './usage-error.ts'
+
+/** `tsbuild -t x .` is `tsbuild build -t x .`: what is no command and looks like a context or a flag is a build. */
+export function withCommand(
+  argv: readonly string[],
+  exists: (path: string) => boolean = existsSync,
+  foreign: readonly ForeignCommand[] = [],
+): readonly string[] {
+  const [first, second] = argv
+  if (first === undefined) return ['--help']
+  if (first === 'help') return [...argv.slice(1), '--help']
+  if (helpWords.includes(first)) return argv
+  // Beside other words `-v HOST:CONTAINER` is buildah's volume: a version would be a build that was silently not made.
+  if (versionWords.includes(first) && second === undefined) return ['--version']
+  const subcommands = specs
+    .filter((spec) => spec.name.startsWith(`${first} `))
+    .map((spec) => spec.name.slice(first.length + 1))
+  if (subcommands.length > 0) {
+    const isKnown = second === undefined || second.startsWith('-') || subcommands.includes(second)
+    if (!isKnown) throw unknownCommand(second, `tsbuild ${first}`, subcommands)
+    return second === undefined ? [first, '--help'] : argv
+  }
+  if (topLevel.includes(first)) return argv
+  const known = foreign.find(({ name }) => isStartOf(name.split(' '), argv))
+  if (known?.as !== undefined) return [...known.as, ...argv.slice(known.name.split(' ').length)]
+  if (first.startsWith('-')) checkFlagsFirst(argv, exists)
+  if (first.startsWith('-') || /[./:]/.test(first) || exists(first)) return ['build', ...argv]
+  throw known === undefined ? unknownCommand(first, 'tsbuild', topLevel) : foreignCommand(known)
+}
+
+/** Whether the first word may be the command of another program: then `withCommand` wants their table. */
+export function mayBeForeign(argv: readonly string[]): boolean {
+  const [first = ''] = argv
+  return /^[a-z][a-z-]*$/.test(first) && !topLevel.includes(first)
+}
+
+/** `tsbuild --store X pull NAME`: it would be read as a build of a context that has the name of a command. */
+function checkFlagsFirst(argv: readonly string[], exists: (path: string) => boolean): void {
+  const words: number[] = []
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? ''
+    if (word === '--') return
+    if (!word.startsWith('-') || word === '-') words.push(at)
+    else if (takesNextWord(word)) at++
+  }
+  const [at = 0] = words
+  const word = argv[at] ?? ''
+  if (words.length === 0 || !topLevel.includes(word) || (words.length === 1 && exists(word))) return
+  const flags = argv.slice(0, at)
+  throw new UsageError(`flags go behind the command: ${flags.join(' ')} stands before ${word}`, {
+    hint: ['tsbuild', word, ...flags, ...argv.slice(at + 1)].join(' '),
+  })
+}
+
+/** By the flags of all commands: which one is meant is not known yet. */
+function takesNextWord(word: string): boolean {
+  const flag = specs
+    .flatMap((spec) => spec.flags)
+    .find((one) => word === `--${one.name}` || (one.char !== undefined && word === `-${one.char}`))
+  return flag?.kind === 'text' || flag?.kind === 'texts'
+}
+
+const topLevel = [...new Set(specs.map((spec) => spec.name.split(' ')[0] ?? ''))]
+const helpWords = ['--help', '-h']
+const versionWords = ['--version', '-v']
+
+function foreignCommand({ name, use }: ForeignCommand): UsageError {
+  return new UsageError(
+    `unknown command: ${name}: tsbuild has no such command, and there is no such directory to build`,
+    {
+      hint: use,
+      exitCode: 1,
+    },
+  )
+}
+
+function isStartOf(name: readonly string[], argv: readonly string[]): boolean {
+  return name.every((word, index) => argv[index] === word)
+}
+
+function unknownCommand(word: string, parent: string, known: readonly string[]): UsageError {
+  const close = nearest(word, known)
+  const hint = close === undefined ? `${parent} --help lists the commands` : `did you mean ${parent} ${close}?`
+  const message =
+    parent === 'tsbuild'
+      ? `unknown command: ${word}: it is neither a command nor a directory to build`
+      : `unknown command: ${parent.slice('tsbuild '.length)} ${word}`
+  return new UsageError(message, { hint, exitCode: 1 })
+}
