@@ -114,7 +114,7 @@ describeWith(['npm', 'tar'], 'the tarballs of a release', () => {
     await writeProgram(directory, 'program', [
       "import { build, scratch, type State } from '@ts-oci/builder'",
       "const state: State = scratch().file('/note', 'from a program\\n')",
-      "const result = await build({ state, tags: ['made'], outputs: [{ type: 'local', dest: 'made' }] })",
+      "const result = await build({ state, outputs: [{ type: 'image' }, { type: 'local', dest: 'made' }] })",
       'const digest: string | undefined = result.configDigest',
       'console.log(digest)',
     ])
