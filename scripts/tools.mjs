@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { step } from './setup.mjs'
 
-/** Executable → Debian package. */
+/** Executable → Debian packages. */
 const packages = {
+  'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross',
   bzip2: 'bzip2',
   busybox: 'busybox-static',
   crane: 'crane',
@@ -16,10 +17,13 @@ const packages = {
   losetup: 'mount',
   'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
+  'musl-gcc': 'musl-tools',
   newuidmap: 'uidmap',
+  objdump: 'binutils',
   openssl: 'openssl',
   ps: 'procps',
   python3: 'python3',
+  'qemu-aarch64-static': 'qemu-user-static',
   script: 'bsdutils',
   setpriv: 'util-linux',
   skopeo: 'skopeo',
@@ -42,19 +46,23 @@ const packages = {
 export function ensureTools() {
   const missing = Object.keys(packages).filter((tool) => !isInstalled(tool))
   if (missing.length === 0) return []
-  const wanted = [...new Set(missing.map((tool) => packages[tool]))]
+  const wanted = [...new Set(missing.flatMap(packagesOf))]
   if (process.env['TS_OCI_NO_INSTALL'] === '1') return say(missing, 'TS_OCI_NO_INSTALL=1 forbids to install them')
   if (!isDebian()) return say(missing, 'only Debian and Ubuntu are known here')
   if (process.getuid() !== 0) return say(missing, `install them: sudo apt-get install ${wanted.join(' ')}`)
   if (wanted.some((name) => !hasCandidate(name))) aptGet(['update', '-qq'])
   const available = wanted.filter(hasCandidate)
-  const unavailable = missing.filter((tool) => !available.includes(packages[tool]))
+  const unavailable = missing.filter((tool) => !packagesOf(tool).every((name) => available.includes(name)))
   if (unavailable.length > 0) console.log(`tests: this distribution has no package for ${unavailable.join(', ')}`)
   if (available.length > 0) {
     step(`apt-get install ${available.join(' ')} (tools of the tests; TS_OCI_NO_INSTALL=1 forbids it)`)
     withoutServices(() => aptGet(['install', '-y', '-qq', '--no-install-recommends', ...available]))
   }
   return unavailable
+}
+
+function packagesOf(tool) {
+  return packages[tool].split(' ')
 }
 
 function say(missing, reason) {

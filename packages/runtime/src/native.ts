@@ -81,21 +81,34 @@ export function native(): NativeFiles {
   return (loaded ??= load())
 }
 
-/** Absolute path of a native part: the addon or the launcher. Throws OCI_RUNTIME_NATIVE_MISSING. */
-export function nativePartPath(file: 'addon.node' | 'ts-oci-launcher'): string {
+/** Node's names of the architectures that the native parts are built for. */
+export const NATIVE_ARCHITECTURES = ['x64', 'arm64'] as const
+
+/**
+ * Absolute path of a native part: `native/<arch>/` beside the compiled code. Each file serves glibc and musl alike: the
+ * launcher is static, the addon takes what it calls from the C library of the Node that loads it.
+ * Throws OCI_RUNTIME_NATIVE_MISSING.
+ */
+export function nativePartPath(file: 'addon.node' | 'launcher'): string {
   if (process.platform !== 'linux') {
     throw missing(
       `this needs Linux: there is no ${file} for ${process.platform}`,
       'run the build on Linux; parsing, checks, graphs and --print work here',
     )
   }
+  if (!(NATIVE_ARCHITECTURES as readonly string[]).includes(process.arch)) {
+    throw missing(
+      `there is no native code for ${process.arch}`,
+      `run the build on ${NATIVE_ARCHITECTURES.join(' or ')}; parsing, checks, graphs and --print work here`,
+    )
+  }
   const candidates = ['../dist/native/', './native/'].map((folder) =>
-    fileURLToPath(new URL(folder + file, import.meta.url)),
+    fileURLToPath(new URL(`${folder}${process.arch}/${file}`, import.meta.url)),
   )
   const found = candidates.find((path) => existsSync(path))
   if (found === undefined) {
     throw missing(
-      `the native part ${file} has not been built`,
+      `the native part ${file} has not been built for ${process.arch}`,
       'in the source tree: `npm run native` (it needs a C compiler: gcc or clang, and libc6-dev); else install the package again',
     )
   }

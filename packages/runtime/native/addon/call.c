@@ -2,11 +2,10 @@
 #include "call.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "../common/kernel.h"
 
 void call_arguments(napi_env env, napi_callback_info info, size_t expected, napi_value *arguments) {
   size_t count = expected;
@@ -88,13 +87,13 @@ struct instance *instance_of(napi_env env) {
 }
 
 int open_resolved(int directory, const char *path, int flags, unsigned mode, uint64_t resolution) {
-  struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .mode = 0, .resolve = resolution};
+  struct kernel_open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .mode = 0, .resolve = resolution};
   if (!(flags & O_PATH)) how.flags |= O_NOCTTY;
   if (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) how.mode = mode & 07777;
   // EAGAIN: something was renamed while `..` was resolved; the kernel asks us to try again.
   for (int attempt = 0; attempt < 64; attempt++) {
-    long fd = syscall(SYS_openat2, directory, path[0] == '\0' ? "." : path, &how, sizeof how);
-    if (fd >= 0) return (int)fd;
+    int fd = k_open_how(directory, path[0] == '\0' ? "." : path, &how);
+    if (fd >= 0) return fd;
     if (errno != EAGAIN && errno != EINTR) return -errno;
   }
   return -EAGAIN;

@@ -52,8 +52,6 @@ struct instance *instance_of(napi_env env);
 int open_resolved(int directory, const char *path, int flags, unsigned mode, uint64_t resolution);
 // `/proc/self/fd/N` or `/proc/self/fd/N/name`, for calls that take no directory descriptor.
 void proc_path(char *target, size_t size, int directory, const char *name);
-// chmod of a name that does not follow a symlink; -errno.
-int chmod_at(int directory, const char *name, mode_t mode);
 
 typedef napi_value callback(napi_env env, napi_callback_info info);
 callback native_open_path, native_open_at, native_open_resolved, native_close;

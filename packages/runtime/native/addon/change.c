@@ -3,14 +3,11 @@
 #include "call.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
+#include "../common/chmod-at.h"
+#include "../common/kernel.h"
 
 // A directory and a name as the first two arguments.
 static int directory_and_name(napi_env env, const napi_value *arguments, int *directory, struct text *name) {
@@ -63,7 +60,7 @@ napi_value native_mknod_at(napi_env env, napi_callback_info info) {
   uint32_t mode, device_major, device_minor;
   if ((error = directory_and_name(env, arguments, &directory, &name)) || (error = get_unsigned(env, arguments[2], &mode)) || (error = get_unsigned(env, arguments[3], &device_major)) || (error = get_unsigned(env, arguments[4], &device_minor)))
     return answer(env, error);
-  return answer_call(env, mknodat(directory, name.bytes, mode, makedev(device_major, device_minor)));
+  return answer_call(env, k_mknodat(directory, name.bytes, mode, device_major, device_minor));
 }
 
 napi_value native_unlink_at(napi_env env, napi_callback_info info) {
@@ -84,7 +81,7 @@ napi_value native_rename_at(napi_env env, napi_callback_info info) {
   int old_directory, directory, error;
   uint32_t flags;
   if ((error = directory_and_name(env, arguments, &old_directory, &old)) || (error = directory_and_name(env, arguments + 2, &directory, &name)) || (error = get_unsigned(env, arguments[4], &flags))) return answer(env, error);
-  return answer_call(env, renameat2(old_directory, old.bytes, directory, name.bytes, flags));
+  return answer_call(env, k_renameat2(old_directory, old.bytes, directory, name.bytes, flags));
 }
 
 napi_value native_chown_at(napi_env env, napi_callback_info info) {
@@ -95,28 +92,6 @@ napi_value native_chown_at(napi_env env, napi_callback_info info) {
   uint32_t uid, gid;
   if ((error = descriptor_and_name(env, arguments, &directory, &name)) || (error = get_unsigned(env, arguments[2], &uid)) || (error = get_unsigned(env, arguments[3], &gid))) return answer(env, error);
   return answer_call(env, fchownat(directory, name.bytes, uid, gid, AT_SYMLINK_NOFOLLOW | (name.length == 0 ? AT_EMPTY_PATH : 0)));
-}
-
-int chmod_at(int directory, const char *name, mode_t mode) {
-  static bool lacks_fchmodat2;
-  if (!lacks_fchmodat2) {
-    if (syscall(SYS_fchmodat2, directory, name, mode, AT_SYMLINK_NOFOLLOW) == 0) return 0;
-    // Linux < 6.6; a seccomp filter that is older than the call may say EPERM.
-    if (errno != ENOSYS && errno != EPERM) return -errno;
-    if (errno == ENOSYS) lacks_fchmodat2 = true;
-  }
-  // fchmodat follows symlinks, so the file is held by a descriptor first and changed through it.
-  int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return -errno;
-  struct stat status;
-  char path[64];
-  proc_path(path, sizeof path, fd, "");
-  int error = 0;
-  if (fstat(fd, &status) < 0) error = -errno;
-  else if (S_ISLNK(status.st_mode)) error = -EOPNOTSUPP;
-  else if (chmod(path, mode) < 0) error = -errno;
-  close(fd);
-  return error;
 }
 
 napi_value native_chmod_at(napi_env env, napi_callback_info info) {

@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../common/kernel.h"
+
 static int64_t read_until(int fd, char *target, size_t length) {
   size_t done = 0;
   while (done < length) {
@@ -38,7 +40,7 @@ napi_value native_read_file_into(napi_env env, napi_callback_info info) {
   if (fd < 0) return answer(env, fd);
   struct stat status;
   int64_t result;
-  if (fstat(fd, &status) < 0) result = -errno;
+  if (k_fstat(fd, &status) < 0) result = -errno;
   else if (!S_ISREG(status.st_mode)) result = -EINVAL;
   else result = read_until(fd, (char *)bytes + offset, (size_t)length);
   close(fd);

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+
+#include "../common/kernel.h"
 
 struct record {
   uint32_t mode, uid, gid, nlink;
@@ -41,8 +42,8 @@ static inline void record_from_stat(struct record *record, const struct stat *st
   record->ctime_nsec = (uint32_t)status->st_ctim.tv_nsec;
   record->dev = status->st_dev;
   record->ino = status->st_ino;
-  record->rdev_major = major(status->st_rdev);
-  record->rdev_minor = minor(status->st_rdev);
+  record->rdev_major = k_major(status->st_rdev);
+  record->rdev_minor = k_minor(status->st_rdev);
   record->parent = -1;
 }
 

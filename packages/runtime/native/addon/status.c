@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "../common/kernel.h"
+
 napi_value native_set_stat_record(napi_env env, napi_callback_info info) {
   napi_value buffer;
   call_arguments(env, info, 1, &buffer);
@@ -31,7 +33,7 @@ napi_value native_stat_at(napi_env env, napi_callback_info info) {
   struct stat status;
   int directory, error;
   if ((error = get_int(env, arguments[0], &directory)) || (error = get_name(env, arguments[1], &name))) return answer(env, error);
-  if (fstatat(directory, name.bytes, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) return answer(env, -errno);
+  if (k_lstatat(directory, name.bytes, &status) < 0) return answer(env, -errno);
   return leave_stat(env, &status);
 }
 
@@ -41,7 +43,7 @@ napi_value native_stat_fd(napi_env env, napi_callback_info info) {
   struct stat status;
   int fd, error;
   if ((error = get_int(env, argument, &fd))) return answer(env, error);
-  if (fstat(fd, &status) < 0) return answer(env, -errno);
+  if (k_fstat(fd, &status) < 0) return answer(env, -errno);
   return leave_stat(env, &status);
 }
 
@@ -56,7 +58,7 @@ napi_value native_stat_resolved(napi_env env, napi_callback_info info) {
   int fd = open_resolved(directory, path.bytes, flags | O_PATH, 0, resolution);
   if (fd < 0) return answer(env, fd);
   struct stat status;
-  int result = fstat(fd, &status);
+  int result = k_fstat(fd, &status);
   int saved = errno;
   close(fd);
   return result < 0 ? answer(env, -saved) : leave_stat(env, &status);

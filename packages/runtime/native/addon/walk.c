@@ -4,13 +4,14 @@
 #define _GNU_SOURCE
 #include "call.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include "../common/kernel.h"
 
 #define WITH_XATTRS 1u
 #define WITH_LINKS 2u
@@ -93,13 +94,13 @@ static int list_names(int directory, struct frame *frame) {
   char buffer[32768] __attribute__((aligned(8)));
   int error = 0;
   while (error == 0) {
-    ssize_t length = getdents64(fd, buffer, sizeof buffer);
+    ssize_t length = k_getdents(fd, buffer, sizeof buffer);
     if (length < 0) error = -errno;
     if (length <= 0) break;
     for (ssize_t at = 0; at < length && error == 0;) {
-      const struct dirent64 *entry = (const void *)(buffer + at);
-      at += entry->d_reclen;
-      const char *name = entry->d_name;
+      const struct kernel_dirent *entry = (const void *)(buffer + at);
+      at += entry->size;
+      const char *name = entry->name;
       if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'))) continue;
       size_t name_length = strlen(name);
       // Offsets have 32 bits.
@@ -107,7 +108,7 @@ static int list_names(int directory, struct frame *frame) {
         error = -EOVERFLOW;
         break;
       }
-      struct record record = {.mode = DTTOIF(entry->d_type), .parent = -1, .name_offset = (uint32_t)frame->names.length, .name_length = (uint32_t)name_length};
+      struct record record = {.mode = (uint32_t)entry->type << 12, .parent = -1, .name_offset = (uint32_t)frame->names.length, .name_length = (uint32_t)name_length};
       error = append_bytes(&frame->names, name, name_length + 1);
       if (error == 0) error = append_record(&frame->children, &record);
     }
@@ -132,7 +133,7 @@ static bool has_xattrs(int directory, const char *name) {
 static int complete(int directory, struct record *record, const char *name, uint32_t flags) {
   if ((flags & NAMES_ONLY) && record->mode != 0) return 0;
   struct stat status;
-  if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) return errno == ENOENT ? 1 : -errno;
+  if (k_lstatat(directory, name, &status) < 0) return errno == ENOENT ? 1 : -errno;
   const uint32_t name_offset = record->name_offset, name_length = record->name_length;
   record_from_stat(record, &status);
   record->name_offset = name_offset;
@@ -199,7 +200,7 @@ static int reopen_parent(struct walk *walk) {
   struct stat status;
   int fd = openat(walk->frames[walk->depth - 1].fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return -errno;
-  if (fstat(fd, &status) < 0 || status.st_ino != expected->ino || status.st_dev != expected->dev) {
+  if (k_fstat(fd, &status) < 0 || status.st_ino != expected->ino || status.st_dev != expected->dev) {
     close(fd);
     return -ESTALE;
   }

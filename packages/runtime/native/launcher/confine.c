@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "../common/kernel.h"
 
 // Landlock is younger than the headers that we may be compiled with. linux/landlock.h has the numbers and bits.
 enum { NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446 };

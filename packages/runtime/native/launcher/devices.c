@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "../common/kernel.h"
 
 #define PREFIX "ts-oci-devices-"
 

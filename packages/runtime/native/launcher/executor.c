@@ -17,7 +17,7 @@
 
 #include "helpers.h"
 #include "init.h"
-#include "kernel.h"
+#include "../common/kernel.h"
 #include "protocol.h"
 
 // No more output is read from steps while this much waits for the parent.

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "confine.h"
-#include "kernel.h"
-#include "remove-tree.h"
+#include "../common/kernel.h"
+#include "../common/remove-tree.h"
 
 struct removal {
   pid_t pid;

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "../common/kernel.h"
 
 // Enough for every real one.
 #define PASSWD_LIMIT (8u << 20)

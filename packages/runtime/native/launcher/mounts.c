@@ -10,7 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "../common/kernel.h"
 #include "step.h"
 
 int write_file(int directory, const char *name, const uint8_t *content, size_t length, mode_t mode, uid_t uid, gid_t gid) {

@@ -20,9 +20,9 @@
 #include "devices.h"
 #include "devices.h"
 #include "executor.h"
-#include "kernel.h"
+#include "../common/kernel.h"
 #include "protocol.h"
-#include "remove-tree.h"
+#include "../common/remove-tree.h"
 
 enum { CONTROL = 3, JOBS = 4 };
 enum { GO = 'g', GO_FILTERED = 'f' };

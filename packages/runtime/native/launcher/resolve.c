@@ -9,7 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "../common/kernel.h"
 #include "step.h"
 
 #define LINK_LIMIT 40

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "../common/kernel.h"
 #include "protocol.h"
-#include "remove-tree.h"
+#include "../common/remove-tree.h"
 #include "step.h"
 
 enum { FIXED_TARGETS = 5 };

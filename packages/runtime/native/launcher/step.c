@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "init.h"
-#include "kernel.h"
+#include "../common/kernel.h"
 #include "protocol.h"
 #include "step.h"
 

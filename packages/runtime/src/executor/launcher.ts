@@ -27,7 +27,7 @@ export async function spawnLauncher(stateDirectory: string, map: readonly string
       hint: 'start it before the worker, or send the worker its results',
     })
   }
-  const path = nativePartPath('ts-oci-launcher')
+  const path = nativePartPath('launcher')
   // Descriptors from 3 on are socket pairs: 3 for control, 4 for the child that does file jobs.
   // No environment: it would lie in the memory of every step's init, and may hold credentials.
   const child = spawn(path, ['executor', stateDirectory, ...map], {

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct kernel_clone_args {
@@ -13,6 +14,14 @@ struct kernel_clone_args {
 
 struct kernel_open_how {
   uint64_t flags, mode, resolve;
+};
+
+struct kernel_dirent {
+  uint64_t inode;
+  int64_t offset;
+  uint16_t size;
+  uint8_t type;
+  char name[];
 };
 
 struct kernel_mount_attr {
@@ -56,21 +65,38 @@ struct kernel_mount_attr {
 #define K_AT_EMPTY_PATH 0x1000
 
 #define K_CLOSE_RANGE_CLOEXEC 4
+#define K_RENAME_NOREPLACE 1
 
+// Magic of a file system, as statfs tells it.
+#define K_PROC_MAGIC 0x9fa0
+#define K_CGROUP2_MAGIC 0x63677270
+
+// Each answers -1 with errno when the kernel refuses.
 int k_clone3(struct kernel_clone_args *args);
+int k_open_how(int directory, const char *path, const struct kernel_open_how *how);
 int k_openat2(int directory, const char *path, int flags, uint64_t resolve);
 int k_fsopen(const char *type);
 int k_fsconfig(int context, unsigned command, const char *key, const void *value, int auxiliary);
 int k_fsmount(int context, unsigned attributes);
 int k_move_mount(int from, int to, const char *to_path);
 int k_open_tree(int directory, const char *path, int recursive);
-// Magic of a file system, as statfs tells it.
-#define K_PROC_MAGIC 0x9fa0
-#define K_CGROUP2_MAGIC 0x63677270
-
 int k_mount_setattr(int mount, uint64_t set, int recursive);
 int k_pivot_root(const char *new_root, const char *put_old);
 int k_pidfd_send_signal(int pidfd, int signal);
 int k_close_range(unsigned first, unsigned last, unsigned flags);
+
+// What the C libraries wrap under names or versions that differ between them: glibc has fstat, fstatat and mknodat since 2.33
+// only, getdents64 since 2.30; musl before 1.2.5 has no renameat2 and renames getdents64. The kernel's struct stat is theirs.
+int k_fstat(int fd, struct stat *status);
+// Of the name itself: no link is followed, nothing is mounted on the way.
+int k_lstatat(int directory, const char *name, struct stat *status);
+int k_mknodat(int directory, const char *name, mode_t mode, uint32_t major_number, uint32_t minor_number);
+int k_renameat2(int old_directory, const char *old_name, int directory, const char *name, unsigned flags);
+// Entries of `struct kernel_dirent`, each `size` bytes long; 0 at the end.
+ssize_t k_getdents(int fd, void *buffer, size_t size);
+
+// How the kernel packs the two halves of a device number.
+static inline uint32_t k_major(uint64_t device) { return (uint32_t)(device >> 8 & 0xfff); }
+static inline uint32_t k_minor(uint64_t device) { return (uint32_t)((device & 0xff) | (device >> 12 & 0xfff00)); }
 
 #endif

@@ -20,9 +20,11 @@ enum {
 
 int k_clone3(struct kernel_clone_args *args) { return (int)syscall(NR_clone3, args, sizeof *args); }
 
+int k_open_how(int directory, const char *path, const struct kernel_open_how *how) { return (int)syscall(NR_openat2, directory, path, how, sizeof *how); }
+
 int k_openat2(int directory, const char *path, int flags, uint64_t resolve) {
-  struct kernel_open_how how = {.flags = (uint64_t)flags | O_CLOEXEC, .resolve = resolve};
-  return (int)syscall(NR_openat2, directory, path, &how, sizeof how);
+  const struct kernel_open_how how = {.flags = (uint64_t)(unsigned)flags | O_CLOEXEC, .resolve = resolve};
+  return k_open_how(directory, path, &how);
 }
 
 int k_fsopen(const char *type) { return (int)syscall(NR_fsopen, type, K_FSOPEN_CLOEXEC); }
@@ -53,3 +55,26 @@ int k_pivot_root(const char *new_root, const char *put_old) { return (int)syscal
 int k_pidfd_send_signal(int pidfd, int signal) { return (int)syscall(NR_pidfd_send_signal, pidfd, signal, NULL, 0); }
 
 int k_close_range(unsigned first, unsigned last, unsigned flags) { return (int)syscall(NR_close_range, first, last, flags); }
+
+#if defined(__x86_64__)
+_Static_assert(sizeof(struct stat) == 144, "the kernel writes it");
+#elif defined(__aarch64__)
+_Static_assert(sizeof(struct stat) == 128, "the kernel writes it");
+#endif
+
+int k_fstat(int fd, struct stat *status) { return (int)syscall(SYS_fstat, fd, status); }
+
+int k_lstatat(int directory, const char *name, struct stat *status) {
+  return (int)syscall(SYS_newfstatat, directory, name, status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+}
+
+int k_mknodat(int directory, const char *name, mode_t mode, uint32_t major_number, uint32_t minor_number) {
+  uint32_t device = (minor_number & 0xff) | major_number << 8 | (minor_number & ~0xffu) << 12;
+  return (int)syscall(SYS_mknodat, directory, name, mode, device);
+}
+
+int k_renameat2(int old_directory, const char *old_name, int directory, const char *name, unsigned flags) {
+  return (int)syscall(SYS_renameat2, old_directory, old_name, directory, name, flags);
+}
+
+ssize_t k_getdents(int fd, void *buffer, size_t size) { return syscall(SYS_getdents64, fd, buffer, size); }
