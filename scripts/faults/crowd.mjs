@@ -9,9 +9,9 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
 const COUNT = 16
-const source = (name) => fileURLToPath(new URL(`../../packages/builder/src/content/${name}`, import.meta.url))
-const { problemsOfStore } = await import(source('store-check.testing.ts'))
-const { addImage } = await import(source('store-process.test.support.ts'))
+const source = (name) => fileURLToPath(new URL(`../../packages/builder/src/store/${name}`, import.meta.url))
+const { problemsOfStore } = await import(source('store-check.test.helper.ts'))
+const { addImage } = await import(source('store-process.test.helper.ts'))
 const { openStore } = await import(source('store.ts'))
 
 const directory = mkdtempSync(join(tmpdir(), 'ts-oci-crowd-'))
@@ -38,7 +38,7 @@ try {
 
 async function run(number) {
   const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
-  const words = [source('store-crowd.testing.ts'), root, String(number), '1000000', String(endMs)]
+  const words = [source('store-crowd.test.helper.ts'), root, String(number), '1000000', String(endMs)]
   const child = spawn(process.execPath, [...flags, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   return output + errors

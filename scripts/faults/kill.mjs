@@ -104,7 +104,7 @@ async function findVictim(child, isIt, withinMs) {
 }
 
 function start(more) {
-  const script = source('packages/builder/src/build-process.testing.ts')
+  const script = source('packages/builder/src/api/build-process.test.helper.ts')
   const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
   return spawn(process.execPath, [...flags, script, JSON.stringify({ ...options, ...more })], {
     stdio: ['ignore', 'pipe', 'inherit'],

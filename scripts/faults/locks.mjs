@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const source = (name) => fileURLToPath(new URL(`../../packages/builder/src/${name}`, import.meta.url))
-const { runCrowd } = await import(source('build-crowd.testing.ts'))
-const { problemsOfStore } = await import(source('content/store-check.testing.ts'))
+const { runCrowd } = await import(source('api/build-crowd.test.helper.ts'))
+const { problemsOfStore } = await import(source('store/store-check.test.helper.ts'))
 
 const PROCESSES = Number(process.env['CROWD_PROCESSES'] ?? 8)
 const BUILDS = Number(process.env['CROWD_BUILDS'] ?? 8)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-const script = fileURLToPath(new URL('../../packages/builder/src/content/store-faults.testing.ts', import.meta.url))
+const script = fileURLToPath(new URL('../../packages/builder/src/store/store-faults.test.helper.ts', import.meta.url))
 const { OPERATIONS, prepareStore, problemsAfter } = await import(script)
 const endMs = Date.now() + Number(process.env['FAULT_SECONDS'] ?? 600) * 1000
 const directory = mkdtempSync(join(tmpdir(), 'ts-oci-faults-'))

@@ -20,7 +20,7 @@ const GROUPS = {
   foreign: /^cli\/dist\/foreign\//,
   registry: /^builder\/dist\/registry\//,
   // A step, a copy, a pull, a compression.
-  work: /\/(?:executor|exec|layer|forms)\/|\/apply\.js$/,
+  work: /\/(?:executor|exec|disk|layers|tar|view)\/|\/apply\.js$/,
   rare: /./,
 }
 const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g

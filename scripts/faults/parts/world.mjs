@@ -12,5 +12,5 @@ registerHooks({
 export const source = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
 export const testing = await import(source('testing/src/index.ts'))
-export const { makeBuildWorld } = await import(source('packages/builder/src/build.testing.ts'))
-export const { problemsOfStore } = await import(source('packages/builder/src/content/store-check.testing.ts'))
+export const { makeBuildWorld } = await import(source('packages/builder/src/api/build.test.helper.ts'))
+export const { problemsOfStore } = await import(source('packages/builder/src/store/store-check.test.helper.ts'))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { temporaryDirectory } from '@ts-oci/testing'
-import { openStore } from '../content/store.ts'
+import { openStore } from '../store/store.ts'
 import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from './keys.ts'
 import { createExplainer, explainDifference } from './explain.ts'
 import type { CacheMap } from '../ops/types.ts'

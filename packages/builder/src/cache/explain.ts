@@ -1,4 +1,4 @@
-import type { Store } from '../content/types.ts'
+import type { Store } from '../store/types.ts'
 import type { CacheKey } from './keys.ts'
 
 /** Tells why vertices missed the cache, from what the same place of the same project was keyed with the last time. */

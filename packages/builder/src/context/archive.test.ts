@@ -6,7 +6,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { testWith } from '@ts-oci/testing'
 import { pack, type Header } from 'tar-stream'
-import { contentChunks } from '../layer/content.ts'
+import { contentChunks } from '../disk/file-bytes.ts'
 import type { LocalResult } from '../ops/types.ts'
 import { openStreamContext, type StreamContext } from './archive.ts'
 

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import { contentChunks } from '../layer/content.ts'
-import type { FileDigester } from '../layer/content-digest.ts'
-import type { ViewEntry } from '../layer/types.ts'
+import { contentChunks } from '../disk/file-bytes.ts'
+import type { FileDigester } from '../view/content-digest.ts'
+import type { ViewEntry } from '../view/types.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 
 // As in hash-files.ts: the event loop gets its turn between slices.

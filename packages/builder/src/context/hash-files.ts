@@ -13,8 +13,8 @@ import {
   statFd,
   type PackedEntries,
 } from '@ts-oci/runtime'
-import { fromByteString, type ByteString } from '../byte-string.ts'
-import { BuilderError } from '../errors.ts'
+import { fromByteString, type ByteString } from '../base/byte-string.ts'
+import { BuilderError } from '../base/errors.ts'
 
 /** A file to hash, and what its directory said of it. */
 export interface HashJob {

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ContentSelector } from '../ops/types.ts'
-import { parseIgnoreFile } from './ignore.ts'
+import { parseIgnoreFile } from '../patterns/ignore.ts'
 import { openLocalContext, type LocalContext } from './local.ts'
 
 let directory: string

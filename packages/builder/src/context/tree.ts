@@ -7,13 +7,13 @@ import {
   statFd,
   type PackedEntries,
 } from '@ts-oci/runtime'
-import { fromByteString, type ByteString } from '../byte-string.ts'
-import { BuilderError } from '../errors.ts'
-import { makeEntry } from '../layer/entry.ts'
-import { joinPath } from '../layer/paths.ts'
-import type { TreeNode } from '../layer/tree.ts'
-import type { ViewEntry } from '../layer/types.ts'
-import type { FilterState, PathFilter } from './filter.ts'
+import { fromByteString, type ByteString } from '../base/byte-string.ts'
+import { BuilderError } from '../base/errors.ts'
+import { makeEntry } from '../view/entry.ts'
+import { joinPath } from '../view/paths.ts'
+import type { TreeNode } from '../view/tree.ts'
+import type { ViewEntry } from '../view/types.ts'
+import type { FilterState, PathFilter } from '../patterns/filter.ts'
 
 /** Where the status of a context's file was recorded: an index into what its directory gave. */
 export interface FileFacts {
@@ -158,7 +158,7 @@ function entryOf(source: Source, path: ByteString, entries: PackedEntries, index
   return { ...entry, linkKey: `${entries.dev(index)}:${entries.ino(index)}` }
 }
 
-/** As `layer/content.ts` compares it when the file is read. */
+/** As `disk/file-bytes.ts` compares it when the file is read. */
 function nanoseconds(sec: number, nsec: number): string {
   if (sec > 0) return `${sec}${String(nsec).padStart(9, '0')}`
   return String(BigInt(sec) * 1_000_000_000n + BigInt(nsec))

@@ -1,5 +1,5 @@
 import { createDigester } from '../oci/digest.ts'
-import { mismatch } from '../content/blobs.ts'
+import { mismatch } from '../store/blobs.ts'
 import type { ImageBlob } from './compose.ts'
 import type { ByteSink } from './byte-sink.ts'
 

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 
 /** Attributes of one output; each is taken once, what nobody took is unknown. */
 export interface Attributes {

@@ -18,7 +18,7 @@ import {
   testImage,
   type ExportFixture,
   type TestImage,
-} from './memory-image.test.support.ts'
+} from './memory-image.test.helper.ts'
 
 let fixture: ExportFixture
 let directory: ExportFixture['directory']

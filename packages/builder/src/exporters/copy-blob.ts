@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { copyRange, readFully, writeFully } from '@ts-oci/runtime'
-import { mismatch } from '../content/blobs.ts'
+import { mismatch } from '../store/blobs.ts'
 import { createDigester } from '../oci/digest.ts'
 import type { ExpectedBlob } from './byte-sink.ts'
 import type { BlobFile } from './types.ts'

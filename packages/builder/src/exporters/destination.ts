@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf } from '@ts-oci/runtime'
-import { BuilderError, isTsOciError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../base/errors.ts'
 import type { ExportDefaults } from './types.ts'
 
 /** `dest` as an absolute path, `-` for standard output (the default when it is no terminal). @throws OCI_OPTION_INVALID */

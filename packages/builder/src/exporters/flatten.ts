@@ -1,4 +1,4 @@
-import type { LayerEntry, View } from '../layer/types.ts'
+import type { LayerEntry, View } from '../view/types.ts'
 
 /** The entries of a merged file system as an archive needs them: of hard links the first path has the bytes, later ones name it. */
 export function* flatten(view: View, epochSec: number | undefined): Generator<LayerEntry, void, undefined> {

@@ -1,5 +1,5 @@
-import { BuilderError } from '../errors.ts'
-import type { Compression } from '../layer/types.ts'
+import { BuilderError } from '../base/errors.ts'
+import type { Compression } from '../view/types.ts'
 import { canonicalName } from '../oci/reference.ts'
 import type { Attributes } from './attributes.ts'
 import type { ExportDefaults, OutputSpec } from './types.ts'

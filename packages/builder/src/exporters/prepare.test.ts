@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { testDefaults } from './memory-image.test.support.ts'
+import { testDefaults } from './memory-image.test.helper.ts'
 import { prepareOutputs, type LooseOutput } from './prepare.ts'
 
 describe('attributes', () => {

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { EXPORTERS } from './list.ts'
 import type { ExportDefaults, PreparedExport } from './types.ts'
 

@@ -1,7 +1,7 @@
 /** One vertex as BuildKit's solver reads it: field for field what its client writes, so that the bytes are the same. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { Platform } from '../oci/types.ts'
-import type { ExecMount, ExecSpec, FileAction, FileActionCopy, OpSpec, Owner, OwnerId } from '../ops/specs.ts'
+import type { ExecMount, ExecSpec, FileAction, FileActionCopy, OpSpec, Owner, OwnerId } from './op-specs.ts'
 import {
   CacheSharingOpt,
   type ChownOptSchema,

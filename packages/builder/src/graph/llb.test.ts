@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { describe, expect, test } from '@jest/globals'
 import { digestOf } from '../oci/digest.ts'
-import type { OpSpec } from '../ops/specs.ts'
+import type { OpSpec } from './op-specs.ts'
 import { createDefinition, definitionToBinary, definitionToJson, marshalGraph } from './llb.ts'
 import { DefinitionSchema } from './proto/llb_pb.ts'
 import type { Edge } from './types.ts'

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/types.ts'
-import type { OpSpec } from '../ops/specs.ts'
+import type { OpSpec } from './op-specs.ts'
 
 /** A node of the build graph. Immutable; two vertices with one digest are one vertex. */
 export interface Vertex {

@@ -1,7 +1,7 @@
-import { scrubCredentials } from '../errors.ts'
+import { scrubCredentials } from '../base/errors.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { Platform } from '../oci/types.ts'
-import type { OpSpec } from '../ops/specs.ts'
+import type { OpSpec } from './op-specs.ts'
 import type { Edge, Vertex, VertexMetadata } from './types.ts'
 
 /** Makes a vertex; its digest covers the op, the platform and the inputs' digests, never the metadata. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { LoweredImage } from '../frontends/dockerfile/lower-types.ts'
+import type { LoweredImage } from './lowered.ts'
 import { digestOf, type DiffID } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import type { HistoryEntry } from '../oci/types.ts'

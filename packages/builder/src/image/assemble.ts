@@ -1,5 +1,5 @@
 import { timeOf } from '../oci/created.ts'
-import type { LoweredImage } from '../frontends/dockerfile/lower-types.ts'
+import type { LoweredImage } from './lowered.ts'
 import { describe } from '../oci/descriptor.ts'
 import type { DiffID } from '../oci/digest.ts'
 import { formatTime } from '../oci/go-json.ts'

@@ -1,4 +1,4 @@
-import { BuilderError, type BuilderErrorCode } from '../errors.ts'
+import { BuilderError, type BuilderErrorCode } from '../base/errors.ts'
 import { digestOf, isDigest } from './digest.ts'
 import { nonEmpty, sortedMap } from './go-json.ts'
 import type { Descriptor, Platform } from './types.ts'

@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 
 declare const brand: unique symbol
 /** `sha256:<64 hex>` of stored bytes (image-spec, descriptor.md, Digests). */

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { isList, isStringMap } from './descriptor.ts'
 import { isDigest, type DiffID } from './digest.ts'
 import { compareUtf8, goJson, nonEmpty, normalizeTime, sortedMap } from './go-json.ts'

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { checkDescriptor, isStringMap, orderDescriptor } from './descriptor.ts'
 import { digestOf, type Digest } from './digest.ts'
 import { goJson, goJsonIndented, nonEmpty, sortedMap } from './go-json.ts'

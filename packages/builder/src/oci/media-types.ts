@@ -1,4 +1,4 @@
-import type { Compression } from '../layer/types.ts'
+import type { Compression } from '../view/types.ts'
 
 /** Media types of the OCI image specification 1.1 and of Docker's schema 2, and what they have in common. */
 export const MediaType = {

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Platform } from './types.ts'
 
 const COMPONENT = /^[A-Za-z0-9_.-]+$/

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 
 /** A name of an image, taken apart. */
 export interface ImageReference {

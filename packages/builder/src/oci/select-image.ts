@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Digest } from './digest.ts'
 import { parseImageConfig } from './image-config.ts'
 import { looksLikeIndex, parseIndex } from './image-index.ts'

@@ -1,6 +1,6 @@
-import type { LayerForms, LayerHandle } from '../forms/types.ts'
-import type { LayerEntry, View, ViewEntry } from '../layer/types.ts'
-import { toByteString, type ByteString } from '../byte-string.ts'
+import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { LayerEntry, View, ViewEntry } from '../view/types.ts'
+import { toByteString, type ByteString } from '../base/byte-string.ts'
 import type { LocalResult, Result } from './types.ts'
 
 const whole = new WeakMap<LocalResult, LayerHandle>()

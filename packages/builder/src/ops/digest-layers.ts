@@ -1,5 +1,5 @@
-import { digestSelectors } from '../layer/content-digest.ts'
-import type { LayerHandle } from '../forms/types.ts'
+import { digestSelectors } from '../view/content-digest.ts'
+import type { LayerHandle } from '../layers/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OpsEnvironment } from './environment.ts'
 import type { ContentSelector } from './types.ts'

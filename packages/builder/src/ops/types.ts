@@ -1,7 +1,7 @@
-import type { View } from '../layer/types.ts'
+import type { View } from '../view/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Vertex } from '../graph/types.ts'
-import type { LayerHandle } from '../forms/types.ts'
+import type { LayerHandle } from '../layers/types.ts'
 
 /** What a vertex output is: a chain of layers (bottom first), or a build context that is read where it lies. */
 export type Result = LayersResult | LocalResult

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Credential } from './options.ts'
 
 /** An auth file of Docker (`config.json`) or Podman (`auth.json`), as far as credentials go. */

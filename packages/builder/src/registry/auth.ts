@@ -1,4 +1,4 @@
-import { BuilderError, isTsOciError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../base/errors.ts'
 import type { Challenge } from './challenge.ts'
 import { createCredentialLookup } from './credentials.ts'
 import type { RegistryHost, Repository } from './host.ts'

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { type Repository, repositoryName } from './host.ts'
 import { toRegistryError } from './network-errors.ts'

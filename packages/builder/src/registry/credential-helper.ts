@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Credential } from './options.ts'
 
 const TIMEOUT_MS = 30_000

@@ -1,4 +1,4 @@
-import { BuilderError, isTsOciError } from '../errors.ts'
+import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { type AuthFile, authFilePaths, readAuthFile } from './auth-files.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { registryHost, type Repository } from './host.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import { createLimiter } from './limiter.ts'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { pauseAfter, retryAfterMs, withRetries } from './retry.ts'
 
 test('no more jobs run at once than allowed, and all of them run', async () => {

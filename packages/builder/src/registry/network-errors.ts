@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { canceled } from './retry.ts'
 
 interface FailedRequest {

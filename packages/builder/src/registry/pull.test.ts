@@ -12,7 +12,7 @@ import {
   testWith,
   writeImageLayout,
 } from '@ts-oci/testing'
-import { openStore } from '../content/store.ts'
+import { openStore } from '../store/store.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/types.ts'
 import { createRegistryClient } from './client.ts'

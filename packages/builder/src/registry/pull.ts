@@ -1,5 +1,5 @@
-import type { BlobStore } from '../content/types.ts'
-import { BuilderError, isTsOciError } from '../errors.ts'
+import type { BlobStore } from '../store/types.ts'
+import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import { MAX_CONFIG_BYTES, parseImageConfig } from '../oci/image-config.ts'
 import { checkIsImage, type ParsedManifest } from '../oci/manifest.ts'

@@ -12,8 +12,8 @@ import {
   testWith,
   writeImageLayout,
 } from '@ts-oci/testing'
-import { openStore } from '../content/store.ts'
-import type { BlobStore, Store } from '../content/types.ts'
+import { openStore } from '../store/store.ts'
+import type { BlobStore, Store } from '../store/types.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { createRegistryClient } from './client.ts'
 import type { RegistryClientOptions } from './options.ts'

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
-import type { BlobStore } from '../content/types.ts'
-import { BuilderError } from '../errors.ts'
+import type { BlobStore } from '../store/types.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { looksLikeIndex, parseIndex } from '../oci/image-index.ts'
 import { parseManifest } from '../oci/manifest.ts'

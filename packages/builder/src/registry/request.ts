@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { AuthorizedRequest } from './auth.ts'
 import { parseChallenges } from './challenge.ts'
 import { isLoopback, meansThisMachine, type Repository } from './host.ts'

@@ -1,4 +1,4 @@
-import { BuilderError, type BuilderErrorCode } from '../errors.ts'
+import { BuilderError, type BuilderErrorCode } from '../base/errors.ts'
 import { type HttpResponse, headerOf } from './transport.ts'
 import { retryAfterMs } from './retry.ts'
 

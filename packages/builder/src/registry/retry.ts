@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 
 const MAX_DELAY_MS = 30_000
 /** A registry that wants a longer pause than this is told about instead of waited for. */

@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { type Authorizer, createAuthorizer } from './auth.ts'
 import { parseChallenges } from './challenge.ts'
 import { type RegistryHost, registryHost, type Repository } from './host.ts'

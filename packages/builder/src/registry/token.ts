@@ -1,4 +1,4 @@
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Challenge } from './challenge.ts'
 import { isLoopback, meansThisMachine, type RegistryHost } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'

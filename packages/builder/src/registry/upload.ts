@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { BuilderError } from '../errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { hasBlob } from './blobs.ts'
 import { type Repository, repositoryName } from './host.ts'

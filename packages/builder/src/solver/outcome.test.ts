@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { LayerHandle } from '../forms/types.ts'
+import type { LayerHandle } from '../layers/types.ts'
 import type { Result } from '../ops/types.ts'
 import { createOutcome } from './outcome.ts'
 

@@ -1,5 +1,5 @@
 import type { Vertex } from '../graph/types.ts'
-import type { ProgressSink, VertexEvent } from '../progress.ts'
+import type { ProgressSink, VertexEvent } from '../base/progress.ts'
 import type { Digest } from '../oci/digest.ts'
 
 /** How one vertex ended. */

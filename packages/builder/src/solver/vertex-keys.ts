@@ -1,6 +1,6 @@
 import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from '../cache/keys.ts'
-import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../errors.ts'
-import type { LayerHandle } from '../forms/types.ts'
+import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
+import type { LayerHandle } from '../layers/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CacheMap, ContentSelector, Result } from '../ops/types.ts'

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { checkTool, testWith } from '@ts-oci/testing'
-import { exportFixture, type ExportFixture } from '../memory-image.test.support.ts'
+import { exportFixture, type ExportFixture } from '../memory-image.test.helper.ts'
 
 let fixture: ExportFixture
 let directory: ExportFixture['directory']

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { openStore } from '../../content/store.ts'
-import type { Store } from '../../content/types.ts'
+import { openStore } from '../../store/store.ts'
+import type { Store } from '../../store/types.ts'
 import { digestOf } from '../../oci/digest.ts'
 import {
   exportFixture,
@@ -9,7 +9,7 @@ import {
   testDefaults,
   type ExportFixture,
   type TestImage,
-} from '../memory-image.test.support.ts'
+} from '../memory-image.test.helper.ts'
 import { prepareOutputs } from '../prepare.ts'
 
 let fixture: ExportFixture

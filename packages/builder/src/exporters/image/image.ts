@@ -1,6 +1,6 @@
-import { BuilderError } from '../../errors.ts'
+import { BuilderError } from '../../base/errors.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
-import type { ImageRecord, Store } from '../../content/types.ts'
+import type { ImageRecord, Store } from '../../store/types.ts'
 import { readAttributes } from '../attributes.ts'
 import { composeImage, isPlainGzip, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
 import { readImageSettings, type ImageSettings } from '../image-settings.ts'

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { temporaryDirectory, testWith } from '@ts-oci/testing'
-import { entry, exportFixture, testImage, type ExportFixture, type TestImage } from '../memory-image.test.support.ts'
+import { entry, exportFixture, testImage, type ExportFixture, type TestImage } from '../memory-image.test.helper.ts'
 
 let fixture: ExportFixture
 let directory: ExportFixture['directory']

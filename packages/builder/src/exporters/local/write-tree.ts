@@ -15,9 +15,9 @@ import {
   writeFully,
   type DirectoryCache,
 } from '@ts-oci/runtime'
-import { BuilderError } from '../../errors.ts'
-import { CAPABILITY } from '../../layer/entry.ts'
-import type { LayerEntry } from '../../layer/types.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { CAPABILITY } from '../../view/entry.ts'
+import type { LayerEntry } from '../../view/types.ts'
 import { flatten } from '../flatten.ts'
 import { changedSize } from '../tar/tar.ts'
 import type { ExportSource } from '../types.ts'

@@ -12,7 +12,7 @@ import {
   testImage,
   type ExportFixture,
   type TestImage,
-} from '../memory-image.test.support.ts'
+} from '../memory-image.test.helper.ts'
 import { prepareOutputs } from '../prepare.ts'
 
 let fixture: ExportFixture

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { checkTool, describeWith, mountSmallDisk, temporaryDirectory } from '@ts-oci/testing'
-import { entry, exportFixture, testImage, type ExportFixture, type TestImage } from '../memory-image.test.support.ts'
+import { entry, exportFixture, testImage, type ExportFixture, type TestImage } from '../memory-image.test.helper.ts'
 
 let fixture: ExportFixture
 let directory: ExportFixture['directory']

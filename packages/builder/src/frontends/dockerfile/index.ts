@@ -1,4 +1,4 @@
-export type * from './ast.ts'
+export type * from './read/ast.ts'
 export {
   createEnvironment,
   expandWord,
@@ -6,21 +6,21 @@ export {
   type Environment,
   type Expansion,
   type ExpandOptions,
-} from './expand.ts'
+} from './expand/expand.ts'
 export {
   checkDockerfile,
   parseDockerfile,
   parseInstructions,
   type CheckedDockerfile,
   type ParseOptions,
-} from './parse.ts'
-export { rangesOf } from './ranges.ts'
-export { printDockerfile, printInstruction } from './print.ts'
-export { lowerDockerfile } from './lower.ts'
-export type * from './lower-types.ts'
-export { lintDockerfile, type LintResult } from './lint.ts'
-export { outlineDockerfile, type DockerfileOutline } from './outline.ts'
-export { listTargets, type TargetList } from './targets.ts'
+} from './read/parse.ts'
+export { rangesOf } from './read/ranges.ts'
+export { printDockerfile, printInstruction } from './read/print.ts'
+export { lowerDockerfile } from './lower/lower.ts'
+export type * from '../../image/lowered.ts'
+export { lintDockerfile, type LintResult } from './answers/lint.ts'
+export { outlineDockerfile, type DockerfileOutline } from './answers/outline.ts'
+export { listTargets, type TargetList } from './answers/targets.ts'
 export {
   formatCheck,
   formatCheckJson,
@@ -29,7 +29,7 @@ export {
   formatTargets,
   formatTargetsJson,
   type CallOutput,
-} from './call-format.ts'
-export { CHECK_RULES } from './checks/index.ts'
+} from './answers/call-format.ts'
+export { CHECK_RULES } from './checks/list.ts'
 export type { CheckFinding, CheckRule } from './checks/rule.ts'
-export { parseGitReference, type GitReference } from './git-reference.ts'
+export { parseGitReference, type GitReference } from './read/git-reference.ts'

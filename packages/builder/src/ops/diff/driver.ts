@@ -1,4 +1,4 @@
-import { BuilderError } from '../../errors.ts'
+import { BuilderError } from '../../base/errors.ts'
 import { layersOf } from '../context-layer.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver } from '../types.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { isTsOciError } from '../../errors.ts'
+import { isTsOciError } from '../../base/errors.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import type { ExecMount, ExecSpec } from '../specs.ts'
+import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { Result, RunContext } from '../types.ts'
 import { cacheMountId, initialContent, prepareCacheMount, type InitialContent } from './cache-mount.ts'
 

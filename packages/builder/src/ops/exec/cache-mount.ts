@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { layersOf } from '../context-layer.ts'
-import { BuilderError } from '../../errors.ts'
-import { toByteString } from '../../byte-string.ts'
-import type { LayerEntry, View } from '../../layer/types.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { toByteString } from '../../base/byte-string.ts'
+import type { LayerEntry, View } from '../../view/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import type { ExecMount } from '../specs.ts'
+import type { ExecMount } from '../../graph/op-specs.ts'
 import type { Result } from '../types.ts'
 
 /** What a cache mount begins with, where `from`, `source`, an owner or a mode say so. */

@@ -1,6 +1,6 @@
 import type { Executor } from '@ts-oci/runtime'
-import { diffUpper } from '../../layer/upper.ts'
-import type { LayerEntry, View } from '../../layer/types.ts'
+import { diffUpper } from '../../disk/upper.ts'
+import type { LayerEntry, View } from '../../view/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 
 /** The entries that a step added, changed or removed: its upper directory, compared with what lay below. */

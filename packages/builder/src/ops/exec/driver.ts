@@ -1,6 +1,6 @@
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import type { ExecMount, ExecSpec } from '../specs.ts'
+import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { ContentSelector, InputUse, OpDriver } from '../types.ts'
 
 /** RUN. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { testWith } from '@ts-oci/testing'
-import { createJobRunner } from '../../forms/jobs.ts'
+import { createJobRunner } from '../../disk/job-runner.ts'
 import { openAgentSocket, type AgentSocketOptions } from './ssh-agent.ts'
 
 let directory: string

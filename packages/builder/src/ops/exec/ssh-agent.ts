@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import type { JobRunner } from '../../forms/jobs.ts'
+import type { JobRunner } from '../../disk/job-runner.ts'
 
 /** A socket of a step that leads to an agent outside; closed when the step ends. */
 export interface AgentSocket extends AsyncDisposable {

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { toByteString, type ByteString } from '../../byte-string.ts'
-import { makeEntry } from '../../layer/entry.ts'
-import { comparePaths } from '../../layer/paths.ts'
-import type { LayerEntry, View } from '../../layer/types.ts'
+import { toByteString, type ByteString } from '../../base/byte-string.ts'
+import { makeEntry } from '../../view/entry.ts'
+import { comparePaths } from '../../view/paths.ts'
+import type { LayerEntry, View } from '../../view/types.ts'
 
 /** What runc makes in a root that lacks it, and leaves there. */
 const LEFT_BEHIND = ['dev', 'proc', 'sys']

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { makeEntry } from '../../layer/entry.ts'
-import { createChainView } from '../../layer/view.ts'
-import type { View, ViewEntry } from '../../layer/types.ts'
+import { makeEntry } from '../../view/entry.ts'
+import { createChainView } from '../../view/view.ts'
+import type { View, ViewEntry } from '../../view/types.ts'
 import { resolveUser } from './user.ts'
 
 const PASSWD = 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\nbroken line\nnohome:x:7:8:::\n'

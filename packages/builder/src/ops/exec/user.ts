@@ -1,5 +1,5 @@
-import type { ViewEntry, View } from '../../layer/types.ts'
-import { BuilderError } from '../../errors.ts'
+import type { ViewEntry, View } from '../../view/types.ts'
+import { BuilderError } from '../../base/errors.ts'
 
 /** Numeric ids of a step, and its home directory. */
 export interface ResolvedUser {

@@ -1,9 +1,9 @@
-import { fromByteString, toByteString, type ByteString } from '../../byte-string.ts'
-import { BuilderError } from '../../errors.ts'
-import { makeEntry } from '../../layer/entry.ts'
-import { baseName, cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
-import type { View, ViewEntry } from '../../layer/types.ts'
-import { expandWildcard, hasWildcard } from '../../layer/wildcard.ts'
+import { fromByteString, toByteString, type ByteString } from '../../base/byte-string.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { makeEntry } from '../../view/entry.ts'
+import { baseName, cleanPath, joinPath, parentPath } from '../../view/paths.ts'
+import type { View, ViewEntry } from '../../view/types.ts'
+import { expandWildcard, hasWildcard } from '../../view/wildcard.ts'
 import type {
   FileAction,
   FileActionCopy,
@@ -11,11 +11,11 @@ import type {
   FileActionMkfile,
   FileActionRm,
   FileActionSymlink,
-} from '../specs.ts'
+} from '../../graph/op-specs.ts'
 import type { FileOpContext } from './apply.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner } from './owner.ts'
-import { failed, refuseNul, type FileTarget, type Ids, type Time } from '../../layer/file-target.ts'
+import { failed, refuseNul, type FileTarget, type Ids, type Time } from '../../view/file-target.ts'
 
 /** Runs one action on its target. */
 export async function runAction(

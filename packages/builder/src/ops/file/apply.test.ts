@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { checkTool, temporaryDirectory, testWith } from '@ts-oci/testing'
-import { contentChunks } from '../../layer/content.ts'
-import type { LayerEntry, View, ViewEntry } from '../../layer/types.ts'
-import { createChainView } from '../../layer/view.ts'
+import { contentChunks } from '../../disk/file-bytes.ts'
+import type { LayerEntry, View, ViewEntry } from '../../view/types.ts'
+import { createChainView } from '../../view/view.ts'
 import type {
   FileAction,
   FileActionCopy,
@@ -11,9 +11,9 @@ import type {
   FileActionMkfile,
   FileActionRm,
   FileActionSymlink,
-} from '../specs.ts'
+} from '../../graph/op-specs.ts'
 import { applyFileSpec, type FileOpContext } from './apply.ts'
-import { formatListing, NOW_MS, parseListing, viewOfListing } from './listing.testing.ts'
+import { formatListing, NOW_MS, parseListing, viewOfListing } from './listing.test.helper.ts'
 
 const context: FileOpContext = {
   nowMs: NOW_MS,

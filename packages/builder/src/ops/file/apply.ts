@@ -1,13 +1,13 @@
-import { BuilderError } from '../../errors.ts'
-import { isSameContent } from '../../layer/content.ts'
-import { diffTrees } from '../../layer/diff.ts'
-import { emptyTree, type TreeNode } from '../../layer/tree.ts'
-import type { LayerEntry, View, ViewEntry } from '../../layer/types.ts'
-import { treeOf, viewOfTree } from '../../layer/view.ts'
-import type { FileAction, FileSpec } from '../specs.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { isSameContent } from '../../disk/file-bytes.ts'
+import { diffTrees } from '../../view/diff.ts'
+import { emptyTree, type TreeNode } from '../../view/tree.ts'
+import type { LayerEntry, View, ViewEntry } from '../../view/types.ts'
+import { treeOf, viewOfTree } from '../../view/view.ts'
+import type { FileAction, FileSpec } from '../../graph/op-specs.ts'
 import { runAction } from './actions.ts'
 import type { ReadFile } from './owner.ts'
-import { createFileTarget } from '../../layer/file-target.ts'
+import { createFileTarget } from '../../view/file-target.ts'
 
 export interface FileOpContext {
   /** The clock of new directories and heredoc files. Milliseconds of the Unix epoch. */

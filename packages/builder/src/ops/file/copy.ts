@@ -1,12 +1,12 @@
-import { fromByteString, type ByteString } from '../../byte-string.ts'
-import { createIgnoreMatcher, type DirectoryMatches, type IgnoreMatcher } from '../../context/ignore.ts'
-import { BuilderError } from '../../errors.ts'
-import { baseName, cleanPath, joinPath, parentPath } from '../../layer/paths.ts'
-import { newLinkKey } from '../../layer/tree.ts'
-import type { View, ViewEntry } from '../../layer/types.ts'
-import type { FileActionCopy } from '../specs.ts'
+import { fromByteString, type ByteString } from '../../base/byte-string.ts'
+import { createIgnoreMatcher, type DirectoryMatches, type IgnoreMatcher } from '../../patterns/ignore.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { baseName, cleanPath, joinPath, parentPath } from '../../view/paths.ts'
+import { newLinkKey } from '../../view/tree.ts'
+import type { View, ViewEntry } from '../../view/types.ts'
+import type { FileActionCopy } from '../../graph/op-specs.ts'
 import { parseModeChange, type ModeChange } from './file-mode.ts'
-import type { FileTarget, Ids, Time } from '../../layer/file-target.ts'
+import type { FileTarget, Ids, Time } from '../../view/file-target.ts'
 
 export interface CopyOptions {
   readonly owner: Ids | undefined

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import type { LayerEntry, ViewEntry } from '../../layer/types.ts'
-import type { FileAction, FileActionCopy, FileSpec, Owner, OwnerId } from '../specs.ts'
+import type { LayerEntry, ViewEntry } from '../../view/types.ts'
+import type { FileAction, FileActionCopy, FileSpec, Owner, OwnerId } from '../../graph/op-specs.ts'
 import { applyFileSpec } from './apply.ts'
-import { formatListing, NOW_MS, viewOfListing } from './listing.testing.ts'
+import { formatListing, NOW_MS, viewOfListing } from './listing.test.helper.ts'
 
 // Every expectation below is what BuildKit (docker 28.5) wrote for this line on this base and this context. (BuildKit's
 // own daemon has no umask: there a directory that --chmod makes keeps all permission bits.)

@@ -1,4 +1,4 @@
-import { BuilderError } from '../../errors.ts'
+import { BuilderError } from '../../base/errors.ts'
 
 /** A mode of `--chmod`, ready to be laid on a source's mode. */
 export type ModeChange = (mode: number, isDirectory: boolean) => number

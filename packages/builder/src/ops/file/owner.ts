@@ -1,8 +1,8 @@
-import { fromByteString } from '../../byte-string.ts'
-import { BuilderError } from '../../errors.ts'
-import type { Ids } from '../../layer/file-target.ts'
-import type { View, ViewEntry } from '../../layer/types.ts'
-import type { Owner, OwnerId } from '../specs.ts'
+import { fromByteString } from '../../base/byte-string.ts'
+import { BuilderError } from '../../base/errors.ts'
+import type { Ids } from '../../view/file-target.ts'
+import type { View, ViewEntry } from '../../view/types.ts'
+import type { Owner, OwnerId } from '../../graph/op-specs.ts'
 
 /** Reads at most `maxBytes` of a file that a view names. */
 export type ReadFile = (entry: ViewEntry, maxBytes: number) => Promise<Uint8Array>

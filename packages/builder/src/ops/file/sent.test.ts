@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { viewOfListing } from './listing.testing.ts'
+import { viewOfListing } from './listing.test.helper.ts'
 import { requireSentDirectory } from './sent.ts'
 
 const view = viewOfListing(`

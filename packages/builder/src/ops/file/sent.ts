@@ -1,9 +1,9 @@
-import { fromByteString, toByteString, type ByteString } from '../../byte-string.ts'
-import { BuilderError } from '../../errors.ts'
-import { createIgnoreMatcher } from '../../context/ignore.ts'
-import { cleanPath } from '../../layer/paths.ts'
-import type { View } from '../../layer/types.ts'
-import { expandWildcard, hasWildcard } from '../../layer/wildcard.ts'
+import { fromByteString, toByteString, type ByteString } from '../../base/byte-string.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { createIgnoreMatcher } from '../../patterns/ignore.ts'
+import { cleanPath } from '../../view/paths.ts'
+import type { View } from '../../view/types.ts'
+import { expandWildcard, hasWildcard } from '../../view/wildcard.ts'
 
 /**
  * A wildcard may match nothing, but the directory in which it looks has to be there. BuildKit sends only those

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
-import type { ByteString } from '../../byte-string.ts'
-import { BuilderError } from '../../errors.ts'
-import { contentChunks } from '../../layer/content.ts'
-import { decompress, detectCompression, MAGIC_BYTES } from '../../layer/decompress.ts'
-import type { DirectoryOptions, FileTarget } from '../../layer/file-target.ts'
-import { BLOCK_BYTES } from '../../layer/header.ts'
-import { beginsAsTar, readForeignArchive } from '../../layer/foreign-archive.ts'
-import { placeArchive } from '../../layer/place-archive.ts'
-import type { ViewEntry } from '../../layer/types.ts'
+import type { ByteString } from '../../base/byte-string.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { contentChunks } from '../../disk/file-bytes.ts'
+import { decompress, detectCompression, MAGIC_BYTES } from '../../tar/decompress.ts'
+import type { DirectoryOptions, FileTarget } from '../../view/file-target.ts'
+import { BLOCK_BYTES } from '../../tar/header.ts'
+import { beginsAsTar, readForeignArchive } from '../../tar/foreign-archive.ts'
+import { placeArchive } from '../../tar/place-archive.ts'
+import type { ViewEntry } from '../../view/types.ts'
 
 export interface UnpackOptions extends Omit<DirectoryOptions, 'mode'> {
   readonly temporaryDirectory: string

@@ -1,9 +1,9 @@
 import { closeFd, openRoot, walkTree, type PackedEntries } from '@ts-oci/runtime'
-import { toByteString, type ByteString } from '../../byte-string.ts'
-import { BuilderError } from '../../errors.ts'
-import { makeEntry } from '../../layer/entry.ts'
-import { baseName, isWithin } from '../../layer/paths.ts'
-import type { LayerEntry } from '../../layer/types.ts'
+import { toByteString, type ByteString } from '../../base/byte-string.ts'
+import { BuilderError } from '../../base/errors.ts'
+import { makeEntry } from '../../view/entry.ts'
+import { baseName, isWithin } from '../../view/paths.ts'
+import type { LayerEntry } from '../../view/types.ts'
 import type { GitCheckout } from './spec.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuilderError, scrubCredentials } from '../../errors.ts'
+import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 import { wrongCommit, type ResolvedCommit } from './resolve.ts'
 import type { Git, GitPlace } from './run-git.ts'
 import { isCommitId, type GitCheckout } from './spec.ts'

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { describeWith, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import { checkoutEntries } from './entries.ts'
 import { checkOut } from './fetch.ts'
-import { serveRepositories, type Repositories } from './repositories.testing.ts'
+import { serveRepositories, type Repositories } from './repositories.test.helper.ts'
 import { resolveCommit } from './resolve.ts'
 import { createGit } from './run-git.ts'
 import { readGitSpec } from './spec.ts'

@@ -1,4 +1,4 @@
-import { BuilderError, scrubCredentials } from '../../errors.ts'
+import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 import type { Git } from './run-git.ts'
 import { isCommitId, type GitCheckout } from './spec.ts'
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { BuilderError, scrubCredentials } from '../../errors.ts'
+import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 
 /** How git is run: nothing of the user's or the system's configuration, no questions. */
 export interface Git {

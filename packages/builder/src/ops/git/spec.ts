@@ -1,5 +1,5 @@
-import { BuilderError } from '../../errors.ts'
-import type { SourceSpec } from '../specs.ts'
+import { BuilderError } from '../../base/errors.ts'
+import type { SourceSpec } from '../../graph/op-specs.ts'
 
 /** A commit of a repository, as the attributes of its source say it (BuildKit's `git.*`). */
 export interface GitCheckout {

@@ -1,4 +1,4 @@
-import { BuilderError } from '../../errors.ts'
+import { BuilderError } from '../../base/errors.ts'
 
 export interface SshAccess {
   /** Socket of the agent that the user lent; undefined: none, whatever the environment of the caller says. */

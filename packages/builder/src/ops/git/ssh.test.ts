@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { describeWith, findTool, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
-import { build } from '../../build.ts'
+import { build } from '../../api/build.ts'
 import { createGit } from './run-git.ts'
-import { freePort, serveRepositories, untilListening, type Repositories } from './repositories.testing.ts'
+import { freePort, serveRepositories, untilListening, type Repositories } from './repositories.test.helper.ts'
 import { sshCommand } from './ssh-command.ts'
 
 describeWith(['git', 'ssh', 'sshd', 'ssh-agent', 'ssh-add', 'ssh-keygen'], 'a repository behind ssh', () => {

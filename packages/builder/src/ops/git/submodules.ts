@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuilderError } from '../../errors.ts'
+import { BuilderError } from '../../base/errors.ts'
 import type { Git, GitPlace } from './run-git.ts'
 
 /** Deeper nests than any that people write; a submodule may name itself. */

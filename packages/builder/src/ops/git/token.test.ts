@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import { startStandIn, temporaryDirectory, testWith } from '@ts-oci/testing'
-import { build } from '../../build.ts'
-import { serveRepositories } from './repositories.testing.ts'
+import { build } from '../../api/build.ts'
+import { serveRepositories } from './repositories.test.helper.ts'
 
 testWith(['git'], 'a token for git goes to its host, along no redirect, and into no message', async () => {
   const token = 'hunter2hunter2'

@@ -1,5 +1,5 @@
-import type { Store } from '../../content/types.ts'
-import { BuilderError, scrubCredentials } from '../../errors.ts'
+import type { Store } from '../../store/types.ts'
+import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 import { createDigester, digestOf, type Digest } from '../../oci/digest.ts'
 import { createSlownessWatch } from '../../registry/slowness.ts'
 import { parseUrl, type FileClient, type FileResponse } from './request.ts'

@@ -4,8 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
-import { build } from '../../build.ts'
-import type { ProgressEvent } from '../../progress.ts'
+import { build } from '../../api/build.ts'
+import type { ProgressEvent } from '../../base/progress.ts'
 
 let directory: TemporaryDirectory
 let server: Server

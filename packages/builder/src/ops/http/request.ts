@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { BuilderError, scrubCredentials } from '../../errors.ts'
+import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 import { resolveOptions } from '../../registry/options.ts'
 import { withRetries } from '../../registry/retry.ts'
 import { createTransport, discard, type HttpResponse, type Transport } from '../../registry/transport.ts'

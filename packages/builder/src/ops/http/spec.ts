@@ -1,6 +1,6 @@
-import { BuilderError, scrubCredentials } from '../../errors.ts'
+import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 import { parseDigest, type Digest } from '../../oci/digest.ts'
-import type { SourceSpec } from '../specs.ts'
+import type { SourceSpec } from '../../graph/op-specs.ts'
 
 /** A file of the web, as the attributes of its source say it (BuildKit's `http.*`). */
 export interface HttpFile {

@@ -1,8 +1,8 @@
 import { chainIdOf, parseDigest, type DiffID } from '../../oci/digest.ts'
-import { makeAhead } from '../../forms/ahead.ts'
+import { makeAhead } from '../../layers/ahead.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment, ResolvedImage } from '../environment.ts'
-import type { SourceSpec } from '../specs.ts'
+import type { SourceSpec } from '../../graph/op-specs.ts'
 import type { OpDriver } from '../types.ts'
 
 const SCHEME = 'docker-image://'

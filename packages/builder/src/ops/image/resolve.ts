@@ -1,5 +1,5 @@
-import type { Store } from '../../content/types.ts'
-import { BuilderError, type TsOciError } from '../../errors.ts'
+import type { Store } from '../../store/types.ts'
+import { BuilderError, type TsOciError } from '../../base/errors.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'

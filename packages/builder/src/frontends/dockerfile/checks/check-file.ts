@@ -1,5 +1,5 @@
-import type { ArgInstruction, ParsedDockerfile, Stage, StageInstruction } from '../ast.ts'
-import { expandWord } from '../expand.ts'
+import type { ArgInstruction, ParsedDockerfile, Stage, StageInstruction } from '../read/ast.ts'
+import { expandWord } from '../expand/expand.ts'
 import { declareGlobalArgs } from '../lower/global-args.ts'
 import { checkConsistentInstructionCasing } from './consistent-instruction-casing.ts'
 import { checkDuplicateStageName } from './duplicate-stage-name.ts'

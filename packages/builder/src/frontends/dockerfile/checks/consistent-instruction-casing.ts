@@ -1,6 +1,6 @@
-import type { SourceRange } from '../../../source.ts'
-import type { Stage } from '../ast.ts'
-import { lowerCase, upperCase } from '../text.ts'
+import type { SourceRange } from '../../../base/source.ts'
+import type { Stage } from '../read/ast.ts'
+import { lowerCase, upperCase } from '../read/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const consistentInstructionCasing: CheckRule = {

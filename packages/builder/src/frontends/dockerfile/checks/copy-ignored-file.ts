@@ -1,6 +1,6 @@
-import type { SourceRange } from '../../../source.ts'
-import { quote } from '../text.ts'
-import { cleanPath } from '../lower/path.ts'
+import type { SourceRange } from '../../../base/source.ts'
+import { quote } from '../read/text.ts'
+import { cleanPath } from '../read/path.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const copyIgnoredFile: CheckRule = {

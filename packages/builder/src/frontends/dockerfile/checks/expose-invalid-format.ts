@@ -1,4 +1,4 @@
-import type { SourceRange } from '../../../source.ts'
+import type { SourceRange } from '../../../base/source.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const exposeInvalidFormat: CheckRule = {

@@ -1,5 +1,5 @@
 import { parseReference } from '../../../oci/reference.ts'
-import type { Stage } from '../ast.ts'
+import type { Stage } from '../read/ast.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const invalidDefaultArgInFrom: CheckRule = {

@@ -1,4 +1,4 @@
-import type { CmdInstruction, EntrypointInstruction } from '../ast.ts'
+import type { CmdInstruction, EntrypointInstruction } from '../read/ast.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const jsonArgsRecommended: CheckRule = {

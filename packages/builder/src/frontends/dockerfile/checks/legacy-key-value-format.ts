@@ -1,4 +1,4 @@
-import type { EnvInstruction, KeyValue, LabelInstruction } from '../ast.ts'
+import type { EnvInstruction, KeyValue, LabelInstruction } from '../read/ast.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const legacyKeyValueFormat: CheckRule = {

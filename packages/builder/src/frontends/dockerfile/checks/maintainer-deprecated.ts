@@ -1,4 +1,4 @@
-import type { MaintainerInstruction } from '../ast.ts'
+import type { MaintainerInstruction } from '../read/ast.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const maintainerDeprecated: CheckRule = {

@@ -1,4 +1,4 @@
-import type { ParseWarning } from '../ast.ts'
+import type { ParseWarning } from '../read/ast.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const noEmptyContinuation: CheckRule = {

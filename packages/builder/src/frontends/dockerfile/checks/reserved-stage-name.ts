@@ -1,5 +1,5 @@
-import type { Stage } from '../ast.ts'
-import { quote } from '../text.ts'
+import type { Stage } from '../read/ast.ts'
+import { quote } from '../read/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const reservedStageName: CheckRule = {

@@ -1,5 +1,5 @@
 /** What a build check is, and who decides whether it speaks. */
-import type { SourceRange } from '../../../source.ts'
+import type { SourceRange } from '../../../base/source.ts'
 
 export interface CheckRule {
   /** As `skip=` and messages name it. */

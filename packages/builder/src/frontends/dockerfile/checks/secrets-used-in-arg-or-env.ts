@@ -1,5 +1,5 @@
-import type { SourceRange } from '../../../source.ts'
-import { quote } from '../text.ts'
+import type { SourceRange } from '../../../base/source.ts'
+import { quote } from '../read/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const secretsUsedInArgOrEnv: CheckRule = {

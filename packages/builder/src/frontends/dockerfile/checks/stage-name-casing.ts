@@ -1,5 +1,5 @@
-import type { FromInstruction } from '../ast.ts'
-import { lowerCase } from '../text.ts'
+import type { FromInstruction } from '../read/ast.ts'
+import { lowerCase } from '../read/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const stageNameCasing: CheckRule = {

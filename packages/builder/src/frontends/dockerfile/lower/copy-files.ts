@@ -1,8 +1,8 @@
 /** COPY and ADD: one file op with an action for each source, or, with `--link`, a layer of its own that is merged. */
 import type { Edge, VertexMetadata } from '../../../graph/types.ts'
-import type { FileAction, FileActionCopy, FileSpec } from '../../../ops/specs.ts'
-import type { SourcesAndDestination } from '../ast.ts'
-import { addHistory } from '../image-config.ts'
+import type { FileAction, FileActionCopy, FileSpec } from '../../../graph/op-specs.ts'
+import type { SourcesAndDestination } from '../read/ast.ts'
+import { addHistory } from './image-config.ts'
 import { environmentOf } from './build-state.ts'
 import { parseChmod } from './chmod.ts'
 import type { InstructionContext } from './context.ts'
@@ -10,7 +10,7 @@ import { actionsFor, type CopyAction, type CopyRequest } from './copy-sources.ts
 import { checkChecksum } from './copy-sources.ts'
 import { commandName, metadataFor, nameInStage } from './names.ts'
 import { parseOwner } from './owner.ts'
-import { actionPath, checkPathLength, destinationPath } from './path.ts'
+import { actionPath, checkPathLength, destinationPath } from '../read/path.ts'
 import { createInputList, edgeOf, type Output } from './pending.ts'
 
 /** Expands what all copies have, in BuildKit's order: an error of the first counts. */

@@ -1,5 +1,5 @@
-import type { StageInstruction } from '../ast.ts'
-import { dockerfileError } from '../errors.ts'
+import type { StageInstruction } from '../read/ast.ts'
+import { dockerfileError } from '../read/errors.ts'
 import type { StageState } from './stage-state.ts'
 
 interface Visit {

@@ -1,13 +1,13 @@
-import { DEFAULT_PATH } from '../image-config.ts'
-import { inherit } from '../resolve.ts'
+import { DEFAULT_PATH } from './image-config.ts'
+import { inherit } from './resolve.ts'
 import { setVariable } from './build-state.ts'
 import { createInstructionContext, type FileContext } from './context.ts'
-import { lowerInstruction } from './index.ts'
+import { lowerInstruction } from './instructions/list.ts'
 import { guarded } from './locate.ts'
 import type { StageCommand, StageState } from './stage-state.ts'
 import type { StageTable } from './stage-table.ts'
-import { setUser } from './user.ts'
-import { setDirectory } from './workdir.ts'
+import { setUser } from './instructions/user.ts'
+import { setDirectory } from './instructions/workdir.ts'
 
 /**
  * Applies the instructions of all stages that are needed, in the order of the file, and collects what they read of the

@@ -1,11 +1,11 @@
 /** Variables that FROM sees: platforms and the ARGs above it. */
 import { formatPlatform, formatPlatformFully } from '../../../oci/platform.ts'
-import type { ExecMeta } from '../../../ops/specs.ts'
-import type { ArgInstruction, EscapeToken } from '../ast.ts'
-import { expandWord } from '../expand.ts'
-import { createTextBudget } from '../text-budget.ts'
-import type { LowerOptions } from '../lower-types.ts'
-import { lowerCase } from '../text.ts'
+import type { ExecMeta } from '../../../graph/op-specs.ts'
+import type { ArgInstruction, EscapeToken } from '../read/ast.ts'
+import { expandWord } from '../expand/expand.ts'
+import { createTextBudget } from '../expand/text-budget.ts'
+import type { LowerOptions } from '../../../image/lowered.ts'
+import { lowerCase } from '../read/text.ts'
 import { withLocation } from './locate.ts'
 import type { OutlineArgument } from './outline.ts'
 

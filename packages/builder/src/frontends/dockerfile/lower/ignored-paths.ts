@@ -1,4 +1,4 @@
-import { createIgnoreMatcher } from '../../../context/ignore.ts'
+import { createIgnoreMatcher } from '../../../patterns/ignore.ts'
 import type { IgnoredPaths } from '../checks/copy-ignored-file.ts'
 
 /** What the ignore file of the context says, undefined when there is none. */

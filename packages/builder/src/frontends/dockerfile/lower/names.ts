@@ -2,10 +2,10 @@
 import type { VertexMetadata } from '../../../graph/types.ts'
 import { formatPlatformFully, normalizePlatform, parsePlatform } from '../../../oci/platform.ts'
 import type { Platform } from '../../../oci/types.ts'
-import type { SourceRange } from '../../../source.ts'
-import { toErrorLocation } from '../errors.ts'
-import { type Environment, type ExpandOptions, expandWord } from '../expand.ts'
-import { trimSpace, upperCase } from '../text.ts'
+import type { SourceRange } from '../../../base/source.ts'
+import { toErrorLocation } from '../read/errors.ts'
+import { type Environment, type ExpandOptions, expandWord } from '../expand/expand.ts'
+import { trimSpace, upperCase } from '../read/text.ts'
 import type { StageState } from './stage-state.ts'
 
 export interface NameOptions {

@@ -1,6 +1,6 @@
 /** What a stage takes from outside: arguments, secrets, SSH agents. */
-import type { SourceRange } from '../../../source.ts'
-import type { ArgDefinition } from '../ast.ts'
+import type { SourceRange } from '../../../base/source.ts'
+import type { ArgDefinition } from '../read/ast.ts'
 
 export interface OutlineArgument {
   readonly definition: ArgDefinition

@@ -1,4 +1,4 @@
-import type { Owner, OwnerId } from '../../../ops/specs.ts'
+import type { Owner, OwnerId } from '../../../graph/op-specs.ts'
 
 const NUMBER = /^[+-]?[0-9]+$/
 const MIN_INT32 = -(2 ** 31)

@@ -8,7 +8,7 @@
 import type { Edge, Vertex, VertexMetadata } from '../../../graph/types.ts'
 import { createVertex } from '../../../graph/vertex.ts'
 import type { Platform } from '../../../oci/types.ts'
-import type { OpSpec } from '../../../ops/specs.ts'
+import type { OpSpec } from '../../../graph/op-specs.ts'
 
 /** A file system that a vertex will give; `edge` is set by {@link PendingGraph.finish}. Undefined in its place: scratch. */
 export interface Output {

@@ -1,9 +1,9 @@
 /** Vertices of sources that are not images: git repositories, files of the web, local directories. */
 import type { VertexMetadata } from '../../../graph/types.ts'
-import type { SourceSpec } from '../../../ops/specs.ts'
-import type { GitReference } from '../git-reference.ts'
+import type { SourceSpec } from '../../../graph/op-specs.ts'
+import type { GitReference } from '../read/git-reference.ts'
 import { formatJsonList } from './go-format.ts'
-import { baseName, joinPath } from './path.ts'
+import { baseName, joinPath } from '../read/path.ts'
 import { edgeOf, type Output, type PendingGraph } from './pending.ts'
 
 const HTTP = /^https?:\/\//

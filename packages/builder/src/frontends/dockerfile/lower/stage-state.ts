@@ -1,8 +1,8 @@
 /** A stage while it is lowered. */
 import type { Platform } from '../../../oci/types.ts'
-import type { SourceRange } from '../../../source.ts'
-import type { Stage, StageInstruction } from '../ast.ts'
-import { blankImage, type DraftImage } from '../image-config.ts'
+import type { SourceRange } from '../../../base/source.ts'
+import type { Stage, StageInstruction } from '../read/ast.ts'
+import { blankImage, type DraftImage } from './image-config.ts'
 import { type BuildState, createState } from './build-state.ts'
 import type { Outline } from './outline.ts'
 

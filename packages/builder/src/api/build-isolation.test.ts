@@ -1,0 +1,197 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { checkTool, commandAs, describeWith, nodeFlags, publicPath, runTool } from '@ts-oci/testing'
+import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
+import type { BuildOptions } from '../build/public-types.ts'
+
+const script = fileURLToPath(new URL('build-process.test.helper.ts', import.meta.url))
+
+/** Users as tests of the runtime have them: `nobody` with ranges that only its mount namespace sees, an id that nobody has. */
+const users = {
+  root: { uid: 0, gid: 0 },
+  'root in a user namespace': { uid: 0, gid: 0 },
+  'a user with subordinate ids': { uid: 65_534, gid: 65_534 },
+  'a user with a single id': { uid: 12_345, gid: 12_345 },
+} as const
+type Who = keyof typeof users
+
+/** What layers can hold, without an owner other than root: a single id can make no other. */
+const plain = `FROM $BASE AS other
+RUN mkdir -p /o/deep && echo kept > /o/deep/file && touch -d @5 /o/deep/file /o/deep /o
+FROM $BASE
+COPY --chown=5:6 data /data
+COPY noise /noise
+RUN cp /bin/busybox /bin/again && chmod 4755 /bin/again && ln /bin/again /bin/hard && ln -s /data /link && mkfifo /pipe
+RUN mkdir -p /d/e/f && echo x > /d/e/f/g && chmod 000 /d/e/f && chmod 1777 /d
+RUN rm -rf /d/e && mkdir /d/e && echo new > /d/e/h && rm /bin/hard && cat /etc/passwd > /tmp/p && cat /tmp/p > /etc/passwd
+COPY --from=other /o /o
+RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t --mount=type=bind,from=other,source=/o,target=/m touch /c/x /t/x && cat /m/deep/file > /m2
+RUN echo appended >> /data && mv /tmp/p /moved
+`
+
+/** With owners and what goes by them. */
+const owned = `FROM $BASE
+RUN echo app:x:1000:1000::/home/app:/bin/sh >> /etc/passwd && mkdir -p /home/app && chown 1000:1000 /home/app
+USER app
+RUN echo mine > /home/app/file && id -u > /home/app/id
+USER root
+COPY --chown=app data /home/app/data
+RUN chown -R 7:8 /home/app/data && chown 60000:60000 /tmp
+`
+
+describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
+  let world: BuildWorld
+  beforeAll(async () => {
+    world = await makeBuildWorld()
+    await chmod(world.directory.path, 0o755)
+    // Larger than a block of the compressor, and nothing that it finds easy.
+    const noise = createHash('sha256').update('noise').digest('hex').repeat(80_000)
+    await world.context('plain', { Dockerfile: plain, data: 'data\n', noise })
+    await world.context('owned', { Dockerfile: owned, data: 'data\n' })
+    await world.context('odd', {
+      Dockerfile: 'FROM $BASE\nRUN chown 5:6 /tmp\n',
+      'User.Dockerfile': 'FROM $BASE\nUSER nobody\nRUN true\n',
+    })
+  })
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  function directoryOf(who: Who): string {
+    return world.directory.join(who.replaceAll(' ', '-'))
+  }
+
+  /** Builds as that user; what the process said after it had begun. */
+  async function buildAs(
+    who: Who,
+    context: string,
+    more: BuildOptions = {},
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<string> {
+    const { uid, gid } = users[who]
+    const own = directoryOf(who)
+    await mkdir(own, { recursive: true })
+    await checkTool('chown', [`${uid}:${gid}`, own])
+    const options: BuildOptions = {
+      context: world.directory.join(context),
+      store: `${own}/store`,
+      sourceDateEpoch: 1,
+      outputs: [{ type: 'oci', dest: `${own}/image.tar`, 'rewrite-timestamp': 'true' }],
+      ...(who === 'root in a user namespace' ? { isolation: 'rootless' } : {}),
+      ...more,
+    }
+    const words = [...nodeFlags, uid === 0 ? script : publicPath(world.directory, script), JSON.stringify(options)]
+    const [program = '', ...args] =
+      uid === 0
+        ? [process.execPath, ...words]
+        : commandAs({ uid, gid, directory: world.directory, hasSubordinateIds: uid === 65_534 }, words)
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
+    let said = ''
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await once(child, 'close')
+    return said.replace('begun\n', '').trim()
+  }
+
+  test('every one makes the same archive, byte for byte, and leaves nothing behind', async () => {
+    const archives: string[] = []
+    for (const who of Object.keys(users) as Who[]) {
+      expect(await buildAs(who, 'plain')).toMatch(/^sha256:/)
+      archives.push(hashOf(join(directoryOf(who), 'image.tar')))
+      expect(readdirSync(join(directoryOf(who), 'store/tmp'))).toEqual([])
+    }
+    expect(new Set(archives)).toEqual(new Set([archives[0]]))
+  })
+
+  test('so do any number of threads and of steps at once, in another store', async () => {
+    const archives: string[] = []
+    for (const [threads, jobs] of [
+      [1, 1],
+      [7, 8],
+    ] as const) {
+      const dest = world.directory.join(`threads-${threads}.tar`)
+      await buildAs(
+        'root',
+        'plain',
+        {
+          store: world.directory.join(`store-${threads}`),
+          jobs,
+          outputs: [{ type: 'oci', dest, 'rewrite-timestamp': 'true' }],
+        },
+        { UV_THREADPOOL_SIZE: String(threads) },
+      )
+      archives.push(hashOf(dest))
+    }
+    archives.push(hashOf(join(directoryOf('root'), 'image.tar')))
+    expect(new Set(archives).size).toBe(1)
+  })
+
+  function hashOf(path: string): string {
+    return createHash('sha256').update(readFileSync(path)).digest('hex')
+  }
+
+  test('those with many ids do so with owners too', async () => {
+    const who: readonly Who[] =
+      (await runTool('newuidmap', []).catch(() => undefined)) === undefined
+        ? ['root']
+        : ['root', 'root in a user namespace', 'a user with subordinate ids']
+    const digests: string[] = []
+    for (const one of who) digests.push(await buildAs(one, 'owned'))
+    expect(digests[0]).toMatch(/^sha256:/)
+    expect(new Set(digests)).toEqual(new Set([digests[0]]))
+  })
+
+  test('the second build of each runs nothing and is the same', async () => {
+    for (const who of ['root', 'root in a user namespace', 'a user with a single id'] as const) {
+      const options: BuildOptions = { outputs: [{ type: 'image' }] }
+      const first = await buildAs(who, 'plain', options)
+      expect(await buildAs(who, 'plain', options)).toBe(first)
+    }
+  })
+
+  test('kinds that share a store have trees of their own: none empties what another has mounted', async () => {
+    const cache = '--mount=type=cache,id=meeting,target=/meeting'
+    await world.context('waits', {
+      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/there; for i in $(seq 100); do [ -e /meeting/other ] && break; usleep 100000; done; [ -e /meeting/other ] && ls /bin | grep .\n`,
+    })
+    await world.context('comes', {
+      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/other\n`,
+    })
+    const store = world.directory.join('shared-store')
+    const first = buildAs('root', 'waits', { store, outputs: [] })
+    const isThere = (): boolean => globSync(`${store}/cache-mounts/*/there`).length > 0
+    for (let tries = 0; tries < 200 && !isThere(); tries++) await delay(50)
+    expect(await buildAs('root in a user namespace', 'comes', { store, outputs: [] })).toMatch(/^sha256:/)
+    expect(await first).toMatch(/^sha256:/)
+  })
+
+  test('a context with files that the user may not read', async () => {
+    const context = await world.context('unreadable', {
+      Dockerfile: 'FROM $BASE\nCOPY . /\n',
+      'Other.Dockerfile': 'FROM $BASE\nCOPY d/open /\n',
+      'd/open': 'x\n',
+      'd/closed': 'x\n',
+    })
+    await chmod(join(context, 'd/closed'), 0o600)
+    expect(await buildAs('a user with a single id', 'unreadable')).toMatch(
+      /^OCI_CONTEXT_INVALID .*"d\/closed".*permission denied.*\.dockerignore/,
+    )
+    // What nobody takes need not be readable.
+    expect(await buildAs('a user with a single id', 'unreadable', { file: join(context, 'Other.Dockerfile') })).toMatch(
+      /^sha256:/,
+    )
+  })
+
+  test('what a single id cannot do is told with the remedy', async () => {
+    expect(await buildAs('a user with a single id', 'odd')).toMatch(/^OCI_STEP_FAILED .*subordinate ids/)
+    expect(
+      await buildAs('a user with a single id', 'odd', { file: world.directory.join('odd/User.Dockerfile') }),
+    ).toMatch(/^OCI_RUNTIME_ID_UNAVAILABLE .*subordinate ids/)
+  })
+})

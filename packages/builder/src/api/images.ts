@@ -1,0 +1,214 @@
+import { BuilderError } from '../base/errors.ts'
+import type { ImageRecord, Store } from '../store/types.ts'
+import { knownTime, timeOf } from '../oci/created.ts'
+import { isDigest, type Digest } from '../oci/digest.ts'
+import { parseImageConfig } from '../oci/image-config.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { canonicalName, familiarRepository, formatFamiliar, parseReference } from '../oci/reference.ts'
+import type { ImageConfig, Manifest } from '../oci/types.ts'
+import type {
+  CommonOptions,
+  HistoryRow,
+  ImageInspection,
+  ImageSummary,
+  PruneOutcome,
+  RemoveOutcome,
+} from '../build/public-types.ts'
+import { openSession } from '../build/session.ts'
+
+const DANGLING = '<none>'
+
+/** Every image of the store, newest first. */
+export async function images(options: CommonOptions = {}): Promise<readonly ImageSummary[]> {
+  await using session = await openSession(options)
+  return [...session.store.images.list()]
+    .sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))
+    .map((record) => summaryOf(session.store, record))
+}
+
+function summaryOf(store: Store, record: ImageRecord): ImageSummary {
+  const reference = isDangling(record.name) ? undefined : parseReference(record.name)
+  return {
+    repository: reference === undefined ? DANGLING : familiarRepository(reference),
+    tag: reference?.tag ?? DANGLING,
+    id: record.configDigest,
+    digest: record.manifestDigest,
+    createdMs: knownTime(record.createdMs),
+    sizeBytes: imageSize(store, record),
+  }
+}
+
+function isDangling(name: string): boolean {
+  return name.startsWith(DANGLING)
+}
+
+/** The history of an image, newest first, with the size of each layer. */
+export async function history(image: string, options: CommonOptions = {}): Promise<readonly HistoryRow[]> {
+  await using session = await openSession(options)
+  const record = findImage(session.store, image)
+  const { config } = readImage(session.store, record)
+  let layer = 0
+  const rows = (config.history ?? []).map((entry): HistoryRow => {
+    const id = entry.empty_layer ? undefined : record.layerIds[layer++]
+    return {
+      id: '<missing>',
+      createdMs: knownTime(timeOf(entry.created)),
+      createdBy: entry.created_by ?? '',
+      sizeBytes: id === undefined ? 0 : contentSize(session.store, id),
+      comment: entry.comment ?? '',
+      emptyLayer: entry.empty_layer ?? false,
+    }
+  })
+  rows.reverse()
+  return rows.map((row, index) => (index === 0 ? { ...row, id: record.configDigest } : row))
+}
+
+/** Bytes of a layer's files, as Docker counts; of its tar or blob where no table is at hand. */
+function contentSize(store: Store, layerId: string): number {
+  const size = store.layers.contentSizeBytes(layerId)
+  if (size !== undefined) return size
+  const record = store.layers.get(layerId)
+  return record?.tarSizeBytes ?? record?.blobs[0]?.descriptor.size ?? record?.remote?.descriptor.size ?? 0
+}
+
+/** One definition for listings, inspection and history: the layers of an image add up to it. */
+function imageSize(store: Store, record: ImageRecord): number {
+  return record.layerIds.length === 0
+    ? record.sizeBytes
+    : record.layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
+}
+
+/** What `docker inspect` says of an image. */
+export async function inspect(image: string, options: CommonOptions = {}): Promise<ImageInspection> {
+  await using session = await openSession(options)
+  const { store } = session
+  const record = findImage(store, image)
+  const { config, manifest } = readImage(store, record)
+  const names = store.images
+    .list()
+    .filter((other) => other.configDigest === record.configDigest && !isDangling(other.name))
+  const last = config.history?.at(-1)
+  const layerHistory = (config.history ?? []).filter((entry) => !entry.empty_layer)
+  return {
+    Id: record.configDigest,
+    RepoTags: names.map((other) => formatFamiliar(parseReference(other.name))),
+    RepoDigests: [...new Set(names.flatMap((other) => other.repoDigests))].map((name) =>
+      formatFamiliar(parseReference(name)),
+    ),
+    Parent: '',
+    Comment: last?.comment ?? '',
+    Created: config.created ?? '',
+    DockerVersion: '',
+    Author: config.author ?? '',
+    Config: { ...config.config },
+    Architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { Variant: config.variant }),
+    Os: config.os,
+    Size: imageSize(store, record),
+    RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
+    Metadata: { LastTagTime: new Date(record.taggedMs ?? record.createdMs).toISOString() },
+    Descriptor: {
+      mediaType: manifest.mediaType,
+      digest: record.manifestDigest,
+      size: store.blobs.size(record.manifestDigest) ?? 0,
+    },
+    Layers: record.layerIds.map((id, index) => ({
+      DiffID: config.rootfs.diff_ids[index],
+      Size: contentSize(store, id),
+      CreatedBy: layerHistory[index]?.created_by ?? '',
+    })),
+  }
+}
+
+/** Gives an image another name. */
+export async function tag(source: string, target: string, options: CommonOptions = {}): Promise<void> {
+  await using session = await openSession(options)
+  const { store } = session
+  // Read and written in one transaction: what another process removes meanwhile does not come back.
+  store.transaction(() => {
+    const record = findImage(store, source)
+    if (parseReference(target).digest !== undefined)
+      throw new BuilderError('OCI_REFERENCE_INVALID', 'refusing to create a tag with a digest reference')
+    store.images.put({ ...record, name: canonicalName(target), taggedMs: Date.now() })
+  })
+}
+
+/** Takes a name from an image; an image without names goes, with what nothing else needs. */
+export async function remove(
+  image: string,
+  options: CommonOptions & { readonly force?: boolean } = {},
+): Promise<RemoveOutcome> {
+  await using session = await openSession(options)
+  return session.store.transaction(() => removeNames(session.store, image, options.force === true))
+}
+
+/** In one transaction: a name that moves to another image meanwhile is not that image's. */
+function removeNames(store: Store, image: string, isForced: boolean): RemoveOutcome {
+  const record = findImage(store, image)
+  const isById = isDangling(record.name) || !nameMatches(record.name, image)
+  const names = store.images.list().filter((other) => other.configDigest === record.configDigest)
+  if (isById && names.length > 1 && !isForced) {
+    throw new BuilderError(
+      'OCI_IMAGE_IN_USE',
+      `unable to delete ${image} (must be forced) - image is referenced in multiple repositories`,
+      { hint: 'remove its names one by one, or force it' },
+    )
+  }
+  const going = isById ? names : [record]
+  for (const one of going) store.images.remove(one.name)
+  const isLast = going.length === names.length
+  return {
+    untagged: going.filter((one) => !isDangling(one.name)).map((one) => formatFamiliar(parseReference(one.name))),
+    deleted: isLast ? [record.configDigest] : [],
+  }
+}
+
+function nameMatches(name: string, text: string): boolean {
+  try {
+    return canonicalName(text) === name
+  } catch {
+    return false
+  }
+}
+
+/** Drops build cache: what belongs to an image in the store stays. */
+export async function prune(
+  options: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number } = {},
+): Promise<PruneOutcome> {
+  await using session = await openSession(options)
+  return await session.store.prune({
+    all: options.all ?? false,
+    ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }),
+  })
+}
+
+/** @throws OCI_IMAGE_NOT_FOUND */
+export function findImage(store: Store, nameOrId: string): ImageRecord {
+  // A short beginning of an id may be a name as well, which counts first.
+  const found = store.images.find(asStored(nameOrId)) ?? store.images.find(nameOrId)
+  if (found) return found
+  throw new BuilderError('OCI_IMAGE_NOT_FOUND', `No such image: ${nameOrId}`, {
+    hint: 'tsbuild images lists what is there',
+  })
+}
+
+function asStored(text: string): string {
+  if (isDigest(text) || /^(sha256:)?[0-9a-f]{12,64}$/.test(text)) return text
+  try {
+    return canonicalName(text)
+  } catch {
+    return text
+  }
+}
+
+export function readImage(
+  store: Store,
+  record: ImageRecord,
+): { readonly manifest: Manifest; readonly config: ImageConfig; readonly manifestDigest: Digest } {
+  const { manifest } = parseManifest(store.blobs.read(record.manifestDigest))
+  return {
+    manifest,
+    config: parseImageConfig(store.blobs.read(record.configDigest)),
+    manifestDigest: record.manifestDigest,
+  }
+}

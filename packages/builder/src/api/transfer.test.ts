@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import {
+  describeWith,
+  startRegistry,
+  temporaryDirectory,
+  type Registry,
+  type TemporaryDirectory,
+} from '@ts-oci/testing'
+import { addImage } from '../store/store-rows.test.helper.ts'
+import { openStore } from '../store/store.ts'
+import { pull, push } from './transfer.ts'
+import { remove, tag } from './images.ts'
+
+describeWith(['docker-registry'], 'a name that moves while its image is on its way', () => {
+  let directory: TemporaryDirectory
+  let registry: Registry
+  let store: string
+  let name: string
+  beforeEach(async () => {
+    directory = await temporaryDirectory('ts-oci-transfer-')
+    registry = await startRegistry()
+    store = directory.join('store')
+    name = `${registry.host}/app:1`
+    await using open = await openStore({ root: store })
+    addImage(open, name, 'one')
+    addImage(open, 'docker.io/library/other:latest', 'two')
+  })
+  afterEach(async () => {
+    await registry[Symbol.asyncDispose]()
+    await directory[Symbol.asyncDispose]()
+  })
+
+  /** Pushes, and does something with the name once the manifest is on its way. */
+  async function pushWhile(work: () => Promise<unknown>): Promise<void> {
+    let waiting: Promise<unknown> | undefined
+    await push(name, {
+      store,
+      insecureRegistries: [registry.host],
+      onProgress: () => {
+        waiting ??= work()
+      },
+    })
+    expect(waiting).toBeDefined()
+    await waiting
+  }
+
+  const find = async (image: string) => {
+    await using open = await openStore({ root: store })
+    return open.images.find(image)
+  }
+
+  test('a push leaves it where another process has put it', async () => {
+    const other = await find('other')
+    await pushWhile(() => tag('other', name, { store }))
+    expect(await find(name)).toMatchObject({ configDigest: other?.configDigest, repoDigests: [] })
+  })
+
+  test('a push brings no name back that was removed', async () => {
+    await pushWhile(() => remove(name, { store }))
+    expect(await find(name)).toBeUndefined()
+  })
+
+  test('a push that nobody disturbs notes where the image is, and a pull keeps what was noted', async () => {
+    const { digest } = await push(name, { store, insecureRegistries: [registry.host] })
+    const pinned = `${registry.host}/app@${digest}`
+    expect((await find(name))?.repoDigests).toEqual([pinned])
+    await push(name, { store, insecureRegistries: [registry.host] })
+    expect((await find(name))?.repoDigests).toEqual([pinned])
+    await pull(name, { store, insecureRegistries: [registry.host] })
+    expect((await find(name))?.repoDigests).toEqual([pinned])
+  })
+})

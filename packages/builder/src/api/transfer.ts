@@ -1,0 +1,137 @@
+import type { ImageRecord } from '../store/types.ts'
+import { createJobRunner } from '../disk/job-runner.ts'
+import { createLayerForms } from '../layers/layer-forms.ts'
+import type { LayerForms } from '../layers/types.ts'
+import { findImage, readImage } from './images.ts'
+import { internalStep } from '../build/internal-step.ts'
+import { timeOf } from '../oci/created.ts'
+import { digestOf, type Digest } from '../oci/digest.ts'
+import { serializeManifest } from '../oci/manifest.ts'
+import { MediaType } from '../oci/media-types.ts'
+import { hostPlatform, parsePlatform } from '../oci/platform.ts'
+import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
+import type { Descriptor } from '../oci/types.ts'
+import type { ProgressSink } from '../base/progress.ts'
+import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from '../build/public-types.ts'
+import { openSession, type Session } from '../build/session.ts'
+import { createLayerFetcher, pushWith } from '../build/transfers.ts'
+
+/** Fetches an image with all its layers, and names it in the store. */
+export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
+  const sink: ProgressSink = options.onProgress ?? (() => undefined)
+  await using session = await openSession(options)
+  const { store, signal } = session
+  const reference = withDefaultTag(parseReference(image))
+  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
+  return await internalStep(sink, `pulling ${formatFamiliar(reference)}`, async (_report, vertexId) => {
+    const { pullManifest } = await import('../registry/index.ts')
+    const client = await session.registry()
+    const before = reference.digest === undefined ? store.images.get(canonicalName(image)) : undefined
+    const pulled = await pullManifest(client, reference, {
+      blobs: store.blobs,
+      platform,
+      signal,
+      ...(before === undefined ? {} : { knownDigest: before.manifestDigest }),
+    })
+    const forms = formsOf(session, sink)
+    const diffIds = pulled.config.rootfs.diff_ids
+    const name = canonicalName(image)
+    const layers = forms.fromImage(
+      pulled.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })),
+      name,
+      vertexId,
+    )
+    const descriptors = await Promise.all(
+      layers.map((layer) => forms.blob(layer, { compression: 'none', force: false })),
+    )
+    store.sync()
+    const isNew = before?.manifestDigest !== pulled.manifestDigest
+    const repoDigest = `${repositoryOf(reference)}@${pulled.digest}`
+    store.transaction(() => {
+      const current = store.images.get(name)
+      const known = current?.configDigest === pulled.configDigest ? current.repoDigests : []
+      store.images.put({
+        name,
+        manifestDigest: pulled.manifestDigest,
+        configDigest: pulled.configDigest,
+        layerIds: layers.map((layer) => layer.id),
+        sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
+        createdMs: timeOf(pulled.config.created),
+        origin: 'pulled',
+        isComplete: true,
+        repoDigests: [...new Set([...known, repoDigest])],
+      })
+    })
+    return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew }
+  })
+}
+
+/** Sends an image of the store to its registry. Layers that were made here are compressed once, then kept. */
+export async function push(image: string, options: CommonOptions & RegistryOptions = {}): Promise<PushOutcome> {
+  const sink: ProgressSink = options.onProgress ?? (() => undefined)
+  await using session = await openSession(options)
+  const { store, signal } = session
+  const record = findImage(store, image)
+  const { manifest } = readImage(store, record)
+  return await internalStep(
+    sink,
+    `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`,
+    async (reportStatus) => {
+      const forms = formsOf(session, sink)
+      const layers: Descriptor[] = []
+      const repositories = new Map<Digest, readonly string[]>()
+      for (const [index, id] of record.layerIds.entries()) {
+        const stored = manifest.layers[index]!
+        const descriptor =
+          stored.mediaType === MediaType.ociLayer
+            ? await forms.blob(forms.load(id), { compression: 'gzip', force: false })
+            : stored
+        layers.push(descriptor)
+        repositories.set(descriptor.digest, store.layers.get(id)?.remote?.references ?? [])
+      }
+      const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
+      const bytes = isAsStored ? store.blobs.read(record.manifestDigest) : serializeManifest({ ...manifest, layers })
+      const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
+      const name = canonicalName(image)
+      await pushWith(
+        session,
+        reportStatus,
+      )({
+        reference: name,
+        byDigest: false,
+        isInsecure: false,
+        manifest: { bytes, descriptor },
+        config: { bytes: store.blobs.read(record.configDigest), descriptor: manifest.config },
+        layers: layers.map((layer) => ({
+          descriptor: layer,
+          repositories: repositories.get(layer.digest) ?? [],
+          open: () => emptyStream(),
+        })),
+        signal,
+      })
+      const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
+      // The name may stand for another image by now: that one was not pushed.
+      store.images.update(record.name, (current) =>
+        current.configDigest === record.configDigest ? withRepoDigest(current, repoDigest) : undefined,
+      )
+      return { name, digest: descriptor.digest, sizeBytes: bytes.length }
+    },
+  )
+}
+
+/** Undefined where it is known. */
+function withRepoDigest(record: ImageRecord, repoDigest: string): ImageRecord | undefined {
+  return record.repoDigests.includes(repoDigest)
+    ? undefined
+    : { ...record, repoDigests: [...record.repoDigests, repoDigest] }
+}
+
+/** The layers of one transfer. */
+function formsOf(session: Session, sink: ProgressSink): LayerForms {
+  const { store, executor, signal } = session
+  const jobs = createJobRunner({ executor, signal })
+  return createLayerForms({ store, jobs, executor, fetcher: createLayerFetcher(session, sink), signal })
+}
+
+/** Blobs are read from the store by their digest: nobody asks for a stream. */
+async function* emptyStream(): AsyncIterable<Uint8Array> {}

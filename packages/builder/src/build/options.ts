@@ -1,0 +1,114 @@
+import { BuilderError, isTsOciError } from '../base/errors.ts'
+import { hostPlatform, parsePlatform } from '../oci/platform.ts'
+import { canonicalName, parseReference } from '../oci/reference.ts'
+import type { Platform } from '../oci/types.ts'
+import type { BuildOptions } from './public-types.ts'
+
+/** Options with everything filled in and checked, before anything is touched. */
+export interface CheckedOptions {
+  readonly platform: Platform
+  readonly names: readonly string[]
+  readonly buildArgs: ReadonlyMap<string, string>
+  readonly labels: ReadonlyMap<string, string>
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[]
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined
+  readonly allowed: ReadonlySet<string>
+  /** Seconds. */
+  readonly sourceDateEpoch: number | undefined
+}
+
+const EPOCH = 'SOURCE_DATE_EPOCH'
+const ENTITLEMENTS = ['network.host', 'security.insecure']
+
+/** @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED, OCI_REFERENCE_INVALID, OCI_PLATFORM_INVALID */
+export function checkOptions(options: BuildOptions): CheckedOptions {
+  const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
+  if (platforms.length > 1) {
+    throw new BuilderError(
+      'OCI_OPTION_UNSUPPORTED',
+      `several platforms in one build are not supported yet: ${platforms.join(', ')}`,
+      { hint: 'build one platform at a time' },
+    )
+  }
+  const allowed = new Set(options.allow ?? [])
+  for (const name of allowed) {
+    if (!ENTITLEMENTS.includes(name))
+      throw new BuilderError('OCI_OPTION_INVALID', `unknown entitlement ${name}`, {
+        hint: `one of ${ENTITLEMENTS.join(', ')}`,
+      })
+  }
+  // A build that is given the host's network as a whole may name it in a step too, as buildx has it.
+  if (options.network === 'host') allowed.add('network.host')
+  const buildArgs = new Map(Object.entries(options.buildArgs ?? {}))
+  const sourceDateEpoch = options.sourceDateEpoch ?? epochOf(buildArgs.get(EPOCH), true) ?? epochOf(process.env[EPOCH])
+  // As buildx has it: a time from outside is a build argument, and an ARG of that name sees it.
+  if (sourceDateEpoch !== undefined && !buildArgs.has(EPOCH)) buildArgs.set(EPOCH, String(sourceDateEpoch))
+  return {
+    platform: platforms[0] === undefined ? hostPlatform() : parsePlatform(platforms[0]),
+    names: (options.tags ?? []).map(checkTag),
+    buildArgs,
+    labels: new Map(Object.entries(options.labels ?? {})),
+    extraHosts: (options.addHosts ?? []).map(parseHost),
+    ulimits: options.ulimits?.map(parseUlimit),
+    allowed,
+    sourceDateEpoch,
+  }
+}
+
+function checkTag(tag: string): string {
+  const invalid = (reason: string, more: { hint?: string | undefined; cause?: unknown } = {}): BuilderError =>
+    new BuilderError('OCI_REFERENCE_INVALID', `invalid tag ${JSON.stringify(tag)}: ${reason}`, more)
+  if (
+    /[A-Z]/.test(
+      tag
+        .replace(/[:@][^/]*$/, '')
+        .split('/')
+        .at(-1)!,
+    )
+  )
+    throw invalid('repository name must be lowercase')
+  try {
+    if (parseReference(tag).digest === undefined) return canonicalName(tag)
+  } catch (cause) {
+    if (isTsOciError(cause)) throw invalid(cause.message, { hint: cause.hint, cause })
+    throw cause
+  }
+  throw invalid('a tag cannot hold a digest')
+}
+
+// A build argument may also name what the time is taken from: lowering finds out.
+function epochOf(text: string | undefined, mayBeName = false): number | undefined {
+  if (text === undefined || text === '') return undefined
+  const isNumber = /^-?\d+$/.test(text)
+  if (!isNumber && mayBeName) return undefined
+  if (!isNumber)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid SOURCE_DATE_EPOCH: ${text}`, {
+      hint: 'whole seconds since 1970-01-01',
+    })
+  return Number(text)
+}
+
+function parseHost(text: string): { host: string; ip: string } {
+  const at = text.search(/[:=]/)
+  if (at <= 0)
+    throw new BuilderError('OCI_OPTION_INVALID', `bad format for add-host: ${JSON.stringify(text)}`, {
+      hint: 'name:address',
+    })
+  const ip = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
+  return { host: text.slice(0, at), ip: ip === 'host-gateway' ? '127.0.0.1' : ip }
+}
+
+function parseUlimit(text: string): { name: string; soft: number; hard: number } {
+  const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text)
+  if (match === null)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}`, { hint: 'name=soft[:hard]' })
+  const numbers = [match[2]!, match[3] ?? match[2]!]
+  // Docker reads signed 64-bit numbers.
+  const outside = numbers.find((number) => BigInt.asIntN(64, BigInt(number)) !== BigInt(number))
+  if (outside !== undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}: ${outside} is out of range`, {
+      hint: '-1 is no limit',
+    })
+  const [soft, hard] = numbers.map(Number)
+  return { name: match[1]!, soft: soft!, hard: hard! }
+}

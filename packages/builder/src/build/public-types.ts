@@ -1,0 +1,243 @@
+import type { BuildWarning, ProgressSink } from '../base/progress.ts'
+import type { Digest, DiffID } from '../oci/digest.ts'
+import type { HistoryEntry, ImageConfig } from '../oci/types.ts'
+import type { State } from '../frontends/state/state.ts'
+
+/** What every call of the public face may take: which store, and how to stop and watch it. */
+export interface CommonOptions {
+  /** Directory of the store; default `$TSBUILD_HOME`, else the XDG data directory. */
+  readonly store?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ProgressSink | undefined
+}
+
+/** How registries are reached. */
+export interface RegistryOptions {
+  /** Hosts (`name:port`) that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs no entry. */
+  readonly insecureRegistries?: readonly string[] | undefined
+  /** Auth file instead of Docker's and Podman's. */
+  readonly authFile?: string | undefined
+  /** Tries after the first one; default 5. */
+  readonly retries?: number | undefined
+}
+
+export interface BuildOptions extends CommonOptions, RegistryOptions {
+  /** Directory, URL of a git repository or archive, or `-` with `stdin`. Needed unless `state` is given. */
+  readonly context?: string | undefined
+  /** Path of the Dockerfile, `-` for `stdin`; default `Dockerfile` in the context. */
+  readonly file?: string | undefined
+  /** The Dockerfile's text itself, instead of `file`. */
+  readonly dockerfile?: string | undefined
+  /** Bytes for a context or Dockerfile named `-`. */
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined
+  /** A graph made with the fluent API, instead of a Dockerfile. */
+  readonly state?: State | undefined
+
+  readonly tags?: readonly string[] | undefined
+  readonly target?: string | undefined
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+  /** `linux/amd64`; default: the host's. */
+  readonly platform?: string | undefined
+  /** Named contexts: name → directory, `docker-image://…`, `oci-layout://…`, git or http URL. */
+  readonly buildContexts?: Readonly<Record<string, string>> | undefined
+  readonly secrets?: readonly SecretSource[] | undefined
+  readonly ssh?: readonly SshSource[] | undefined
+  readonly noCache?: boolean | undefined
+  readonly noCacheFilter?: readonly string[] | undefined
+  /** Steps that run again for `noCache` find their cache mounts as they were; else those are emptied first. */
+  readonly keepCacheMounts?: boolean | undefined
+  /**
+   * Which bases their registries are asked for. Default: those that only builds have fetched; what was pulled, tagged or
+   * built is used as it is. `always` (or true): all of them; `missing`: those that the store lacks; `never`: none.
+   */
+  readonly pull?: boolean | 'always' | 'missing' | 'never' | undefined
+  readonly network?: 'default' | 'none' | 'host' | undefined
+  /** `name:address`. */
+  readonly addHosts?: readonly string[] | undefined
+  /** `network.host`, `security.insecure`. */
+  readonly allow?: readonly string[] | undefined
+  readonly ulimits?: readonly string[] | undefined
+  readonly shmSizeBytes?: number | undefined
+  readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined
+  /** Steps that run at the same time; default: eight for each core. */
+  readonly jobs?: number | undefined
+
+  /** Default: an image in the store (named by `tags`, or known by its id only). */
+  readonly outputs?: readonly OutputSpec[] | undefined
+  /** Shorthand for `{ type: 'image', push: true }`. */
+  readonly push?: boolean | undefined
+  /** Seconds of the Unix epoch; default `$SOURCE_DATE_EPOCH`. */
+  readonly sourceDateEpoch?: number | undefined
+}
+
+/** One `-o`: `type` and its attributes as strings, as on the command line. */
+export interface OutputSpec {
+  readonly type: 'image' | 'registry' | 'oci' | 'docker' | 'tar' | 'local' | 'cacheonly'
+  /** File or directory; `-` for standard output. */
+  readonly dest?: string | undefined
+  readonly [attribute: string]: string | boolean | undefined
+}
+
+export interface SecretSource {
+  readonly id: string
+  readonly file?: string | undefined
+  readonly env?: string | undefined
+  readonly value?: string | Uint8Array | undefined
+}
+
+export interface SshSource {
+  readonly id: string
+  /** Agent socket, or key files. Default: `$SSH_AUTH_SOCK`. */
+  readonly paths?: readonly string[] | undefined
+}
+
+export interface BuildResult {
+  /** Of the manifest in the store; undefined when nothing but files was exported. */
+  readonly digest: Digest | undefined
+  readonly configDigest: Digest | undefined
+  /** Bottom first. */
+  readonly layers: readonly { readonly diffId: DiffID; readonly sizeBytes: number; readonly createdBy: string }[]
+  readonly outputs: readonly {
+    readonly type: string
+    readonly dest?: string
+    readonly names?: readonly string[]
+    readonly digest?: Digest
+  }[]
+  readonly vertices: readonly VertexReport[]
+  readonly warnings: readonly BuildWarning[]
+  /** As `--metadata-file` writes it. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+export interface VertexReport {
+  readonly digest: Digest
+  readonly name: string
+  readonly status: 'cached' | 'ran' | 'failed' | 'canceled'
+  readonly durationMs: number
+  /** Why it was not found in the cache, where that can be said. */
+  readonly missReason?: string
+}
+
+/** A row of `tsbuild images`. */
+export interface ImageSummary {
+  /** `my-app`, `localhost:5000/x`, `<none>`. */
+  readonly repository: string
+  readonly tag: string
+  /** Config digest, `sha256:…`. */
+  readonly id: Digest
+  /** Manifest digest. */
+  readonly digest: Digest
+  /** Undefined where the image does not say. */
+  readonly createdMs: number | undefined
+  readonly sizeBytes: number
+}
+
+/** A row of `tsbuild history`, newest first. */
+export interface HistoryRow {
+  /** Config digest for the newest row, `<missing>` for the others. */
+  readonly id: string
+  readonly createdMs: number | undefined
+  readonly createdBy: string
+  readonly sizeBytes: number
+  readonly comment: string
+  readonly emptyLayer: boolean
+}
+
+/** What `docker inspect` prints of an image; members as Docker names them. */
+export interface ImageInspection {
+  readonly Id: string
+  readonly RepoTags: readonly string[]
+  readonly RepoDigests: readonly string[]
+  readonly Parent: string
+  readonly Comment: string
+  readonly Created: string
+  readonly DockerVersion: string
+  readonly Author: string
+  readonly Config: Readonly<Record<string, unknown>>
+  readonly Architecture: string
+  readonly Variant?: string
+  readonly Os: string
+  readonly Size: number
+  readonly RootFS: { readonly Type: 'layers'; readonly Layers: readonly string[] }
+  readonly Metadata: { readonly LastTagTime: string }
+  readonly Descriptor: Readonly<Record<string, unknown>>
+  readonly [other: string]: unknown
+}
+
+export interface PullOptions extends CommonOptions, RegistryOptions {
+  readonly platform?: string | undefined
+}
+export interface PullOutcome {
+  readonly name: string
+  readonly digest: Digest
+  readonly configDigest: Digest
+  /** False when the store had it already. */
+  readonly isNew: boolean
+}
+export interface PushOutcome {
+  readonly name: string
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+export interface RemoveOutcome {
+  /** `Untagged: x` and `Deleted: sha256:…`, in Docker's order. */
+  readonly untagged: readonly string[]
+  readonly deleted: readonly string[]
+}
+export interface PruneOutcome {
+  readonly removed: readonly { readonly id: string; readonly sizeBytes: number; readonly description: string }[]
+  readonly reclaimedBytes: number
+}
+
+/** One way to isolate steps, tried on this machine. */
+export interface IsolationReport {
+  readonly mode: 'namespace' | 'rootless'
+  readonly isUsable: boolean
+  /** Which user ids a step can have: all, the subordinate ones of the user, or a single one. */
+  readonly ids: 'all' | 'subordinate' | 'single' | undefined
+  /** Why it does not work, or what does not work in it. */
+  readonly reason: string | undefined
+  readonly hint: string | undefined
+}
+
+/** What `tsbuild info` prints. */
+export interface MachineReport {
+  readonly platform: string
+  readonly kernel: string
+  readonly node: string
+  readonly user: string
+  readonly store: string
+  readonly storeFreeBytes: number | undefined
+  readonly isolations: readonly IsolationReport[]
+  /** The one that `auto` takes; undefined when no step can run. */
+  readonly isolation: IsolationReport['mode'] | undefined
+  /** What holds the process that unpacks layers, and what is missing. */
+  readonly fileJobs: FileJobsReport
+}
+
+export interface FileJobsReport {
+  /** Whether there is such a process; else this one does its work, as it is. */
+  readonly isConfined: boolean
+  /** Version of the kernel's Landlock, 0 for none. */
+  readonly landlock: number
+  readonly reason: string | undefined
+}
+
+/** Signatures of the functions that index.ts exports; the CLI uses nothing else. */
+export interface PublicFace {
+  build(options: BuildOptions): Promise<BuildResult>
+  images(options?: CommonOptions): Promise<readonly ImageSummary[]>
+  /** @throws OCI_IMAGE_NOT_FOUND */
+  history(image: string, options?: CommonOptions): Promise<readonly HistoryRow[]>
+  inspect(image: string, options?: CommonOptions): Promise<ImageInspection>
+  tag(source: string, target: string, options?: CommonOptions): Promise<void>
+  remove(image: string, options?: CommonOptions & { readonly force?: boolean }): Promise<RemoveOutcome>
+  pull(image: string, options?: PullOptions): Promise<PullOutcome>
+  push(image: string, options?: CommonOptions & RegistryOptions): Promise<PushOutcome>
+  info(options?: CommonOptions): Promise<MachineReport>
+  prune(options?: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number }): Promise<PruneOutcome>
+}
+
+export type { BuildWarning, HistoryEntry, ImageConfig }

@@ -1,0 +1,161 @@
+import type { Store } from '../store/types.ts'
+import type { PushImage } from '../exporters/types.ts'
+import type { LayerFetcher } from '../layers/fetch.ts'
+import type { Digest } from '../oci/digest.ts'
+import { formatReference, parseReference, repositoryOf, type ImageReference } from '../oci/reference.ts'
+import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
+import type { CheckImage, FetchImage } from '../ops/image/resolve.ts'
+import type { ProgressSink } from '../base/progress.ts'
+import type { Session } from './session.ts'
+
+/** Progress of a transfer is told at most this often, milliseconds. */
+const REPORT_MS = 100
+
+/** Manifest and config of a base, from its registry into the store. */
+export function fetchImageWith(session: Session): FetchImage {
+  return async (reference, platform) => {
+    const client = await session.registry()
+    const { pullManifest } = await import('../registry/index.ts')
+    const image = await pullManifest(client, reference, {
+      blobs: session.store.blobs,
+      platform,
+      signal: session.signal,
+    })
+    return { digest: image.digest, manifestDigest: image.manifestDigest, configDigest: image.configDigest }
+  }
+}
+
+/** A registry that has not said by then what a tag points to gets no more time: the base is at hand. */
+const CHECK_MS = 10_000
+
+/** Asks a registry by one HEAD whether a tag still means the same. What it answers that is no refusal is a doubt. */
+export function checkImageWith(session: Session): CheckImage {
+  return async (reference, known) => {
+    const late = AbortSignal.timeout(CHECK_MS)
+    try {
+      const client = await session.prober()
+      const parsed = parseReference(reference)
+      const signal = AbortSignal.any([session.signal, late])
+      const now = await client.resolve(client.repository(parsed), parsed.tag ?? 'latest', signal)
+      return now?.digest === known ? 'same' : 'moved'
+    } catch (error) {
+      if (session.signal.aborted || !isTsOciError(error)) throw error
+      if (late.aborted)
+        return new BuilderError('OCI_REGISTRY_UNREACHABLE', `no answer within ${CHECK_MS / 1000} s`, { cause: error })
+      // A server that takes no HEAD: what GET brings is compared.
+      if (error.details['status'] === 405 || error.details['status'] === 501) return 'moved'
+      if (!isRefusal(error)) return error
+      const { message, hint, details, cause } = error
+      throw new BuilderError(error.code as BuilderErrorCode, message, {
+        hint: `${hint === undefined ? '' : `${hint}; `}the copy of an earlier build is used with --pull=missing`,
+        details,
+        cause,
+      })
+    }
+  }
+}
+
+/** The registry did answer: there is no such image, or not for this user. */
+function isRefusal({ code, details }: TsOciError): boolean {
+  if (code === 'OCI_REGISTRY_NOT_FOUND' || code === 'OCI_REGISTRY_UNAUTHORIZED') return true
+  return code === 'OCI_REGISTRY_DENIED' && details['status'] !== 429
+}
+
+/** Blobs of layers, from their registry into the store; told to the vertex of their image. */
+export function createLayerFetcher(session: Session, sink: ProgressSink, isAllowed = true): LayerFetcher {
+  return async ({ descriptor, references, progressVertex, signal, onChunk }) => {
+    if (!isAllowed)
+      throw new BuilderError(
+        'OCI_IMAGE_NOT_FOUND',
+        `layer ${descriptor.digest} of ${references[0] ?? 'a base'} is not in the store, and --pull=never forbids to fetch it`,
+        { hint: 'tsbuild pull fetches an image with all its layers' },
+      )
+    const client = await session.registry()
+    const { pullLayer } = await import('../registry/index.ts')
+    const startedMs = Date.now()
+    let lastMs = 0
+    const tell = (current: number, isDone: boolean): void => {
+      if (progressVertex === undefined || (!isDone && Date.now() - lastMs < REPORT_MS)) return
+      lastMs = Date.now()
+      sink({
+        type: 'status',
+        vertex: progressVertex,
+        id: descriptor.digest,
+        text: descriptor.digest,
+        current,
+        total: descriptor.size,
+        startedMs,
+        ...(isDone ? { completedMs: lastMs } : {}),
+      })
+    }
+    const { fetched } = await pullLayer(client, descriptor, references.map(pullReference), {
+      blobs: session.store.blobs,
+      signal,
+      ...(onChunk === undefined ? {} : { onChunk }),
+      onProgress: (current) => tell(current, false),
+    })
+    tell(descriptor.size, true)
+    return fetched
+  }
+}
+
+/** Of `name:tag@digest` the digest is that of the manifest: for blobs only the repository counts. */
+function pullReference(reference: string): ImageReference {
+  return parseReference(reference)
+}
+
+/** A blob that goes to one more repository is mounted from one of those where it went last. */
+const MAX_PUSHED_TO = 4
+
+/** Repositories to which a blob was pushed from here, the last one first. They may have lost it since: a mount asks. */
+function pushedTo({ cache }: Store, digest: Digest): readonly string[] {
+  const fact = cache.getFact(`pushed:${digest}`)
+  return fact === undefined ? [] : (JSON.parse(fact) as string[])
+}
+
+function rememberPushed(store: Store, digests: readonly Digest[], repository: string): void {
+  store.transaction(() => {
+    for (const digest of digests) {
+      const before = pushedTo(store, digest)
+      if (before[0] === repository) continue
+      const now = [repository, ...before.filter((one) => one !== repository)].slice(0, MAX_PUSHED_TO)
+      store.cache.putFact(`pushed:${digest}`, JSON.stringify(now))
+    }
+  })
+}
+
+/** Sends an image for an exporter. Blobs are read from the store; a base that was not fetched is mounted or carried over. */
+export function pushWith(
+  session: Session,
+  report: (
+    id: string,
+    text: string,
+    progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean },
+  ) => void,
+): PushImage {
+  return async (request) => {
+    const { store } = session
+    const { pushImage } = await import('../registry/push.ts')
+    const reference = parseReference(request.reference)
+    const client = await session.registry()
+    if (request.isInsecure) client.allowInsecure(reference.domain)
+    const repositories = new Map(request.layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
+    store.blobs.put(request.config.bytes)
+    const { descriptor, bytes } = request.manifest
+    const target: ImageReference = request.byDigest
+      ? parseReference(`${repositoryOf(reference)}@${descriptor.digest}`)
+      : reference
+    const name = request.byDigest ? formatReference(target) : `${formatReference(target)}@${descriptor.digest}`
+    report(name, `pushing manifest for ${name}`)
+    await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
+      blobs: store.blobs,
+      referencesOf: (digest) => [...new Set([...(repositories.get(digest) ?? []), ...pushedTo(store, digest)])],
+      signal: request.signal ?? session.signal,
+      onProgress: ({ digest, current, total, outcome }) =>
+        report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
+    })
+    report(name, `pushing manifest for ${name}`, { isDone: true })
+    const blobs = [...request.layers.map((layer) => layer.descriptor.digest), request.config.descriptor.digest]
+    rememberPushed(store, blobs, repositoryOf(reference))
+  }
+}

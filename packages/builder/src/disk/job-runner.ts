@@ -1,0 +1,88 @@
+import type { Executor } from '@ts-oci/runtime'
+import { isTsOciError } from '../base/errors.ts'
+import type { LayerJobs } from './job-types.ts'
+import type { StepsContext } from './steps.ts'
+import { contextRoots, isLargeJob } from './job-weight.ts'
+
+type JobName = keyof LayerJobs
+type JobInput<Name extends JobName> = Parameters<LayerJobs[Name]>[0]
+type JobOutput<Name extends JobName> = Awaited<ReturnType<LayerJobs[Name]>>
+
+/** Runs file jobs where they may. */
+export interface JobRunner {
+  /** `needsOwners`: the job reads or writes a tree, whose files may belong to others. */
+  run<Name extends JobName>(name: Name, input: JobInput<Name>, needsOwners: boolean): Promise<JobOutput<Name>>
+  /** Starts the executor's process for file jobs, as a layer will be unpacked. What fails is told when it is needed. */
+  prepare(): void
+}
+
+export interface JobRunnerOptions {
+  /** Starts the executor when a job needs one. */
+  readonly executor: () => Promise<Executor>
+  readonly signal: AbortSignal
+  /** The directories of build contexts that the executor's process for file jobs was given to read. */
+  readonly grantedContexts?: () => ReadonlySet<string>
+}
+
+/**
+ * Which process does a job. The executor's child is confined (`native/launcher/confine.c`), and takes 60 ms to start:
+ * - As root it unpacks every layer, and does what takes longer than its start; once it runs, it does every job. Until
+ *   then the small ones run here, where all that would start it for them alone costs a quarter of a build
+ *   (docs/architecture.md, "Who has privilege").
+ * - As another user it does whatever touches files of foreign owners, which exist only there.
+ */
+export function createJobRunner(options: JobRunnerOptions): JobRunner {
+  const place = process.getuid?.() === 0 ? placeAsRoot(options) : placeAsUser(options)
+  return {
+    prepare: () => {
+      options
+        .executor()
+        .then((executor) => executor.runJob(jobModuleUrl(), 'ready', undefined, options.signal))
+        .catch(() => undefined)
+    },
+    run: async (name, input, needsOwners) => {
+      const { signal } = options
+      signal.throwIfAborted()
+      const executor = await place(name, input, needsOwners)
+      if (executor !== undefined) return (await executor.runJob(jobModuleUrl(), name, input, signal)) as never
+      if (isLargeJob(name, input)) {
+        const { runJobInThread } = await import('./thread-job.ts')
+        return (await runJobInThread(name, input, signal)) as never
+      }
+      const { handlers } = await import('./jobs.ts')
+      const handler = handlers[name] as (input: unknown, context: StepsContext) => Promise<unknown>
+      return (await handler(input, { signal })) as never
+    },
+  }
+}
+
+/** The executor that does a job; undefined: this process. */
+type Place = (name: JobName, input: unknown, needsOwners: boolean) => Promise<Executor | undefined>
+
+function placeAsUser({ executor }: JobRunnerOptions): Place {
+  return async (_name, _input, needsOwners) => (needsOwners ? executor() : undefined)
+}
+
+function placeAsRoot({ executor, grantedContexts }: JobRunnerOptions): Place {
+  let started: Executor | undefined
+  return async (name, input) => {
+    if (name === 'extract') return (started ??= await executor())
+    if (started === undefined && !isLargeJob(name, input)) return undefined
+    // A container may give root no namespaces: files are then written here, as `tsbuild info` says.
+    const running = started ?? (await executor().catch(onlyHere))
+    if (running === undefined) return undefined
+    const granted = started === undefined ? undefined : grantedContexts?.()
+    // A context that became known after the process had started.
+    for (const root of granted === undefined ? [] : contextRoots(input)) if (!granted!.has(root)) return undefined
+    return (started = running)
+  }
+}
+
+function onlyHere(error: unknown): undefined {
+  if (isTsOciError(error) && error.code === 'OCI_RUNTIME_ISOLATION_UNAVAILABLE') return undefined
+  throw error
+}
+
+function jobModuleUrl(): string {
+  return new URL(import.meta.url.endsWith('.ts') ? './child-jobs.ts' : './child-jobs.js', import.meta.url).href
+}

@@ -1,0 +1,106 @@
+import type { ByteString } from '../base/byte-string.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
+import type { StepsContext } from './steps.ts'
+import type { ArchiveCompression } from '../tar/decompress.ts'
+import type { ContentSource, LayerEntry } from '../view/types.ts'
+
+/**
+ * Work on files that may belong to foreign owners. `disk/jobs.ts` exports these as `handlers`; `disk/job-runner.ts` says which
+ * run in the executor's process for file jobs. Inputs and outputs are structured clones: no functions.
+ */
+export interface LayerJobs {
+  pack(input: PackInput, context?: StepsContext): Promise<PackOutput>
+  extract(input: ExtractInput): Promise<ExtractOutput>
+  materialize(input: MaterializeInput, context?: StepsContext): Promise<void>
+  walkUpper(input: WalkUpperInput): Promise<WalkUpperOutput>
+  /** sha256 of each file. */
+  hashFiles(input: { readonly sources: readonly SizedSource[] }): Promise<readonly Digest[]>
+  /** For pairs of files of equal size: whether their bytes are equal. */
+  compareFiles(input: {
+    readonly pairs: readonly { readonly a: SizedSource; readonly b: SizedSource }[]
+  }): Promise<readonly boolean[]>
+  /** @throws OCI_LAYER_INVALID when the file is larger than `maxBytes`. */
+  readFile(input: {
+    readonly source: ContentSource
+    readonly size: number
+    readonly maxBytes: number
+  }): Promise<Uint8Array>
+  /** The bytes of a file from `start` to before `end`: what is large is asked for in parts. */
+  readPart(input: {
+    readonly source: ContentSource
+    readonly size: number
+    readonly start: number
+    readonly end: number
+  }): Promise<Uint8Array>
+  /** Makes a directory (its parent exists) with these attributes unless it is there. */
+  makeDirectory(input: {
+    readonly path: string
+    readonly mode: number
+    readonly uid: number
+    readonly gid: number
+  }): Promise<{ readonly created: boolean }>
+  /** Renames a directory to a name that is free: who owns neither it nor what it holds cannot do so outside. */
+  rename(input: { readonly from: string; readonly to: string }): Promise<void>
+  /** Gives a file of ours to an owner. */
+  changeOwner(input: { readonly path: string; readonly uid: number; readonly gid: number }): Promise<void>
+  /** Removes a tree of ours, whatever modes and owners it holds; nothing when it is not there. */
+  removeTree(input: { readonly path: string }): Promise<void>
+}
+
+export interface SizedSource {
+  readonly source: ContentSource
+  readonly size: number
+}
+
+/** Entries with resolved contents (`range`, `tree`, `context`, `inline`), sorted, to a plain tar at `destination` (a new file). */
+export interface PackInput {
+  readonly entries: readonly LayerEntry[]
+  readonly destination: string
+}
+export interface PackOutput {
+  readonly diffId: DiffID
+  readonly sizeBytes: number
+  /** The table of the tar: contents are ranges of `destination`. */
+  readonly entries: readonly LayerEntry[]
+}
+
+/** A layer's blob at `file` to a tree in overlay form at `destination` (an empty directory). */
+export interface ExtractInput {
+  readonly file: string
+  /** `detect`: told by the first bytes, and `file` is a FIFO into which the blob is written while it is fetched. */
+  readonly compression: ArchiveCompression | 'detect'
+  readonly destination: string
+  /** Which xattr marks opaque directories. */
+  readonly xattrs: 'trusted' | 'user'
+  /** `drop`: a single id; owners stay in the table only. */
+  readonly owners: 'keep' | 'drop'
+  /** @throws OCI_DIGEST_MISMATCH */
+  readonly expectedDiffId?: DiffID
+  readonly maxBytes?: number
+}
+export interface ExtractOutput {
+  readonly diffId: DiffID
+  readonly sizeBytes: number
+  /** The table; contents are `range`s whose `file` is '' (offsets in the uncompressed tar). */
+  readonly entries: readonly LayerEntry[]
+}
+
+/** Entries with resolved contents to a tree in overlay form. */
+export interface MaterializeInput {
+  readonly entries: readonly LayerEntry[]
+  readonly destination: string
+  readonly xattrs: 'trusted' | 'user'
+  readonly owners: 'keep' | 'drop'
+}
+
+/** One walk over an overlay's upper directory; metadata only. */
+export interface WalkUpperInput {
+  readonly upper: string
+  readonly xattrs: 'trusted' | 'user'
+}
+export interface WalkUpperOutput {
+  /** Raw: nothing compared yet. Contents are `tree` sources below `upper`. Paths of hard links share `linkKey`. */
+  readonly entries: readonly (LayerEntry & { readonly linkKey?: string; readonly isOpaque?: boolean })[]
+}
+
+export type { ByteString }

@@ -1,0 +1,126 @@
+import { closeFd, getXattrs, openResolved, openRoot, OpenFlags, walkTree, type PackedEntries } from '@ts-oci/runtime'
+import { BuilderError } from '../base/errors.ts'
+import { fromByteString, type ByteString } from '../base/byte-string.ts'
+import { diffTrees } from '../view/diff.ts'
+import { CAPABILITY, makeEntry } from '../view/entry.ts'
+import type { WalkUpperInput, WalkUpperOutput } from './job-types.ts'
+import { baseName, parentPath } from '../view/paths.ts'
+import { editTree, type TreeNode } from '../view/tree.ts'
+import type { LayerEntry, View, ViewEntry } from '../view/types.ts'
+import { treeOf } from '../view/view.ts'
+
+export type UpperEntry = WalkUpperOutput['entries'][number]
+
+/**
+ * The upper directory of an overlay as entries: one walk, metadata only. Whiteouts (character device 0/0) and opaque
+ * markers are told from files; sockets are left out. Throws OCI_FILE_OP_FAILED for what no step of ours can have made
+ * (a redirected directory).
+ */
+export function walkUpper(input: WalkUpperInput): WalkUpperOutput {
+  const root = openRoot(input.upper)
+  try {
+    const walk = walkTree(root, { xattrs: true, links: true })
+    const entries: UpperEntry[] = []
+    for (let index = 0; index < walk.length; index++) {
+      if (walk.type(index) !== 'socket') entries.push(upperEntry(walk, index, root, input))
+    }
+    return { entries }
+  } finally {
+    closeFd(root)
+  }
+}
+
+function upperEntry(walk: PackedEntries, index: number, root: number, input: WalkUpperInput): UpperEntry {
+  const path = walk.path(index)
+  const type = walk.type(index) as Exclude<ReturnType<PackedEntries['type']>, 'socket'>
+  const isDevice = type === 'character' || type === 'block'
+  const devMajor = isDevice ? walk.rdevMajor(index) : undefined
+  const devMinor = isDevice ? walk.rdevMinor(index) : undefined
+  if (type === 'character' && devMajor === 0 && devMinor === 0) return makeEntry({ path, type: 'whiteout' })
+  const xattrs = walk.hasXattrs(index) ? readXattrs(root, path) : undefined
+  if (xattrs?.has('trusted.overlay.redirect') === true || xattrs?.has('user.overlay.redirect') === true) {
+    throw new BuilderError(
+      'OCI_FILE_OP_FAILED',
+      `the directory "${fromByteString(path)}" was moved by the overlay (redirect_dir), which a layer cannot say`,
+    )
+  }
+  const capability = xattrs?.get(CAPABILITY)
+  const size = type === 'file' ? walk.size(index) : 0
+  const entry = makeEntry({
+    path,
+    type,
+    mode: walk.mode(index),
+    uid: walk.uid(index),
+    gid: walk.gid(index),
+    size,
+    mtimeSec: walk.mtimeSec(index),
+    mtimeNsec: walk.mtimeNsec(index),
+    link: type === 'symlink' ? (walk.link(index) ?? '') : undefined,
+    devMajor,
+    devMinor,
+    xattrs: capability === undefined ? undefined : new Map([[CAPABILITY, capability]]),
+    content: size > 0 ? { kind: 'tree', root: input.upper, path } : undefined,
+  })
+  const isLinked = type !== 'directory' && walk.nlink(index) > 1
+  const isOpaque = type === 'directory' && isMarked(xattrs, input)
+  if (!isLinked && !isOpaque) return entry
+  return {
+    ...entry,
+    ...(isLinked ? { linkKey: `upper-${walk.dev(index)}-${walk.ino(index)}` } : {}),
+    ...(isOpaque ? { isOpaque } : {}),
+  }
+}
+
+function isMarked(xattrs: ReadonlyMap<string, Buffer> | undefined, input: WalkUpperInput): boolean {
+  return xattrs?.get(`${input.xattrs}.overlay.opaque`)?.toString('latin1') === 'y'
+}
+
+function readXattrs(root: number, path: ByteString): ReadonlyMap<string, Buffer> {
+  const parent = openResolved(root, parentPath(path), OpenFlags.path | OpenFlags.directory, 'beneath')
+  try {
+    return getXattrs(parent, baseName(path))
+  } finally {
+    closeFd(parent)
+  }
+}
+
+export interface DiffUpperOptions {
+  readonly upper: WalkUpperOutput
+  readonly lower: View
+  /** False with a single id: the disk knows no owners, so what was only copied up keeps the owner below. */
+  readonly keepsOwners: boolean
+  /** For pairs of files that nothing else tells apart: whether their bytes are equal. */
+  readonly compare: (
+    pairs: readonly { readonly lower: ViewEntry; readonly upper: ViewEntry }[],
+  ) => Promise<readonly boolean[]>
+}
+
+/**
+ * The layer of a step: its upper directory compared with what lay below, as BuildKit compares (see `diffTrees`).
+ */
+export async function diffUpper(options: DiffUpperOptions): Promise<LayerEntry[]> {
+  const lower = treeOf(options.lower)
+  const upper = overlayTree(lower, options.upper.entries, options.keepsOwners)
+  const doubts: { readonly lower: ViewEntry; readonly upper: ViewEntry }[] = []
+  const assumed = diffTrees(lower, upper, (below, above) => doubts.push({ lower: below, upper: above }) > 0)
+  if (doubts.length === 0) return assumed
+  const answers = await options.compare(doubts)
+  const isSame = new Map(doubts.map((pair, index) => [pair.upper, answers[index] === true]))
+  return diffTrees(lower, upper, (_, above) => isSame.get(above) ?? false)
+}
+
+/** What the overlay showed when the step ended. */
+function overlayTree(lower: TreeNode, entries: readonly UpperEntry[], keepsOwners: boolean): TreeNode {
+  const edit = editTree(lower)
+  for (const { isOpaque, ...entry } of entries) {
+    if (entry.type === 'whiteout') {
+      if (edit.node(entry.path) !== undefined) edit.remove(entry.path)
+      continue
+    }
+    const below = edit.node(entry.path)
+    const isCopiedUp = !keepsOwners && below !== undefined && below.entry.type === entry.type && isOpaque !== true
+    edit.put(isCopiedUp ? { ...entry, uid: below.entry.uid, gid: below.entry.gid } : entry)
+    if (isOpaque === true) edit.clear(entry.path)
+  }
+  return edit.snapshot()
+}

@@ -1,0 +1,79 @@
+import { lstatSync } from 'node:fs'
+import type { LayerRecord, TreeForm } from '../store/types.ts'
+import type { LayerTable } from '../view/types.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { isOfThisBoot, treeKind } from './tree-owners.ts'
+import type { FormsState } from './forms-state.ts'
+import type { LayerHandle } from './types.ts'
+
+/** A row says what was made; these say what of it can be read now. */
+export interface BlobForm {
+  readonly path: string
+  readonly descriptor: Descriptor
+}
+
+export interface TarForm {
+  readonly diffId: DiffID
+  readonly sizeBytes: number
+}
+
+/** Any compressed blob of a layer. */
+export function findBlob({ store, record }: FormsState, layer: LayerHandle): BlobForm | undefined {
+  const descriptor = record(layer)
+    ?.blobs.map((blob) => blob.descriptor)
+    .find((candidate) => store.blobs.has(candidate.digest))
+  return descriptor && { path: store.blobs.path(descriptor.digest), descriptor }
+}
+
+export function findTar({ store, record }: FormsState, layer: LayerHandle): TarForm | undefined {
+  const row = record(layer)
+  return row?.hasTar && row.diffId !== undefined && row.tarSizeBytes !== undefined && store.blobs.has(asDigest(row))
+    ? { diffId: row.diffId, sizeBytes: row.tarSizeBytes }
+    : undefined
+}
+
+/** Of a row that speaks of it: what a crash of the machine left may be half of one. */
+export function findTable({ store, record }: FormsState, layer: LayerHandle): LayerTable | undefined {
+  return record(layer)?.hasTable === true ? store.layers.readTable(layer.id) : undefined
+}
+
+export function hasTable(state: FormsState, layer: LayerHandle): boolean {
+  return state.selections.has(layer.id) || findTable(state, layer) !== undefined
+}
+
+/** The directory of a row's tree, where this build's executor can mount it. */
+export async function findTree(state: FormsState, record: LayerRecord | undefined): Promise<string | undefined> {
+  if (record?.trees === undefined) return undefined
+  const kind = treeKind(await state.executor())
+  const directory = state.store.snapshotDirectory(record.id, kind)
+  const isKnown = record.trees.some(
+    (tree) => tree.xattrs === kind.xattrs && tree.owners === kind.owners && isOfThisBoot(tree),
+  )
+  return isKnown && isDirectory(directory) ? directory : undefined
+}
+
+/** Some form that a later build can use is in the store; `isTree` judges the row's trees. */
+export function isStored(
+  { store, record }: FormsState,
+  layer: LayerHandle,
+  isTree: (tree: TreeForm) => boolean,
+): boolean {
+  const row = record(layer)
+  if (row === undefined) return false
+  return (
+    row.remote !== undefined ||
+    (row.hasTar && row.diffId !== undefined && store.blobs.has(asDigest(row))) ||
+    row.blobs.some((blob) => store.blobs.has(blob.descriptor.digest)) ||
+    (row.trees ?? []).some((tree) => isTree(tree) && isDirectory(store.snapshotDirectory(layer.id, tree)))
+  )
+}
+
+function asDigest(row: LayerRecord): Digest {
+  return row.diffId as string as Digest
+}
+
+/** Not a link: what an archive unpacked over the store may point anywhere. */
+function isDirectory(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}

@@ -1,0 +1,69 @@
+import type { LayerRecord, Store } from '../store/types.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
+import { MediaType } from '../oci/media-types.ts'
+import type { Descriptor } from '../oci/types.ts'
+import type { BlobWish, LayerHandle } from './types.ts'
+
+export interface CompressedBlobOptions {
+  readonly store: Store
+  readonly layer: LayerHandle
+  readonly want: BlobWish
+  readonly record: () => LayerRecord | undefined
+  readonly ensureBlob: () => Promise<{ readonly descriptor: Descriptor }>
+  readonly tar: () => Promise<{ readonly diffId: DiffID; readonly sizeBytes: number }>
+  readonly put: (forms: Partial<LayerRecord>) => void
+  /** Runs work under the lock of a target, unless `find` gives what somebody else made of it. */
+  readonly makeOnce: (
+    target: string,
+    find: () => Descriptor | undefined,
+    make: () => Promise<Descriptor>,
+  ) => Promise<Descriptor>
+  readonly signal: AbortSignal
+}
+
+/**
+ * A blob of a layer as an exporter wants it. What is there already is taken: a base's blob as it was pulled whatever its
+ * compression (unless forced), an own layer's if the same compressor made it. A digest is never made again by compressing again.
+ */
+export async function compressedBlob(options: CompressedBlobOptions): Promise<Descriptor> {
+  const { store, want } = options
+  const record = options.record()
+  const isPulled =
+    record !== undefined &&
+    (record.blobs.some((blob) => blob.origin === 'pulled') || (record.remote !== undefined && !record.hasTar))
+  if (isPulled && !want.force) return (await options.ensureBlob()).descriptor
+  if (want.compression === 'none') {
+    const { diffId, sizeBytes } = await options.tar()
+    return { mediaType: MediaType.ociLayer, digest: diffId as string as Digest, size: sizeBytes }
+  }
+  const mediaType = want.compression === 'gzip' ? MediaType.ociLayerGzip : MediaType.ociLayerZstd
+  const { compressFile, compressorId } = await import('../tar/compression.ts')
+  const origin = compressorId(want.compression, want.level)
+  const find = (): Descriptor | undefined =>
+    options
+      .record()
+      ?.blobs.find(
+        (blob) =>
+          blob.descriptor.mediaType === mediaType &&
+          (blob.origin === origin || want.level === undefined) &&
+          store.blobs.has(blob.descriptor.digest),
+      )?.descriptor
+  const early = find()
+  if (early) return early
+  const { diffId } = await options.tar()
+  return options.makeOnce(`compress-${origin}`, find, async () => {
+    await using temporary = await store.createTemporaryDirectory('compress')
+    const path = `${temporary.path}/blob`
+    const compressed = await compressFile({
+      source: store.blobs.path(diffId as string as Digest),
+      destination: path,
+      compression: want.compression as 'gzip' | 'zstd',
+      level: want.level,
+      signal: options.signal,
+    })
+    store.blobs.adopt(path, compressed.digest)
+    const descriptor: Descriptor = { mediaType, digest: compressed.digest, size: compressed.sizeBytes }
+    options.put({ blobs: [{ descriptor, origin }] })
+    return descriptor
+  })
+}

@@ -1,0 +1,53 @@
+import type { LayerRecord, Store } from '../store/types.ts'
+import type { LayerEntry } from '../view/types.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { missingForm } from './missing-form.ts'
+import type { TableSink } from './table-sink.ts'
+
+/** Brings a blob from a registry into the store; `onChunk` sees its bytes as they come. False: it was there already. */
+export type LayerFetcher = (request: {
+  readonly descriptor: Descriptor
+  readonly references: readonly string[]
+  readonly progressVertex: string | undefined
+  readonly signal: AbortSignal
+  readonly onChunk?: (chunk: Uint8Array) => void | Promise<void>
+}) => Promise<boolean>
+
+/** Fetches the blob of a layer; its table is made while the bytes come, by a sink that may make more of them. */
+export async function fetchLayer(
+  fetcher: LayerFetcher,
+  store: Store,
+  record: LayerRecord,
+  progressVertex: string | undefined,
+  signal: AbortSignal,
+  openSink?: () => TableSink,
+): Promise<{ readonly descriptor: Descriptor; readonly entries: readonly LayerEntry[] | undefined }> {
+  const { remote } = record
+  if (remote === undefined) {
+    throw missingForm(
+      record.id,
+      `no blob of layer ${record.id} (${record.description}) is in the store, and no registry is known to have it`,
+      'pull its image, or build with --no-cache',
+    )
+  }
+  const { descriptor, references } = remote
+  const request = { descriptor, references, progressVertex, signal }
+  if (record.hasTable && openSink === undefined) {
+    await fetcher(request)
+    return { descriptor, entries: undefined }
+  }
+  const { createTableSink } = await import('./table-sink.ts')
+  const sink = openSink?.() ?? createTableSink()
+  const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
+  if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
+  const { scanBlob } = await import('./inflate.ts')
+  return {
+    descriptor,
+    entries: await scanBlob({
+      blobPath: store.blobs.path(descriptor.digest),
+      expectedDiffId: record.diffId,
+      sink,
+      signal,
+    }),
+  }
+}

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto'
+import { BuilderError } from '../base/errors.ts'
+import type { LayerEntry, View } from '../view/types.ts'
+import { createChainView } from '../view/view.ts'
+import { findBlob, isStored } from './at-hand.ts'
+import { compressedBlob } from './compressed-blob.ts'
+import { resolveContents } from './contents.ts'
+import { createFormsState, type FormsState, type LayerFormsOptions } from './forms-state.ts'
+import { overlayTrees } from './overlay-trees.ts'
+import { missingForm } from './missing-form.ts'
+import { toStored } from './stored-table.ts'
+import { tableOf } from './table-form.ts'
+import { tarOf } from './tar-form.ts'
+import { ensureForm, makeOnce } from './resolver.ts'
+import { noteTree, treeForm, treeOf } from './tree-form.ts'
+import { mayUseTree } from './tree-owners.ts'
+import { unpackWhileFetching } from './unpacker.ts'
+import type { ImageLayer, LayerForms, LayerHandle } from './types.ts'
+
+export type { LayerFormsOptions } from './forms-state.ts'
+
+/**
+ * Layers of one build over the rows of a store. Each conversion happens once, in this process and across processes.
+ * One file beside this for each form: blob, table, tree, tar.
+ */
+export function createLayerForms(options: LayerFormsOptions): LayerForms {
+  const state = createFormsState(options)
+  const views = new Map<string, Promise<View>>()
+  const viewOf = (chain: readonly LayerHandle[]): Promise<View> => {
+    const key = chain.map((layer) => layer.id).join('/')
+    let view = views.get(key)
+    if (view === undefined) {
+      view = Promise.all(chain.map((layer) => tableOf(state, layer))).then(createChainView)
+      views.set(key, view)
+      view.catch(() => views.delete(key))
+    }
+    return view
+  }
+  return {
+    load: state.load,
+    fromSelection: (entries, facts) => {
+      const layer = state.handleOf({ id: `l-${randomBytes(16).toString('hex')}`, ...facts })
+      state.selections.set(layer.id, entries)
+      return layer
+    },
+    fromTree: async (id, entries, facts) => {
+      const layer = state.handleOf({ id, ...facts })
+      state.store.layers.writeTable(id, toStored(entries))
+      state.put(layer, { trees: [treeForm(await state.executor())], hasTable: true })
+      noteTree(state, layer)
+      return layer
+    },
+    fromImage: (layers, reference, progressVertex, needsTree) =>
+      layers.map((layer) => imageLayer(state, layer, { reference, progressVertex, needsTree: needsTree ?? false })),
+    table: (layer) => tableOf(state, layer),
+    view: viewOf,
+    tree: (layer) => treeOf(state, layer),
+    overlayTrees: (chain) => overlayTrees(state, chain, viewOf),
+    tar: (layer) => tarOf(state, layer),
+    blob: (layer, want) =>
+      compressedBlob({
+        store: state.store,
+        layer,
+        want,
+        record: () => state.record(layer),
+        ensureBlob: async () => {
+          await ensureForm(state, layer, 'blob')
+          const blob = findBlob(state, layer)
+          if (blob === undefined) throw missingForm(layer.id, `the blob of layer ${layer.id} is not in the store`)
+          return blob
+        },
+        tar: () => tarOf(state, layer),
+        put: (forms) => state.put(layer, forms),
+        makeOnce: (target, find, make) => makeOnce(state, layer, target, find, make),
+        signal: state.signal,
+      }),
+    readFile: (entry, maxBytes) => readFile(state, entry, maxBytes),
+    resolveContents: (entries) => resolveContents(state, entries),
+    isPersistent: (layer) => isStored(state, layer, () => true),
+    hasContent: (layer) => isStored(state, layer, (tree) => mayUseTree(tree, state.isolation ?? 'auto')),
+    record: state.record,
+    syncTrees: () => {
+      if (state.newTrees.size === 0) return
+      state.store.sync()
+      state.newTrees.clear()
+    },
+  }
+}
+
+async function readFile(state: FormsState, entry: LayerEntry, maxBytes: number): Promise<Uint8Array> {
+  if (entry.size === 0) return new Uint8Array()
+  const [resolved] = await resolveContents(state, [entry])
+  const content = resolved?.content
+  if (content === undefined)
+    throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
+  return state.jobs.run('readFile', { source: content, size: entry.size, maxBytes }, content.kind === 'tree')
+}
+
+/** A layer of an image whose manifest is in the store; nothing is fetched. */
+function imageLayer(
+  state: FormsState,
+  { descriptor, diffId }: ImageLayer,
+  facts: {
+    readonly reference: string | undefined
+    readonly progressVertex: string | undefined
+    readonly needsTree: boolean
+  },
+): LayerHandle {
+  const { reference, progressVertex, needsTree } = facts
+  const { store } = state
+  // An image that was built here brings its layers along under the ids that they have.
+  const built = store.layers.findByDiffId(diffId)
+  const named = {
+    id: built?.id ?? diffId,
+    createdMs: built?.createdMs ?? 0,
+    // BuildKit's words: they are the history of an image that brings none.
+    description: built?.description ?? `pulled from ${reference ?? 'image'}`,
+  }
+  const layer = state.handleOf(named, { progressVertex, isBase: true })
+  if (needsTree) unpackWhileFetching(state, layer)
+  const known = state.record(layer)
+  // The name of this build is asked first: what an earlier one named may be gone, or serve damaged bytes.
+  const isKnown =
+    reference === undefined ||
+    known?.remote?.references[0] === reference ||
+    (known !== undefined && known.blobs.length > 0 && known.remote?.references.includes(reference) === true)
+  if (known && isKnown && (known.hasTar || known.blobs.length > 0 || known.remote !== undefined)) return layer
+  const isPlain = descriptor.digest === (diffId as string)
+  const isHere = store.blobs.has(descriptor.digest)
+  state.put(layer, {
+    diffId,
+    ...(reference === undefined ? {} : { remote: { descriptor, references: [reference] } }),
+    blobs: isHere && !isPlain ? [{ descriptor, origin: 'pulled' }] : [],
+    ...(isHere && isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
+  })
+  return layer
+}

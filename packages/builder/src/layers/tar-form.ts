@@ -1,0 +1,87 @@
+import type { LayerEntry } from '../view/types.ts'
+import type { Digest } from '../oci/digest.ts'
+import { MediaType } from '../oci/media-types.ts'
+import type { Descriptor } from '../oci/types.ts'
+import { findTar, type TarForm } from './at-hand.ts'
+import { isPulled, type Conversion, type Made } from './conversion.ts'
+import { resolveContents } from './contents.ts'
+import type { FormsState } from './forms-state.ts'
+import { missingForm } from './missing-form.ts'
+import { ensureForm } from './resolver.ts'
+import { tableOf } from './table-form.ts'
+import type { LayerHandle } from './types.ts'
+
+/** A layer as a plain tar in the store's blobs. */
+export async function tarOf(state: FormsState, layer: LayerHandle): Promise<TarForm> {
+  await ensureForm(state, layer, 'tar')
+  const tar = findTar(state, layer)
+  if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
+  return tar
+}
+
+/** entries that nobody has written yet → tar. */
+export const packSelection: Pick<Conversion, 'prepare' | 'convert'> = {
+  prepare: (state, layer) => resolveContents(state, state.selections.get(layer.id) ?? [], layer.id),
+  convert: (state, _layer, entries) => pack(state, entries),
+}
+
+/** A tree that a step wrote → tar. */
+export const packTree: Pick<Conversion, 'applies' | 'prepare' | 'convert'> = {
+  applies: (state, layer) => !isPulled(state, layer),
+  prepare: async (state, layer) => resolveContents(state, (await tableOf(state, layer)).entries, layer.id),
+  convert: (state, _layer, entries) => pack(state, entries),
+}
+
+async function pack(state: FormsState, entries: readonly LayerEntry[]): Promise<Made> {
+  const { store, jobs } = state
+  await using temporary = await store.createTemporaryDirectory('pack')
+  const destination = `${temporary.path}/layer.tar`
+  const packing = jobs.run(
+    'pack',
+    { entries, destination },
+    entries.some((entry) => entry.content?.kind === 'tree'),
+  )
+  const compressing = compressEarly(state, entries, destination, packing)
+  // Both are over before the directory goes.
+  await Promise.allSettled([packing, compressing])
+  const [packed, blob] = [await packing, await compressing]
+  store.blobs.adopt(destination, packed.diffId as string as Digest)
+  if (blob) store.blobs.adopt(blob.path, blob.descriptor.digest)
+  const blobs = blob === undefined ? [] : [{ descriptor: blob.descriptor, origin: blob.origin }]
+  return {
+    entries: packed.entries,
+    forms: { diffId: packed.diffId, tarSizeBytes: packed.sizeBytes, hasTar: true, blobs },
+  }
+}
+
+interface EarlyBlob {
+  readonly path: string
+  readonly descriptor: Descriptor
+  readonly origin: string
+}
+
+/** The gzip of a tar that is being packed, where that is done in a thread: then this one has the time. */
+async function compressEarly(
+  state: FormsState,
+  entries: readonly LayerEntry[],
+  tar: string,
+  packing: Promise<unknown>,
+): Promise<EarlyBlob | undefined> {
+  if (state.compressesEarly?.() !== true) return undefined
+  const { isLargeJob } = await import('../disk/job-weight.ts')
+  if (!isLargeJob('pack', { entries })) return undefined
+  const { compressFile, compressorId } = await import('../tar/compression.ts')
+  const path = `${tar}.gz`
+  const { digest, sizeBytes } = await compressFile({
+    source: tar,
+    destination: path,
+    compression: 'gzip',
+    signal: state.signal,
+    growing: packing,
+  })
+  return {
+    path,
+    descriptor: { mediaType: MediaType.ociLayerGzip, digest, size: sizeBytes },
+    origin: compressorId('gzip'),
+  }
+}

@@ -1,0 +1,121 @@
+import { existsSync, renameSync } from 'node:fs'
+import type { Executor } from '@ts-oci/runtime'
+import type { TreeForm } from '../store/types.ts'
+import type { LayerEntry } from '../view/types.ts'
+import type { Digest } from '../oci/digest.ts'
+import { findBlob, findTable, findTar, findTree } from './at-hand.ts'
+import { detectFileCompression, type ArchiveCompression } from '../tar/decompress.ts'
+import { resolveContents } from './contents.ts'
+import { isPulled, type Conversion, type Made } from './conversion.ts'
+import type { FormsState } from './forms-state.ts'
+import { missingForm } from './missing-form.ts'
+import { ensureForm } from './resolver.ts'
+import { tableOf } from './table-form.ts'
+import { readBootId, treeKind } from './tree-owners.ts'
+import type { LayerHandle } from './types.ts'
+
+/** A layer as a directory in overlay form, for the executor of this build. */
+export async function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
+  await ensureForm(state, layer, 'tree')
+  const directory = await findTree(state, state.record(layer))
+  if (directory === undefined) throw missingForm(layer.id, `the tree of layer ${layer.id} is not in the store`)
+  return directory
+}
+
+/** entries that nobody has written yet → tree. */
+export const materializeSelection: Pick<Conversion, 'prepare' | 'convert'> = {
+  prepare: (state, layer) => resolveContents(state, state.selections.get(layer.id) ?? [], layer.id),
+  convert: async (state, layer, entries) => ({ ...(await materialize(state, layer, entries)), entries }),
+}
+
+/**
+ * tar → tree of a layer that was made here: by its table, since a tar has lost the nanoseconds by which a later step's
+ * changes are told.
+ */
+export const materializeTar: Pick<Conversion, 'applies' | 'prepare' | 'convert'> = {
+  applies: (state, layer) => !isPulled(state, layer) && state.record(layer)?.hasTable === true,
+  prepare: async (state, layer) => resolveContents(state, (await tableOf(state, layer)).entries, layer.id),
+  convert: (state, layer, entries) => materialize(state, layer, entries),
+}
+
+/** tar → tree. */
+export const extractTar: Pick<Conversion, 'convert'> = {
+  convert: async (state, layer) => {
+    const tar = findTar(state, layer)
+    if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
+    const file = state.store.blobs.path(tar.diffId as string as Digest)
+    return extract(state, layer, { file, compression: 'none' })
+  },
+}
+
+/** blob → tree. */
+export const extractBlob: Pick<Conversion, 'convert'> = {
+  convert: async (state, layer) => {
+    const blob = findBlob(state, layer)
+    if (blob === undefined) throw missingForm(layer.id, `the blob of layer ${layer.id} is not in the store`)
+    return extract(state, layer, { file: blob.path, compression: detectFileCompression(blob.path) })
+  },
+}
+
+async function materialize(state: FormsState, layer: LayerHandle, entries: readonly LayerEntry[]): Promise<Made> {
+  const executor = await state.executor()
+  await using draft = await draftTree(state)
+  const { destination } = draft
+  await state.jobs.run('materialize', { entries, destination, ...targetFor(executor) }, true)
+  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id, treeKind(executor)))
+  return { forms: { trees: [treeForm(executor)] } }
+}
+
+async function extract(
+  state: FormsState,
+  layer: LayerHandle,
+  source: { readonly file: string; readonly compression: ArchiveCompression },
+): Promise<Made> {
+  const executor = await state.executor()
+  await using draft = await draftTree(state)
+  const { destination } = draft
+  const { diffId } = state.requireRecord(layer)
+  const expected = diffId === undefined ? {} : { expectedDiffId: diffId }
+  const extracted = await state.jobs.run(
+    'extract',
+    { ...source, destination, ...targetFor(executor), ...expected },
+    true,
+  )
+  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id, treeKind(executor)))
+  const isKnown = findTable(state, layer) !== undefined
+  return {
+    ...(isKnown ? {} : { entries: extracted.entries }),
+    forms: { trees: [treeForm(executor)], diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes },
+  }
+}
+
+/** A directory to write a tree in: nobody sees it before it is whole. */
+async function draftTree(state: FormsState): Promise<AsyncDisposable & { readonly destination: string }> {
+  const temporary = await state.store.createTemporaryDirectory('tree')
+  const destination = `${temporary.path}/tree`
+  await state.jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
+  return { destination, [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose]() }
+}
+
+function targetFor({ overlayXattr, idMapping }: Executor): {
+  readonly xattrs: Executor['overlayXattr']
+  readonly owners: 'drop' | 'keep'
+} {
+  return { xattrs: overlayXattr, owners: idMapping.kind === 'single' ? 'drop' : 'keep' }
+}
+
+/** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */
+export function treeForm(executor: Executor): TreeForm {
+  return { ...treeKind(executor), bootId: readBootId(), synced: false }
+}
+
+/** A tree lies in its place now, and its row says so. */
+export function noteTree(state: FormsState, layer: LayerHandle): void {
+  state.newTrees.add(layer.id)
+}
+
+/** What lies there was never finished, is of another boot or was damaged: nobody has it mounted. */
+export async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
+  if (existsSync(to)) await state.jobs.run('removeTree', { path: to }, true)
+  renameSync(from, to)
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import type { Executor, ExecutorOptions, IdMapping } from '@ts-oci/runtime'
+import type { TreeForm, TreeKind } from '../store/types.ts'
+
+/** Whether a row's tree can be what this process needs, told without starting an executor. */
+export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation']): boolean {
+  if (!isOfThisBoot(tree)) return false
+  const uid = process.getuid?.() ?? 0
+  // Root may get either: in a container that gives it no namespaces it has a user namespace, as others.
+  if (tree.owners === 'identity') return uid === 0 && isolation !== 'rootless'
+  const isMapped = tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+  return isMapped && isolation !== 'namespace'
+}
+
+export function isOfThisBoot(tree: TreeForm): boolean {
+  return tree.synced || tree.bootId === readBootId()
+}
+
+let bootId: string | undefined
+
+/** The kernel's boot id: a tree that was not synced counts only until the next boot. */
+export function readBootId(): string {
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return bootId
+}
+
+/** What kind of tree an executor mounts. */
+export function treeKind({ overlayXattr, idMapping }: Pick<Executor, 'overlayXattr' | 'idMapping'>): TreeKind {
+  return { xattrs: overlayXattr, owners: ownersKey(idMapping) }
+}
+
+/** How owners lie on the disk under a mapping: a tree made under one is not read under another. */
+export function ownersKey(mapping: IdMapping): string {
+  switch (mapping.kind) {
+    case 'identity':
+      return 'identity'
+    case 'subordinate':
+      return `subordinate:${mapping.uid}:${mapping.subUidStart}:${mapping.subGidStart}`
+    case 'single':
+      return `single:${mapping.uid}`
+  }
+}

@@ -1,0 +1,186 @@
+import { isTsOciError } from '../base/errors.ts'
+import { isDigest, type Digest } from '../oci/digest.ts'
+import { formatReference, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
+import { json, number, text, type Metadata, type Row } from './metadata.ts'
+import type { ImageRecord, ImageRecords } from './types.ts'
+
+const NO_NAME = '<none>@'
+/** A shorter prefix of an id finds too much. */
+const ID_PREFIX = /^(?:sha256:)?([0-9a-f]{2,64})$/
+
+/** True for the row of an image without a name. */
+export function isDangling(name: string): boolean {
+  return name.startsWith(NO_NAME)
+}
+
+export interface ImageRecordsOptions {
+  readonly metadata: Metadata
+  /** Rewrites `index.json`; runs once, before the transaction that changed a name commits. */
+  readonly project: () => void
+  /** Takes in what another tool has added to `index.json`, before it is rewritten. */
+  readonly takeNew: () => void
+  /** Brings the files of these layers to the disk, where somebody has yet to. */
+  readonly settle: (layerIds: readonly string[]) => void
+}
+
+/** Rows of named images. */
+export function createImageRecords({ metadata, project, takeNew, settle }: ImageRecordsOptions): ImageRecords {
+  function get(name: string): ImageRecord | undefined {
+    const row = metadata.get('SELECT * FROM images WHERE name = ?', name)
+    return row === undefined ? undefined : fromRow(row)
+  }
+
+  function change<Result>(work: () => Result): Result {
+    takeNew()
+    // Names are what people come back for: they are on the disk when the command returns.
+    return metadata.transaction(
+      () => {
+        takeNew()
+        const result = work()
+        metadata.beforeCommit(project)
+        return result
+      },
+      { durable: true },
+    )
+  }
+
+  function put(record: ImageRecord): void {
+    settle(record.layerIds)
+    const former = get(record.name)
+    if (former !== undefined && former.configDigest !== record.configDigest) keepWithoutName(metadata, former)
+    // An entry of another tool that had this name gives way.
+    metadata.run('DELETE FROM foreign_entries WHERE name = ?', record.name)
+    insert(metadata, record)
+    if (!isDangling(record.name)) forget(metadata, NO_NAME + record.configDigest)
+  }
+
+  return {
+    get,
+    find: (nameOrId) => find(metadata, get, nameOrId),
+    list: () => metadata.all('SELECT * FROM images ORDER BY created_ms DESC, name').map(fromRow),
+    put(record) {
+      // May take long, and what another tool adds meanwhile is to be taken in: so before that is looked at.
+      settle(record.layerIds)
+      change(() => put(record))
+    },
+    update(name, next) {
+      takeNew()
+      metadata.transaction(() => {
+        const current = get(name)
+        const wanted = current === undefined ? undefined : next(current)
+        if (wanted === undefined) return
+        settle(wanted.layerIds)
+        change(() => put({ ...wanted, name }))
+      })
+    },
+    remove: (name) => change(() => forget(metadata, name)),
+    project: () => metadata.transaction(project),
+  }
+}
+
+function forget(metadata: Metadata, name: string): void {
+  metadata.run('DELETE FROM images WHERE name = ?', name)
+  metadata.run('DELETE FROM foreign_entries WHERE name = ?', name)
+}
+
+/** An image whose last name goes to another one stays, listed as `<none>`. */
+function keepWithoutName(metadata: Metadata, image: ImageRecord): void {
+  const others = metadata.get(
+    'SELECT 1 FROM images WHERE config_digest = ? AND name <> ?',
+    image.configDigest,
+    image.name,
+  )
+  if (others === undefined) insert(metadata, { ...image, name: NO_NAME + image.configDigest })
+}
+
+/** @internal Writes the row and nothing else. */
+export function insert(metadata: Metadata, image: ImageRecord): void {
+  metadata.run(
+    `INSERT INTO images (name, manifest_digest, config_digest, layer_ids, size, created_ms, origin, is_complete, repo_digests, tagged_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET manifest_digest = excluded.manifest_digest,
+     config_digest = excluded.config_digest, layer_ids = excluded.layer_ids, size = excluded.size, created_ms = excluded.created_ms,
+     origin = excluded.origin, is_complete = excluded.is_complete, repo_digests = excluded.repo_digests, tagged_ms = excluded.tagged_ms`,
+    image.name,
+    image.manifestDigest,
+    image.configDigest,
+    JSON.stringify(image.layerIds),
+    image.sizeBytes,
+    image.createdMs,
+    image.origin,
+    Number(image.isComplete),
+    JSON.stringify(image.repoDigests),
+    image.taggedMs ?? Date.now(),
+  )
+}
+
+/** As Docker: a whole id first, then a name, then the prefix of an id. */
+function find(
+  metadata: Metadata,
+  get: (name: string) => ImageRecord | undefined,
+  wanted: string,
+): ImageRecord | undefined {
+  const exact = get(wanted) ?? (isDigest(wanted) ? byDigest(metadata, wanted) : undefined)
+  return exact ?? byReference(metadata, get, wanted) ?? byIdPrefix(metadata, wanted)
+}
+
+function byDigest(metadata: Metadata, digest: Digest): ImageRecord | undefined {
+  const row = metadata.get(
+    'SELECT * FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 ORDER BY name DESC LIMIT 1',
+    digest,
+  )
+  return row === undefined ? undefined : fromRow(row)
+}
+
+function byReference(
+  metadata: Metadata,
+  get: (name: string) => ImageRecord | undefined,
+  wanted: string,
+): ImageRecord | undefined {
+  try {
+    const reference = withDefaultTag(parseReference(wanted))
+    if (reference.digest === undefined) return get(formatReference(reference))
+    const repository = repositoryOf(reference)
+    const pinned = `${repository}@${reference.digest}`
+    const candidates = metadata.all(
+      `SELECT * FROM images WHERE manifest_digest = ? OR EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?) ORDER BY name`,
+      reference.digest,
+      pinned,
+    )
+    return candidates
+      .map(fromRow)
+      .find(
+        (image) =>
+          image.repoDigests.includes(pinned) || image.name.startsWith(`${repository}:`) || image.name === pinned,
+      )
+  } catch (error) {
+    if (isTsOciError(error) && error.code === 'OCI_REFERENCE_INVALID') return undefined
+    throw error
+  }
+}
+
+/** Undefined also when two images begin alike. */
+function byIdPrefix(metadata: Metadata, wanted: string): ImageRecord | undefined {
+  const prefix = ID_PREFIX.exec(wanted)?.[1]
+  if (prefix === undefined) return undefined
+  const rows = metadata.all(
+    "SELECT * FROM images WHERE config_digest >= ?1 AND config_digest < ?1 || 'g' ORDER BY name DESC",
+    `sha256:${prefix}`,
+  )
+  const isUnique = rows.every((row) => row['config_digest'] === rows[0]?.['config_digest'])
+  return rows[0] === undefined || !isUnique ? undefined : fromRow(rows[0])
+}
+
+function fromRow(row: Row): ImageRecord {
+  return {
+    name: text(row, 'name'),
+    manifestDigest: text(row, 'manifest_digest') as Digest,
+    configDigest: text(row, 'config_digest') as Digest,
+    layerIds: json<readonly string[]>(row, 'layer_ids'),
+    sizeBytes: number(row, 'size'),
+    createdMs: number(row, 'created_ms'),
+    taggedMs: row['tagged_ms'] === null ? undefined : number(row, 'tagged_ms'),
+    origin: text(row, 'origin'),
+    isComplete: row['is_complete'] === 1,
+    repoDigests: json<readonly string[]>(row, 'repo_digests'),
+  }
+}

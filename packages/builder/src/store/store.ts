@@ -1,0 +1,238 @@
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
+import { createBlobStore } from './blobs.ts'
+import { cacheMountIds, setCacheMountAside } from './cache-mounts.ts'
+import { createCacheRecords } from './cache-records.ts'
+import { onDisk, unusable } from '../base/disk-errors.ts'
+import { createImageRecords } from './images.ts'
+import { createLayerRecords } from './layers.ts'
+import { createLeases, type Leases } from './leases.ts'
+import {
+  cacheMountPath,
+  defaultRoot,
+  layerFileName,
+  layerOfFile,
+  prepareLayout,
+  storePaths,
+  treeName,
+  type StorePaths,
+} from './layout.ts'
+import { createLocks, type HeldLock, type TryHold } from './locks.ts'
+import { openMetadata, type Metadata } from './metadata.ts'
+import { createProjection } from './projection.ts'
+import { prune } from './prune.ts'
+import { createTemporaryNames, sweepTemporary, tryRemoveTree, type RemoveTree } from './temporary.ts'
+import { markTreesSynced, unsyncedTrees } from './tree-sync.ts'
+import type { Store } from './types.ts'
+
+export interface OpenStoreOptions {
+  /** Absolute or relative to the working directory; else {@link defaultRoot}. */
+  readonly root?: string | undefined
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Removes trees whose files belong to foreign owners; without it they stay and the error says so. */
+  readonly removeTree?: RemoveTree
+  /** Milliseconds of the Unix epoch. */
+  readonly now?: () => number
+  /** Changes with every start of the machine; the kernel's. */
+  readonly bootId?: () => string
+  readonly signal?: AbortSignal
+}
+
+/** Every open store holds it shared; who sweeps what a crash left tries to have it alone, for as long as that takes. */
+const USE_LOCK = 'use'
+
+/**
+ * Opens the store, creates what is missing, sweeps what dead processes left and adopts what other tools added to
+ * `index.json`.
+ * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION, OCI_STORE_FULL
+ */
+export async function openStore(options: OpenStoreOptions = {}): Promise<Store> {
+  const root = resolve(options.root ?? defaultRoot(options.env ?? process.env))
+  const paths = storePaths(root)
+  onDisk(root, () => prepareLayout(paths, isTrusted(options.env ?? process.env)))
+  const locks = createLocks(root, paths.run)
+  const metadata = openMetadata(root, paths.database)
+  let use: HeldLock | undefined
+  let leases: Leases | undefined
+  try {
+    onDisk(root, () => sweep(paths, metadata, locks.tryHold))
+    use = await holdShared(locks.tryHold, options.signal)
+    leases = onDisk(root, () => createLeases(paths))
+    return createStore({ ...options, paths, metadata, locks, use, leases })
+  } catch (error) {
+    leases?.close()
+    use?.release()
+    metadata.close()
+    throw error
+  }
+}
+
+/** The directories above the store are not judged: they belong to somebody who is trusted, or nobody else reaches them. */
+function isTrusted(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env['TSBUILD_TRUST_PARENTS'] === '1'
+}
+
+async function holdShared(tryHold: TryHold, signal: AbortSignal | undefined): Promise<HeldLock> {
+  for (let held = tryHold(USE_LOCK, true); ; held = tryHold(USE_LOCK, true)) {
+    if (held !== undefined) return held
+    await delay(20, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+interface StoreParts extends OpenStoreOptions {
+  readonly paths: StorePaths
+  readonly metadata: Metadata
+  readonly locks: ReturnType<typeof createLocks>
+  readonly use: HeldLock
+  readonly leases: Leases
+}
+
+function createStore(parts: StoreParts): Store {
+  const { paths, metadata, locks, leases } = parts
+  const { root } = paths
+  const now = parts.now ?? Date.now
+  const remove = removeWith(root, parts.removeTree)
+  const temporary = createTemporaryNames(paths, remove)
+  const currentBoot = parts.bootId ?? bootId
+  const blobs = createBlobStore(paths, temporary, leases.take)
+  const layers = createLayerRecords({ paths, metadata, temporary, bootId: currentBoot, lease: leases.take })
+  const projection = createProjection({ paths, metadata, temporary, blobs, layers })
+  const images = createImageRecords({
+    metadata,
+    project: projection.write,
+    takeNew: projection.takeNew,
+    settle: (layerIds) => {
+      if (blobs.isUnsynced() || layers.unsynced(layerIds).length > 0) sync()
+    },
+  })
+  const cache = createCacheRecords(metadata, now, leases.take)
+  let isOpen = true
+
+  /** Rows that were there before count from now on after a crash of the machine, too. */
+  function sync(): void {
+    const marks = layers.unsynced()
+    const trees = unsyncedTrees(metadata, currentBoot())
+    onDisk(root, () => syncDirectory(root))
+    blobs.markSynced()
+    layers.markSynced(marks)
+    markTreesSynced(metadata, trees)
+  }
+
+  onDisk(root, () => projection.adopt())
+
+  async function close(): Promise<void> {
+    if (!isOpen) return
+    isOpen = false
+    try {
+      cache.flush()
+    } finally {
+      temporary.close()
+      metadata.close()
+      leases.close()
+      parts.use.release()
+    }
+  }
+
+  return {
+    root,
+    blobs,
+    layers,
+    images,
+    cache,
+    locks,
+    createTemporaryDirectory: async (prefix) => temporary.createDirectory(prefix),
+    snapshotDirectory: (layerId, kind) => join(paths.snapshots, treeName(layerId, kind)),
+    cacheMountDirectory: (id, isMade = true) => {
+      const directory = cacheMountDirectory(paths, metadata, id, now())
+      checkCacheMount(root, directory)
+      if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
+      return directory
+    },
+    sync,
+    lease: leases.take,
+    transaction(work) {
+      projection.takeNew()
+      return metadata.transaction(work)
+    },
+    async prune(options) {
+      cache.flush()
+      return prune({ paths, metadata, blobs, layers, images, cache, leases, temporary, locks, remove, now }, options)
+    },
+    async emptyCacheMounts(ids) {
+      for (const id of new Set(ids.flatMap((wanted) => cacheMountIds(metadata, wanted)))) {
+        const aside = setCacheMountAside({ paths, metadata, locks }, id, true)!
+        // Another build that has it mounted goes on with it: the next prune after that removes it.
+        if (aside.isFree && existsSync(aside.path)) await remove(aside.path)
+      }
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function syncDirectory(root: string): void {
+  const fd = openRoot(root)
+  try {
+    syncFileSystem(fd)
+  } finally {
+    closeFd(fd)
+  }
+}
+
+function removeWith(root: string, foreign: RemoveTree | undefined): RemoveTree {
+  return async (path) => {
+    if (tryRemoveTree(path)) return
+    if (foreign !== undefined) return foreign(path)
+    throw unusable(
+      root,
+      `${path} cannot be removed`,
+      undefined,
+      'its files belong to another user: remove it as that user',
+    )
+  }
+}
+
+/** What dead processes left. Their trees go too, but only when nobody is at work who might be about to add a row. */
+function sweep(paths: StorePaths, metadata: Metadata, tryHold: TryHold): void {
+  const { isCrashed } = sweepTemporary(paths)
+  const alone = isCrashed ? tryHold(USE_LOCK, false) : undefined
+  if (alone === undefined) return
+  try {
+    const known = new Set(metadata.all('SELECT id FROM layers').map((row) => layerFileName(String(row['id']))))
+    for (const name of readdirSync(paths.snapshots))
+      if (!known.has(layerOfFile(name))) tryRemoveTree(join(paths.snapshots, name))
+    for (const name of readdirSync(paths.memos)) if (name.endsWith('.tmp')) tryRemoveTree(join(paths.memos, name))
+  } finally {
+    alone.release()
+  }
+}
+
+function cacheMountDirectory(paths: StorePaths, metadata: Metadata, id: string, nowMs: number): string {
+  const directory = cacheMountPath(paths, id)
+  metadata.run(
+    'INSERT INTO cache_mounts (id, directory, created_ms, used_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_ms = excluded.used_ms',
+    id,
+    directory,
+    nowMs,
+    nowMs,
+  )
+  return directory
+}
+
+/** Steps write in it as root: a link that an archive unpacked over the store would lead them out. */
+function checkCacheMount(root: string, path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined || stat.isDirectory()) return
+  const found = stat.isSymbolicLink() ? 'a symbolic link' : 'not a directory'
+  throw unusable(root, `${path} is ${found}`, undefined, 'find out who put it there, and remove it')
+}
+
+let boot: string | undefined
+
+/** Changes with every start of the machine. */
+export function bootId(): string {
+  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return boot
+}

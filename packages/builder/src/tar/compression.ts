@@ -1,0 +1,198 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { constants, createZstdCompress } from 'node:zlib'
+import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
+import { BuilderError } from '../base/errors.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
+import { createGzipWriter } from './gzip-writer.ts'
+
+export interface CompressFileOptions {
+  /** A plain tar. */
+  readonly source: string
+  /** A new file. */
+  readonly destination: string
+  readonly compression: 'gzip' | 'zstd'
+  /** gzip 0–9, zstd 1–22. Without it gzip is made by our own encoder. */
+  readonly level?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** The tar is still being written, front to back, until this settles: gzip follows its end. */
+  readonly growing?: Promise<unknown> | undefined
+}
+
+export interface CompressedFile {
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
+const DEFAULT_ZSTD_LEVEL = 3
+const READ_BYTES = 1 << 20
+/** A file that is being written is looked at so often: it grows by a few MiB meanwhile. */
+const GROWTH_MS = 3
+
+/** What made a blob, for its record: bytes of another compressor are other bytes. Throws OCI_OPTION_INVALID. */
+export function compressorId(compression: 'gzip' | 'zstd', level?: number): string {
+  checkLevel(compression, level)
+  const { zlib, zstd } = process.versions
+  if (compression === 'zstd') return `node-zstd ${zstd} level ${level ?? DEFAULT_ZSTD_LEVEL}`
+  return level === undefined ? DEFLATE_ID : `node-zlib ${zlib} level ${level}`
+}
+
+/**
+ * Compresses a file into a new one. gzip is ONE member of blocks that carry the last 32 KiB as dictionary: all cores
+ * work and the bytes do not depend on how many there are. Throws OCI_OPTION_INVALID for a level that does not exist.
+ */
+export async function compressFile(options: CompressFileOptions): Promise<CompressedFile> {
+  const { compression, level, signal } = options
+  checkLevel(compression, level)
+  const growth = followGrowth(options.growing)
+  const source = await openGrowing(options.source, growth)
+  try {
+    const output = openOutput(options.destination)
+    try {
+      if (compression === 'gzip') await writeGzip(source, growth, level, output, signal)
+      else await writeZstd(source, statFd(source).size, level ?? DEFAULT_ZSTD_LEVEL, output, signal)
+      return output.finish()
+    } finally {
+      output.close()
+    }
+  } finally {
+    closeFd(source)
+  }
+}
+
+function checkLevel(compression: 'gzip' | 'zstd', level: number | undefined): void {
+  const [min, max] = compression === 'gzip' ? [0, 9] : [1, 22]
+  if (level === undefined || (Number.isInteger(level) && level >= min && level <= max)) return
+  throw new BuilderError('OCI_OPTION_INVALID', `${compression} has no compression level ${level}`, {
+    hint: `levels are ${min} to ${max}`,
+  })
+}
+
+/** A new file, hashed while it is written. */
+export interface Output {
+  write(bytes: Uint8Array): void
+  finish(): CompressedFile
+  close(): void
+}
+
+/** @throws OCI_RUNTIME_FILES when it exists or cannot be made. */
+export function openOutput(path: string): Output {
+  const fd = openPath(path, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o644)
+  const digester = createDigester()
+  let sizeBytes = 0
+  return {
+    write(bytes) {
+      digester.update(bytes)
+      writeFully(fd, bytes)
+      sizeBytes += bytes.length
+    },
+    finish: () => ({ digest: digester.digest(), sizeBytes }),
+    close: () => closeFd(fd),
+  }
+}
+
+interface Growth {
+  isWhole: boolean
+  failure: { readonly error: unknown } | undefined
+}
+
+function followGrowth(growing: Promise<unknown> | undefined): Growth {
+  const growth: Growth = { isWhole: growing === undefined, failure: undefined }
+  growing?.then(
+    () => (growth.isWhole = true),
+    (error: unknown) => (growth.failure = { error }),
+  )
+  return growth
+}
+
+/** Whoever writes the file may not have made it yet. */
+async function openGrowing(path: string, growth: Growth): Promise<number> {
+  for (;;) {
+    const { isWhole } = growth
+    try {
+      return openPath(path, OpenFlags.read)
+    } catch (error) {
+      if (isWhole || errnoOf(error) !== 'ENOENT') throw error
+    }
+    await waitForGrowth(growth)
+  }
+}
+
+async function waitForGrowth({ failure }: Growth): Promise<void> {
+  if (failure !== undefined) throw failure.error
+  await delay(GROWTH_MS)
+}
+
+async function writeGzip(
+  source: number,
+  growth: Growth,
+  level: number | undefined,
+  output: Output,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const gzip = createGzipWriter({ level, output: output.write, signal })
+  try {
+    for (let position = 0; ;) {
+      signal?.throwIfAborted()
+      // Asked before the size: what is whole does not grow any more.
+      const { isWhole } = growth
+      const left = statFd(source).size - position
+      if (left === 0 && isWhole) break
+      const room = left === 0 ? undefined : await gzip.room()
+      // Blocks end where they would if the file had been whole: the bytes are the same.
+      if (room === undefined || (!isWhole && left < room.end - room.start)) {
+        await waitForGrowth(growth)
+        continue
+      }
+      const end = Math.min(room.end, room.start + left)
+      const block = readBlock(source, position, room.buffer.subarray(room.start, end))
+      gzip.filled(block.length)
+      position += block.length
+    }
+    await gzip.finish()
+  } finally {
+    await gzip.close()
+  }
+}
+
+function readBlock(source: number, position: number, block: Buffer): Buffer {
+  if (readFully(source, block, 0, block.length, position) < block.length)
+    throw new BuilderError('OCI_STORE_UNUSABLE', 'a layer in the store became shorter while it was compressed')
+  return block
+}
+
+async function writeZstd(
+  source: number,
+  size: number,
+  level: number,
+  output: Output,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const stream = createZstdCompress({
+    chunkSize: 1 << 18,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+    pledgedSrcSize: size,
+  })
+  // Thrown in a listener, a full disk would end the process: it ends the stream, and both waits below hear of it.
+  stream.on('data', (chunk: Buffer) => {
+    try {
+      output.write(chunk)
+    } catch (error) {
+      stream.destroy(error as Error)
+    }
+  })
+  const ended = once(stream, 'end')
+  // Awaited below; a failure before that must not count as unhandled.
+  ended.catch(() => undefined)
+  try {
+    for (let position = 0; position < size; position += READ_BYTES) {
+      signal?.throwIfAborted()
+      if (!stream.write(readBlock(source, position, Buffer.allocUnsafe(Math.min(READ_BYTES, size - position)))))
+        await once(stream, 'drain')
+    }
+    stream.end()
+    await ended
+  } finally {
+    stream.destroy()
+  }
+}

@@ -1,0 +1,168 @@
+import { createHash, type Hash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { fromByteString, toByteString, type ByteString } from '../base/byte-string.ts'
+import { BuilderError } from '../base/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { quote } from '../base/text.ts'
+import type { ContentSelector } from '../ops/types.ts'
+import { baseName, cleanPath } from './paths.ts'
+import { selectEntries, type SelectedEntry } from './select.ts'
+import type { View, ViewEntry } from './types.ts'
+import { expandWildcard, hasWildcard } from './wildcard.ts'
+
+/** The sha256 of each file's bytes, in the order of `files`; asked only for files whose entry does not say it. */
+export type FileDigester = (files: readonly ViewEntry[]) => Promise<readonly Digest[]>
+
+/**
+ * The digest of what `selectors` choose from a view: for each entry its path below the chosen one, type, mode, owner,
+ * size, link, device, those extended attributes that a layer keeps, and the digest of its bytes. Times are not content,
+ * and neither is the name of what was chosen: a directory that moves keeps its digest (features 5, rules 4 and 5).
+ * Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_COPY_INVALID, OCI_IGNORE_PATTERN.
+ */
+export async function digestSelectors(
+  view: View,
+  selectors: readonly ContentSelector[],
+  digestFiles: FileDigester,
+): Promise<Digest> {
+  // Of several that are missing BuildKit, which looks at all at once, mostly names the last.
+  const chosen = selectors.toReversed().map((selector) => chosenBy(view, selector))
+  const selections = chosen.reverse().flat()
+  const unknown = new Set<ViewEntry>()
+  for (const selection of selections)
+    for (const { entry } of selection.entries) if (needsDigest(entry)) unknown.add(entry)
+  const files = [...unknown]
+  const digests = new Map<ViewEntry, Digest>()
+  if (files.length > 0)
+    for (const [index, digest] of (await digestFiles(files)).entries()) digests.set(files[index]!, digest)
+  const hash = createHash('sha256')
+  for (const selection of selections) hashSelection(hash, selection, digests)
+  return `sha256:${hash.digest('hex')}` as Digest
+}
+
+/** At most so many files are told apart in an explanation; of more only the digest of all is kept. */
+const MAX_DESCRIBED = 10_000
+
+/**
+ * A short mark for each entry that `selectors` choose, by its path in the view: what two of these do not share is what
+ * changed. Undefined when there are too many. Throws as {@link digestSelectors}.
+ */
+export async function describeSelectors(
+  view: View,
+  selectors: readonly ContentSelector[],
+  digestFiles: FileDigester,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  const entries = selectors.flatMap((selector) => chosenBy(view, selector)).flatMap((selection) => selection.entries)
+  if (entries.length > MAX_DESCRIBED) return undefined
+  const files = [...new Set(entries.map(({ entry }) => entry))].filter(needsDigest)
+  const digests = new Map<ViewEntry, Digest>()
+  for (const [index, digest] of (await digestFiles(files)).entries()) digests.set(files[index]!, digest)
+  const marks: Record<string, string> = {}
+  for (const { entry } of entries) {
+    const record = recordOf(entry, '', entry.contentDigest ?? digests.get(entry), new Map())
+    marks[fromByteString(entry.path)] = crc32(Buffer.from(record, 'latin1')).toString(16)
+  }
+  return marks
+}
+
+interface Selection {
+  /** Name of what a wildcard matched, since it decides the destination; empty for a literal path. */
+  readonly name: ByteString
+  readonly entries: readonly SelectedEntry[]
+}
+
+function chosenBy(view: View, selector: ContentSelector): readonly Selection[] {
+  const path = cleanPath(toByteString(selector.path))
+  if (!selector.allowWildcard || !hasWildcard(path)) {
+    const entry = view.lookup(path, { followLast: selector.followLast })
+    if (entry === undefined) {
+      // With patterns nothing may be left of anything; that it is not there at all is found when it is to be copied.
+      if (hasPatterns(selector)) return []
+      throw notFound(selector.path)
+    }
+    const entries = [...selectEntries(view, entry, selector)]
+    if (followsChildren(selector, path)) requireTargets(view, entries)
+    return [{ name: '', entries }]
+  }
+  return expandWildcard(view, path).map((match) => {
+    const entry = view.lookup(match, { followLast: selector.followLast })
+    if (entry === undefined) throw notFound(fromByteString(match))
+    return { name: baseName(match), entries: [...selectEntries(view, entry, selector)] }
+  })
+}
+
+// With patterns, BuildKit looks at the content of a directory whose name ends in a slash (the root's does) entry by
+// entry, each as if it were named: a link among them is followed, and must lead somewhere.
+function followsChildren(selector: ContentSelector, path: ByteString): boolean {
+  return hasPatterns(selector) && selector.followLast && (path === '' || selector.path.endsWith('/'))
+}
+
+function hasPatterns({ includePatterns, excludePatterns }: ContentSelector): boolean {
+  return includePatterns.length > 0 || excludePatterns.length > 0
+}
+
+function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
+  for (const { entry, relativePath } of entries) {
+    if (entry.type !== 'symlink' || relativePath.includes('/')) continue
+    if (view.lookup(entry.path, { followLast: true }) === undefined) throw notFound(fromByteString(entry.path))
+  }
+}
+
+/** What BuildKit says of a source that is not there. */
+function notFound(path: string): BuilderError {
+  const shown = `/${fromByteString(cleanPath(toByteString(path)))}`
+  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to calculate checksum: ${quote(shown)}: not found`, {
+    details: { path },
+  })
+}
+
+function needsDigest(entry: ViewEntry): boolean {
+  return entry.type === 'file' && entry.size > 0 && entry.contentDigest === undefined
+}
+
+const FLUSH_CHARS = 1 << 16
+
+function hashSelection(hash: Hash, selection: Selection, digests: ReadonlyMap<ViewEntry, Digest>): void {
+  const firstOfLinks = new Map<string, ByteString>()
+  let text = `${selection.name}\0selection\n`
+  for (const { entry, relativePath } of selection.entries) {
+    text += recordOf(entry, relativePath, entry.contentDigest ?? digests.get(entry), firstOfLinks)
+    if (text.length < FLUSH_CHARS) continue
+    hash.update(text, 'latin1')
+    text = ''
+  }
+  hash.update(text, 'latin1')
+}
+
+/** Fields end in NUL, which is in none of them. */
+function recordOf(
+  entry: ViewEntry,
+  path: ByteString,
+  digest: Digest | undefined,
+  firstOfLinks: Map<string, ByteString>,
+): string {
+  const isFile = entry.type === 'file'
+  const device =
+    entry.type === 'character' || entry.type === 'block' ? `${entry.devMajor ?? 0}:${entry.devMinor ?? 0}` : ''
+  const size = isFile ? entry.size : 0
+  const content = isFile && size > 0 ? digest!.slice(7) : ''
+  const facts = `${entry.type}\0${entry.mode.toString(8)}\0${entry.uid}\0${entry.gid}\0${size}\0${device}\0`
+  return `${path}\0${facts}${entry.link ?? ''}\0${linkOf(entry, path, firstOfLinks)}\0${xattrsOf(entry)}\0${content}\n`
+}
+
+/** Hard links within one selection stay hard links in the copy: the name of the first one counts. */
+function linkOf(entry: ViewEntry, path: ByteString, firstOfLinks: Map<string, ByteString>): ByteString {
+  if (entry.linkKey === undefined || entry.type === 'directory') return ''
+  const first = firstOfLinks.get(entry.linkKey)
+  if (first === undefined) firstOfLinks.set(entry.linkKey, path)
+  return first === undefined ? '' : `=${first}`
+}
+
+/** Labels of security modules and the kernel's own attributes are of the machine, not of the file (rule 5). */
+function xattrsOf(entry: ViewEntry): string {
+  if (entry.xattrs === undefined) return ''
+  return [...entry.xattrs]
+    .filter(([name]) => name === 'security.capability' || !/^(?:security|system)\./.test(name))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')};`)
+    .join('')
+}

@@ -1,0 +1,47 @@
+import type { ByteString } from '../base/byte-string.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { ContentSource, LayerEntry } from './types.ts'
+
+/** The only extended attribute that reaches a layer of ours: file capabilities (as BuildKit writes layers). */
+export const CAPABILITY = 'security.capability'
+
+export interface EntryFields {
+  readonly path: ByteString
+  readonly type: LayerEntry['type']
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly size?: number
+  readonly mtimeSec?: number
+  readonly mtimeNsec?: number
+  readonly link?: ByteString | undefined
+  readonly devMajor?: number | undefined
+  readonly devMinor?: number | undefined
+  readonly xattrs?: ReadonlyMap<string, Uint8Array> | undefined
+  readonly content?: ContentSource | undefined
+  readonly contentDigest?: Digest | undefined
+  readonly sameFileAs?: ByteString | undefined
+  readonly isTimeOnly?: boolean | undefined
+}
+
+/** A layer entry with every member in one order, so that the engine keeps one shape for all of them. */
+export function makeEntry(fields: EntryFields): LayerEntry {
+  return {
+    path: fields.path,
+    type: fields.type,
+    mode: fields.mode ?? 0,
+    uid: fields.uid ?? 0,
+    gid: fields.gid ?? 0,
+    size: fields.size ?? 0,
+    mtimeSec: fields.mtimeSec ?? 0,
+    mtimeNsec: fields.mtimeNsec ?? 0,
+    link: fields.link,
+    devMajor: fields.devMajor,
+    devMinor: fields.devMinor,
+    xattrs: fields.xattrs,
+    content: fields.content,
+    contentDigest: fields.contentDigest,
+    sameFileAs: fields.sameFileAs,
+    isTimeOnly: fields.isTimeOnly,
+  }
+}
