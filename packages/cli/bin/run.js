@@ -3,14 +3,14 @@
 import { statSync } from 'node:fs'
 import module from 'node:module'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import v8 from 'node:v8'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 // The floor of undici 8, which speaks to registries.
 if (major < 22 || (major === 22 && minor < 19)) {
-  process.stderr.write(`ERROR: tsbuild needs Node.js 22.19 or newer, this is ${process.version}\n`)
-  process.stderr.write('  hint: npx tsbuild runs the Node 24 that npm installed beside it\n')
-  process.exit(1)
+  const { runOnNewerNode } = await import('./old-node.js')
+  process.exit(await runOnNewerNode(fileURLToPath(import.meta.url), process.argv.slice(2)))
 }
 // The part of the heap for new objects stays small: V8 would let it grow to 130 MB for a context of 30,000 files, and gain
 // 3 % of the time.
