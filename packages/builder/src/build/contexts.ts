@@ -5,7 +5,7 @@ import type { Store } from '../store/types.ts'
 import { BuilderError } from '../base/errors.ts'
 import { digestHex, digestOf } from '../oci/digest.ts'
 import type { OpsEnvironment } from '../ops/environment.ts'
-import type { LocalResult } from '../ops/types.ts'
+import type { LocalResult } from '../context/types.ts'
 
 /** The directories of this machine that a build reads, by the names that `local://` sources give them. */
 export interface BuildContexts {

@@ -3,7 +3,7 @@ import { temporaryDirectory } from '@ts-oci/testing'
 import { openStore } from '../store/store.ts'
 import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from './keys.ts'
 import { createExplainer, explainDifference } from './explain.ts'
-import type { CacheMap } from '../ops/types.ts'
+import type { CacheMap } from './types.ts'
 import { digestOf } from '../oci/digest.ts'
 
 function keyOf(payload: unknown, parts: readonly KeyPart[]) {

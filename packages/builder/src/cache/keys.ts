@@ -1,6 +1,7 @@
 import { digestHex, digestOf, type Digest } from '../oci/digest.ts'
 import { canonicalJson } from '../graph/vertex.ts'
-import type { CacheMap, ContentSelector } from '../ops/types.ts'
+import type { CacheMap } from './types.ts'
+import type { ContentSelector } from '../view/types.ts'
 
 /** What one input adds to a key: the key of its own result, or the digest of what is read of it. */
 export type KeyPart =

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { testWith } from '@ts-oci/testing'
 import { pack, type Header } from 'tar-stream'
 import { contentChunks } from '../disk/file-bytes.ts'
-import type { LocalResult } from '../ops/types.ts'
+import type { LocalResult } from './types.ts'
 import { openStreamContext, type StreamContext } from './archive.ts'
 
 let source: string

@@ -10,7 +10,7 @@ import { placeArchive } from '../tar/place-archive.ts'
 import { readHeader } from '../tar/tar-header.ts'
 import { emptyTree, type TreeNode } from '../view/tree.ts'
 import { viewOfTree } from '../view/view.ts'
-import type { LocalResult } from '../ops/types.ts'
+import type { LocalResult } from './types.ts'
 import { createContentHasher } from './hash-content.ts'
 
 export interface StreamContextOptions {

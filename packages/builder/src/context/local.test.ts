@@ -16,7 +16,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import type { ContentSelector } from '../ops/types.ts'
+import type { ContentSelector } from '../view/types.ts'
 import { parseIgnoreFile } from '../patterns/ignore.ts'
 import { openLocalContext, type LocalContext } from './local.ts'
 

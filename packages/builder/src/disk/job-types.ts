@@ -1,4 +1,3 @@
-import type { ByteString } from '../base/byte-string.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { StepsContext } from './steps.ts'
 import type { ArchiveCompression } from '../tar/decompress.ts'
@@ -57,9 +56,13 @@ export interface PackInput {
   readonly entries: readonly LayerEntry[]
   readonly destination: string
 }
-export interface PackOutput {
+/** What a plain tar is known by. */
+export interface PackedLayer {
   readonly diffId: DiffID
   readonly sizeBytes: number
+}
+
+export interface PackOutput extends PackedLayer {
   /** The table of the tar: contents are ranges of `destination`. */
   readonly entries: readonly LayerEntry[]
 }
@@ -102,5 +105,3 @@ export interface WalkUpperOutput {
   /** Raw: nothing compared yet. Contents are `tree` sources below `upper`. Paths of hard links share `linkKey`. */
   readonly entries: readonly (LayerEntry & { readonly linkKey?: string; readonly isOpaque?: boolean })[]
 }
-
-export type { ByteString }

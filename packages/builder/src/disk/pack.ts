@@ -6,7 +6,8 @@ import { CAPABILITY } from '../view/entry.ts'
 import { BLOCK_BYTES, headerRoom, writeHeader } from '../tar/header.ts'
 import { ENTRIES_A_STEP, runAtOnce, type Steps } from './steps.ts'
 import { OWN_TAR } from '../tar/table.ts'
-import type { LayerEntry, LayerTable, PackedLayer } from '../view/types.ts'
+import type { LayerEntry, LayerTable } from '../view/types.ts'
+import type { PackedLayer } from './job-types.ts'
 
 export interface PackOptions {
   /** Later mtimes become this one: seconds (`rewrite-timestamp`). */

@@ -1,6 +1,6 @@
 import { BuilderError } from '../base/errors.ts'
 import { assembleImage, type AssembledImage } from '../image/assemble.ts'
-import type { Compression } from '../view/types.ts'
+import type { Compression } from '../oci/media-types.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isSamePlatform } from '../oci/platform-match.ts'
 import { formatPlatform, parsePlatform } from '../oci/platform.ts'

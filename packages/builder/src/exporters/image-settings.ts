@@ -1,5 +1,5 @@
 import { BuilderError } from '../base/errors.ts'
-import type { Compression } from '../view/types.ts'
+import type { Compression } from '../oci/media-types.ts'
 import { canonicalName } from '../oci/reference.ts'
 import type { Attributes } from './attributes.ts'
 import type { ExportDefaults, OutputSpec } from './types.ts'

@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream'
 import type { Store } from '../store/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
-import type { Compression, LayerEntry, View } from '../view/types.ts'
+import type { LayerEntry, View } from '../view/types.ts'
+import type { Compression } from '../oci/media-types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 

@@ -1,4 +1,5 @@
-import type { Compression } from '../view/types.ts'
+/** How the bytes of a layer's blob are compressed. */
+export type Compression = 'none' | 'gzip' | 'zstd'
 
 /** Media types of the OCI image specification 1.1 and of Docker's schema 2, and what they have in common. */
 export const MediaType = {

@@ -1,7 +1,8 @@
 import type { LayerForms, LayerHandle } from '../layers/types.ts'
 import type { LayerEntry, View, ViewEntry } from '../view/types.ts'
 import { toByteString, type ByteString } from '../base/byte-string.ts'
-import type { LocalResult, Result } from './types.ts'
+import type { Result } from '../solver/types.ts'
+import type { LocalResult } from '../context/types.ts'
 
 const whole = new WeakMap<LocalResult, LayerHandle>()
 

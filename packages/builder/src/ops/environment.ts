@@ -4,7 +4,8 @@ import type { LayerForms } from '../layers/types.ts'
 import type { JobRunner } from '../disk/job-runner.ts'
 import type { ImageConfig, Manifest, Platform } from '../oci/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { LocalResult, RunContext } from './types.ts'
+import type { RunContext } from '../solver/types.ts'
+import type { LocalResult } from '../context/types.ts'
 
 /** What the drivers of one build share; made by `build.ts`. */
 export interface OpsEnvironment {

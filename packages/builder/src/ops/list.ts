@@ -7,7 +7,7 @@ import { createHttpDriver } from './http/driver.ts'
 import { createImageDriver } from './image/driver.ts'
 import { createLocalDriver } from './local/driver.ts'
 import { createMergeDriver } from './merge/driver.ts'
-import type { OpDriver } from './types.ts'
+import type { OpDriver } from '../solver/types.ts'
 
 /** The list of ops: a new one is a folder beside these and one line here. */
 export function createDrivers(environment: OpsEnvironment): readonly OpDriver[] {

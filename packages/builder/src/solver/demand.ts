@@ -1,5 +1,5 @@
 import type { Edge, Vertex } from '../graph/types.ts'
-import type { Demand, OpDriver } from '../ops/types.ts'
+import type { Demand, OpDriver } from './types.ts'
 import type { Digest } from '../oci/digest.ts'
 
 /**

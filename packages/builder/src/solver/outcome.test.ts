@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { LayerHandle } from '../layers/types.ts'
-import type { Result } from '../ops/types.ts'
+import type { Result } from './types.ts'
 import { createOutcome } from './outcome.ts'
 
 function chain(...ids: readonly string[]): readonly Result[] {

@@ -1,4 +1,4 @@
-import type { Result } from '../ops/types.ts'
+import type { Result } from './types.ts'
 import type { VertexOutcome } from './vertex-keys.ts'
 
 /** How an outcome comes by its results. */

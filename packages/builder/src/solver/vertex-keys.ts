@@ -3,7 +3,9 @@ import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } fr
 import type { LayerHandle } from '../layers/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { CacheMap, ContentSelector, Result } from '../ops/types.ts'
+import type { Result } from './types.ts'
+import type { CacheMap } from '../cache/types.ts'
+import type { ContentSelector } from '../view/types.ts'
 
 /** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
 export interface VertexOutcome {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { ContentSelector } from '../ops/types.ts'
+import type { ContentSelector } from './types.ts'
 import { digestSelectors } from './content-digest.ts'
 import { createChainView } from './view.ts'
 

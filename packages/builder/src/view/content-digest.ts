@@ -4,10 +4,9 @@ import { fromByteString, toByteString, type ByteString } from '../base/byte-stri
 import { BuilderError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { quote } from '../base/text.ts'
-import type { ContentSelector } from '../ops/types.ts'
+import type { ContentSelector, View, ViewEntry } from './types.ts'
 import { baseName, cleanPath } from './paths.ts'
 import { selectEntries, type SelectedEntry } from './select.ts'
-import type { View, ViewEntry } from './types.ts'
 import { expandWildcard, hasWildcard } from './wildcard.ts'
 
 /** The sha256 of each file's bytes, in the order of `files`; asked only for files whose entry does not say it. */

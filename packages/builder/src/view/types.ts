@@ -1,5 +1,5 @@
 import type { ByteString } from '../base/byte-string.ts'
-import type { DiffID, Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 
 export type EntryType =
   | 'file'
@@ -102,9 +102,11 @@ export interface View {
   walk(path: ByteString): Iterable<ViewEntry>
 }
 
-export type Compression = 'none' | 'gzip' | 'zstd'
-
-export interface PackedLayer {
-  readonly diffId: DiffID
-  readonly sizeBytes: number
+/** Paths of a view whose content decides: a literal path, or what a wildcard and the patterns leave of it. */
+export interface ContentSelector {
+  readonly path: string
+  readonly followLast: boolean
+  readonly allowWildcard: boolean
+  readonly includePatterns: readonly string[]
+  readonly excludePatterns: readonly string[]
 }

@@ -1,7 +1,7 @@
 import { BuilderError } from '../../base/errors.ts'
 import { layersOf } from '../context-layer.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import type { OpDriver } from '../types.ts'
+import type { OpDriver } from '../../solver/types.ts'
 
 /** What one chain adds to another: the layers above it. */
 export function createDiffDriver({ forms }: Pick<OpsEnvironment, 'forms'>): OpDriver {

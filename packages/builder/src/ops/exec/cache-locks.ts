@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { isTsOciError } from '../../base/errors.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
-import type { Result, RunContext } from '../types.ts'
+import type { Result, RunContext } from '../../solver/types.ts'
 import { cacheMountId, initialContent, prepareCacheMount, type InitialContent } from './cache-mount.ts'
 
 /** One cache of a step, whatever the number of places where it is mounted. */

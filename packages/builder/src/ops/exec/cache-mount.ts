@@ -6,7 +6,7 @@ import { toByteString } from '../../base/byte-string.ts'
 import type { LayerEntry, View } from '../../view/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount } from '../../graph/op-specs.ts'
-import type { Result } from '../types.ts'
+import type { Result } from '../../solver/types.ts'
 
 /** What a cache mount begins with, where `from`, `source`, an owner or a mode say so. */
 export interface InitialContent {

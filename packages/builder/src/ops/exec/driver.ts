@@ -1,7 +1,8 @@
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
-import type { ContentSelector, InputUse, OpDriver } from '../types.ts'
+import type { InputUse, OpDriver } from '../../solver/types.ts'
+import type { ContentSelector } from '../../view/types.ts'
 
 /** RUN. */
 export function createExecDriver(environment: OpsEnvironment): OpDriver {

@@ -5,7 +5,7 @@ import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
-import type { Result, RunContext } from '../types.ts'
+import type { Result, RunContext } from '../../solver/types.ts'
 import { contextLayer } from '../context-layer.ts'
 import { withCacheMounts } from './cache-locks.ts'
 

@@ -3,7 +3,7 @@ import { scrubCredentials } from '../../base/errors.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { makeEntry } from '../../view/entry.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import type { OpDriver, RunContext } from '../types.ts'
+import type { OpDriver, RunContext } from '../../solver/types.ts'
 import type { FetchedFile } from './fetch.ts'
 import { fileNameOf, readHttpSpec, type HttpFile } from './spec.ts'
 

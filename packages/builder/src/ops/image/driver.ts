@@ -3,7 +3,7 @@ import { makeAhead } from '../../layers/ahead.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { OpsEnvironment, ResolvedImage } from '../environment.ts'
 import type { SourceSpec } from '../../graph/op-specs.ts'
-import type { OpDriver } from '../types.ts'
+import type { OpDriver } from '../../solver/types.ts'
 
 const SCHEME = 'docker-image://'
 const LAYOUT_SCHEME = 'oci-layout://'

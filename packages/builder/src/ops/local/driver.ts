@@ -1,5 +1,5 @@
 import type { OpsEnvironment } from '../environment.ts'
-import type { OpDriver } from '../types.ts'
+import type { OpDriver } from '../../solver/types.ts'
 
 const SCHEME = 'local://'
 

@@ -1,6 +1,6 @@
 import { layersOf } from '../context-layer.ts'
 import type { OpsEnvironment } from '../environment.ts'
-import type { OpDriver } from '../types.ts'
+import type { OpDriver } from '../../solver/types.ts'
 
 /** Stacks chains of layers on each other; no byte is touched. */
 export function createMergeDriver({ forms }: Pick<OpsEnvironment, 'forms'>): OpDriver {

@@ -1,0 +1,50 @@
+import type { CacheMap } from '../cache/types.ts'
+import type { LocalResult } from '../context/types.ts'
+import type { Vertex } from '../graph/types.ts'
+import type { LayerHandle } from '../layers/types.ts'
+
+/** What a vertex output is: a chain of layers (bottom first), or a build context that is read where it lies. */
+export type Result = LayersResult | LocalResult
+
+export interface LayersResult {
+  readonly kind: 'layers'
+  readonly layers: readonly LayerHandle[]
+}
+
+/** An op: how it is keyed and how it runs. The solver knows nothing else of it. */
+export interface OpDriver {
+  handles(vertex: Vertex): boolean
+  cacheMap(vertex: Vertex): Promise<CacheMap> | CacheMap
+  /** Does the work; one result for each output. */
+  run(vertex: Vertex, inputs: readonly Result[], run: RunContext): Promise<readonly Result[]>
+  /** For each input: whether its layers become part of the output (`through`), are mounted (`tree`), or only read (`view`). */
+  inputUse(vertex: Vertex): readonly InputUse[]
+  /** `regular`, `source.local`…: BuildKit's record types. */
+  readonly recordType: string
+}
+
+export type InputUse = 'through' | 'tree' | 'view'
+
+/** Which forms of the result somebody is known to need: they are made at once, while other work goes on. */
+export interface Demand {
+  tree: boolean
+  tar: boolean
+}
+
+export interface RunContext {
+  readonly signal: AbortSignal
+  readonly demand: Readonly<Demand>
+  /** Lends this vertex' turn to others while it waits for what they, or another build, hold. */
+  whileWaiting<T>(wait: () => Promise<T>): Promise<T>
+  log(stream: 'stdout' | 'stderr', data: Uint8Array): void
+  status(
+    id: string,
+    text: string,
+    progress: {
+      readonly current?: number
+      readonly total?: number
+      readonly startedMs?: number
+      readonly completedMs?: number
+    },
+  ): void
+}
