@@ -34,7 +34,7 @@ function compiledFiles(folder, sources) {
 function isPublished(folder, part) {
   const { files } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   const isNamed = part === 'README.md' || files.some((entry) => part === entry || part.startsWith(`${entry}/`))
-  return isNamed && existsSync(join(folder, part)) && part !== 'native/prebuilt'
+  return isNamed && existsSync(join(folder, part))
 }
 
 /** Nothing runs at install, and nothing leads to sources: Node strips no types below node_modules. */
@@ -54,5 +54,5 @@ function listFiles(folder) {
 
 function copy(from, to) {
   mkdirSync(dirname(to), { recursive: true })
-  cpSync(from, to, { recursive: true, filter: (path) => !path.includes('/native/prebuilt') })
+  cpSync(from, to, { recursive: true })
 }
