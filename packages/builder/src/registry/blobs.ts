@@ -98,6 +98,7 @@ async function open(
     signal,
     what,
     expect: received > 0 ? [200, 206] : [200],
+    expectedBytes: descriptor.size - received,
     retries: 0,
   }
   try {

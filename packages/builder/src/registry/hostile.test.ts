@@ -193,15 +193,18 @@ describe('a hostile registry', () => {
     await expect(blob(client, registry.host)).rejects.toMatchObject({ code: 'OCI_REGISTRY_PROTOCOL' })
   })
 
-  test.each(['', 'HTTP/1.1 200 OK\r\nX: '])(
-    'that begins with %j and says no more is given up',
-    async (start) => {
+  test.each([
+    ['', 'OCI_REGISTRY_PROTOCOL'],
+    ['HTTP/1.1 200 OK\r\nX: ', 'OCI_REGISTRY_UNREACHABLE'],
+  ])(
+    'that begins with %j and sends letters without an end is given up',
+    async (start, code) => {
       await using registry = await rawServer(
         (path) => (path === '/v2/' ? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}' : start),
         { trickle: 'x' },
       )
       await using client = createRegistryClient({ ...quick, retries: 0, timeouts: { headersMs: 300 } })
-      await expect(blob(client, registry.host)).rejects.toMatchObject({ code: 'OCI_REGISTRY_UNREACHABLE' })
+      await expect(blob(client, registry.host)).rejects.toMatchObject({ code })
     },
     15_000,
   )

@@ -30,6 +30,9 @@ const notTls = new Set([
   'ERR_SSL_UNKNOWN_PROTOCOL',
   'ERR_SSL_RECORD_LAYER_FAILURE',
 ])
+/** The same, when something was to be written by then: the code is that of the write. */
+const notTlsReason =
+  /:(?:wrong version number|packet length too long|http request|unknown protocol|record layer failure):/
 /** Lasting: another try a second later finds the same. */
 const unreachable: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -57,7 +60,7 @@ export function isUnknownIssuer(error: unknown): boolean {
   return unknownIssuer.has(codeOf(error))
 }
 
-/** Makes one clear error of whatever undici, TLS or the kernel threw; `details.isTransient` says whether another try may help. */
+/** Makes one clear error of whatever the client, TLS or the kernel threw; `details.isTransient` says whether another try may help. */
 export function toRegistryError(error: unknown, request: FailedRequest): unknown {
   if (error instanceof BuilderError) return error
   if (request.signal?.aborted === true) return canceled(request.signal, error)
@@ -71,7 +74,7 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
       details: { ...details, isCertificate: true },
     })
   }
-  if (notTls.has(code)) {
+  if (notTls.has(code) || (code === 'EPROTO' && notTlsReason.test(String(error)))) {
     return new BuilderError('OCI_REGISTRY_INSECURE', `${where} speaks plain HTTP, which is allowed for loopback only`, {
       hint: `if this network can be trusted, allow it: --insecure-registry=${url.host}`,
       details,

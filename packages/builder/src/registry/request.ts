@@ -27,6 +27,8 @@ export interface RegistryRequest {
   readonly expect: readonly number[]
   /** Default: the session's number. */
   readonly retries?: number
+  /** How large the body of the answer will be, where that is known. */
+  readonly expectedBytes?: number
 }
 
 export interface RegistryResponse extends HttpResponse {
@@ -102,6 +104,7 @@ async function follow(session: Session, request: RegistryRequest, start: Hop): P
       body: method === request.method ? request.body?.() : undefined,
       signal: request.signal,
       registry: repository.host.name,
+      expectedBytes: request.expectedBytes,
       skipVerify:
         url.origin === start.origin.origin
           ? repository.host.isInsecure

@@ -1,28 +1,10 @@
-import type { Readable } from 'node:stream'
-import type { SecureContext } from 'node:tls'
-import type { Agent as AgentType, Dispatcher, EnvHttpProxyAgent as ProxyAgentType } from 'undici'
 import { isLoopback } from './host.ts'
-import type { ResolvedOptions } from './options.ts'
+import type { HttpRequest, HttpResponse, Sender, TlsOptions } from './http-types.ts'
 import { isUnknownIssuer, toRegistryError } from './network-errors.ts'
+import { createNodeHttp } from './node-http.ts'
+import type { ResolvedOptions } from './options.ts'
 
-export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | Readable | undefined
-  readonly signal: AbortSignal | undefined
-  /** Name of the registry, for messages. */
-  readonly registry: string
-  /** Certificates of this host are not verified. */
-  readonly skipVerify: boolean
-}
-
-export interface HttpResponse {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Must be read to its end, destroyed, or given to {@link discard}. */
-  readonly body: Readable
-}
+export type { HttpRequest, HttpResponse } from './http-types.ts'
 
 /** Sends single requests over kept connections; knows nothing of registries, redirects or credentials. */
 export interface Transport {
@@ -31,35 +13,31 @@ export interface Transport {
   close(): Promise<void>
 }
 
-type Request = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
-
-interface Undici {
-  readonly Agent: typeof AgentType
-  readonly EnvHttpProxyAgent: () => Promise<typeof ProxyAgentType>
-  readonly request: Request
-}
-
 type Trust = 'bundled' | 'system' | 'none'
 
 const proxyNames = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
-/** A header block of a registry is small; a hostile one is cut here. */
-export const MAX_HEADER_BYTES: number = 64 * 1024
+/** From here on undici saves more than it takes to load. */
+const LARGE_BYTES = 128 * 1024 * 1024
 
-/** See {@link Transport}. undici is loaded by the first request: a build that is all cached does not pay for it. */
+/**
+ * See {@link Transport}. What goes straight to its host is sent by Node's own client; undici, which takes ten times as long to
+ * load, serves proxies, and large downloads: there it takes two thirds of the processor's time.
+ */
 export function createTransport(options: ResolvedOptions): Transport {
-  const dispatchers = new Map<string, Promise<Dispatcher>>()
+  const senders = new Map<string, Promise<Sender>>()
   let trust: Trust = 'bundled'
-  const dispatcherFor = async (request: HttpRequest): Promise<Dispatcher> => {
+  const senderFor = (request: HttpRequest): Promise<Sender> => {
     const direct = isDirect(request.url, options)
     const trusted = request.url.protocol !== 'https:' ? 'bundled' : request.skipVerify ? 'none' : trust
-    const key = `${direct} ${trusted}`
-    let dispatcher = dispatchers.get(key)
-    if (dispatcher === undefined) dispatchers.set(key, (dispatcher = makeDispatcher(direct, trusted, options)))
-    return dispatcher
+    const isLight = direct && (request.expectedBytes ?? 0) < LARGE_BYTES
+    const key = `${direct} ${isLight} ${trusted}`
+    let sender = senders.get(key)
+    if (sender === undefined) senders.set(key, (sender = makeSender(direct, isLight, trusted, options)))
+    return sender
   }
   const send = async (request: HttpRequest): Promise<HttpResponse> => {
     try {
-      return await sendOnce(await dispatcherFor(request), request)
+      return await (await senderFor(request)).send(request)
     } catch (error) {
       // Node trusts its own list of authorities; one that the administrator added to the system is tried only then (38 ms).
       if (isUnknownIssuer(error) && trust === 'bundled' && !request.skipVerify && isRepeatable(request)) {
@@ -70,15 +48,15 @@ export function createTransport(options: ResolvedOptions): Transport {
     }
   }
   const close = async (): Promise<void> => {
-    const all = await Promise.all(dispatchers.values())
-    dispatchers.clear()
-    await Promise.all(all.map((dispatcher) => dispatcher.destroy()))
+    const all = await Promise.all(senders.values())
+    senders.clear()
+    await Promise.all(all.map((sender) => sender.close()))
   }
   return { send, close }
 }
 
 /** True where no proxy of the environment can stand between. */
-export function isDirect(url: URL, options: ResolvedOptions): boolean {
+function isDirect(url: URL, options: ResolvedOptions): boolean {
   return isLoopback(url.hostname) || !proxyNames.some((name) => options.environment[name])
 }
 
@@ -86,45 +64,15 @@ function isRepeatable(request: HttpRequest): boolean {
   return request.body === undefined || request.body instanceof Uint8Array
 }
 
-async function sendOnce(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpResponse> {
-  const { request: send } = await loadUndici()
-  const response = await send.call(dispatcher, {
-    origin: request.url.origin,
-    path: `${request.url.pathname}${request.url.search}`,
-    method: request.method,
-    headers: request.headers,
-    body: request.body ?? null,
-    signal: request.signal ?? null,
-  })
-  return { status: response.statusCode, headers: response.headers, body: response.body }
+async function makeSender(direct: boolean, isLight: boolean, trust: Trust, options: ResolvedOptions): Promise<Sender> {
+  const { timeouts, environment } = options
+  const tls = tlsOptions(trust)
+  if (isLight) return createNodeHttp({ timeouts, tls })
+  const { createUndiciHttp } = await import('./undici-http.ts')
+  return createUndiciHttp({ timeouts, tls, ...(direct ? {} : { proxies: environment }) })
 }
 
-async function makeDispatcher(direct: boolean, trust: Trust, options: ResolvedOptions): Promise<Dispatcher> {
-  const undici = await loadUndici()
-  const { connectMs, headersMs, idleMs } = options.timeouts
-  const tls = { allowH2: false, ...tlsOptions(trust) }
-  const common = {
-    allowH2: false,
-    connect: { timeout: connectMs, ...tls },
-    headersTimeout: headersMs,
-    bodyTimeout: idleMs,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    keepAliveTimeout: 15_000,
-    connections: 16,
-  }
-  if (direct) return new undici.Agent(common)
-  const { environment: env } = options
-  const EnvHttpProxyAgent = await undici.EnvHttpProxyAgent()
-  return new EnvHttpProxyAgent({
-    ...common,
-    requestTls: tls,
-    httpProxy: env['http_proxy'] || env['HTTP_PROXY'] || '',
-    httpsProxy: env['https_proxy'] || env['HTTPS_PROXY'] || '',
-    noProxy: env['no_proxy'] || env['NO_PROXY'] || '',
-  })
-}
-
-function tlsOptions(trust: Trust): { rejectUnauthorized?: false; secureContext?: SecureContext } {
+function tlsOptions(trust: Trust): TlsOptions {
   if (trust === 'none') return { rejectUnauthorized: false }
   if (trust === 'bundled') return {}
   // Not imported: that reads every export, and one of them is the list of all authorities.
@@ -134,35 +82,6 @@ function tlsOptions(trust: Trust): { rejectUnauthorized?: false; secureContext?:
       ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
     }),
   }
-}
-
-let loaded: Promise<Undici> | undefined
-
-function loadUndici(): Promise<Undici> {
-  return (loaded ??= loadParts().catch(loadWhole))
-}
-
-/**
- * The two parts that are needed take 24 ms to load, the whole package 60. They are no documented entry points: the
- * version is pinned, and where they are missing the whole is loaded.
- */
-async function loadParts(): Promise<Undici> {
-  const [{ default: Agent }, { default: api }] = await Promise.all([
-    import('undici/lib/dispatcher/agent.js'),
-    import('undici/lib/api/index.js'),
-  ])
-  const EnvHttpProxyAgent = async (): Promise<typeof ProxyAgentType> =>
-    (await import('undici/lib/dispatcher/env-http-proxy-agent.js')).default
-  return { Agent, EnvHttpProxyAgent, request: api.request }
-}
-
-async function loadWhole(): Promise<Undici> {
-  // CommonJS: once bundled it has its exports here alone.
-  const { default: undici } = await import('undici')
-  const request: Request = function (options) {
-    return this.request(options)
-  }
-  return { Agent: undici.Agent, EnvHttpProxyAgent: async () => undici.EnvHttpProxyAgent, request }
 }
 
 /** Reads a small rest of a body so that the connection can be used again, or drops the connection. */

@@ -1,4 +1,4 @@
-// Files of undici that have no types of their own; see `loadParts` in transport.ts.
+// Files of undici that have no types of their own; see `loadParts` in undici-http.ts.
 declare module 'undici/lib/dispatcher/agent.js' {
   import { Agent } from 'undici'
   export default Agent

@@ -1,0 +1,125 @@
+import type * as http from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import type * as https from 'node:https'
+import { pipeline, Readable } from 'node:stream'
+import type { RegistryTimeouts } from './options.ts'
+import { MAX_HEADER_BYTES, type HttpRequest, type HttpResponse, type Sender, type TlsOptions } from './http-types.ts'
+
+/** Connections to one host at the same time. */
+const MAX_CONNECTIONS = 16
+/** An idle connection is closed after this: servers keep theirs for longer. */
+const KEEP_MS = 15_000
+
+export interface NodeHttpOptions {
+  readonly timeouts: RegistryTimeouts
+  readonly tls: TlsOptions
+}
+
+/** Node's own client: it takes 6 ms to load, undici 30 and as many again to compile its parser. */
+export function createNodeHttp(options: NodeHttpOptions): Sender {
+  const agents = new Map<string, Agent>()
+  const agentFor = (protocol: string): Agent => {
+    let agent = agents.get(protocol)
+    if (agent === undefined) {
+      const { Agent: Made } = moduleOf(protocol)
+      agent = new Made({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: KEEP_MS, ...options.tls })
+      agents.set(protocol, agent)
+    }
+    return agent
+  }
+  return {
+    send: (request) => sendBy(agentFor(request.url.protocol), request, options.timeouts),
+    close: async () => {
+      for (const agent of agents.values()) agent.destroy()
+      agents.clear()
+    },
+  }
+}
+
+/** Not `import`: that reads every export, and one of them is Node's own undici (20 ms). */
+function moduleOf(protocol: string): typeof http | typeof https {
+  return process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
+}
+
+function sendBy(agent: Agent, request: HttpRequest, timeouts: RegistryTimeouts): Promise<HttpResponse> {
+  const { url, method, headers, body, signal } = request
+  return new Promise<HttpResponse>((resolve, reject) => {
+    const outgoing = moduleOf(url.protocol).request({
+      // Not the URL itself: its user part would be sent, and is not always text.
+      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: url.port,
+      path: `${url.pathname}${url.search}`,
+      method,
+      headers: { host: url.host, ...headers },
+      agent,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    })
+    const watch = createWatch(outgoing, timeouts)
+    let stream: ClientRequest | IncomingMessage = outgoing
+    const abort = (): void => void stream.destroy(withCode('aborted', 'ABORT_ERR'))
+    const end = (): void => signal?.removeEventListener('abort', abort)
+    outgoing.on('error', (error) => {
+      watch.end()
+      end()
+      reject(error)
+    })
+    outgoing.once('response', (response: IncomingMessage) => {
+      watch.end()
+      stream = response
+      boundIdleness(response, timeouts.idleMs)
+      response.once('close', () => {
+        end()
+        // Who answers before all was sent wants no more: the connection is of no further use.
+        if (!outgoing.writableFinished) outgoing.destroy()
+      })
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response })
+    })
+    if (signal?.aborted === true) return abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    if (!(body instanceof Readable)) return void outgoing.end(body)
+    body.on('data', () => watch.moves())
+    // A pipeline ends a request without telling it why.
+    body.once('error', (error) => outgoing.destroy(error))
+    pipeline(body, outgoing, () => undefined)
+  })
+}
+
+/** Bounds the time of connecting, and of waiting for the answer since the last byte was sent. */
+function createWatch(
+  outgoing: ClientRequest,
+  { connectMs, headersMs }: RegistryTimeouts,
+): { moves(): void; end(): void } {
+  let timer: NodeJS.Timeout | undefined
+  const expect = (ms: number, code: string): void => {
+    clearTimeout(timer)
+    timer = setTimeout(() => outgoing.destroy(withCode('no answer', code)), ms)
+  }
+  const waitForAnswer = (): void => expect(headersMs, 'UND_ERR_HEADERS_TIMEOUT')
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting) return waitForAnswer()
+    expect(connectMs, 'UND_ERR_CONNECT_TIMEOUT')
+    // With TLS the connection stands when both sides know each other.
+    const isTls = 'encrypted' in socket
+    socket.once(isTls ? 'secureConnect' : 'connect', waitForAnswer)
+  })
+  return {
+    moves: () => void timer?.refresh(),
+    end: () => clearTimeout(timer),
+  }
+}
+
+/** A body whose next piece does not come in time ends with an error; what waits for its reader may wait. */
+function boundIdleness(response: IncomingMessage, idleMs: number): void {
+  const { socket } = response
+  const judge = (): void => {
+    if (response.readableLength > 0) socket.setTimeout(idleMs)
+    else response.destroy(withCode('the body stopped coming', 'UND_ERR_BODY_TIMEOUT'))
+  }
+  socket.setTimeout(idleMs)
+  socket.on('timeout', judge)
+  response.once('close', () => socket.off('timeout', judge))
+}
+
+function withCode(message: string, code: string): Error {
+  return Object.assign(new Error(message), { code })
+}
