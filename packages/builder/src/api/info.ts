@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { release, tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
-import { defaultRoot } from '../store/layout.ts'
+import { defaultRoot } from '../store/paths.ts'
 import { isTsOciError } from '../base/errors.ts'
 import { formatPlatform, hostPlatform } from '../oci/platform.ts'
 import type { CommonOptions, FileJobsReport, IsolationReport, MachineReport } from '../build/public-types.ts'

@@ -1,7 +1,7 @@
 import type { Executor, JobLimits } from '@ts-oci/runtime'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { storePaths } from '../store/layout.ts'
+import { storePaths } from '../store/paths.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/types.ts'
 import type { CommonOptions, RegistryOptions } from './public-types.ts'

@@ -5,8 +5,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { closeFd, errnoOf, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
-import type { Digest } from '../oci/digest.ts'
-import { copyBlob } from './copy-blob.ts'
+import { copyBlob, type ExpectedBlob } from './copy-blob.ts'
 import { exportError, guarded, temporaryBeside } from './destination.ts'
 import type { BlobFile } from './types.ts'
 
@@ -18,11 +17,6 @@ export interface ByteSink {
   appendFile?(file: BlobFile, expected: ExpectedBlob, signal?: AbortSignal): Promise<void>
   commit(): Promise<void>
   abort(): Promise<void>
-}
-
-export interface ExpectedBlob {
-  readonly digest: Digest
-  readonly size: number
 }
 
 /** Small writes are gathered: tar headers come in 512 bytes. */

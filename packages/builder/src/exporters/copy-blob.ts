@@ -2,12 +2,17 @@ import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { copyRange, readFully, writeFully } from '@ts-oci/runtime'
 import { mismatch } from '../store/blobs.ts'
-import { createDigester } from '../oci/digest.ts'
-import type { ExpectedBlob } from './byte-sink.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
 import type { BlobFile } from './types.ts'
 
 const COPY_BYTES = 16 * 1024 * 1024
 const BUFFER_BYTES = 1024 * 1024
+
+/** What a blob must be when all of it has passed. */
+export interface ExpectedBlob {
+  readonly digest: Digest
+  readonly size: number
+}
 
 /** Copies a blob into an open file; what is not known to be right is verified on its way. */
 export async function copyBlob(

@@ -1,7 +1,7 @@
 import { renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { digestHex, digestOf } from '../oci/digest.ts'
-import { cacheMountPath, type StorePaths } from './layout.ts'
+import { cacheMountPath, type StorePaths } from './paths.ts'
 import { text, type Metadata } from './metadata.ts'
 import { asideName } from './prune-files.ts'
 import type { Locks, LockWish } from './types.ts'

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { unusable } from '../base/disk-errors.ts'
-import type { StorePaths } from './layout.ts'
+import type { StorePaths } from './paths.ts'
 import { mayOthersWrite } from './parents.ts'
 
 const OTHERS = 0o077

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { StorePaths } from './layout.ts'
+import type { StorePaths } from './paths.ts'
 import { lockUnheld, tryLockFile, type HeldLock } from './locks.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { StorePaths } from './layout.ts'
+import type { StorePaths } from './paths.ts'
 
 /** A file or directory of the store, as it was found. */
 export interface StoreFile {

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../oci/digest.ts'
 import { validateLayout } from '../oci/validate.ts'
-import { layerOfFile } from './layout.ts'
+import { layerOfFile } from './paths.ts'
 import { openStore } from './store.ts'
 
 /** Everything that is wrong with a store that nobody uses: its database, rows that name missing files, its images. */

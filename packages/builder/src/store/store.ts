@@ -9,16 +9,16 @@ import { onDisk, unusable } from '../base/disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
 import { createLeases, type Leases } from './leases.ts'
+import { prepareLayout } from './layout.ts'
 import {
   cacheMountPath,
   defaultRoot,
   layerFileName,
   layerOfFile,
-  prepareLayout,
   storePaths,
   treeName,
   type StorePaths,
-} from './layout.ts'
+} from './paths.ts'
 import { createLocks, type HeldLock, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'

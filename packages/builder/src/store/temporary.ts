@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { closeFd, openRoot, removeTree } from '@ts-oci/runtime'
 import { onDisk } from '../base/disk-errors.ts'
 import { lockAndProve, tryLockFile, type HeldLock } from './locks.ts'
-import type { StorePaths } from './layout.ts'
+import type { StorePaths } from './paths.ts'
 import { restoreAside } from './prune-files.ts'
 import type { TemporaryDirectory } from './types.ts'
 

@@ -1,12 +1,6 @@
 export type * from './read/ast.ts'
-export {
-  createEnvironment,
-  expandWord,
-  expandWords,
-  type Environment,
-  type Expansion,
-  type ExpandOptions,
-} from './expand/expand.ts'
+export { createEnvironment, expandWord, expandWords } from './expand/expand.ts'
+export { type Environment, type Expansion, type ExpandOptions } from './expand/types.ts'
 export {
   checkDockerfile,
   parseDockerfile,

@@ -12,7 +12,7 @@ import type {
   FileActionRm,
   FileActionSymlink,
 } from '../../graph/op-specs.ts'
-import type { FileOpContext } from './apply.ts'
+import type { FileOpContext } from './context.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner } from './owner.ts'
 import { failed, refuseNul, type FileTarget, type Ids, type Time } from '../../view/file-target.ts'

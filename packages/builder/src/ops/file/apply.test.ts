@@ -12,7 +12,8 @@ import type {
   FileActionRm,
   FileActionSymlink,
 } from '../../graph/op-specs.ts'
-import { applyFileSpec, type FileOpContext } from './apply.ts'
+import { applyFileSpec } from './apply.ts'
+import { type FileOpContext } from './context.ts'
 import { formatListing, NOW_MS, parseListing, viewOfListing } from './listing.test.helper.ts'
 
 const context: FileOpContext = {

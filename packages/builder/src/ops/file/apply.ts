@@ -6,21 +6,8 @@ import type { LayerEntry, View, ViewEntry } from '../../view/types.ts'
 import { treeOf, viewOfTree } from '../../view/view.ts'
 import type { FileAction, FileSpec } from '../../graph/op-specs.ts'
 import { runAction } from './actions.ts'
-import type { ReadFile } from './owner.ts'
+import type { FileOpContext } from './context.ts'
 import { createFileTarget } from '../../view/file-target.ts'
-
-export interface FileOpContext {
-  /** The clock of new directories and heredoc files. Milliseconds of the Unix epoch. */
-  readonly nowMs: number
-  readonly readFile: ReadFile
-  /** Where the files of unpacked archives may lie; they must stay until the entries are packed or materialised. */
-  readonly temporaryDirectory: string
-  /** Makes contents of the kind `layer` readable. */
-  readonly resolveContents?: (entries: readonly LayerEntry[]) => Promise<readonly LayerEntry[]>
-  /** Compares files where they may be read: trees of foreign owners are not for this process. Default: reads them here. */
-  readonly compareFiles?: (pairs: readonly (readonly [LayerEntry, LayerEntry])[]) => Promise<readonly boolean[]>
-  readonly signal?: AbortSignal
-}
 
 /**
  * What a file op adds to the input that it is built on (or to scratch): sorted layer entries, their contents where they

@@ -5,7 +5,7 @@ import { codeFrame, type SourceFile, type SourceRange } from '../../../base/sour
 import type { LintResult } from './lint.ts'
 import type { DockerfileOutline } from './outline.ts'
 import type { TargetList } from './targets.ts'
-import { encodeText } from '../read/text.ts'
+import { encodeText } from '../../../base/text.ts'
 
 /** What is printed, and where to. */
 export interface CallOutput {

@@ -5,7 +5,8 @@
 import { createIgnoreMatcher, parseIgnoreFile } from '../../../patterns/ignore.ts'
 import { isTsOciError } from '../../../base/errors.ts'
 import { compareBytes, lowerCase } from '../../../base/text.ts'
-import type { EscapeToken, RawInstruction } from '../read/ast.ts'
+import type { RawInstruction } from '../read/ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 import { createEnvironment, expandWord, expandWords } from '../expand/expand.ts'
 import { parseInstructions } from '../read/parse.ts'
 

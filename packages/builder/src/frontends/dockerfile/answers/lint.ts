@@ -4,7 +4,7 @@ import type { SourceFile } from '../../../base/source.ts'
 import type { ParsedDockerfile, RawInstruction } from '../read/ast.ts'
 import { checkFromAsCasing } from '../checks/from-as-casing.ts'
 import { checkMaintainerDeprecated } from '../checks/maintainer-deprecated.ts'
-import { checkParsed } from '../checks/check-file.ts'
+import { checkParsed } from '../lower/check-file.ts'
 import { checkStageNameCasing } from '../checks/stage-name-casing.ts'
 import { DEFAULT_CHECKS } from '../checks/config.ts'
 import { createLinter, violationOf } from '../checks/linter.ts'
@@ -13,7 +13,7 @@ import { checkConfigOf, lower } from '../lower/lower.ts'
 import type { LowerEnvironment, LowerOptions } from '../../../image/lowered.ts'
 import { checkDockerfile, type ParseOptions } from '../read/parse.ts'
 import { splitDockerfile } from '../read/split.ts'
-import { decodeText, lowerCase } from '../read/text.ts'
+import { decodeText, lowerCase } from '../../../base/text.ts'
 
 export interface LintResult {
   readonly source: SourceFile

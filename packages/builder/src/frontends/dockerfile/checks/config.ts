@@ -1,7 +1,7 @@
 /** `skip=A,B;error=true;experimental=all`: which checks speak, and whether they fail the build. */
-import { Complaint } from '../read/errors.ts'
+import { Complaint } from '../expand/complaint.ts'
 import { parseBoolean } from '../read/quantities.ts'
-import { quote, trimSpace } from '../read/text.ts'
+import { quote, trimSpace } from '../../../base/text.ts'
 
 export interface CheckConfig {
   readonly skipAll: boolean

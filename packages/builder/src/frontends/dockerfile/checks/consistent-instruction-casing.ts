@@ -1,6 +1,6 @@
 import type { SourceRange } from '../../../base/source.ts'
 import type { Stage } from '../read/ast.ts'
-import { lowerCase, upperCase } from '../read/text.ts'
+import { lowerCase, upperCase } from '../../../base/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const consistentInstructionCasing: CheckRule = {

@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../../base/source.ts'
-import { quote } from '../read/text.ts'
+import { quote } from '../../../base/text.ts'
 import { cleanPath } from '../read/path.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 

@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../../base/source.ts'
-import { lowerCase } from '../read/text.ts'
+import { lowerCase } from '../../../base/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const exposeProtoCasing: CheckRule = {

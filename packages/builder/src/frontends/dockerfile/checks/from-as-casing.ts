@@ -1,5 +1,5 @@
 import type { FromInstruction } from '../read/ast.ts'
-import { lowerCase, upperCase } from '../read/text.ts'
+import { lowerCase, upperCase } from '../../../base/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const fromAsCasing: CheckRule = {

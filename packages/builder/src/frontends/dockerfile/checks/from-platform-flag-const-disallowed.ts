@@ -1,8 +1,8 @@
 import { parsePlatform } from '../../../oci/platform.ts'
 import type { Platform } from '../../../oci/types.ts'
 import type { SourceRange } from '../../../base/source.ts'
-import type { Expansion } from '../expand/expand.ts'
-import { quote } from '../read/text.ts'
+import type { Expansion } from '../expand/types.ts'
+import { quote } from '../../../base/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const fromPlatformFlagConstDisallowed: CheckRule = {

@@ -1,7 +1,7 @@
 import { formatPlatformFully, normalizePlatform } from '../../../oci/platform.ts'
 import type { Platform } from '../../../oci/types.ts'
 import type { SourceRange } from '../../../base/source.ts'
-import { quote } from '../read/text.ts'
+import { quote } from '../../../base/text.ts'
 import type { CheckRule, Linter } from './rule.ts'
 
 export const invalidBaseImagePlatform: CheckRule = {

@@ -1,4 +1,4 @@
-import { isComplaint } from '../read/errors.ts'
+import { isComplaint } from '../expand/complaint.ts'
 import { type CheckConfig, mergeCheckConfig, parseCheckConfig } from './config.ts'
 import type { CheckFinding, Linter } from './rule.ts'
 

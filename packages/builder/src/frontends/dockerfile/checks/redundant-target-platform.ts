@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../../base/source.ts'
-import type { Expansion } from '../expand/expand.ts'
+import type { Expansion } from '../expand/types.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const redundantTargetPlatform: CheckRule = {

@@ -1,5 +1,5 @@
 import type { FromInstruction } from '../read/ast.ts'
-import { lowerCase } from '../read/text.ts'
+import { lowerCase } from '../../../base/text.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const stageNameCasing: CheckRule = {

@@ -3,53 +3,17 @@
  * a stack of its own and not on the engine's.
  */
 import { BuilderError } from '../../../base/errors.ts'
-import { Complaint, isComplaint } from '../read/errors.ts'
+import { Complaint, isComplaint } from './complaint.ts'
 import { beginVariable } from './expand-variable.ts'
-import type { Environment, Expansion, ExpandOptions } from './expand.ts'
+import { END, next, openFrame, peek, show, type Frame, type Lexer } from './lexer-state.ts'
+import type { Environment, Expansion, ExpandOptions } from './types.ts'
 import { MAX_TEXT_LENGTH, tooLarge } from './text-budget.ts'
-import { isSpaceCode, quote } from '../read/text.ts'
+import { isSpaceCode, quote } from '../../../base/text.ts'
 
-export const END = -1
 const DOLLAR = 0x24
 const LESS_THAN = 0x3c
 const SINGLE_QUOTE = 0x27
 const DOUBLE_QUOTE = 0x22
-
-/** What is open: the whole word, the word of a substitution, or double quotes. */
-interface Frame extends FrameOptions {
-  readonly isQuoted: boolean
-  readonly outerRawEscapes: boolean
-  result: string
-  readonly words: string[]
-  inWord: boolean
-}
-
-export interface FrameOptions {
-  /** The character that ends it. */
-  readonly stop: number
-  readonly rawEscapes: boolean
-  /** What is told when the text ends too early, whatever goes wrong inside. */
-  readonly missing?: string
-  /** What the text comes to; undefined when another frame was opened for the rest. */
-  readonly finish?: (text: string) => string | undefined
-}
-
-export interface Lexer {
-  readonly text: string
-  readonly environment: Environment
-  readonly options: ExpandOptions
-  readonly escape: number
-  readonly matched: Set<string>
-  readonly unmatched: Set<string>
-  readonly maxLength: number
-  /** Words are asked for, not only the text. */
-  readonly collectsWords: boolean
-  readonly frames: Frame[]
-  at: number
-  rawEscapes: boolean
-  /** The word being collected. One for all levels of nesting, as in BuildKit: `a${b:-c}` yields the word `c`. */
-  word: string
-}
 
 /** @throws BuilderError `OCI_DOCKERFILE_INVALID` */
 export function runLexer(
@@ -94,28 +58,6 @@ function shorten(word: string): string {
 function reasonOf(error: Complaint, lexer: Lexer): string {
   const outermost = lexer.frames.find(({ missing }) => missing !== undefined)
   return peek(lexer) === END && outermost !== undefined ? outermost.missing! : error.message
-}
-
-export function peek(lexer: Lexer): number {
-  return lexer.at < lexer.text.length ? lexer.text.codePointAt(lexer.at)! : END
-}
-
-export function next(lexer: Lexer): number {
-  const code = peek(lexer)
-  if (code !== END) lexer.at += code > 0xffff ? 2 : 1
-  return code
-}
-
-export function show(code: number): string {
-  return code === END ? '\ufffd' : String.fromCodePoint(code)
-}
-
-/** Begins the word of a substitution: what is read goes there until its last character. */
-export function openFrame(lexer: Lexer, options: FrameOptions): void {
-  const outerRawEscapes = lexer.rawEscapes
-  lexer.rawEscapes = options.rawEscapes
-  lexer.word = ''
-  lexer.frames.push({ ...options, isQuoted: false, outerRawEscapes, result: '', words: [], inWord: false })
 }
 
 function openQuotes(lexer: Lexer): void {

@@ -2,7 +2,7 @@
  * Patterns of `${name#pattern}`, `%` and `/`: `*` and `?` only, no brackets; neither takes a newline. Matching never
  * goes back over what it has read: an expression of JavaScript would, and never end for `${A##*a*a*a*a*b}`.
  */
-import { Complaint } from '../read/errors.ts'
+import { Complaint } from './complaint.ts'
 import { tooLarge } from './text-budget.ts'
 
 /** A code point, or any but the newline. */

@@ -1,6 +1,6 @@
 /** `$name`, `${name}` and its modifiers. */
-import { Complaint } from '../read/errors.ts'
-import { type Lexer, END, next, openFrame, peek, show } from './expand-lexer.ts'
+import { Complaint } from './complaint.ts'
+import { type Lexer, END, next, openFrame, peek, show } from './lexer-state.ts'
 import { replacePattern, trimPrefix, trimSuffix } from './expand-pattern.ts'
 
 const SLASH = 0x2f

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { processorMs } from '@ts-oci/testing'
-import { createEnvironment, expandWord, expandWords, type ExpandOptions } from './expand.ts'
+import { createEnvironment, expandWord, expandWords } from './expand.ts'
+import { type ExpandOptions } from './types.ts'
 
 // Results and messages as the docker CLI's BuildKit gave them for `LABEL r=WORD` below this ENV.
 const environment = createEnvironment(['A=aval', 'E=', 'P=/x/y/z.tar.gz', 'B=b c'])

@@ -2,7 +2,7 @@
  * How large what a Dockerfile says may grow. Variables make a text exponential: `ENV A=$A$A` in forty lines is more than
  * any machine holds. BuildKit stops at the 16 MiB that one of its messages may have (for a graph, or an image config).
  */
-import { Complaint } from '../read/errors.ts'
+import { Complaint } from './complaint.ts'
 
 /** Characters of one expanded word, and bytes of an image config. */
 export const MAX_TEXT_LENGTH = 16_777_216

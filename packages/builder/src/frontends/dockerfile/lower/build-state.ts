@@ -1,7 +1,7 @@
 /** What a stage hands from one instruction to the next, besides the image config. */
 import type { Platform } from '../../../oci/types.ts'
 import type { NetworkMode } from '../read/ast.ts'
-import type { Environment } from '../expand/expand.ts'
+import type { Environment } from '../expand/types.ts'
 import type { Output } from './pending.ts'
 
 export interface BuildState {

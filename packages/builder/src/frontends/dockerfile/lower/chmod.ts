@@ -1,4 +1,4 @@
-import { Complaint } from '../read/errors.ts'
+import { Complaint } from '../expand/complaint.ts'
 
 /** Mode of a copy: a number, or a symbolic one to be applied to each file. −1: keep the source's. */
 export interface CopyMode {

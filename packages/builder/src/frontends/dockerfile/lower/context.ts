@@ -1,7 +1,8 @@
 /** What the instructions of a file share while they are lowered. */
 import type { ExecMeta } from '../../../graph/op-specs.ts'
 import type { SourceRange } from '../../../base/source.ts'
-import type { EscapeToken, StageInstruction } from '../read/ast.ts'
+import type { StageInstruction } from '../read/ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 import type { IgnoredPaths } from '../checks/copy-ignored-file.ts'
 import type { Linter } from '../checks/rule.ts'
 import { checkUndefinedVar } from '../checks/undefined-var.ts'

@@ -1,11 +1,12 @@
 /** Variables that FROM sees: platforms and the ARGs above it. */
 import { formatPlatform, formatPlatformFully } from '../../../oci/platform.ts'
 import type { ExecMeta } from '../../../graph/op-specs.ts'
-import type { ArgInstruction, EscapeToken } from '../read/ast.ts'
+import type { ArgInstruction } from '../read/ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 import { expandWord } from '../expand/expand.ts'
 import { createTextBudget } from '../expand/text-budget.ts'
 import type { LowerOptions } from '../../../image/lowered.ts'
-import { lowerCase } from '../read/text.ts'
+import { lowerCase } from '../../../base/text.ts'
 import { withLocation } from './locate.ts'
 import type { OutlineArgument } from './outline.ts'
 

@@ -1,5 +1,5 @@
 /** Values as Go prints them: history entries and messages of BuildKit contain them. */
-import { quote } from '../read/text.ts'
+import { quote } from '../../../base/text.ts'
 
 /** `%v` of a list: `[a b]`. */
 export function formatList(items: readonly string[]): string {

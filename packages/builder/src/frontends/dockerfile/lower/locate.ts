@@ -1,6 +1,7 @@
 import { BuilderError } from '../../../base/errors.ts'
 import type { SourceRange } from '../../../base/source.ts'
-import { dockerfileError, isComplaint } from '../read/errors.ts'
+import { dockerfileError } from '../read/errors.ts'
+import { isComplaint } from '../expand/complaint.ts'
 
 /** The error with the place in the file that it is about, unless it has one; anything unknown stays as it is. */
 export function located(error: unknown, location: SourceRange): unknown {

@@ -4,8 +4,9 @@ import { formatPlatformFully, normalizePlatform, parsePlatform } from '../../../
 import type { Platform } from '../../../oci/types.ts'
 import type { SourceRange } from '../../../base/source.ts'
 import { toErrorLocation } from '../read/errors.ts'
-import { type Environment, type ExpandOptions, expandWord } from '../expand/expand.ts'
-import { trimSpace, upperCase } from '../read/text.ts'
+import { expandWord } from '../expand/expand.ts'
+import { type Environment, type ExpandOptions } from '../expand/types.ts'
+import { trimSpace, upperCase } from '../../../base/text.ts'
 import type { StageState } from './stage-state.ts'
 
 export interface NameOptions {

@@ -1,5 +1,5 @@
 /** The stages of a file, by name and number, and the images that instructions name besides. */
-import { lowerCase } from '../read/text.ts'
+import { lowerCase } from '../../../base/text.ts'
 import { copyOutline } from './outline.ts'
 import type { StageState } from './stage-state.ts'
 

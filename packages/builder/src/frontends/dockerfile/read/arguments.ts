@@ -1,9 +1,9 @@
 /** Ways to cut and to read arguments that several keywords share, and the words for what can be wrong with them. */
 import type { CommandLine, KeyValue, RawInstruction, SourceContent, SourcesAndDestination } from './ast.ts'
-import { Complaint } from './errors.ts'
+import { Complaint } from '../expand/complaint.ts'
 import { chompTabs, findHeredocStart } from './heredoc.ts'
 import type { CutArguments, CutContext } from './syntax.ts'
-import { quote } from './text.ts'
+import { quote } from '../../../base/text.ts'
 import { cutAtBlanks, parseJsonForm, splitBlanks, splitWords } from './words.ts'
 
 /** The whole text is one argument. */

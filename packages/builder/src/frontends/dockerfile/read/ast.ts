@@ -3,6 +3,7 @@
  * instructions of a file, typed, with their values as written (variables are
  * expanded when a stage is lowered, because their values depend on it).
  */
+import type { EscapeToken } from '../expand/types.ts'
 import type { SourceRange } from '../../../base/source.ts'
 
 /** Keywords of the language, lower case, as `kind` names them. */
@@ -25,9 +26,6 @@ export type Keyword =
   | 'user'
   | 'volume'
   | 'workdir'
-
-/** The character that escapes and continues lines. */
-export type EscapeToken = '\\' | '`'
 
 /** A here-document of ADD, COPY or RUN. */
 export interface Heredoc {

@@ -1,4 +1,4 @@
-import { Complaint } from './errors.ts'
+import { Complaint } from '../expand/complaint.ts'
 
 const BARE_QUOTE = 'bare " in non-quoted field'
 const WRONG_QUOTE = 'extraneous or missing " in quoted-field'

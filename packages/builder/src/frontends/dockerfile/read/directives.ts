@@ -1,7 +1,8 @@
 /** Parser directives: comments of the form `# name=value` at the very head of a file. */
-import type { Directive, EscapeToken } from './ast.ts'
-import { Complaint } from './errors.ts'
-import { lowerCase, trimLeft } from './text.ts'
+import type { Directive } from './ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
+import { Complaint } from '../expand/complaint.ts'
+import { lowerCase, trimLeft } from '../../../base/text.ts'
 
 const DIRECTIVE = /^([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=([^\n]*)$/
 

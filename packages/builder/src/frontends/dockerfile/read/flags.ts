@@ -1,8 +1,8 @@
 /** Flags between the keyword and the arguments: how they are cut, and how an instruction reads them. */
-import type { EscapeToken } from './ast.ts'
-import { Complaint } from './errors.ts'
+import type { EscapeToken } from '../expand/types.ts'
+import { Complaint } from '../expand/complaint.ts'
 import { withSuggestion } from './suggest.ts'
-import { encodeText, decodeText, isAscii, isSpaceCode, lowerCase } from './text.ts'
+import { encodeText, decodeText, isAscii, isSpaceCode, lowerCase } from '../../../base/text.ts'
 
 export interface CutFlags {
   /** Flags without quotes and escapes. */

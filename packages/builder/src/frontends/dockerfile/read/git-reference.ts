@@ -1,8 +1,8 @@
 /** Git repositories as ADD and build contexts name them: `https://host/repo.git#ref:subdir`, `?tag=v1&subdir=x`, `git@host:repo`. */
-import { Complaint } from './errors.ts'
+import { Complaint } from '../expand/complaint.ts'
 import { joinPath } from './path.ts'
 import { parseBoolean } from './quantities.ts'
-import { quote } from './text.ts'
+import { quote } from '../../../base/text.ts'
 
 export interface GitReference {
   /** URL without fragment and query. */

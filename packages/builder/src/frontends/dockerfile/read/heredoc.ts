@@ -1,7 +1,7 @@
 /** Here-documents: which words of a line begin one, and what their delimiter says. */
 import { BuilderError } from '../../../base/errors.ts'
 import type { Heredoc } from './ast.ts'
-import { Complaint } from './errors.ts'
+import { Complaint } from '../expand/complaint.ts'
 import { createEnvironment, expandWords } from '../expand/expand.ts'
 
 type HeredocStart = Omit<Heredoc, 'content'>

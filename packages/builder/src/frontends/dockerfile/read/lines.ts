@@ -1,7 +1,7 @@
 /** Physical lines of a Dockerfile, and how they continue. */
 import type { SourceFile } from '../../../base/source.ts'
-import type { EscapeToken } from './ast.ts'
-import { encodeText, isSpaceCode } from './text.ts'
+import type { EscapeToken } from '../expand/types.ts'
+import { encodeText, isSpaceCode } from '../../../base/text.ts'
 
 /** Bytes that a line may have, without its end. */
 export const MAX_LINE_BYTES = 65_535

@@ -1,10 +1,10 @@
 /** `RUN --mount` and `--device`: comma separated fields, read by a table of keys. */
 import type { CacheSharing, DeviceRequest, MountType, RunMount } from './ast.ts'
 import { parseCsvFields } from './csv.ts'
-import { Complaint, isComplaint } from './errors.ts'
+import { Complaint, isComplaint } from '../expand/complaint.ts'
 import { parseBoolean, parseSize, parseUint32 } from './quantities.ts'
 import { withSuggestion } from './suggest.ts'
-import { lowerCase, quote } from './text.ts'
+import { lowerCase, quote } from '../../../base/text.ts'
 
 /** Expands the variables in a value. */
 export type ExpandValue = (value: string) => string

@@ -12,12 +12,13 @@ import type {
   Stage,
   StageInstruction,
 } from './ast.ts'
-import { dockerfileError, isComplaint, type Complaint } from './errors.ts'
+import { dockerfileError } from './errors.ts'
+import { isComplaint, type Complaint } from '../expand/complaint.ts'
 import { INSTRUCTIONS } from './instructions/list.ts'
 import { rangesOf } from './ranges.ts'
 import { splitDockerfile, type SplitDockerfile, type SplitOptions } from './split.ts'
 import { withSuggestion } from './suggest.ts'
-import { decodeText, lowerCase, upperCase } from './text.ts'
+import { decodeText, lowerCase, upperCase } from '../../../base/text.ts'
 
 export interface ParseOptions {
   /** Name of the file in errors and ranges, `Dockerfile` by default. */

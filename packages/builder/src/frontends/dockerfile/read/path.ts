@@ -1,7 +1,7 @@
 /** Paths of the image's side: always POSIX, cleaned in exactly the places in which BuildKit cleans them. */
 import { posix } from 'node:path'
-import { Complaint } from './errors.ts'
-import { encodeText } from './text.ts'
+import { Complaint } from '../expand/complaint.ts'
+import { encodeText } from '../../../base/text.ts'
 
 /** The shortest path that means the same: no empty, `.` or resolvable `..` element, no trailing slash; `.` for nothing. */
 export function cleanPath(path: string): string {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { EscapeToken, Heredoc, RawInstruction } from './ast.ts'
+import type { Heredoc, RawInstruction } from './ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 import { parseDockerfile } from './parse.ts'
 import { printDockerfile, printInstructions } from './print.ts'
 import { splitDockerfile } from './split.ts'

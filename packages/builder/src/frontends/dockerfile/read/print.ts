@@ -2,9 +2,10 @@
  * From instructions back to text. Parsing the result gives equal instructions: same keywords, flags, arguments,
  * heredocs and comments, at other places.
  */
-import type { Directives, EscapeToken, ParsedDockerfile, RawInstruction } from './ast.ts'
+import type { Directives, ParsedDockerfile, RawInstruction } from './ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 import { MAX_LINE_BYTES } from './lines.ts'
-import { decodeText, isAscii, isSpaceCode } from './text.ts'
+import { decodeText, isAscii, isSpaceCode } from '../../../base/text.ts'
 import { parseJsonForm } from './words.ts'
 
 /** Prints a whole file. */

@@ -1,6 +1,6 @@
 /** Numbers, sizes and times as the flags of instructions write them, with the messages of Go's readers. */
-import { Complaint } from './errors.ts'
-import { quote } from './text.ts'
+import { Complaint } from '../expand/complaint.ts'
+import { quote } from '../../../base/text.ts'
 
 const NANOSECONDS: Readonly<Record<string, bigint>> = {
   ns: 1n,

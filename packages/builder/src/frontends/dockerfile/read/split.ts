@@ -1,9 +1,11 @@
 /** The first half of parsing: from the text to instructions whose arguments are cut, but mean nothing yet. */
 import type { BuilderError } from '../../../base/errors.ts'
 import { createSourceFile, lineText, rangeOfLines, type SourceFile, type SourceRange } from '../../../base/source.ts'
-import type { Directive, EscapeToken, Heredoc, Keyword, ParseWarning, RawInstruction } from './ast.ts'
+import type { Directive, Heredoc, Keyword, ParseWarning, RawInstruction } from './ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 import { createDirectiveReader, readEscapeToken, type DirectiveName } from './directives.ts'
-import { Complaint, dockerfileError, isComplaint } from './errors.ts'
+import { dockerfileError } from './errors.ts'
+import { Complaint, isComplaint } from '../expand/complaint.ts'
 import { cutFlags } from './flags.ts'
 import { findHeredocs } from './heredoc.ts'
 import { INSTRUCTIONS } from './instructions/list.ts'
@@ -18,7 +20,7 @@ import {
   type LineReader,
 } from './lines.ts'
 import type { InstructionSyntax } from './syntax.ts'
-import { lowerCase, trimSpace } from './text.ts'
+import { lowerCase, trimSpace } from '../../../base/text.ts'
 import { cutAtBlanks } from './words.ts'
 
 /** A file cut into instructions. */

@@ -1,5 +1,6 @@
 /** What each keyword contributes to reading: how its arguments are cut, and what they mean. */
-import type { EscapeToken, Instruction, Keyword, RawInstruction } from './ast.ts'
+import type { Instruction, Keyword, RawInstruction } from './ast.ts'
+import type { EscapeToken } from '../expand/types.ts'
 
 /** Arguments of one instruction, cut. */
 export interface CutArguments {

@@ -1,7 +1,7 @@
 /** How the arguments of an instruction are cut: three ways, one of them chosen by the keyword. */
-import type { EscapeToken } from './ast.ts'
-import { Complaint } from './errors.ts'
-import { isSpaceCode, trimLeft } from './text.ts'
+import type { EscapeToken } from '../expand/types.ts'
+import { Complaint } from '../expand/complaint.ts'
+import { isSpaceCode, trimLeft } from '../../../base/text.ts'
 
 const BLANKS = /[\t\v\f\r ]+/
 const ALL_BLANKS = /[\t\v\f\r ]+/g

@@ -1,5 +1,5 @@
 import type { CopyInstruction } from '../../read/ast.ts'
-import { Complaint } from '../../read/errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import type { InstructionContext, Lowering } from '../context.ts'
 import { copyFiles, expandSources } from '../copy-files.ts'
 import { joinPath } from '../../read/path.ts'

@@ -1,7 +1,7 @@
 import type { StopsignalInstruction } from '../../read/ast.ts'
-import { Complaint } from '../../read/errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { addHistory } from '../image-config.ts'
-import { upperCase } from '../../read/text.ts'
+import { upperCase } from '../../../../base/text.ts'
 import type { Lowering } from '../context.ts'
 
 const SIGNALS = new Set(

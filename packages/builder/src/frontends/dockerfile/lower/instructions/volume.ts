@@ -1,5 +1,5 @@
 import type { VolumeInstruction } from '../../read/ast.ts'
-import { Complaint } from '../../read/errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { addHistory } from '../image-config.ts'
 import type { Lowering } from '../context.ts'
 import { formatList } from '../go-format.ts'

@@ -2,7 +2,7 @@ import { cutBlanks, requireArguments } from '../arguments.ts'
 import type { ExposeInstruction } from '../ast.ts'
 import { readFlags } from '../flags.ts'
 import type { InstructionSyntax } from '../syntax.ts'
-import { compareBytes } from '../text.ts'
+import { compareBytes } from '../../../../base/text.ts'
 
 export const exposeSyntax: InstructionSyntax<ExposeInstruction> = {
   keyword: 'expose',

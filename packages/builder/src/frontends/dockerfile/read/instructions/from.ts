@@ -1,9 +1,9 @@
 import { cutBlanks } from '../arguments.ts'
 import type { FromInstruction } from '../ast.ts'
-import { Complaint } from '../errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import type { InstructionSyntax } from '../syntax.ts'
-import { lowerCase, quote } from '../text.ts'
+import { lowerCase, quote } from '../../../../base/text.ts'
 
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/
 

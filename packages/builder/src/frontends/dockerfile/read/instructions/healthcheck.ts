@@ -1,10 +1,10 @@
 import { atLeastOneArgument, commandWords, cutCommand } from '../arguments.ts'
 import type { HealthcheckInstruction, RawInstruction } from '../ast.ts'
-import { Complaint } from '../errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import { parseDuration, parseInt32 } from '../quantities.ts'
 import type { CutArguments, InstructionSyntax } from '../syntax.ts'
-import { isSpaceCode, quote, upperCase } from '../text.ts'
+import { isSpaceCode, quote, upperCase } from '../../../../base/text.ts'
 
 const FLAGS = {
   interval: 'string',

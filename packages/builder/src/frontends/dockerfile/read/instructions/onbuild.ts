@@ -1,9 +1,9 @@
 import { requireArguments } from '../arguments.ts'
 import type { OnbuildInstruction, RawInstruction } from '../ast.ts'
-import { Complaint } from '../errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import type { InstructionSyntax } from '../syntax.ts'
-import { trimSpace, upperCase } from '../text.ts'
+import { trimSpace, upperCase } from '../../../../base/text.ts'
 
 export const onbuildSyntax: InstructionSyntax<OnbuildInstruction> = {
   keyword: 'onbuild',

@@ -1,10 +1,10 @@
 import { cutCommand, readCommandLine } from '../arguments.ts'
 import type { NetworkMode, RunInstruction, SecurityMode } from '../ast.ts'
-import { Complaint } from '../errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import { checkMount, parseDevice } from '../mount.ts'
 import type { InstructionSyntax } from '../syntax.ts'
-import { quote } from '../text.ts'
+import { quote } from '../../../../base/text.ts'
 
 const FLAGS = { device: 'list', mount: 'list', network: 'string', security: 'string' } as const
 

@@ -1,6 +1,6 @@
 import { atLeastOneArgument, cutCommand } from '../arguments.ts'
 import type { ShellInstruction } from '../ast.ts'
-import { Complaint } from '../errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import type { InstructionSyntax } from '../syntax.ts'
 

@@ -1,9 +1,9 @@
 import { cutList, requireArguments } from '../arguments.ts'
 import type { VolumeInstruction } from '../ast.ts'
-import { Complaint } from '../errors.ts'
+import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import type { InstructionSyntax } from '../syntax.ts'
-import { trimSpace } from '../text.ts'
+import { trimSpace } from '../../../../base/text.ts'
 
 export const volumeSyntax: InstructionSyntax<VolumeInstruction> = {
   keyword: 'volume',
