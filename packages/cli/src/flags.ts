@@ -309,7 +309,7 @@ export const images = defineSpec({
     'tsbuild rmi $(tsbuild images -q --filter dangling=true)',
     "tsbuild images --format '{{.Repository}}:{{.Tag}} {{.Size}}'",
   ],
-  args: [{ name: 'NAME[:TAG]', summary: 'only these', required: false }],
+  args: [{ name: 'NAME[:TAG]', summary: 'only these; with * and ? a pattern', required: false }],
   flags: [
     { ...quiet, summary: 'print only ids' },
     format,

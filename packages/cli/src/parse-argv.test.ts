@@ -103,5 +103,8 @@ describe('what is wrong with a command line', () => {
     const error = failureOf(() => parseArgv(build, ['--progress=fancy', '.']))
     expect(error.message).toBe('invalid argument "fancy" for --progress')
     expect(error.hint).toContain('rawjson')
+    expect(failureOf(() => parseArgv(build, ['--progress=plian', '.'])).hint).toMatch(
+      /^did you mean plain\? one of auto/,
+    )
   })
 })

@@ -139,7 +139,10 @@ function settle(flag: FlagSpec, value: FlagValue): FlagValue {
       throw new UsageError(`--${flag.name}${shown}: ${refused.message}`, { hint: refused.hint })
     }
     if (options !== undefined && !options.includes(one)) {
-      throw new UsageError(`invalid argument "${one}" for --${flag.name}`, { hint: `one of ${options.join(', ')}` })
+      const close = nearest(one, options)
+      throw new UsageError(`invalid argument "${one}" for --${flag.name}`, {
+        hint: `${close === undefined ? '' : `did you mean ${close}? `}one of ${options.join(', ')}`,
+      })
     }
   }
   if (value !== undefined) return value

@@ -177,6 +177,36 @@ describe('commands on images', () => {
   )
 })
 
+describe('what was probably not meant', () => {
+  test('a build argument that no ARG takes is a warning with its name', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, { Dockerfile: 'FROM scratch\nARG VERSION\nCOPY . /\n' })
+    const args = ['--build-arg', 'VERSOIN=1', '--build-arg=A=1', '--build-arg=HTTP_PROXY=x', context]
+    const warning = 'One or more build-args [A VERSOIN] were not consumed (did you mean VERSION?)'
+    expect((await tsbuild(directory, args)).stderr).toContain(`\n 1 warning found:\n - ${warning}\n`)
+  })
+
+  test('a name with capitals is refused before the build begins', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    const refused = await tsbuild(directory, ['-t', 'UPPER/x', context])
+    expect(refused.status).toBe(1)
+    expect(refused.stderr).toMatch(/^ERROR: invalid tag "UPPER\/x": repository name must be lowercase\n/)
+  })
+
+  test('images of a name that is not there says so beside the empty table, to people alone', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, files)
+    await tsbuild(directory, ['-t', 'node-app', context])
+    const found = await tsbuild(directory, ['images', 'node*'])
+    expect([found.stdout.split('\n').length, found.stderr]).toEqual([3, ''])
+    const none = await tsbuild(directory, ['images', 'nose*'])
+    expect(none).toMatchObject({ status: 0, stdout: expect.stringMatching(/^REPOSITORY .*SIZE\n$/) })
+    expect(none.stderr).toBe('no image of the store is called nose*: tsbuild images lists the one that it has\n')
+    expect(await tsbuild(directory, ['images', '-q', 'nose*'])).toEqual({ status: 0, stdout: '', stderr: '' })
+  })
+})
+
 describe('questions about a Dockerfile', () => {
   test('--check prints the warnings with their places, builds nothing, and fails when there are any', async () => {
     await using directory = await temporaryDirectory()
@@ -304,6 +334,10 @@ describe('steps that run', () => {
     expect(result.stderr).toMatch(/>>> RUN echo oh no; exit 3/)
     expect(result.stderr).toContain('did not complete successfully: exit code: 3')
     expect((await tsbuild(directory, ['images', '-q', 'app'])).stdout).toBe('')
+    const quiet = await tsbuild(directory, ['-qt', 'app', context])
+    expect(quiet).toMatchObject({ status: 1, stdout: '' })
+    expect(quiet.stderr).toMatch(/^------\n > \[2\/2\] RUN echo oh no; exit 3:\noh no\n------\nDockerfile:2\n/)
+    expect((await tsbuild(directory, ['--progress=none', context])).stderr).toMatch(/^Dockerfile:2\n/)
   })
 
   testWith(needs, 'Ctrl-C stops everything within a second', async () => {

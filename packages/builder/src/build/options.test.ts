@@ -15,3 +15,42 @@ test.each(['nofile=9223372036854775808', 'nproc=1:99999999999999999999999', 'npr
     expect(() => checkOptions({ context: '.', ulimits: [text] })).toThrow(`invalid ulimit argument: ${text}: `)
   },
 )
+
+test.each([
+  ['linux/amd46', 'unknown architecture "amd46" in platform linux/amd46', 'did you mean linux/amd64?'],
+  ['linx/arm64', 'unknown operating system "linx" in platform linx/arm64', 'did you mean linux/arm64?'],
+  ['amd46', '"amd46": unknown operating system or architecture: invalid argument', 'did you mean amd64?'],
+  ['linux/quantum', 'unknown architecture "quantum" in platform linux/quantum', expect.stringContaining('riscv64')],
+])('a platform %s that there is not is refused with the one that was meant', (platform, message, hint) => {
+  expect(() => checkOptions({ context: '.', platform })).toThrow(expect.objectContaining({ message, hint }))
+})
+
+test.each([
+  ['linux/arm/v7', { os: 'linux', architecture: 'arm', variant: 'v7' }],
+  ['linux/x86_64', { os: 'linux', architecture: 'amd64' }],
+  ['linux/aarch64', { os: 'linux', architecture: 'arm64' }],
+  ['macos/arm64', { os: 'darwin', architecture: 'arm64' }],
+  ['windows(10.0.17763)/amd64', { os: 'windows', architecture: 'amd64', 'os.version': '10.0.17763' }],
+])('a platform %s is taken', (platform, expected) => {
+  expect(checkOptions({ context: '.', platform }).platform).toEqual(expected)
+})
+
+test('the platform local is that of the machine', () => {
+  expect(checkOptions({ context: '.', platform: 'local' }).platform).toEqual(checkOptions({ context: '.' }).platform)
+})
+
+test.each(['UPPER', 'UPPER/x', 'x/UPPER', 'host.example/x/UPPER:1', 'Team/app:v1'])(
+  'a name %s with capitals is refused before anything is built, in the words of Docker',
+  (tag) => {
+    expect(() => checkOptions({ context: '.', tags: [tag] })).toThrow(
+      `invalid tag "${tag}": repository name must be lowercase`,
+    )
+  },
+)
+
+test.each(['Host.example/x:1', 'HOST:5000/x', 'x:V1', 'localhost/x:A'])(
+  'a name %s is taken, as Docker takes it',
+  (tag) => {
+    expect(checkOptions({ context: '.', tags: [tag] }).names).toHaveLength(1)
+  },
+)

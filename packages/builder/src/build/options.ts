@@ -1,7 +1,8 @@
 import { BuilderError, isTsOciError } from '../base/errors.ts'
-import { hostPlatform, parsePlatform } from '../oci/platform.ts'
+import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName, parseReference } from '../oci/reference.ts'
 import type { Platform } from '../oci/types.ts'
+import { platformOption } from './platform-option.ts'
 import type { BuildOptions } from './public-types.ts'
 
 /** Options with everything filled in and checked, before anything is touched. */
@@ -44,7 +45,7 @@ export function checkOptions(options: BuildOptions): CheckedOptions {
   // As buildx has it: a time from outside is a build argument, and an ARG of that name sees it.
   if (sourceDateEpoch !== undefined && !buildArgs.has(EPOCH)) buildArgs.set(EPOCH, String(sourceDateEpoch))
   return {
-    platform: platforms[0] === undefined ? hostPlatform() : parsePlatform(platforms[0]),
+    platform: platforms[0] === undefined ? hostPlatform() : platformOption(platforms[0]),
     names: (options.tags ?? []).map(checkTag),
     buildArgs,
     labels: new Map(Object.entries(options.labels ?? {})),
@@ -67,6 +68,9 @@ function checkTag(tag: string): string {
     )
   )
     throw invalid('repository name must be lowercase')
+  // Docker takes `UPPER/x` for an image of a host called UPPER, for its capitals alone: nobody has meant that.
+  if (/^(?!localhost\/)(?=[^/]*[A-Z])[^/.:]+\//.test(tag))
+    throw invalid('repository name must be lowercase', { hint: 'a host is known by a dot or a port in its name' })
   try {
     if (parseReference(tag).digest === undefined) return canonicalName(tag)
   } catch (cause) {

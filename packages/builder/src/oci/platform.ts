@@ -7,12 +7,13 @@ const OS_COMPONENT = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.
 const COMPONENT_TEXT = '^[A-Za-z0-9_.-]+$'
 const OS_COMPONENT_TEXT = String.raw`^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$`
 
-const KNOWN_OS = new Set(
+/** What Go knows; containerd takes others in a specifier of several words. */
+export const KNOWN_OS: ReadonlySet<string> = new Set(
   'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos'.split(
     ' ',
   ),
 )
-const KNOWN_ARCHITECTURES = new Set(
+export const KNOWN_ARCHITECTURES: ReadonlySet<string> = new Set(
   '386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm'.split(
     ' ',
   ),

@@ -1,5 +1,5 @@
 import type { OutputSpec } from '@ts-oci/builder'
-import { UsageError } from '../usage-error.ts'
+import { nearest, UsageError } from '../usage-error.ts'
 import { keyValues } from './csv.ts'
 
 const types = ['image', 'registry', 'oci', 'docker', 'tar', 'local', 'cacheonly']
@@ -18,7 +18,9 @@ export function parseOutput(text: string, stdoutIsTerminal: boolean): OutputSpec
   }
   const { type, ...rest } = attributes
   if (type === undefined) throw invalid(text, 'the type is missing')
-  if (!types.includes(type)) throw invalid(text, `unknown type "${type}"`)
+  const close = nearest(type, types)
+  if (!types.includes(type))
+    throw invalid(text, `unknown type "${type}"${close === undefined ? '' : ` (did you mean ${close}?)`}`)
   return checked({ ...rest, type: type as OutputSpec['type'] }, text, stdoutIsTerminal)
 }
 

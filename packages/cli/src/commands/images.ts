@@ -7,12 +7,12 @@ import { renderListing } from '../render/listing.ts'
 import { ageOf, dateOf, humanSize } from '../render/units.ts'
 
 export const ImagesCommand = defineCommand(images, async ({ args, flags }, session) => {
-  const fits = imageFilter(flags.filter)
+  const [wanted] = args
+  // As Docker has it, `NAME` is one more pattern of a reference.
+  const fits = imageFilter(wanted === undefined ? flags.filter : [...flags.filter, `reference=${wanted}`])
   const library = await import('@ts-oci/builder')
   const found = await library.images({ store: flags.store, signal: session.signal })
-  const rows = found
-    .filter((image) => matches(image, args[0]) && fits(image))
-    .map((image) => rowOf(image, flags['no-trunc']))
+  const rows = found.filter(fits).map((image) => rowOf(image, flags['no-trunc']))
   const columns = [
     { header: 'REPOSITORY', field: 'Repository' },
     { header: 'TAG', field: 'Tag' },
@@ -22,8 +22,15 @@ export const ImagesCommand = defineCommand(images, async ({ args, flags }, sessi
     { header: 'SIZE', field: 'Size' },
   ] as const
   session.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
+  // A table without rows looks like an empty store; scripts, which ask for ids or fields, read no more than those.
+  if (rows.length === 0 && wanted !== undefined && !flags.quiet && flags.format === undefined)
+    session.stderr.write(`no image of the store is called ${wanted}: ${countOf(found)}\n`)
   return 0
 })
+
+function countOf({ length }: readonly ImageSummary[]): string {
+  return length === 0 ? 'it is empty' : `tsbuild images lists the ${length === 1 ? 'one' : length} that it has`
+}
 
 function rowOf(image: ImageSummary, isLong: boolean) {
   return {
@@ -36,9 +43,4 @@ function rowOf(image: ImageSummary, isLong: boolean) {
     Size: humanSize(image.sizeBytes),
     VirtualSize: humanSize(image.sizeBytes),
   }
-}
-
-/** `name` takes every tag of that name, `name:tag` one. */
-function matches(image: ImageSummary, wanted: string | undefined): boolean {
-  return wanted === undefined || wanted === image.repository || wanted === `${image.repository}:${image.tag}`
 }

@@ -1,8 +1,10 @@
 import type { ProgressEvent } from '@ts-oci/builder'
 import type { Session } from '../session.ts'
 import { UsageError } from '../usage-error.ts'
+import { failureLog } from './failure-log.ts'
 import { plainRenderer } from './plain.ts'
 import { rawJsonRenderer } from './raw-json.ts'
+import { foldEvent, newTrace, takePartial } from './trace.ts'
 import { ttyRenderer } from './tty.ts'
 
 /** Shows the progress of one piece of work. */
@@ -32,7 +34,20 @@ export function createRenderer(mode: Exclude<ProgressMode, 'auto'>, phase: strin
     return plainRenderer(boundedWriter(session.stderr, (left) => `[${left} characters left out: nobody read them]\n`))
   if (mode === 'rawjson') return rawJsonRenderer(boundedWriter(session.stderr, () => ''))
   if (mode === 'tty') return ttyRenderer(session.terminal, { phase, color: !session.env['NO_COLOR'] })
+  if (mode === 'quiet') return quietRenderer(session)
   return { event: () => undefined, finish: () => undefined }
+}
+
+/** Nothing while all is well; of what failed the output, for `-q` in a CI is the only word that there is. */
+function quietRenderer(session: Session): Renderer {
+  const trace = newTrace()
+  return {
+    event: (event) => {
+      const folded = foldEvent(trace, event)
+      if (event.type === 'vertex' && event.completedMs !== undefined && folded !== undefined) takePartial(folded.vertex)
+    },
+    finish: () => session.stderr.write(failureLog(trace)),
+  }
 }
 
 /** Progress that waits for its reader is in memory; BuildKit keeps 2 MiB of a step's output. */

@@ -71,7 +71,7 @@ export function declareGlobalArgs(
   return { values, outline }
 }
 
-const PROXIES = {
+export const PROXIES = {
   http_proxy: 'httpProxy',
   https_proxy: 'httpsProxy',
   ftp_proxy: 'ftpProxy',

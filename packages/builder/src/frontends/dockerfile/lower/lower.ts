@@ -26,6 +26,7 @@ import { createTextBudget } from '../expand/text-budget.ts'
 import { parseBoolean } from '../read/quantities.ts'
 import { connectStages, createStages, findTarget, type StageContext } from './stages.ts'
 import { createIgnoredPaths } from './ignored-paths.ts'
+import { unusedArgsWarning } from './unused-args.ts'
 
 /** All that lowering found out, for those who want more than the image. */
 export interface Lowering {
@@ -46,7 +47,7 @@ export async function lowerDockerfile(
 ): Promise<LoweredImage> {
   const findings: CheckFinding[] = []
   const config = checkConfigOf(parsed, options)
-  const { image } = await lower(
+  const { image, table } = await lower(
     parsed,
     options,
     environment,
@@ -54,7 +55,7 @@ export async function lowerDockerfile(
   )
   const violation = violationOf(config, findings)
   if (violation !== undefined) throw checkError(violation, findings)
-  return { ...image, warnings: findings.map(toWarning) }
+  return { ...image, warnings: [...findings.map(toWarning), ...unusedArgsWarning(parsed, table, options.buildArgs)] }
 }
 
 function checkError(message: string, findings: readonly CheckFinding[]): BuilderError {
