@@ -2,7 +2,7 @@
 import type { BuildWarning } from '../../../base/progress.ts'
 import type { ParsedDockerfile, StageInstruction } from '../read/ast.ts'
 import { findSuggestion } from '../read/suggest.ts'
-import { lowerCase } from '../read/text.ts'
+import { lowerCase } from '../../../base/text.ts'
 import { PROXIES } from './global-args.ts'
 import type { StageTable } from './stage-table.ts'
 
