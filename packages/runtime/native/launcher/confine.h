@@ -2,8 +2,8 @@
 #ifndef TS_OCI_CONFINE_H
 #define TS_OCI_CONFINE_H
 
-#include "protocol.h"
-#include "step.h"
+#include "config.h"
+#include "string-list.h"
 
 // Confines this process, which has one thread and execs next: the whole file system read-only but for the
 // directory `base`, nothing to write but `writable` in it and to read but `readable` besides, the capabilities that files of foreign owners need, no new

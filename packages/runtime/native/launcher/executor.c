@@ -15,10 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "helpers.h"
-#include "init.h"
 #include "../common/kernel.h"
+#include "failure.h"
+#include "helpers.h"
 #include "protocol.h"
+#include "step.h"
 
 // No more output is read from steps while this much waits for the parent.
 #define OUTPUT_HIGH_WATER (1u << 20)

@@ -14,9 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "confine.h"
 #include "../common/kernel.h"
 #include "../common/remove-tree.h"
+#include "confine.h"
+#include "string-list.h"
 
 struct removal {
   pid_t pid;

@@ -2,8 +2,13 @@
 #ifndef TS_OCI_HELPERS_H
 #define TS_OCI_HELPERS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
 #include "protocol.h"
-#include "step.h"
 
 void prepare_helpers(const struct executor_config *config, int jobs_socket);
 // Starts the one process for file jobs (fields ARG and ENV), which finds its socket as descriptor 3.

@@ -1,6 +1,8 @@
 // Capabilities, groups and ids of a step, in the one order that works: the bounding set while CAP_SETPCAP is there,
 // groups before the user, the sets last.
 #define _GNU_SOURCE
+#include "identity.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -10,8 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "protocol.h"
-#include "step.h"
+#include "failure.h"
 
 // Docker's default: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT
 // MKNOD AUDIT_WRITE SETFCAP.

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "failure.h"
 
 // Enough for every real one.
 #define PASSWD_LIMIT (8u << 20)

@@ -1,6 +1,8 @@
 // The step's own mounts. Source and target are held as descriptors from the one look-up to the mount, so nothing that
 // another step swaps meanwhile (a link in a shared cache) is followed.
 #define _GNU_SOURCE
+#include "mounts.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +13,10 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "step.h"
+#include "failure.h"
+#include "file-system.h"
+#include "overlay.h"
+#include "resolve.h"
 
 int write_file(int directory, const char *name, const uint8_t *content, size_t length, mode_t mode, uid_t uid, gid_t gid) {
   int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -17,12 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "devices.h"
+#include "../common/kernel.h"
+#include "../common/remove-tree.h"
 #include "devices.h"
 #include "executor.h"
-#include "../common/kernel.h"
 #include "protocol.h"
-#include "../common/remove-tree.h"
+#include "seccomp.h"
 
 enum { CONTROL = 3, JOBS = 4 };
 enum { GO = 'g', GO_FILTERED = 'f' };

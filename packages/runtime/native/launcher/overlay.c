@@ -1,5 +1,7 @@
 // Overlay mounts, one `lowerdir+` a layer, so that 500 layers fit (mount(2) cuts its options at a page).
 #define _GNU_SOURCE
+#include "overlay.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,40 +11,10 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "step.h"
+#include "failure.h"
+#include "file-system.h"
 
 #define OVERLAY_LIMIT 500
-
-// Reads what the kernel says about a refused option or mount; it is worth more than the errno.
-static const char *kernel_log(int context) {
-  static char text[256];
-  ssize_t length = read(context, text, sizeof text - 1);
-  if (length <= 2) return "";
-  text[length] = 0;
-  char *end = strchr(text, '\n');
-  if (end) *end = 0;
-  return text + 2; // "e message": a letter for the level and a blank
-}
-
-int make_file_system(const char *type, unsigned attributes, const char *const *options) {
-  int context = k_fsopen(type);
-  if (context < 0) step_fail(errno, "mount %s", type);
-  k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", type, 0); // only what mountinfo shows
-  for (; options && options[0]; options += 2) {
-    bool flag = options[1][0] == 0;
-    // An option that this kernel does not know (noswap) is a wish; what must hold is checked by the mount itself.
-    if (k_fsconfig(context, flag ? K_FSCONFIG_SET_FLAG : K_FSCONFIG_SET_STRING, options[0], flag ? NULL : options[1], 0) < 0 && !flag)
-      step_fail(errno, "mount %s: %s=%s %s", type, options[0], options[1], kernel_log(context));
-  }
-  if (k_fsconfig(context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-    int error = errno;
-    step_fail(error, "mount %s %s", type, kernel_log(context));
-  }
-  int mount = k_fsmount(context, attributes);
-  if (mount < 0) step_fail(errno, "mount %s", type);
-  close(context);
-  return mount;
-}
 
 // The kernel shows the text of these options to whoever reads mountinfo, so a step would learn where the store lies. It is
 // given links in the step's private tmpfs, which is the current directory meanwhile: "1", "2", … Short, too: fsconfig takes

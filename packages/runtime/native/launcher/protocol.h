@@ -60,8 +60,6 @@ enum field_tag {
   FIELD_MOUNT_GID = 42,
 };
 
-enum step_flag { STEP_NETWORK_NONE = 1, STEP_INSECURE = 2 };
-
 struct buffer {
   uint8_t *bytes;
   size_t start, end, capacity;

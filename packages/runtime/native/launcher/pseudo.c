@@ -1,5 +1,7 @@
 // /proc, /dev and /sys as Docker sets them up, with its masked and read-only paths.
 #define _GNU_SOURCE
+#include "pseudo.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +12,8 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "step.h"
+#include "failure.h"
+#include "file-system.h"
 
 static const char *const masked_proc[] = {
     "acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats", NULL,

@@ -1,5 +1,7 @@
 // Paths that come from an image or a Dockerfile, followed inside a root: nothing leads out of it.
 #define _GNU_SOURCE
+#include "resolve.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +12,6 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "step.h"
 
 #define LINK_LIMIT 40
 

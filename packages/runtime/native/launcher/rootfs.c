@@ -1,5 +1,7 @@
 // The step's root file system: overlay, pseudo file systems, files of /etc, then the step's own mounts.
 #define _GNU_SOURCE
+#include "rootfs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,9 +12,13 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "protocol.h"
 #include "../common/remove-tree.h"
-#include "step.h"
+#include "failure.h"
+#include "file-system.h"
+#include "mounts.h"
+#include "overlay.h"
+#include "pseudo.h"
+#include "stubs.h"
 
 enum { FIXED_TARGETS = 5 };
 static const struct target fixed_targets[FIXED_TARGETS] = {
@@ -83,12 +89,6 @@ static int bind_file(int files, const char *name) {
   if (tree < 0 || k_mount_setattr(tree, K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, false) < 0)
     step_fail(errno, "bind /etc/%s", name);
   return tree;
-}
-
-bool brings_mount(const struct step_spec *step, const char *target) {
-  for (size_t i = 0; i < step->mount_count; i++)
-    if (!strcmp(step->mounts[i].target, target)) return true;
-  return false;
 }
 
 // A tmpfs for /dev is /dev as every step has it, in Docker too: without its nodes no program would work.

@@ -3,7 +3,7 @@
 #include <asm/unistd_32.h>
 #include <linux/audit.h>
 
-#include "seccomp.h"
+#include "seccomp-tables.h"
 #include "seccomp-numbers.h"
 
 static const char *const allowed[] = {

@@ -1,7 +1,7 @@
 #include <linux/audit.h>
 #include <sys/syscall.h>
 
-#include "seccomp.h"
+#include "seccomp-tables.h"
 #include "seccomp-numbers.h"
 
 #if defined(__x86_64__)

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "step.h"
+#include "seccomp-tables.h"
 
 #define CALL_LIMIT 512
 #define PROGRAM_LIMIT 4096

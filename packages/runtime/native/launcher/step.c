@@ -1,11 +1,12 @@
 // One step, from the clone to the exec. The order of the calls and the reason for it: ../README.md.
 #define _GNU_SOURCE
+#include "step.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,28 +19,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "init.h"
 #include "../common/kernel.h"
+#include "failure.h"
+#include "identity.h"
+#include "init.h"
 #include "protocol.h"
-#include "step.h"
+#include "resolve.h"
+#include "rootfs.h"
 
 enum { STATUS_PIPE = 3 };
-static int status_pipe = -1;
-static char failure_tag = STATUS_SETUP_FAILED;
-
-void step_fail(int error, const char *format, ...) {
-  // One write below PIPE_BUF arrives in one piece.
-  char message[512] = {failure_tag};
-  memcpy(message + 1, &error, 4);
-  va_list arguments;
-  va_start(arguments, format);
-  int length = vsnprintf(message + 5, sizeof message - 5, format, arguments);
-  va_end(arguments);
-  size_t size = 5 + (length < 0 ? 0 : (size_t)length < sizeof message - 6 ? (size_t)length : sizeof message - 6);
-  while (size > 5 && message[size - 1] == ' ') size--;
-  (void)!write(status_pipe, message, size);
-  _exit(127);
-}
 
 // An insecure step opens every device: it leaves the cgroup that filters them.
 static void leave_device_cgroup(const struct executor_config *config) {
@@ -115,7 +103,7 @@ static void connect_output(const struct step_spec *step, struct step_descriptors
   if (dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0) step_fail(errno, "connect the streams");
   // The executor's control socket is descriptor 3, so the pipe has another number.
   if (dup3(fds.status, STATUS_PIPE, O_CLOEXEC) < 0) step_fail(errno, "connect the streams");
-  status_pipe = STATUS_PIPE;
+  report_failures_to(STATUS_PIPE);
   if (k_close_range(STATUS_PIPE + 1, ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
 }
 
@@ -176,7 +164,7 @@ static void execute(const struct step_spec *step) {
 }
 
 _Noreturn static void run_process(const struct step_spec *step) {
-  failure_tag = STATUS_PROCESS_FAILED;
+  blame_failures_on(STATUS_PROCESS_FAILED);
   setsid();
   reset_signals();
   k_close_range(3, ~0u, K_CLOSE_RANGE_CLOEXEC);
@@ -192,7 +180,7 @@ static void hide_arguments(const struct executor_config *config) {
 }
 
 void run_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
-  status_pipe = fds.status;
+  report_failures_to(fds.status);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   umask(0);
   struct executor_config *config = malloc(sizeof *config);
@@ -205,9 +193,9 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
   if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();
   int root = build_rootfs(config, step, id);
-  failure_tag = STATUS_PROCESS_FAILED;
+  blame_failures_on(STATUS_PROCESS_FAILED);
   int directory = open_working_directory(root, step);
-  failure_tag = STATUS_SETUP_FAILED;
+  blame_failures_on(STATUS_SETUP_FAILED);
   enter_root(root);
   if (sethostname(step->hostname, strlen(step->hostname)) < 0) step_fail(errno, "set the host name");
   hide_arguments(config);
@@ -229,5 +217,5 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   if (child == 0) run_process(&process);
   // This process lives as long as the step: no secret stays in its memory.
   explicit_bzero(config->requests->bytes, config->requests->capacity);
-  serve_as_init(child, status_pipe);
+  serve_as_init(child, STATUS_PIPE);
 }

@@ -1,6 +1,8 @@
 // Mount points that the image does not have. They lie in lower layers of ours, so the step's upper directory never
 // sees them, and nothing has to be removed from it afterwards.
 #define _GNU_SOURCE
+#include "stubs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +11,8 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "step.h"
+#include "failure.h"
+#include "resolve.h"
 
 static int enter_stub_directory(const char *directory) {
   if (mkdir(directory, 0755) < 0 && errno != EEXIST) step_fail(errno, "make %s", directory);

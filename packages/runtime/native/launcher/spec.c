@@ -1,10 +1,11 @@
 #define _GNU_SOURCE
+#include "spec.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "protocol.h"
-#include "step.h"
 
 static void *grown(void *array, size_t count, size_t size) {
   // Doubling at powers of two keeps this linear without a capacity beside each array.
@@ -12,14 +13,6 @@ static void *grown(void *array, size_t count, size_t size) {
   void *moved = realloc(array, (count ? count * 2 : 1) * size);
   if (!moved) _exit(70);
   return moved;
-}
-
-void add_string(struct strings *strings, const char *text) {
-  const char **moved = realloc(strings->items, (strings->count + 2) * sizeof *moved);
-  if (!moved) _exit(70);
-  strings->items = moved;
-  moved[strings->count++] = text;
-  moved[strings->count] = NULL;
 }
 
 static bool take_u32(const struct field *field, uint32_t *value) {
@@ -138,4 +131,10 @@ void free_step(struct step_spec *step) {
   free(step->additional_gids);
   free(step->mounts);
   free(step->rlimits);
+}
+
+bool brings_mount(const struct step_spec *step, const char *target) {
+  for (size_t i = 0; i < step->mount_count; i++)
+    if (!strcmp(step->mounts[i].target, target)) return true;
+  return false;
 }

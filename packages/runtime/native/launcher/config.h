@@ -1,0 +1,24 @@
+#ifndef TS_OCI_CONFIG_H
+#define TS_OCI_CONFIG_H
+
+#include <limits.h>
+#include <linux/filter.h>
+#include <stdbool.h>
+
+// What every step of this executor shares.
+struct executor_config {
+  char state[PATH_MAX];  // our directory below the state directory
+  bool rootless;         // in a user namespace of our own: overlay's attributes are user.*, devices are bound
+  bool single_id;        // setgroups is denied, only id 0 exists
+  bool filters_devices;  // a cgroup says which devices open
+  int outer_procs;       // `cgroup.procs` of the cgroup outside that one, or -1
+  // Of one step:
+  unsigned nodev;        // mount attribute of everything that it can write: 0 where devices are filtered
+  int files;             // a private tmpfs outside its root: files and nodes of ours, names of layers
+  int input;             // its standard input: a null device of ours, whatever it mounts over /dev
+  struct sock_fprog filter;
+  char *arguments_start, *arguments_end; // of the process, shown in /proc/PID/cmdline
+  struct buffer *requests;               // what was read from the parent and may hold secrets
+};
+
+#endif

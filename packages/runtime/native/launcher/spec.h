@@ -1,0 +1,62 @@
+// What a step is, as a RUN_STEP frame tells it.
+#ifndef TS_OCI_SPEC_H
+#define TS_OCI_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "string-list.h"
+
+// Bits of `flags`.
+enum step_flag { STEP_NETWORK_NONE = 1, STEP_INSECURE = 2 };
+
+// A tmpfs takes the mode of the directory that it covers; where there is none, that of /tmp. As runc does.
+#define MODE_OF_TARGET 0xffffffffu
+#define TMPFS_MODE 01777
+
+enum mount_kind { MOUNT_BIND = 1, MOUNT_OVERLAY = 2, MOUNT_TMPFS = 3, MOUNT_SECRET = 4 };
+
+struct mount_spec {
+  enum mount_kind kind;
+  bool readonly;
+  const char *target, *source, *subpath, *scratch;
+  struct strings lowers; // top first
+  uint64_t size;
+  uint32_t mode, uid, gid; // mode of a tmpfs: MODE_OF_TARGET, or as asked for
+  const uint8_t *content;
+  size_t content_length;
+};
+
+struct rlimit_spec {
+  uint32_t resource;
+  uint64_t soft, hard;
+};
+
+struct bytes {
+  const uint8_t *at;
+  size_t length;
+};
+
+struct step_spec {
+  struct strings lowers, args, env; // lowers top first
+  const char *upper, *work, *cwd, *hostname;
+  struct bytes hosts, resolv_conf;
+  uint32_t uid, gid, flags;
+  gid_t *additional_gids;
+  size_t additional_gid_count;
+  struct mount_spec *mounts;
+  size_t mount_count;
+  struct rlimit_spec *rlimits;
+  size_t rlimit_count;
+  uint64_t shm_size;
+};
+
+// Parses a RUN_STEP payload; strings point into it. False when it is malformed.
+bool parse_step(const uint8_t *payload, size_t length, struct step_spec *step);
+void free_step(struct step_spec *step);
+// Whether the step mounts something of its own in the very place of one of our mounts: it takes that one's place.
+bool brings_mount(const struct step_spec *step, const char *target);
+
+#endif
