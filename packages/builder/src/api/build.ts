@@ -12,6 +12,7 @@ import { createLayerForms } from '../layers/layer-forms.ts'
 import { createLayerProvider } from '../exporters/layer-provider.ts'
 import type { LayerForms, LayerHandle } from '../layers/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
+import { createDocument } from '../frontends/state/document.ts'
 import { lowerDockerfileBuild, lowerStateBuild, pullPolicy, type LowerHooks } from '../build/plan.ts'
 import { createContexts } from '../build/contexts.ts'
 import { createSecrets, createSshSockets } from '../build/secrets.ts'
@@ -162,16 +163,17 @@ async function buildIn(
     return createRemoteContexts({ store, forms, signal, solve: (edge) => solveView(solver, forms, edge) })
   })
   const sources = options.state === undefined ? await findSources(options, remote) : undefined
-  text.dockerfile = sources?.dockerfile
+  const document = options.state === undefined ? undefined : createDocument(options.state)
+  text.dockerfile = sources?.dockerfile ?? document?.parsed.source
   if (sources !== undefined) contexts.use(sources)
   const hooks: LowerHooks = {
     sourceTime: (edge) => sourceTime(solver, forms, edge),
     whileAsking: (image) => readLocals(solver, image.edge),
   }
   const image =
-    sources === undefined
-      ? await lowerStateBuild(options, checked, images, contexts, sink, hooks)
-      : await lowerDockerfileBuild(options, checked, sources, images, sink, hooks)
+    document === undefined
+      ? await lowerDockerfileBuild(options, checked, sources!, images, sink, hooks)
+      : await lowerStateBuild(options, checked, document, images, contexts, sink, hooks)
   epochSec = image.sourceDateEpoch ?? epochSec
   const outputs = prepare(epochSec)
   wantsGzip = outputs.some((output) => output.wantsGzip === true)

@@ -1,4 +1,5 @@
 import { createContexts } from '../build/contexts.ts'
+import { createDocument } from '../frontends/state/document.ts'
 import { lowerDockerfileBuild, lowerStateBuild, pullPolicy } from '../build/plan.ts'
 import { checkOptions } from '../build/options.ts'
 import { findSources } from '../build/sources.ts'
@@ -38,7 +39,7 @@ export async function toLlb(options: BuildOptions): Promise<BuildDefinition> {
   try {
     const image =
       sources === undefined
-        ? await lowerStateBuild(options, checked, images, contexts, sink)
+        ? await lowerStateBuild(options, checked, createDocument(options.state!), images, contexts, sink)
         : await lowerDockerfileBuild(options, checked, sources, images, sink)
     const llbOptions: LlbOptions = {
       platform: checked.platform,

@@ -1,4 +1,3 @@
-import { basename } from 'node:path'
 import type { CheckedOptions } from './options.ts'
 import { MAIN_CONTEXT, type BuildContexts } from './contexts.ts'
 import type { BuildSources } from './sources.ts'
@@ -6,13 +5,11 @@ import { lintDockerfile } from '../frontends/dockerfile/answers/lint.ts'
 import { lowerDockerfile, toWarning } from '../frontends/dockerfile/lower/lower.ts'
 import type { LoweredImage, LowerEnvironment, LowerOptions } from '../image/lowered.ts'
 import { parseDockerfile } from '../frontends/dockerfile/read/parse.ts'
-import { lowerState, type LoweredState } from '../frontends/state/lower-state.ts'
-import type { StateOrigin } from '../frontends/state/state.ts'
+import type { StateDocument } from '../frontends/state/document.ts'
 import type { Edge } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { internalStep } from './internal-step.ts'
 import { formatPlatform, hostPlatform } from '../oci/platform.ts'
-import { canonicalName } from '../oci/reference.ts'
 import type { Platform } from '../oci/types.ts'
 import { findInLayout } from '../ops/image/layout.ts'
 import type { CheckedImageResolver, PullPolicy } from '../ops/image/resolve.ts'
@@ -20,8 +17,6 @@ import type { SourceSpec } from '../graph/op-specs.ts'
 import type { ImageResolver } from '../ops/environment.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { BuildOptions } from './public-types.ts'
-
-const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface LowerHooks {
   readonly sourceTime?: SourceTime
@@ -173,87 +168,38 @@ function oncePerKey<Args extends readonly unknown[]>(
   }
 }
 
-/** A fluent state to an image in the making. */
+/** A fluent state to an image in the making: as the Dockerfile that says the same. */
 export async function lowerStateBuild(
   options: BuildOptions,
   checked: CheckedOptions,
+  document: StateDocument,
   images: CheckedImageResolver,
   contexts: BuildContexts,
   sink: ProgressSink,
   hooks: LowerHooks = {},
 ): Promise<LoweredImage> {
-  const lower = (): Promise<LoweredImage> => lowerStateOnce(options, checked, images, contexts, sink)
+  const sources = stateSources(document, contexts)
+  // Checks are about how a Dockerfile is written.
+  const told = { ...lowerOptionsOf(options, checked, sources), target: undefined, checks: 'skip=all' }
+  const lower = (): Promise<LoweredImage> =>
+    lowerDockerfile(document.parsed, told, lowerEnvironmentOf(sources, images, sink, hooks.sourceTime))
   const image = await lowerConfirmed(images, lower, hooks.whileAsking)
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
 }
 
-async function lowerStateOnce(
-  options: BuildOptions,
-  checked: CheckedOptions,
-  images: ImageResolver,
-  contexts: BuildContexts,
-  sink: ProgressSink,
-): Promise<LoweredImage> {
-  const locals = new Map<string, Edge>()
-  let baseHistoryLength = 0
-  const base = async (origin: StateOrigin): Promise<LoweredState> => {
-    switch (origin.kind) {
-      case 'scratch':
-        return { edge: undefined, config: { Env: [DEFAULT_PATH], WorkingDir: '/' }, history: [] }
-      case 'local': {
-        const key = JSON.stringify([origin.directory, origin.ignore])
-        let edge = locals.get(key)
-        if (edge === undefined) {
-          const identifier = `local://${contexts.add(origin.directory, origin.ignore)}`
-          edge = {
-            vertex: createVertex({ kind: 'source', identifier, attrs: {} }, [], {
-              metadata: { name: `[internal] load ${basename(origin.directory) || origin.directory}` },
-            }),
-            output: 0,
-          }
-          locals.set(key, edge)
-        }
-        return { edge, config: {}, history: [] }
-      }
-      case 'image': {
-        const name = canonicalName(origin.reference)
-        const resolved = await internalStep(sink, `[internal] load metadata for ${name}`, () =>
-          images.resolve(name, checked.platform),
-        )
-        const vertex = createVertex(
-          { kind: 'source', identifier: `docker-image://${resolved.reference}`, attrs: {} },
-          [],
-          { platform: checked.platform, metadata: { name: `FROM ${resolved.reference}` } },
-        )
-        return {
-          edge: { vertex, output: 0 },
-          config: withPath({ ...resolved.config.config, OnBuild: [] }),
-          history: resolved.config.history ?? [],
-        }
-      }
-    }
-  }
-  const state = options.state!
-  baseHistoryLength = (await base(state.origin)).history.length
-  const lowered = await lowerState(state, checked.platform, base)
-  const labels = { ...lowered.config.Labels, ...Object.fromEntries(checked.labels) }
+/** Its directories as named contexts; it has no main one. */
+function stateSources({ locals, parsed }: StateDocument, contexts: BuildContexts): BuildSources {
+  const directories = [...locals].map(([name, { directory, ignore }]) => ({
+    name,
+    key: contexts.add(directory, ignore),
+    source: { directory, ignorePatterns: ignore },
+  }))
   return {
-    edge: lowered.edge,
-    platform: checked.platform,
-    config: {
-      architecture: checked.platform.architecture,
-      os: checked.platform.os,
-      ...(checked.platform.variant === undefined ? {} : { variant: checked.platform.variant }),
-      config: { ...lowered.config, ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }) },
-    },
-    history: lowered.history,
-    baseHistoryLength,
-    warnings: [],
+    contextDirectory: undefined,
+    dockerfile: parsed.source,
+    ignorePatterns: undefined,
+    namedContexts: new Map(directories.map(({ name, key }) => [name, `local:${key}`])),
+    namedDirectories: new Map(directories.map(({ key, source }) => [key, source])),
   }
-}
-
-function withPath<Config extends { readonly Env?: readonly string[] }>(config: Config): Config {
-  const env = config.Env ?? []
-  return env.some((entry) => entry.startsWith('PATH=')) ? config : { ...config, Env: [...env, DEFAULT_PATH] }
 }

@@ -1,7 +1,7 @@
 import type { BuildWarning, ProgressSink } from '../base/progress.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { HistoryEntry, ImageConfig } from '../oci/types.ts'
-import type { State } from '../frontends/state/state.ts'
+import type { State } from '../frontends/state/types.ts'
 
 /** What every call of the public face may take: which store, and how to stop and watch it. */
 export interface CommonOptions {

@@ -23,6 +23,7 @@ export interface CopyRequest extends SourcesAndDestination {
   readonly link: boolean
   readonly parents: boolean
   readonly excludePatterns: readonly string[]
+  readonly includePatterns?: readonly string[]
   readonly keepGitDir: boolean | undefined
   readonly checksum: string
   readonly unpack: boolean | undefined
@@ -90,7 +91,7 @@ function plainCopy(request: CopyRequest, options: ActionOptions, src: string): F
     allowWildcard: false,
     allowEmptyWildcard: false,
     timestamp: -1,
-    includePatterns: [],
+    includePatterns: request.includePatterns ?? [],
     excludePatterns: request.excludePatterns,
     alwaysReplaceExistingDestPaths: false,
   }

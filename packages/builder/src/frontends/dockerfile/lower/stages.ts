@@ -100,7 +100,7 @@ function suggestVariable(unmatched: ReadonlySet<string>, known: readonly string[
   return ''
 }
 
-const STEPS: ReadonlySet<StageInstruction['kind']> = new Set(['add', 'copy', 'run', 'workdir'])
+const STEPS: ReadonlySet<StageInstruction['kind']> = new Set(['add', 'copy', 'mkdir', 'rm', 'run', 'workdir'])
 
 function countSteps(stage: Stage, buildsOnStage: boolean): number {
   const base = stage.baseName !== SCRATCH && !buildsOnStage ? 1 : 0
@@ -163,8 +163,9 @@ function sourcesOf(table: StageTable, instruction: StageInstruction): StageState
       return table.find(from) ?? addImage(table, from, instruction.location)
     })
   }
-  if (instruction.kind !== 'copy' || instruction.from === '') return []
-  const { from } = instruction
+  if (instruction.kind !== 'copy' && instruction.kind !== 'add') return []
+  const { from = '' } = instruction
+  if (from === '') return []
   if (expandWord(from, NO_VARIABLES).text !== from) {
     throw new Complaint(
       'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround',

@@ -27,6 +27,9 @@ export type Keyword =
   | 'volume'
   | 'workdir'
 
+/** What a state can do (`frontends/state`) and no text says. */
+export type StateKeyword = 'mkdir' | 'rm'
+
 /** A here-document of ADD, COPY or RUN. */
 export interface Heredoc {
   /** Delimiter without its quotes; also the file's name in ADD and COPY. */
@@ -125,11 +128,13 @@ export interface InlineFile {
   readonly chomp: boolean
 }
 
-interface InstructionBase<K extends Keyword> extends RawInstruction {
+interface InstructionBase<K extends Keyword | StateKeyword> extends RawInstruction {
   readonly kind: K
 }
 
 export interface AddInstruction extends InstructionBase<'add'>, SourcesAndDestination {
+  /** A stage or named context; of a state alone: a Dockerfile adds from its build context. */
+  readonly from?: string
   readonly chown: string
   readonly chmod: string
   readonly link: boolean
@@ -149,6 +154,8 @@ export interface CopyInstruction extends InstructionBase<'copy'>, SourcesAndDest
   readonly link: boolean
   readonly parents: boolean
   readonly excludePatterns: readonly string[]
+  /** Of a state alone. */
+  readonly includePatterns?: readonly string[]
 }
 
 export interface ArgInstruction extends InstructionBase<'arg'> {
@@ -221,6 +228,14 @@ export interface RunInstruction extends InstructionBase<'run'> {
   readonly devices: readonly DeviceRequest[]
   /** Names of the flags that are written, without dashes. */
   readonly flagsUsed: readonly string[]
+  /** For this step alone; of a state: a Dockerfile has USER, WORKDIR and ENV. */
+  readonly overrides?: RunOverrides
+}
+
+export interface RunOverrides {
+  readonly user?: string | undefined
+  readonly cwd?: string | undefined
+  readonly env?: Readonly<Record<string, string>> | undefined
 }
 
 /** A `--device` of RUN (Container Device Interface name). */
@@ -272,6 +287,19 @@ export interface WorkdirInstruction extends InstructionBase<'workdir'> {
   readonly path: string
 }
 
+/** A directory, and those above it; of a state alone. */
+export interface MkdirInstruction extends InstructionBase<'mkdir'> {
+  readonly path: string
+  readonly mode: number
+  /** `user[:group]`; empty for nobody in particular. */
+  readonly owner: string
+}
+
+/** The removal of what a wildcard matches, if it is there; of a state alone. */
+export interface RmInstruction extends InstructionBase<'rm'> {
+  readonly path: string
+}
+
 /** Any instruction that stands within a stage. */
 export type StageInstruction =
   | AddInstruction
@@ -284,7 +312,9 @@ export type StageInstruction =
   | HealthcheckInstruction
   | LabelInstruction
   | MaintainerInstruction
+  | MkdirInstruction
   | OnbuildInstruction
+  | RmInstruction
   | RunInstruction
   | ShellInstruction
   | StopsignalInstruction

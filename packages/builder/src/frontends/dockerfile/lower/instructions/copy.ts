@@ -1,4 +1,4 @@
-import type { CopyInstruction } from '../../read/ast.ts'
+import type { AddInstruction, CopyInstruction } from '../../read/ast.ts'
 import { Complaint } from '../../expand/complaint.ts'
 import type { InstructionContext, Lowering } from '../context.ts'
 import { copyFiles, expandSources } from '../copy-files.ts'
@@ -21,6 +21,7 @@ export const lowerCopy: Lowering<CopyInstruction> = (context, instruction) => {
     link: instruction.link,
     parents: instruction.parents,
     excludePatterns: instruction.excludePatterns,
+    ...(instruction.includePatterns === undefined ? {} : { includePatterns: instruction.includePatterns }),
     keepGitDir: undefined,
     checksum: '',
     unpack: undefined,
@@ -29,9 +30,10 @@ export const lowerCopy: Lowering<CopyInstruction> = (context, instruction) => {
   for (const path of files.sourcePaths) paths.add(joinPath('/', path))
 }
 
-function sourceOf(
+/** What COPY or ADD reads. @throws Complaint */
+export function sourceOf(
   { command, contextOutput, stage }: InstructionContext,
-  { from }: CopyInstruction,
+  { from }: CopyInstruction | AddInstruction,
 ): Output | undefined {
   const source = command.sources[0]
   if (source === undefined) return contextOutput

@@ -11,7 +11,9 @@ import { lowerExpose } from './expose.ts'
 import { lowerHealthcheck } from './healthcheck.ts'
 import { lowerLabel } from './label.ts'
 import { lowerMaintainer } from './maintainer.ts'
+import { lowerMkdir } from './mkdir.ts'
 import { lowerOnbuild } from './onbuild.ts'
+import { lowerRm } from './rm.ts'
 import { lowerRun } from './run.ts'
 import { lowerShell } from './shell.ts'
 import { lowerStopsignal } from './stopsignal.ts'
@@ -32,7 +34,9 @@ const LOWERINGS: Lowerings = {
   healthcheck: lowerHealthcheck,
   label: lowerLabel,
   maintainer: lowerMaintainer,
+  mkdir: lowerMkdir,
   onbuild: lowerOnbuild,
+  rm: lowerRm,
   run: lowerRun,
   shell: lowerShell,
   stopsignal: lowerStopsignal,

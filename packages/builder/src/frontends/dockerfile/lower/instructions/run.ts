@@ -137,7 +137,7 @@ function addStep(
     hasOutput: true,
   }
   const ordered = [root, ...command.inputs, ...mounts.inputs, ...shared].sort(compareTargets)
-  const meta = metaOf(context, command, mounts)
+  const meta = metaOf(context, instruction, command, mounts)
   const network = instruction.network === 'default' ? stage.state.network : instruction.network
   const platform = stage.state.platform ?? options.targetPlatform
   const metadata = metadataFor(name, location, {
@@ -180,17 +180,24 @@ function toExecMount(mount: StepInput, input: number, output: number): ExecMount
   }
 }
 
-function metaOf(context: InstructionContext, command: StepCommand, mounts: RunMounts): ExecSpec['meta'] {
+function metaOf(
+  context: InstructionContext,
+  { overrides }: RunInstruction,
+  command: StepCommand,
+  mounts: RunMounts,
+): ExecSpec['meta'] {
   const { stage, options, proxyEnv, budget } = context
-  const env = [...stage.state.env].map(([key, value]) => `${key}=${value}`)
+  const own = overrides?.env
+  const variables = own === undefined ? stage.state.env : new Map([...stage.state.env, ...Object.entries(own)])
+  const env = [...variables].map(([key, value]) => `${key}=${value}`)
   budget.spend(env.reduce((length, line) => length + line.length, 0))
   const agent = mounts.ssh[0]
-  if (agent !== undefined && !stage.state.env.has('SSH_AUTH_SOCK')) env.push(`SSH_AUTH_SOCK=${agent.dest}`)
+  if (agent !== undefined && !variables.has('SSH_AUTH_SOCK')) env.push(`SSH_AUTH_SOCK=${agent.dest}`)
   return {
     args: command.args,
     env,
-    cwd: stage.state.directory,
-    user: stage.state.user,
+    cwd: overrides?.cwd ?? stage.state.directory,
+    user: overrides?.user ?? stage.state.user,
     hostname: stage.state.hostname,
     extraHosts: options.extraHosts,
     ...(proxyEnv === undefined ? {} : { proxyEnv }),

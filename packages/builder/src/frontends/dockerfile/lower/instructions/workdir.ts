@@ -1,13 +1,10 @@
-import type { FileSpec } from '../../../../graph/op-specs.ts'
 import type { WorkdirInstruction } from '../../read/ast.ts'
 import { checkWorkdirRelativePath } from '../../checks/workdir-relative-path.ts'
 import { addHistory } from '../image-config.ts'
-import { environmentOf } from '../build-state.ts'
 import type { InstructionContext, Lowering } from '../context.ts'
-import { commandName, metadataFor, nameInStage } from '../names.ts'
+import { addFileAction } from '../file-action.ts'
 import { parseOwner } from '../owner.ts'
 import { absolutePath, actionPath, checkPathLength, cleanPath } from '../../read/path.ts'
-import { createInputList, edgeOf } from '../pending.ts'
 import type { StageState } from '../stage-state.ts'
 
 const MODE = 0o755
@@ -39,38 +36,15 @@ function withoutDrive(path: string): string {
 }
 
 function makeDirectory(context: InstructionContext, directory: string): void {
-  const { stage, options, location, command, epoch } = context
-  const env = environmentOf(stage.state)
-  const name = nameInStage(stage, commandName(command.instruction.original, env, { escape: context.escape }), {
-    multiPlatform: options.multiPlatform === true,
-    platform: stage.platform ?? options.targetPlatform,
-    env,
-  })
-  const metadata = metadataFor(name, location)
+  const { stage, epoch } = context
   const { user } = stage.image.config
   checkPathLength(directory)
-  const before = stage.state.output
-  stage.state.output = context.graph.add(() => {
-    const inputs = createInputList()
-    const input = inputs.add(before)
-    const op: FileSpec = {
-      kind: 'file',
-      actions: [
-        {
-          input,
-          secondaryInput: -1,
-          output: 0,
-          action: {
-            kind: 'mkdir',
-            path: actionPath(directory, directory, false),
-            mode: MODE,
-            makeParents: true,
-            ...(user === '' ? {} : { owner: parseOwner(user, input) }),
-            timestamp: epoch === undefined ? -1 : epoch * 1e9,
-          },
-        },
-      ],
-    }
-    return edgeOf(op, inputs.edges, undefined, metadata)
-  })
+  addFileAction(context, (input) => ({
+    kind: 'mkdir',
+    path: actionPath(directory, directory, false),
+    mode: MODE,
+    makeParents: true,
+    ...(user === '' ? {} : { owner: parseOwner(user, input) }),
+    timestamp: epoch === undefined ? -1 : epoch * 1e9,
+  }))
 }
