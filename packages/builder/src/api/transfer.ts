@@ -14,7 +14,8 @@ import type { Descriptor } from '../oci/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from '../build/public-types.ts'
 import { openSession, type Session } from '../build/session.ts'
-import { createLayerFetcher, pushWith } from '../build/transfers.ts'
+import { runAll } from '../base/run-all.ts'
+import { createLayerFetcher, pushWith, sendBlobsTo } from '../build/transfers.ts'
 
 /** Fetches an image with all its layers, and names it in the store. */
 export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
@@ -78,21 +79,29 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
     `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`,
     async (reportStatus) => {
       const forms = formsOf(session, sink)
-      const layers: Descriptor[] = []
+      const name = canonicalName(image)
       const repositories = new Map<Digest, readonly string[]>()
-      for (const [index, id] of record.layerIds.entries()) {
+      const send = sendBlobsTo(session, name, reportStatus)
+      const layerWorks = record.layerIds.map((id, index) => async (stop: AbortSignal): Promise<Descriptor> => {
         const stored = manifest.layers[index]!
         const descriptor =
           stored.mediaType === MediaType.ociLayer
             ? await forms.blob(forms.load(id), { compression: 'gzip', force: false })
             : stored
-        layers.push(descriptor)
-        repositories.set(descriptor.digest, store.layers.get(id)?.remote?.references ?? [])
+        const from = store.layers.get(id)?.remote?.references ?? []
+        repositories.set(descriptor.digest, from)
+        await send(descriptor, from, stop)
+        return descriptor
+      })
+      const configWork = async (stop: AbortSignal): Promise<Descriptor> => {
+        await send(manifest.config, [], stop)
+        return manifest.config
       }
+      // The registry answers while layers are compressed.
+      const [, ...layers] = await runAll([configWork, ...layerWorks], signal)
       const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
       const bytes = isAsStored ? store.blobs.read(record.manifestDigest) : serializeManifest({ ...manifest, layers })
       const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
-      const name = canonicalName(image)
       await pushWith(
         session,
         reportStatus,

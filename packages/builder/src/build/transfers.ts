@@ -2,10 +2,13 @@ import type { Store } from '../store/types.ts'
 import type { PushImage } from '../exporters/types.ts'
 import type { LayerFetcher } from '../layers/fetch.ts'
 import type { Digest } from '../oci/digest.ts'
+import { isForeignLayer } from '../oci/media-types.ts'
 import { formatReference, parseReference, repositoryOf, type ImageReference } from '../oci/reference.ts'
 import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
 import type { CheckImage, FetchImage } from '../ops/image/resolve.ts'
 import type { ProgressSink } from '../base/progress.ts'
+import type { Descriptor } from '../oci/types.ts'
+import type { PushOptions } from '../registry/push.ts'
 import type { Session } from './session.ts'
 
 /** Progress of a transfer is told at most this often, milliseconds. */
@@ -124,15 +127,50 @@ function rememberPushed(store: Store, digests: readonly Digest[], repository: st
   })
 }
 
+type ReportPart = (
+  id: string,
+  text: string,
+  progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean },
+) => void
+
+/** What the transfers of a push share; `repositories` may hold a blob besides those where it went from here. */
+function pushOptions(
+  { store, signal }: Session,
+  report: ReportPart,
+  repositories: ReadonlyMap<Digest, readonly string[]>,
+): PushOptions {
+  return {
+    blobs: store.blobs,
+    referencesOf: (digest) => [...new Set([...(repositories.get(digest) ?? []), ...pushedTo(store, digest)])],
+    signal,
+    onProgress: ({ digest, current, total, outcome }) =>
+      report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
+  }
+}
+
+/** Sends one blob that the store has; {@link pushWith} finds it there. */
+export type SendBlob = (descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal) => Promise<void>
+
+/** Brings blobs of an image to its repository while others of it are still made. */
+export function sendBlobsTo(session: Session, reference: string, report: ReportPart): SendBlob {
+  const under = new Map<Digest, Promise<void>>()
+  const send: SendBlob = async (descriptor, repositories, signal) => {
+    const [client, { pushBlob }] = await Promise.all([session.registry(), import('../registry/push.ts')])
+    const options = pushOptions(session, report, new Map([[descriptor.digest, repositories]]))
+    await pushBlob(client, client.repository(reference), descriptor, { ...options, signal })
+  }
+  return async (descriptor, repositories, signal) => {
+    // A foreign layer stays where its manifest says.
+    if (isForeignLayer(descriptor.mediaType)) return
+    // A layer may be in an image twice.
+    const sending = under.get(descriptor.digest) ?? send(descriptor, repositories, signal)
+    under.set(descriptor.digest, sending)
+    await sending
+  }
+}
+
 /** Sends an image for an exporter. Blobs are read from the store; a base that was not fetched is mounted or carried over. */
-export function pushWith(
-  session: Session,
-  report: (
-    id: string,
-    text: string,
-    progress?: { readonly current?: number; readonly total?: number; readonly isDone?: boolean },
-  ) => void,
-): PushImage {
+export function pushWith(session: Session, report: ReportPart): PushImage {
   return async (request) => {
     const { store } = session
     const { pushImage } = await import('../registry/push.ts')
@@ -148,11 +186,8 @@ export function pushWith(
     const name = request.byDigest ? formatReference(target) : `${formatReference(target)}@${descriptor.digest}`
     report(name, `pushing manifest for ${name}`)
     await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
-      blobs: store.blobs,
-      referencesOf: (digest) => [...new Set([...(repositories.get(digest) ?? []), ...pushedTo(store, digest)])],
+      ...pushOptions(session, report, repositories),
       signal: request.signal ?? session.signal,
-      onProgress: ({ digest, current, total, outcome }) =>
-        report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })
     const blobs = [...request.layers.map((layer) => layer.descriptor.digest), request.config.descriptor.digest]

@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { type ImageReference, parseReference, withDefaultTag } from '../oci/reference.ts'
 import { fetchBlob, type FetchBlobOptions, hasBlob } from './blobs.ts'
-import type { Repository } from './host.ts'
+import { type Repository, repositoryName } from './host.ts'
 import type { Limiter } from './limiter.ts'
 import {
   type FetchedManifest,
@@ -36,6 +36,8 @@ export interface RegistryClient extends AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<Digest>
   hasBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean>
+  /** Whether this client has seen the blob there, or brought it. */
+  knowsBlob(repository: Repository, digest: Digest): boolean
   fetchBlob(
     repository: Repository,
     descriptor: Descriptor,
@@ -71,6 +73,7 @@ export function createRegistryClient(
     putManifest: (repository, tagOrDigest, manifest, signal) =>
       putManifest(session, repository, tagOrDigest, manifest, signal),
     hasBlob: (repository, digest, signal) => hasBlob(session, repository, digest, { signal }),
+    knowsBlob: (repository, digest) => session.present.has(`${repositoryName(repository)}@${digest}`),
     fetchBlob: (repository, descriptor, options) => fetchBlob(session, repository, descriptor, options),
     uploadBlob: (repository, descriptor, options) => uploadBlob(session, repository, descriptor, options),
     downloads: session.downloads,

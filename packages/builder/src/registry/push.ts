@@ -59,7 +59,9 @@ export async function pushImage(
   const abort = new AbortController()
   const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal])
   const plan = planPush(source, options.blobs)
-  const transfers = plan.blobs.map((descriptor) => pushBlob(client, repository, descriptor, { ...options, signal }))
+  const transfers = plan.blobs
+    .filter(({ digest }) => !client.knowsBlob(repository, digest))
+    .map((descriptor) => pushBlob(client, repository, descriptor, { ...options, signal }))
   try {
     await Promise.all(transfers)
     for (const child of plan.children) await client.putManifest(repository, child.digest, child, signal)
@@ -110,7 +112,11 @@ function planPush(source: PushSource, store: BlobStore): Plan {
   return { blobs: [...blobs.values()], children: [...children.values()] }
 }
 
-async function pushBlob(
+/**
+ * Brings one blob to a repository: skipped, mounted or sent. An image that is pushed there by the same client afterwards
+ * does not ask for it again.
+ */
+export async function pushBlob(
   client: RegistryClient,
   repository: Repository,
   descriptor: Descriptor,

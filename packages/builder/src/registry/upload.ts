@@ -22,6 +22,8 @@ export interface UploadOptions {
 export type UploadOutcome = 'exists' | 'mounted' | 'uploaded'
 
 const DEFAULT_CHUNK_BYTES = 16 * 1024 * 1024
+/** Sisters that are asked for a mount. */
+const MAX_MOUNTS = 3
 const MAX_CHUNK_BYTES = 128 * 1024 * 1024
 /** Answers of a server, or of a proxy before it, that will not take a blob in one piece. */
 const needsChunks = new Set([400, 404, 405, 411, 413, 416, 501])
@@ -46,8 +48,6 @@ export async function uploadBlob(
   descriptor: Descriptor,
   options: UploadOptions,
 ): Promise<UploadOutcome> {
-  const { signal } = options
-  if (await hasBlob(session, repository, descriptor.digest, { signal, actions: 'pull,push' })) return 'exists'
   const upload: Upload = {
     session,
     repository,
@@ -56,11 +56,19 @@ export async function uploadBlob(
     what: `push of blob ${descriptor.digest} to ${repositoryName(repository)}`,
   }
   const key = `${repositoryName(repository)}@${descriptor.digest}`
-  const location = await mountOrStart(upload)
-  if (location === undefined) {
+  const { mountFrom = [], signal } = options
+  // A mount answers for both: it is tried first, unless the blob went to this very repository before.
+  const sisters = mountFrom.includes(repository.path) || session.present.has(key) ? [] : mountFrom.slice(0, MAX_MOUNTS)
+  const mounted = await mount(upload, sisters)
+  if (mounted === 'mounted') {
     session.present.add(key)
     return 'mounted'
   }
+  if (await hasBlob(session, repository, descriptor.digest, { signal, actions: 'pull,push' })) {
+    if (mounted !== undefined) await forget(upload, mounted)
+    return 'exists'
+  }
+  const location = mounted ?? (await start(upload))
   try {
     await putWhole(upload, location)
   } catch (error) {
@@ -97,11 +105,10 @@ function request(
   }
 }
 
-/** Undefined when the blob was mounted, else where it is to be sent. */
-async function mountOrStart(upload: Upload): Promise<URL | undefined> {
-  const { session, descriptor, options } = upload
-  for (const from of (options.mountFrom ?? []).slice(0, 3)) {
-    if (from === upload.repository.path) continue
+/** Where it is to be sent, if the registry began an upload instead; undefined when it did neither. */
+async function mount(upload: Upload, sisters: readonly string[]): Promise<'mounted' | URL | undefined> {
+  const { session, descriptor } = upload
+  for (const from of sisters) {
     const response = await send(
       session,
       request(upload, {
@@ -112,11 +119,20 @@ async function mountOrStart(upload: Upload): Promise<URL | undefined> {
       }),
     )
     await discard(response)
-    if (response.status === 201) return undefined
+    if (response.status === 201) return 'mounted'
     // A registry that cannot mount has begun an upload instead.
     if (response.status === 202) return locationOf(upload, response)
   }
-  return await start(upload)
+  return undefined
+}
+
+/** An upload that is not needed: a registry that does not take it back forgets it by itself. */
+async function forget(upload: Upload, location: URL): Promise<void> {
+  const response = await send(
+    upload.session,
+    request(upload, { method: 'DELETE', target: location, expect: [204, 400, 404, 405], retries: 0 }),
+  ).catch(() => undefined)
+  if (response !== undefined) await discard(response)
 }
 
 async function start(upload: Upload): Promise<URL> {
