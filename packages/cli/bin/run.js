@@ -12,16 +12,33 @@ if (major < 22 || (major === 22 && minor < 19)) {
   const { runOnNewerNode } = await import('./old-node.js')
   process.exit(await runOnNewerNode(fileURLToPath(import.meta.url), process.argv.slice(2)))
 }
-// The part of the heap for new objects stays small: V8 would let it grow to 130 MB for a context of 30,000 files, and gain
-// 3 % of the time.
-v8.setFlagsFromString('--semi-space-growth-factor=1')
-// The parser of HTTP is WebAssembly: to compile it a second time, and well, takes 30 ms and 20 MB and gains nothing here.
-v8.setFlagsFromString('--wasm-tiering-budget=2000000000')
-// Of the user, not in the shared temporary directory: compiled code of others must not get in.
-const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'))
-if (cache) module.enableCompileCache(join(cache, 'tsbuild', 'compile-cache'))
-const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js').catch(explain)
-await main(process.argv.slice(2))
+const argv = process.argv.slice(2)
+const mayAsk = argv.length === 0 || argv.some((word) => /^(?:--version|-v|--help|-h|help)$/.test(word))
+if (!mayAsk || !(await answer())) await start()
+
+/** What is only asked is answered before anything else of ours is loaded; false when there is more to do. */
+async function answer() {
+  const { plainAnswer } = await import('../dist/help/answer.js').catch(explain)
+  const text = plainAnswer(argv, process.stdout.columns)
+  if (text === undefined) return false
+  // `tsbuild --help | head -1`: a reader that is gone wants no more.
+  process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  process.stdout.write(text)
+  return true
+}
+
+async function start() {
+  // The part of the heap for new objects stays small: V8 would let it grow to 130 MB for a context of 30,000 files, and gain
+  // 3 % of the time.
+  v8.setFlagsFromString('--semi-space-growth-factor=1')
+  // The parser of HTTP is WebAssembly: to compile it a second time, and well, takes 30 ms and 20 MB and gains nothing here.
+  v8.setFlagsFromString('--wasm-tiering-budget=2000000000')
+  // Of the user, not in the shared temporary directory: compiled code of others must not get in.
+  const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'))
+  if (cache) module.enableCompileCache(join(cache, 'tsbuild', 'compile-cache'))
+  const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js').catch(explain)
+  await main(argv)
+}
 
 /** A fresh clone has no compiled code: it gets a sentence, not a stack. */
 function explain(error) {

@@ -1,6 +1,6 @@
 // Puts what `tsbuild build` loads into a few files under dist/bundle: Node reads and links some 300 modules one by one,
 // and that alone took half of a build in which everything is cached. What a cached build does not need stays in chunks
-// of its own, loaded on demand; oclif stays outside, it looks for its own files.
+// of its own, loaded on demand.
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,7 @@ const GROUPS = {
   // All that a build loads in which nothing is left to do.
   build: /^cli\/dist\/(?:build\/|commands\/build\.js)/,
   commands: /^cli\/dist\/commands\//,
+  help: /^cli\/dist\/help\//,
   // What other programs call it: for a command line that is none of ours.
   foreign: /^cli\/dist\/foreign\//,
   registry: /^builder\/dist\/registry\//,
@@ -35,7 +36,6 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node22.19',
-  external: ['@oclif/core'],
   // Stack traces name the functions as they are written.
   minify: false,
   legalComments: 'none',
@@ -84,7 +84,9 @@ function readOwnModules({ onLoad, onResolve }) {
 function ownModules() {
   return ['runtime', 'builder', 'cli'].flatMap((name) => {
     const folder = join(packages, name, 'dist')
-    const files = readdirSync(folder, { recursive: true }).filter((file) => /^(?!bundle).*(?<!\.test)\.js$/.test(file))
+    const files = readdirSync(folder, { recursive: true }).filter((file) =>
+      /^(?!bundle|oclif).*(?<!\.test)\.js$/.test(file),
+    )
     return files.map((file) => join(folder, file))
   })
 }

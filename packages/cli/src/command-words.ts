@@ -31,6 +31,16 @@ export function withCommand(
   throw known === undefined ? unknownCommand(first, 'tsbuild', topLevel) : foreignCommand(known)
 }
 
+/** Whether help is asked for: a value of a flag may look like it, and what stands behind `--` is no flag. */
+export function asksForHelp(words: readonly string[]): boolean {
+  for (let at = 0; at < words.length && words[at] !== '--'; at++) {
+    const word = words[at] ?? ''
+    if (helpWords.includes(word)) return true
+    if (takesNextWord(word)) at++
+  }
+  return false
+}
+
 /** Whether the first word may be the command of another program: then `withCommand` wants their table. */
 export function mayBeForeign(argv: readonly string[]): boolean {
   const [first = ''] = argv

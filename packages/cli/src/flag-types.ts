@@ -9,7 +9,10 @@ export interface FlagSpec {
   readonly kind: 'boolean' | 'text' | 'texts' | 'optional'
   /** Placeholder of the value in the help. */
   readonly value?: string
-  readonly summary: string
+  /** Missing where the flag is always refused: the refusal says it. */
+  readonly summary?: string
+  /** Heading in the help below which it stands; without one it is among the first. */
+  readonly group?: string
   /** Of a boolean that is on unless `--name=false`. */
   readonly default?: true
   readonly options?: readonly string[]

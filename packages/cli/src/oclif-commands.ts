@@ -3,10 +3,13 @@ import { commands } from './commands/list.ts'
 import type { CommandSpec, FlagSpec } from './flag-types.ts'
 import { specs } from './flags.ts'
 
-/** Every row of the table as a command of oclif, which lists them and prints their help; by id, as `debug:llb`. */
+/** Every row of the table as a command of oclif, by id, as `debug:llb`; the build has it write their help. */
 export const COMMANDS: Readonly<Record<string, typeof Command>> = Object.fromEntries(
   specs.map((spec) => [spec.name.replaceAll(' ', ':'), commandOf(spec)]),
 )
+
+/** Flags that only help with `--all` lists. */
+export const RARE_GROUP = 'Compatibility'
 
 /** Arguments are read by our own parser, so a command line means the same whoever starts the command. */
 function commandOf(spec: CommandSpec): typeof Command {
@@ -40,9 +43,9 @@ function argumentOf(arg: CommandSpec['args'][number]): ReturnType<typeof Args.st
 function flagOf(flag: FlagSpec): Command.Flag {
   const char = flag.char === undefined ? {} : { char: flag.char as 'a' }
   const common = {
-    summary: flag.summary,
+    summary: flag.summary ?? `refused: ${flag.refused?.message}; ${flag.refused?.hint}`,
     ...char,
-    hidden: flag.refused !== undefined && flag.kind !== 'optional' && flag.name !== 'load',
+    ...(flag.group === undefined ? {} : { helpGroup: flag.group }),
   }
   if (flag.kind === 'boolean') return Flags.boolean(common)
   const options = flag.options === undefined ? {} : { options: [...flag.options] }

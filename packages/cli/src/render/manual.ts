@@ -52,7 +52,10 @@ function renderCommand(spec: CommandSpec): string {
   if (spec.description !== undefined) parts.push(`${spec.description}\n`)
   if (spec.examples !== undefined) parts.push(`\`\`\`sh\n${spec.examples.join('\n')}\n\`\`\`\n`)
   const known = spec.flags.filter((flag) => flag.refused === undefined || flag.refused.unless !== undefined)
-  if (known.length > 0) parts.push(`| flag | meaning |\n| --- | --- |\n${known.map(flagRow).join('')}`)
+  for (const [group, flags] of Map.groupBy(known, (flag) => flag.group)) {
+    const heading = group === undefined ? '' : `${group}:\n\n`
+    parts.push(`${heading}| flag | meaning |\n| --- | --- |\n${flags.map(flagRow).join('')}`)
+  }
   const refused = spec.flags.filter((flag) => !known.includes(flag))
   if (refused.length > 0)
     parts.push(`Refused by name:\n\n| flag | why | instead |\n| --- | --- | --- |\n${refused.map(refusedRow).join('')}`)
@@ -60,7 +63,7 @@ function renderCommand(spec: CommandSpec): string {
 }
 
 function flagRow(flag: FlagSpec): string {
-  return `| ${names(flag)} | ${cell(flag.summary)}${flag.kind === 'texts' ? '; may be repeated' : ''} |\n`.replace(
+  return `| ${names(flag)} | ${cell(flag.summary ?? '')}${flag.kind === 'texts' ? '; may be repeated' : ''} |\n`.replace(
     'may be repeated; may be repeated',
     'may be repeated',
   )

@@ -1,0 +1,160 @@
+import type { FlagSpec } from '../flag-types.ts'
+
+const limits = {
+  message: 'resource limits of steps are not supported yet',
+  hint: 'limit tsbuild itself, and its steps with it, as in: systemd-run --scope -p MemoryMax=2G tsbuild ...',
+} as const
+
+/**
+ * Flags of `docker buildx build` and of Docker's classic builder that scripts bring along: what they ask for is so anyway,
+ * or refused by name, never dropped in silence. Help lists them with --all alone.
+ */
+export const compatibilityFlags = [
+  {
+    name: 'provenance',
+    group: 'Compatibility',
+    kind: 'optional',
+    value: 'false',
+    summary: 'only false: no attestations are made',
+    refused: {
+      message: 'provenance attestations are not supported',
+      hint: 'leave it out, or --provenance=false',
+      unless: ['false'],
+    },
+  },
+  {
+    name: 'sbom',
+    group: 'Compatibility',
+    kind: 'optional',
+    value: 'false',
+    summary: 'only false: no attestations are made',
+    refused: {
+      message: 'SBOM attestations are not supported',
+      hint: 'leave it out, or --sbom=false',
+      unless: ['false'],
+    },
+  },
+  {
+    name: 'attest',
+    group: 'Compatibility',
+    kind: 'texts',
+    value: 'TYPE',
+    refused: { message: 'attestations are not supported', hint: 'leave it out' },
+  },
+  {
+    name: 'load',
+    group: 'Compatibility',
+    kind: 'boolean',
+    summary: 'refused: there is no daemon to load into',
+    refused: {
+      message: 'there is no daemon to load into; the image is in the store anyway',
+      hint: 'for Docker: tsbuild -t NAME -o type=docker,dest=image.tar CONTEXT && docker load -i image.tar',
+    },
+  },
+  {
+    name: 'cache-from',
+    group: 'Compatibility',
+    kind: 'texts',
+    value: 'SOURCE',
+    refused: {
+      message: 'external caches are not supported yet',
+      hint: 'the cache of the store is used; keep $TSBUILD_HOME between runs',
+    },
+  },
+  {
+    name: 'cache-to',
+    group: 'Compatibility',
+    kind: 'texts',
+    value: 'TARGET',
+    refused: {
+      message: 'external caches are not supported yet',
+      hint: 'the cache of the store is written; keep $TSBUILD_HOME between runs',
+    },
+  },
+  {
+    name: 'builder',
+    group: 'Compatibility',
+    kind: 'text',
+    value: 'NAME',
+    refused: { message: 'there are no builder instances, the build runs in this process', hint: 'leave it out' },
+  },
+  {
+    name: 'cgroup-parent',
+    group: 'Compatibility',
+    kind: 'text',
+    value: 'CGROUP',
+    refused: { message: 'the cgroup of steps cannot be chosen', hint: 'leave it out' },
+  },
+  {
+    name: 'policy',
+    group: 'Compatibility',
+    kind: 'texts',
+    value: 'POLICY',
+    refused: { message: 'source policies are not supported', hint: 'pin bases by digest instead' },
+  },
+  {
+    name: 'resource',
+    group: 'Compatibility',
+    kind: 'texts',
+    value: 'KEY=VALUE',
+    refused: limits,
+  },
+  {
+    name: 'rm',
+    group: 'Compatibility',
+    kind: 'boolean',
+    summary: 'accepted without effect: steps leave no containers behind',
+  },
+  {
+    name: 'force-rm',
+    group: 'Compatibility',
+    kind: 'boolean',
+    summary: 'accepted without effect: steps leave no containers behind',
+  },
+  {
+    name: 'compress',
+    group: 'Compatibility',
+    kind: 'boolean',
+    summary: 'accepted without effect: the context is read where it lies',
+  },
+  {
+    name: 'debug',
+    group: 'Compatibility',
+    char: 'D',
+    kind: 'boolean',
+    summary: 'accepted without effect: errors tell all they know anyway',
+  },
+  { name: 'memory', group: 'Compatibility', char: 'm', kind: 'text', value: 'BYTES', refused: limits },
+  { name: 'memory-swap', group: 'Compatibility', kind: 'text', value: 'BYTES', refused: limits },
+  {
+    name: 'cpu-shares',
+    group: 'Compatibility',
+    char: 'c',
+    kind: 'text',
+    value: 'N',
+    refused: { ...limits, hint: `${limits.hint}; kaniko's -c DIR is the last argument here` },
+  },
+  { name: 'cpu-period', group: 'Compatibility', kind: 'text', value: 'MICROSECONDS', refused: limits },
+  { name: 'cpu-quota', group: 'Compatibility', kind: 'text', value: 'MICROSECONDS', refused: limits },
+  { name: 'cpuset-cpus', group: 'Compatibility', kind: 'text', value: 'LIST', refused: limits },
+  { name: 'cpuset-mems', group: 'Compatibility', kind: 'text', value: 'LIST', refused: limits },
+  {
+    name: 'squash',
+    group: 'Compatibility',
+    kind: 'boolean',
+    refused: {
+      message: 'squashing layers is not supported yet',
+      hint: 'end the Dockerfile with a stage FROM scratch that has COPY --from=STAGE / /, or join RUN instructions',
+    },
+  },
+  {
+    name: 'security-opt',
+    group: 'Compatibility',
+    kind: 'texts',
+    value: 'OPTION',
+    refused: {
+      message: 'security options of steps are not supported yet',
+      hint: 'leave it out; a step that needs more rights: RUN --security=insecure with --allow security.insecure',
+    },
+  },
+] as const satisfies readonly FlagSpec[]

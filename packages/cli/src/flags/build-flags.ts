@@ -1,0 +1,167 @@
+import type { FlagSpec } from '../flag-types.ts'
+import { progress, quiet, registry, store } from './shared.ts'
+
+/** What `tsbuild build` can be told, by groups, the everyday ones first. */
+export const buildFlags = [
+  { name: 'tag', char: 't', kind: 'texts', value: 'NAME[:TAG]', summary: 'name of the image' },
+  {
+    name: 'file',
+    char: 'f',
+    kind: 'text',
+    value: 'FILE',
+    summary: 'the Dockerfile, - for standard input; default Dockerfile in CONTEXT',
+  },
+  { name: 'target', kind: 'text', value: 'STAGE', summary: 'stage to build; default the last' },
+  {
+    name: 'build-arg',
+    kind: 'texts',
+    value: 'NAME[=VALUE]',
+    summary: 'value of an ARG; without =VALUE from the environment',
+  },
+  {
+    name: 'platform',
+    kind: 'text',
+    value: 'OS/ARCH',
+    summary: "platform of the image; RUN works for the machine's own only",
+  },
+  { name: 'push', kind: 'boolean', summary: 'push what was built under its tags' },
+  {
+    name: 'output',
+    char: 'o',
+    kind: 'texts',
+    value: 'type=TYPE,dest=PATH',
+    summary: 'what to write: image, registry, oci, docker, tar, local, cacheonly, with attributes; may be repeated',
+  },
+  { name: 'no-cache', kind: 'boolean', summary: 'run everything again, with empty cache mounts' },
+  {
+    name: 'pull',
+    kind: 'optional',
+    value: 'always|missing|never|newer',
+    summary:
+      'ask the registry for every base (alone, true, newer: always), for those that the store lacks, or for none; without it for those that only builds have fetched',
+  },
+  { ...quiet, summary: 'print only the image id' },
+  progress,
+
+  // Output
+  { name: 'label', group: 'Output', kind: 'texts', value: 'KEY=VALUE', summary: 'label of the image' },
+  { name: 'annotation', group: 'Output', kind: 'texts', value: 'KEY=VALUE', summary: 'annotation of the manifest' },
+  { name: 'iidfile', group: 'Output', kind: 'text', value: 'FILE', summary: 'write the image id to a file' },
+  {
+    name: 'metadata-file',
+    group: 'Output',
+    kind: 'text',
+    value: 'FILE',
+    summary: 'write digests and names as JSON to a file',
+  },
+  {
+    name: 'source-date-epoch',
+    group: 'Output',
+    kind: 'text',
+    value: 'SECONDS',
+    summary: 'time of what is made; of files only with rewrite-timestamp=true of -o; default $SOURCE_DATE_EPOCH',
+  },
+
+  // Context and secret
+  {
+    name: 'build-context',
+    group: 'Context and secret',
+    kind: 'texts',
+    value: 'NAME=VALUE',
+    summary: 'further context: a directory, docker-image://…, oci-layout://…, git or http URL',
+  },
+  {
+    name: 'secret',
+    group: 'Context and secret',
+    kind: 'texts',
+    value: 'id=ID[,src=FILE|,env=NAME]',
+    summary: 'secret for RUN --mount=type=secret',
+  },
+  {
+    name: 'ssh',
+    group: 'Context and secret',
+    kind: 'texts',
+    value: 'default|ID=SOCKET',
+    summary: 'SSH agent for RUN --mount=type=ssh and for git over ssh',
+  },
+
+  // Cache
+  { name: 'no-cache-filter', group: 'Cache', kind: 'texts', value: 'STAGE', summary: 'run these stages again' },
+  {
+    name: 'keep-cache-mounts',
+    group: 'Cache',
+    kind: 'boolean',
+    summary: 'do not empty the cache mounts of steps that --no-cache runs again',
+  },
+
+  // Step
+  {
+    name: 'network',
+    group: 'Step',
+    kind: 'text',
+    value: 'MODE',
+    options: ['default', 'host', 'none'],
+    summary: "network of RUN: default (the host's), host, none",
+  },
+  { name: 'add-host', group: 'Step', kind: 'texts', value: 'NAME:ADDRESS', summary: 'line in /etc/hosts of RUN' },
+  {
+    name: 'allow',
+    group: 'Step',
+    kind: 'texts',
+    value: 'RIGHT',
+    summary: 'right that the Dockerfile may ask for: network.host, security.insecure',
+  },
+  { name: 'ulimit', group: 'Step', kind: 'texts', value: 'NAME=SOFT[:HARD]', summary: 'resource limit of RUN' },
+  {
+    name: 'shm-size',
+    group: 'Step',
+    kind: 'text',
+    value: 'BYTES',
+    summary: 'size of /dev/shm of RUN, with k, m or g',
+  },
+  {
+    name: 'isolation',
+    group: 'Step',
+    kind: 'text',
+    value: 'MODE',
+    options: ['default', 'auto', 'namespace', 'rootless'],
+    summary: 'how RUN is isolated: auto or default (the strongest that the machine allows), namespace (root), rootless',
+  },
+  {
+    name: 'jobs',
+    group: 'Step',
+    kind: 'text',
+    value: 'N',
+    summary: 'steps that run at the same time; default eight for each core',
+  },
+
+  // Registry and store
+  ...registry.map((flag) => ({ ...flag, group: 'Registry and store' })),
+  { ...store, group: 'Registry and store' },
+
+  // Question
+  {
+    name: 'check',
+    group: 'Question',
+    kind: 'boolean',
+    summary: 'print warnings and errors of the Dockerfile instead of building: --call=check',
+  },
+  {
+    name: 'call',
+    group: 'Question',
+    kind: 'text',
+    value: 'METHOD[,format=json]',
+    options: [
+      'build',
+      'check',
+      'outline',
+      'targets',
+      'lint',
+      'check,format=json',
+      'outline,format=json',
+      'targets,format=json',
+      'lint,format=json',
+    ],
+    summary: 'answer a question instead of building: check (or lint), outline, targets',
+  },
+] as const satisfies readonly FlagSpec[]

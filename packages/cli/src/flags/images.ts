@@ -1,0 +1,93 @@
+import { defineSpec } from '../flag-types.ts'
+import { format, noTrunc, progress, quiet, registry, store } from './shared.ts'
+
+export const images = defineSpec({
+  name: 'images',
+  summary: 'list the images of the store',
+  examples: [
+    'tsbuild images',
+    'tsbuild rmi $(tsbuild images -q --filter dangling=true)',
+    "tsbuild images --format '{{.Repository}}:{{.Tag}} {{.Size}}'",
+  ],
+  args: [{ name: 'NAME[:TAG]', summary: 'only these; with * and ? a pattern', required: false }],
+  flags: [
+    { ...quiet, summary: 'print only ids' },
+    format,
+    noTrunc,
+    { name: 'digests', kind: 'boolean', summary: 'show digests' },
+    {
+      name: 'filter',
+      char: 'f',
+      kind: 'texts',
+      value: 'NAME=VALUE',
+      summary: 'only what fits: dangling=true (images without a name), reference=PATTERN (with * and ?)',
+    },
+    store,
+  ],
+})
+
+export const history = defineSpec({
+  name: 'history',
+  summary: 'show how an image was made, newest step first',
+  args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true }],
+  flags: [
+    { ...quiet, summary: 'print only ids' },
+    format,
+    noTrunc,
+    {
+      name: 'human',
+      char: 'H',
+      kind: 'boolean',
+      default: true,
+      summary: 'sizes and dates for people; the default, --human=false for exact ones',
+    },
+    store,
+  ],
+})
+
+export const inspect = defineSpec({
+  name: 'inspect',
+  summary: 'show all facts about images as JSON',
+  args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true, repeated: true }],
+  flags: [{ ...format, char: 'f' }, store],
+})
+
+export const tag = defineSpec({
+  name: 'tag',
+  summary: 'give an image a further name',
+  args: [
+    { name: 'SOURCE', summary: 'name, id or digest', required: true },
+    { name: 'TARGET', summary: 'new name', required: true },
+  ],
+  flags: [store],
+})
+
+export const rmi = defineSpec({
+  name: 'rmi',
+  summary: 'remove images from the store',
+  args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true, repeated: true }],
+  flags: [
+    { name: 'force', char: 'f', kind: 'boolean', summary: 'remove an id with several names, and what is not there' },
+    store,
+  ],
+})
+
+export const pull = defineSpec({
+  name: 'pull',
+  summary: 'fetch an image from a registry into the store',
+  args: [{ name: 'NAME[:TAG|@DIGEST]', summary: 'image', required: true }],
+  flags: [
+    { ...quiet, summary: 'print only the name' },
+    { name: 'platform', kind: 'text', value: 'OS/ARCH', summary: "platform; default the machine's" },
+    progress,
+    ...registry,
+    store,
+  ],
+})
+
+export const push = defineSpec({
+  name: 'push',
+  summary: 'send an image of the store to a registry',
+  args: [{ name: 'NAME[:TAG]', summary: 'image', required: true }],
+  flags: [{ ...quiet, summary: 'print only the name' }, progress, ...registry, store],
+})

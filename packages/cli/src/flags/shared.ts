@@ -1,0 +1,36 @@
+import type { FlagSpec } from '../flag-types.ts'
+
+/** Flags that several commands have. */
+
+export const store = {
+  name: 'store',
+  kind: 'text',
+  value: 'DIR',
+  summary: 'the store; default $TSBUILD_HOME, else ts-oci in the XDG data directory',
+} as const satisfies FlagSpec
+export const registry = [
+  {
+    name: 'insecure-registry',
+    kind: 'texts',
+    value: 'HOST',
+    summary:
+      'registry that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs none',
+  },
+  { name: 'authfile', kind: 'text', value: 'FILE', summary: "credentials instead of Docker's and Podman's" },
+  { name: 'retry', kind: 'text', value: 'N', summary: 'tries after a transfer failed; default 5' },
+] as const satisfies readonly FlagSpec[]
+export const progress = {
+  name: 'progress',
+  kind: 'text',
+  value: 'MODE',
+  options: ['auto', 'plain', 'tty', 'quiet', 'none', 'rawjson'],
+  summary: 'how progress is shown: auto, plain, tty, quiet, rawjson; default $BUILDKIT_PROGRESS, else auto',
+} as const satisfies FlagSpec
+export const quiet = { name: 'quiet', char: 'q', kind: 'boolean' } as const
+export const format = {
+  name: 'format',
+  kind: 'text',
+  value: 'TEMPLATE',
+  summary: 'Go template, "table TEMPLATE" or json',
+} as const satisfies FlagSpec
+export const noTrunc = { name: 'no-trunc', kind: 'boolean', summary: 'do not shorten' } as const satisfies FlagSpec
