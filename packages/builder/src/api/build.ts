@@ -32,6 +32,7 @@ import { createDrivers } from '../ops/list.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { BuildOptions, BuildResult, OutputSpec } from '../build/public-types.ts'
 import { runAll } from '../base/run-all.ts'
+import { projectScopes } from '../build/project-scopes.ts'
 import { openSession, type Session } from '../build/session.ts'
 import { createScheduler } from '../solver/scheduler.ts'
 import { createSolver, type Solver } from '../solver/solver.ts'
@@ -148,6 +149,13 @@ async function buildIn(
       return epochSec === undefined ? undefined : epochSec * 1000
     },
   }
+  let scopes: readonly string[] | undefined
+  const findScopes = (): readonly string[] => {
+    const found = projectScopes({ ...options, tags: checked.names, text: text.dockerfile?.text })
+    // A remote context is fetched before its Dockerfile is known.
+    if (text.dockerfile !== undefined) scopes = found
+    return found
+  }
   const solver = createSolver({
     drivers: createDrivers(environment),
     store,
@@ -156,7 +164,7 @@ async function buildIn(
     onProgress: sink,
     signal,
     digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
-    explainer: createExplainer(store, resolve(options.context ?? '.')),
+    explainer: createExplainer(store, () => scopes ?? findScopes()),
   })
   await using remote = remoteOnDemand(async () => {
     const { createRemoteContexts } = await import('../build/remote-context.ts')

@@ -59,16 +59,32 @@ describe('a miss is explained', () => {
     expect(explain(keyOf({}, [{ key: 'k:one' }]), keyOf({}, [{ key: 'k:two' }]))).toBe('what it builds on changed')
   })
 
+  test('by the nearest of several earlier runs', async () => {
+    await using directory = await temporaryDirectory()
+    await using store = await openStore({ root: directory.path })
+    const facts = { layerIds: [], hasContent: false, createdMs: 1, usedMs: 1, usageCount: 1, type: 'regular' }
+    const run = (scope: string, env: readonly string[]): void => {
+      const { key, preimage } = keyOf({ meta: { env } }, [])
+      store.cache.put({ ...facts, key, preimage, name: '[2/2] RUN make' }, [])
+      createExplainer(store, () => [scope]).remember('[2/2] RUN make', key)
+    }
+    run('directory', ['A=1', 'B=1', 'C=1'])
+    run('repository', ['A=1', 'B=1', 'C=2'])
+    const now = keyOf({ meta: { env: ['A=2', 'B=1', 'C=2'] } }, [])
+    const explainer = createExplainer(store, () => ['directory', 'unknown', 'repository'])
+    expect(explainer.explain('[2/2] RUN make', now)).toBe('variable A changed')
+  })
+
   test('of the same place of the same project, whatever else has that name', async () => {
     await using directory = await temporaryDirectory()
     await using store = await openStore({ root: directory.path })
     const first = keyOf({ meta: { env: ['MODE=dev'] } }, [])
     const facts = { layerIds: [], hasContent: false, createdMs: 1, usedMs: 1, usageCount: 1, type: 'regular' }
     store.cache.put({ ...facts, key: first.key, name: '[2/2] RUN make dev', preimage: first.preimage }, [])
-    createExplainer(store, '/project').remember('[2/2] RUN make dev', first.key)
+    createExplainer(store, () => ['/project']).remember('[2/2] RUN make dev', first.key)
 
     const now = keyOf({ meta: { env: ['MODE=prod'] } }, [])
-    expect(createExplainer(store, '/project').explain('[2/2] RUN make prod', now)).toBe('variable MODE changed')
-    expect(createExplainer(store, '/other').explain('[2/2] RUN make prod', now)).toBeUndefined()
+    expect(createExplainer(store, () => ['/project']).explain('[2/2] RUN make prod', now)).toBe('variable MODE changed')
+    expect(createExplainer(store, () => ['/other']).explain('[2/2] RUN make prod', now)).toBeUndefined()
   })
 })

@@ -9,17 +9,33 @@ export interface Explainer {
   remember(name: string, key: string): void
 }
 
-/** @param scope what tells projects apart: the directory of the context. */
-export function createExplainer(store: Pick<Store, 'cache'>, scope: string): Explainer {
+/**
+ * @param scopes what tells projects apart: the directory of the context, its repository, the names of the image, the text of
+ *   the Dockerfile. A CI clones anew each time: what is nearest among the last runs of any of them is compared, of equally
+ *   near ones that of the first scope. Asked when something runs.
+ */
+export function createExplainer(
+  store: Pick<Store, 'cache' | 'transaction'>,
+  scopes: () => readonly string[],
+): Explainer {
   const { cache } = store
-  const factOf = (name: string): string => `last:${scope}:${placeOf(name)}`
+  const factsOf = (name: string): string[] => scopes().map((scope) => `last:${scope}:${placeOf(name)}`)
   return {
     explain: (name, key) => {
-      const last = cache.getFact(factOf(name))
-      const before = last === undefined ? undefined : cache.find(last)
-      return before === undefined ? undefined : explainDifference(before.preimage, key.preimage)
+      const last = new Set(factsOf(name).flatMap((fact) => cache.getFact(fact) ?? []))
+      let nearest: Differences | undefined
+      for (const one of last) {
+        const before = cache.find(one)
+        if (before === undefined) continue
+        const found = differencesOf(before.preimage, key.preimage)
+        if (nearest === undefined || found.count < nearest.count) nearest = found
+      }
+      return nearest && inWords(nearest)
     },
-    remember: (name, key) => cache.putFact(factOf(name), key),
+    remember: (name, key) =>
+      store.transaction(() => {
+        for (const fact of factsOf(name)) cache.putFact(fact, key)
+      }),
   }
 }
 
@@ -30,10 +46,28 @@ function placeOf(name: string): string {
 
 /** What differs between two preimages of keys; something always does. */
 export function explainDifference(before: string, after: string): string {
+  return inWords(differencesOf(before, after))
+}
+
+interface Differences {
+  readonly reasons: readonly string[]
+  /** How far apart the two are: each file counts. */
+  readonly count: number
+}
+
+function differencesOf(before: string, after: string): Differences {
   const then = JSON.parse(before) as Preimage
   const now = JSON.parse(after) as Preimage
-  const differences = [...compare('', then.op, now.op), ...compareInputs(then, now)]
-  return differences.length === 0 ? 'it was dropped from the cache' : differences.slice(0, MAX_REASONS).join('; ')
+  const op = compare('', then.op, now.op)
+  const inputs = compareInputs(then, now)
+  return {
+    reasons: [...op, ...inputs.map(({ words }) => words)],
+    count: op.length + inputs.reduce((sum, { count }) => sum + count, 0),
+  }
+}
+
+function inWords({ reasons }: Differences): string {
+  return reasons.length === 0 ? 'it was dropped from the cache' : reasons.slice(0, MAX_REASONS).join('; ')
 }
 
 const MAX_REASONS = 3
@@ -48,22 +82,32 @@ interface Preimage {
   }[]
 }
 
-function compareInputs(before: Preimage, after: Preimage): string[] {
+/** What of one input differs, in words, and how many things that is. */
+interface InputDifference {
+  readonly words: string
+  readonly count: number
+}
+
+function compareInputs(before: Preimage, after: Preimage): InputDifference[] {
   const then = before.inputs ?? []
   const now = after.inputs ?? []
-  if (then.length !== now.length) return [`it has ${now.length} inputs, then ${then.length}`]
+  if (then.length !== now.length) return [single(`it has ${now.length} inputs, then ${then.length}`)]
   return now.flatMap((input, index) => {
     const other = then[index]!
     if (input.content !== undefined && other.content !== undefined && input.content !== other.content) {
       const files = compareFiles(before.files?.[index], after.files?.[index])
       return files.length > 0
         ? files
-        : [`the content of ${(input.selectors ?? []).map((selector) => selector.path).join(', ')} changed`]
+        : [single(`the content of ${(input.selectors ?? []).map((selector) => selector.path).join(', ')} changed`)]
     }
     if (input.key !== undefined && other.key !== undefined && input.key !== other.key)
-      return [index === 0 ? 'what it builds on changed' : `input ${index + 1} changed`]
+      return [single(index === 0 ? 'what it builds on changed' : `input ${index + 1} changed`)]
     return []
   })
+}
+
+function single(words: string): InputDifference {
+  return { words, count: 1 }
 }
 
 const MAX_FILES = 3
@@ -71,7 +115,7 @@ const MAX_FILES = 3
 function compareFiles(
   then: Readonly<Record<string, string>> | null | undefined,
   now: Readonly<Record<string, string>> | null | undefined,
-): string[] {
+): InputDifference[] {
   if (!then || !now) return []
   const changes = [
     ...Object.keys(now).flatMap((path) =>
@@ -79,11 +123,9 @@ function compareFiles(
     ),
     ...Object.keys(then).flatMap((path) => (now[path] === undefined ? [`${path} is gone`] : [])),
   ]
-  return changes.length > MAX_FILES
-    ? [`${changes.slice(0, MAX_FILES).join(', ')} and ${changes.length - MAX_FILES} more`]
-    : changes.length > 0
-      ? [changes.join(', ')]
-      : []
+  if (changes.length === 0) return []
+  const rest = changes.length > MAX_FILES ? ` and ${changes.length - MAX_FILES} more` : ''
+  return [{ words: `${changes.slice(0, MAX_FILES).join(', ')}${rest}`, count: changes.length }]
 }
 
 /** Members of an op by their LLB names, in the words of a Dockerfile. */

@@ -81,6 +81,11 @@ function removeRows(
     const gone = removeRecords(parts, limitMs, leased)
     const kept = new Set([...imageLayers, ...leased, ...parts.cache.list().flatMap((record) => record.layerIds)])
     if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
+    // What explains a miss by a record that is gone.
+    else
+      parts.metadata.run(
+        "DELETE FROM facts WHERE key >= 'last:' AND key < 'last;' AND value NOT IN (SELECT key FROM cache)",
+      )
     return { records: gone, layers: removeLayers(parts, kept), imageLayers }
   })
   const { names } = parts.leases.others()
