@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Writable } from 'node:stream'
 import { constants, createZstdCompress } from 'node:zlib'
 import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
@@ -185,14 +186,39 @@ async function writeZstd(
   // Awaited below; a failure before that must not count as unhandled.
   ended.catch(() => undefined)
   try {
-    for (let position = 0; position < size; position += READ_BYTES) {
+    // Two blocks in turn, one read while the other is compressed: a new one each time is garbage by the gigabyte.
+    const blocks = [spareBlock(stream), spareBlock(stream)]
+    for (let position = 0, turn = 0; position < size; position += READ_BYTES, turn ^= 1) {
       signal?.throwIfAborted()
-      if (!stream.write(readBlock(source, position, Buffer.allocUnsafe(Math.min(READ_BYTES, size - position)))))
-        await once(stream, 'drain')
+      const { room, write } = blocks[turn]!
+      const bytes = (await room()).subarray(0, Math.min(READ_BYTES, size - position))
+      write(readBlock(source, position, bytes))
     }
     stream.end()
     await ended
+  } catch (error) {
+    // A write to a stream that ended by a full disk says only that it ended.
+    throw stream.errored ?? error
   } finally {
     stream.destroy()
+  }
+}
+
+/** A block of memory that is written to a stream again and again; `room` waits until the stream has done with it. */
+function spareBlock(stream: Writable): { room(): Promise<Buffer>; write(bytes: Buffer): void } {
+  const memory = Buffer.allocUnsafeSlow(READ_BYTES)
+  let done: Promise<void> = Promise.resolve()
+  return {
+    room: async () => {
+      await done
+      return memory
+    },
+    write: (bytes) => {
+      done = new Promise((resolve, reject) =>
+        stream.write(bytes, (error) => (error == null ? resolve() : reject(error))),
+      )
+      // Awaited with the next block; a failure before that must not count as unhandled.
+      done.catch(() => undefined)
+    },
   }
 }
