@@ -87,7 +87,6 @@ function reportUnmatched(
   location: SourceRange,
   linter: Linter,
 ): void {
-  const isDeclared = (name: string): boolean =>
-    NON_VARIABLE_ARGS.has(name) || stage.arguments.some((argument) => argument.key === name)
+  const isDeclared = (name: string): boolean => NON_VARIABLE_ARGS.has(name) || stage.arguments.has(name)
   checkUndefinedVar(unmatched, isDeclared, () => [...stage.state.env.keys()], location, linter)
 }

@@ -198,7 +198,7 @@ export function inherit(stage: StageState): void {
   stage.baseHistoryLength = base.baseHistoryLength
   stage.paths = base.paths
   stage.isWorkdirSet = base.isWorkdirSet
-  for (const argument of base.arguments) stage.arguments.push(argument)
+  for (const [key, value] of base.arguments) stage.arguments.set(key, value)
 }
 
 /** Puts the base's triggers before the stage's own instructions; true when they read something new. */

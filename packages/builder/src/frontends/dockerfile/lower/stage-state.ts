@@ -6,12 +6,6 @@ import { blankImage, type DraftImage } from './image-config.ts'
 import { type BuildState, createState } from './build-state.ts'
 import type { Outline } from './outline.ts'
 
-/** An ARG of a stage with the value that it has there. */
-export interface StageArgument {
-  readonly key: string
-  readonly value: string | undefined
-}
-
 /** An instruction with the stages that it reads. */
 export interface StageCommand {
   readonly instruction: StageInstruction
@@ -47,7 +41,8 @@ export interface StageState {
   namedContext: NamedContextUse | undefined
   readonly dependencies: Map<StageState, StageInstruction>
   commands: StageCommand[]
-  readonly arguments: StageArgument[]
+  /** Each ARG with the value that it has there, in the order of their first appearance. */
+  readonly arguments: Map<string, string | undefined>
   /** Paths of the build context that the stage reads. */
   readonly contextPaths: Set<string>
   /** Paths of this stage that anybody reads; shared with the stage it builds on. */
@@ -94,7 +89,7 @@ export function createStageState(options: StageStateOptions): StageState {
     namedContext: undefined,
     dependencies: new Map(),
     commands: [],
-    arguments: [],
+    arguments: new Map(),
     contextPaths: new Set(),
     paths: new Set(),
     isResolved: false,

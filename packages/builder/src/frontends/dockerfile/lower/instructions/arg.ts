@@ -23,6 +23,6 @@ function declare(context: InstructionContext, definition: ArgDefinition): string
     stage.outline.arguments.set(key, { definition: argument, value: value ?? '', dependencies: new Set(), location })
   }
   stage.outline.used.add(key)
-  stage.arguments.push({ key, value })
+  stage.arguments.set(key, value)
   return value === undefined ? key : `${key}=${value}`
 }

@@ -98,10 +98,9 @@ function maskSecrets(env: Environment, names: readonly string[]): Environment {
 
 /** `|2 a=1 b=2`: the arguments that the step sees, each once, with the value that its environment has. */
 function argumentsOf(stage: StageState): string[] {
-  const values = new Map<string, string>()
-  for (const { key, value } of stage.arguments) values.set(key, stage.state.env.get(key) ?? value ?? '')
+  const { arguments: values, state } = stage
   if (values.size === 0) return []
-  return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)]
+  return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${state.env.get(key) ?? value ?? ''}`)]
 }
 
 function addStep(
