@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { Socket } from 'node:net'
 import { closeFd, openPath, OpenFlags, readFully, resizeFile, writeFully } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
@@ -24,12 +23,7 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
   try {
     if (input.compression === 'none') pushFile(input.file, extraction.push)
     else if (input.compression === 'detect') await pushStream(input.file, extraction.push)
-    else
-      for await (const chunk of decompress(
-        createReadStream(input.file, { highWaterMark: CHUNK_BYTES }),
-        input.compression,
-      ))
-        extraction.push(chunk)
+    else for await (const chunk of decompress(chunksOf(input.file), input.compression)) extraction.push(chunk)
     return extraction.finish()
   } finally {
     extraction.close()
@@ -64,6 +58,21 @@ async function pushStream(fifo: string, push: (chunk: Uint8Array) => void): Prom
 async function* joined(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   yield start
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+}
+
+/** Each chunk in memory of its own: who inflates it may still read one while the next is asked for. */
+function* chunksOf(path: string): Generator<Buffer> {
+  const fd = openPath(path, OpenFlags.read)
+  try {
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+      const count = readFully(fd, buffer, 0, CHUNK_BYTES, null)
+      if (count === 0) return
+      yield buffer.subarray(0, count)
+    }
+  } finally {
+    closeFd(fd)
+  }
 }
 
 function pushFile(path: string, push: (chunk: Buffer) => void): void {

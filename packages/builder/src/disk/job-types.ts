@@ -72,6 +72,8 @@ export interface ExtractInput {
   readonly file: string
   /** `detect`: told by the first bytes, and `file` is a FIFO into which the blob is written while it is fetched. */
   readonly compression: ArchiveCompression | 'detect'
+  /** Of `file`, where it lies there whole: a large one gets a thread beside other jobs. */
+  readonly sizeBytes?: number
   readonly destination: string
   /** Which xattr marks opaque directories. */
   readonly xattrs: 'trusted' | 'user'

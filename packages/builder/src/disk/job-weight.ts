@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import type { LayerJobs, SizedSource } from './job-types.ts'
 import type { LayerEntry } from '../view/types.ts'
 
@@ -23,7 +22,7 @@ function weigh(name: keyof LayerJobs, input: unknown): number {
       return entries.reduce((sum, entry) => sum + entry.size, entries.length * ENTRY_BYTES)
     }
     case 'extract':
-      return statSync((input as { readonly file: string }).file, { throwIfNoEntry: false })?.size ?? 0
+      return (input as { readonly sizeBytes?: number }).sizeBytes ?? 0
     case 'hashFiles':
       return (input as { readonly sources: readonly SizedSource[] }).sources.reduce(
         (sum, source) => sum + source.size,

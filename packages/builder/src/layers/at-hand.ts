@@ -4,7 +4,7 @@ import type { LayerTable } from '../view/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { isOfThisBoot, treeKind } from './tree-owners.ts'
-import type { FormsState } from './forms-state.ts'
+import type { FormsState } from './conversion.ts'
 import type { LayerHandle } from './types.ts'
 
 /** A row says what was made; these say what of it can be read now. */

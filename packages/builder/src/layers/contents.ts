@@ -1,9 +1,9 @@
 import type { ContentSource, LayerEntry, SparseMap } from '../view/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { FormsState } from './forms-state.ts'
+import type { FormsState } from './conversion.ts'
 import { findTar, findTree, type TarForm } from './at-hand.ts'
 import { missingForm } from './missing-form.ts'
-import { tarOf } from './tar-form.ts'
+import { tarOf } from './form-of.ts'
 
 type Location = { readonly tar: string } | { readonly tree: string }
 

@@ -1,6 +1,9 @@
-import type { LayerRecord } from '../store/types.ts'
+import type { Executor, ExecutorOptions } from '@ts-oci/runtime'
+import type { JobRunner } from '../disk/job-runner.ts'
+import type { LayerRecord, Store } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
-import type { FormsState } from './forms-state.ts'
+import type { LayerFetcher } from './fetch.ts'
+import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
 
 /** A form that is made of another one. */
@@ -31,6 +34,56 @@ export interface Conversion {
   /** Entries whose bytes can be read where they say. */
   readonly prepare?: (state: FormsState, layer: LayerHandle) => Promise<readonly LayerEntry[]>
   readonly convert: (state: FormsState, layer: LayerHandle, entries: readonly LayerEntry[]) => Promise<Made>
+}
+
+export interface LayerFormsOptions {
+  readonly store: Store
+  readonly jobs: JobRunner
+  readonly executor: () => Promise<Executor>
+  readonly fetcher: LayerFetcher
+  readonly signal: AbortSignal
+  /** As it was asked for: which trees the executor will be able to mount. */
+  readonly isolation?: ExecutorOptions['isolation'] | undefined
+  /** An output will ask for every layer as gzip of our own encoder: large ones are compressed while they are packed. */
+  readonly compressesEarly?: () => boolean
+}
+
+/** Takes a layer's blob and unpacks it into a tree. */
+export interface Unpacker extends AsyncDisposable {
+  readonly sink: TableSink
+  /** Puts the tree into its place, when all of it is known to be right. */
+  keep(): Promise<void>
+}
+
+/** What the conversions of one build share: the layers that it knows, and the work that is under way. */
+export interface FormsState extends LayerFormsOptions {
+  /** Every way from one form to another; loaded when a form is missing: a build that is all cached converts nothing. */
+  readonly conversions: () => Promise<readonly Conversion[]>
+  /** Entries of layers that nobody has written yet, by layer id. */
+  readonly selections: Map<string, readonly LayerEntry[]>
+  /** Layers of which a tree will be needed: they are unpacked while they are fetched. By layer id. */
+  readonly unpackers: Map<string, () => Promise<Unpacker>>
+  /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
+  readonly newTrees: Set<string>
+  /** Runs work once for a key and keeps what it gave; a failure is not remembered. */
+  once<T>(key: string, work: () => Promise<T>): Promise<T>
+  /** Who asks for the same while it is under way gets the same; nothing is remembered. */
+  shared<T>(key: string, work: () => Promise<T>): Promise<T>
+  handleOf(
+    record: Pick<LayerRecord, 'id' | 'createdMs' | 'description'>,
+    more?: { readonly progressVertex?: string | undefined; readonly isBase?: boolean },
+  ): LayerHandle
+  /** @throws OCI_BLOB_NOT_FOUND */
+  load(id: string, progressVertex?: string): LayerHandle
+  record(layer: LayerHandle): LayerRecord | undefined
+  /** @throws OCI_BLOB_NOT_FOUND */
+  requireRecord(layer: LayerHandle): LayerRecord
+  /** Adds forms to the row of a layer. */
+  put(layer: LayerHandle, forms: Partial<LayerRecord>): void
+  /** A stored form is there: from now on it is read, not what the entries named. */
+  forgetSelection(layer: LayerHandle): void
+  /** The same, if bytes lie in a directory that goes: of an unpacked archive or a checkout. */
+  forgetTemporary(layer: LayerHandle): void
 }
 
 /** The layer came with an image: its bytes are those that its image names, never packed anew from a tree. */

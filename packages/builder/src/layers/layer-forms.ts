@@ -5,26 +5,24 @@ import { createChainView } from '../view/view.ts'
 import { findBlob, isStored } from './at-hand.ts'
 import { compressedBlob } from './compressed-blob.ts'
 import { resolveContents } from './contents.ts'
-import { createFormsState, type FormsState, type LayerFormsOptions } from './forms-state.ts'
+import type { FormsState, LayerFormsOptions } from './conversion.ts'
+import { createFormsState } from './forms-state.ts'
 import { overlayTrees } from './overlay-trees.ts'
 import { missingForm } from './missing-form.ts'
 import { toStored } from './stored-table.ts'
-import { tableOf } from './table-form.ts'
-import { tarOf } from './tar-form.ts'
+import { tableOf, tarOf, treeOf } from './form-of.ts'
 import { ensureForm, makeOnce } from './resolver.ts'
-import { noteTree, treeForm, treeOf } from './tree-form.ts'
+import { treeForm } from './tree-form.ts'
 import { mayUseTree } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
 import type { ImageLayer, LayerForms, LayerHandle } from './types.ts'
-
-export type { LayerFormsOptions } from './forms-state.ts'
 
 /**
  * Layers of one build over the rows of a store. Each conversion happens once, in this process and across processes.
  * One file beside this for each form: blob, table, tree, tar.
  */
 export function createLayerForms(options: LayerFormsOptions): LayerForms {
-  const state = createFormsState(options)
+  const state = createFormsState(options, async () => (await import('./conversions.ts')).CONVERSIONS)
   const views = new Map<string, Promise<View>>()
   const viewOf = (chain: readonly LayerHandle[]): Promise<View> => {
     const key = chain.map((layer) => layer.id).join('/')
@@ -47,7 +45,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       const layer = state.handleOf({ id, ...facts })
       state.store.layers.writeTable(id, toStored(entries))
       state.put(layer, { trees: [treeForm(await state.executor())], hasTable: true })
-      noteTree(state, layer)
+      state.newTrees.add(layer.id)
       return layer
     },
     fromImage: (layers, reference, progressVertex, needsTree) =>

@@ -1,8 +1,7 @@
 import { digestHex, digestOf } from '../oci/digest.ts'
 import type { LayerTable, View } from '../view/types.ts'
-import type { FormsState } from './forms-state.ts'
-import { tableOf } from './table-form.ts'
-import { treeOf } from './tree-form.ts'
+import type { FormsState } from './conversion.ts'
+import { tableOf, treeOf } from './form-of.ts'
 import type { LayerHandle } from './types.ts'
 
 /**

@@ -3,11 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { assertLockOrder } from '../store/lock-order.ts'
 import type { LayerEntry } from '../view/types.ts'
 import { findBlob, findTar, findTree, hasTable } from './at-hand.ts'
-import type { Conversion, FormName, Made, SourceName } from './conversion.ts'
-import type { FormsState } from './forms-state.ts'
+import type { Conversion, FormName, Made, SourceName, FormsState } from './conversion.ts'
 import { missingForm, missingLayerOf } from './missing-form.ts'
 import { toStored } from './stored-table.ts'
-import { noteTree } from './tree-form.ts'
 import type { LayerHandle } from './types.ts'
 
 /** Steps of the longest way, and as many again for what vanishes meanwhile. */
@@ -76,7 +74,7 @@ async function run(state: FormsState, layer: LayerHandle, conversion: Conversion
 function record(state: FormsState, layer: LayerHandle, to: FormName, { forms, entries }: Made): void {
   if (entries !== undefined) state.store.layers.writeTable(layer.id, toStored(entries))
   state.put(layer, { ...forms, ...(entries === undefined ? {} : { hasTable: true }) })
-  if (forms.trees !== undefined) noteTree(state, layer)
+  if (forms.trees !== undefined) state.newTrees.add(layer.id)
   // From now on what is stored is read: of a large context the entries are the most of our memory.
   if (to === 'tar') state.forgetSelection(layer)
   if (to === 'tree') state.forgetTemporary(layer)
@@ -105,9 +103,7 @@ async function nextConversion(
   layer: LayerHandle,
   target: FormName,
 ): Promise<Conversion | undefined> {
-  // Loaded when a form is missing: a build that is all cached converts nothing.
-  const { CONVERSIONS } = await import('./conversions.ts')
-  const open = CONVERSIONS.filter((way) => way.applies?.(state, layer) ?? true)
+  const open = (await state.conversions()).filter((way) => way.applies?.(state, layer) ?? true)
   const costs = new Map<SourceName, number>()
   const via = new Map<SourceName, Conversion>()
   for (const { from } of open) if (!costs.has(from) && (await isAtHand(state, layer, from))) costs.set(from, 0)

@@ -2,22 +2,10 @@ import type { LayerEntry } from '../view/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { findTar, type TarForm } from './at-hand.ts'
-import { isPulled, type Conversion, type Made } from './conversion.ts'
+import { isPulled, type Conversion, type Made, type FormsState } from './conversion.ts'
 import { resolveContents } from './contents.ts'
-import type { FormsState } from './forms-state.ts'
-import { missingForm } from './missing-form.ts'
-import { ensureForm } from './resolver.ts'
-import { tableOf } from './table-form.ts'
+import { tableOf } from './form-of.ts'
 import type { LayerHandle } from './types.ts'
-
-/** A layer as a plain tar in the store's blobs. */
-export async function tarOf(state: FormsState, layer: LayerHandle): Promise<TarForm> {
-  await ensureForm(state, layer, 'tar')
-  const tar = findTar(state, layer)
-  if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
-  return tar
-}
 
 /** entries that nobody has written yet → tar. */
 export const packSelection: Pick<Conversion, 'prepare' | 'convert'> = {

@@ -3,24 +3,14 @@ import type { Executor } from '@ts-oci/runtime'
 import type { TreeForm } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import { findBlob, findTable, findTar, findTree } from './at-hand.ts'
+import { findBlob, findTable, findTar } from './at-hand.ts'
 import { detectFileCompression, type ArchiveCompression } from '../tar/decompress.ts'
 import { resolveContents } from './contents.ts'
-import { isPulled, type Conversion, type Made } from './conversion.ts'
-import type { FormsState } from './forms-state.ts'
+import { isPulled, type Conversion, type Made, type FormsState } from './conversion.ts'
 import { missingForm } from './missing-form.ts'
-import { ensureForm } from './resolver.ts'
-import { tableOf } from './table-form.ts'
+import { tableOf } from './form-of.ts'
 import { readBootId, treeKind } from './tree-owners.ts'
 import type { LayerHandle } from './types.ts'
-
-/** A layer as a directory in overlay form, for the executor of this build. */
-export async function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
-  await ensureForm(state, layer, 'tree')
-  const directory = await findTree(state, state.record(layer))
-  if (directory === undefined) throw missingForm(layer.id, `the tree of layer ${layer.id} is not in the store`)
-  return directory
-}
 
 /** entries that nobody has written yet → tree. */
 export const materializeSelection: Pick<Conversion, 'prepare' | 'convert'> = {
@@ -44,7 +34,7 @@ export const extractTar: Pick<Conversion, 'convert'> = {
     const tar = findTar(state, layer)
     if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
     const file = state.store.blobs.path(tar.diffId as string as Digest)
-    return extract(state, layer, { file, compression: 'none' })
+    return extract(state, layer, { file, compression: 'none', sizeBytes: tar.sizeBytes })
   },
 }
 
@@ -53,7 +43,8 @@ export const extractBlob: Pick<Conversion, 'convert'> = {
   convert: async (state, layer) => {
     const blob = findBlob(state, layer)
     if (blob === undefined) throw missingForm(layer.id, `the blob of layer ${layer.id} is not in the store`)
-    return extract(state, layer, { file: blob.path, compression: detectFileCompression(blob.path) })
+    const compression = detectFileCompression(blob.path)
+    return extract(state, layer, { file: blob.path, compression, sizeBytes: blob.descriptor.size })
   },
 }
 
@@ -69,7 +60,7 @@ async function materialize(state: FormsState, layer: LayerHandle, entries: reado
 async function extract(
   state: FormsState,
   layer: LayerHandle,
-  source: { readonly file: string; readonly compression: ArchiveCompression },
+  source: { readonly file: string; readonly compression: ArchiveCompression; readonly sizeBytes: number },
 ): Promise<Made> {
   const executor = await state.executor()
   await using draft = await draftTree(state)
@@ -107,11 +98,6 @@ function targetFor({ overlayXattr, idMapping }: Executor): {
 /** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */
 export function treeForm(executor: Executor): TreeForm {
   return { ...treeKind(executor), bootId: readBootId(), synced: false }
-}
-
-/** A tree lies in its place now, and its row says so. */
-export function noteTree(state: FormsState, layer: LayerHandle): void {
-  state.newTrees.add(layer.id)
 }
 
 /** What lies there was never finished, is of another boot or was damaged: nobody has it mounted. */

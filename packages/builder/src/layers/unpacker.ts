@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import { closeFd, growPipe, mknodAt, openRoot } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
 import type { ExtractOutput } from '../disk/job-types.ts'
-import type { FormsState, Unpacker } from './forms-state.ts'
+import type { FormsState, Unpacker } from './conversion.ts'
 import { findTree } from './at-hand.ts'
-import { noteTree, replaceTree, treeForm } from './tree-form.ts'
+import { replaceTree, treeForm } from './tree-form.ts'
 import { treeKind } from './tree-owners.ts'
 import type { TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
@@ -47,7 +47,7 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
       if (lock === undefined || (await findTree(state, state.record(layer))) !== undefined) return
       await replaceTree(state, destination, store.snapshotDirectory(layer.id, treeKind(executor)))
       state.put(layer, { trees: [treeForm(executor)] })
-      noteTree(state, layer)
+      state.newTrees.add(layer.id)
     },
     [Symbol.asyncDispose]: async () => {
       pipe.socket.destroy()

@@ -1,7 +1,7 @@
 import type { LayerTable } from '../view/types.ts'
-import { findTable } from './at-hand.ts'
+import { findTable, findTar, findTree, type TarForm } from './at-hand.ts'
 import { ensureForm } from './resolver.ts'
-import type { FormsState } from './forms-state.ts'
+import type { FormsState } from './conversion.ts'
 import { missingForm } from './missing-form.ts'
 import { fromStored } from './stored-table.ts'
 import type { LayerHandle } from './types.ts'
@@ -18,4 +18,20 @@ export function tableOf(state: FormsState, layer: LayerHandle): Promise<LayerTab
     if (made === undefined) throw missingForm(layer.id, `layer ${layer.id} has no table`)
     return fromStored(made, layer.id)
   })
+}
+
+/** A layer as a plain tar in the store's blobs. */
+export async function tarOf(state: FormsState, layer: LayerHandle): Promise<TarForm> {
+  await ensureForm(state, layer, 'tar')
+  const tar = findTar(state, layer)
+  if (tar === undefined) throw missingForm(layer.id, `the tar of layer ${layer.id} is not in the store`)
+  return tar
+}
+
+/** A layer as a directory in overlay form, for the executor of this build. */
+export async function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
+  await ensureForm(state, layer, 'tree')
+  const directory = await findTree(state, state.record(layer))
+  if (directory === undefined) throw missingForm(layer.id, `the tree of layer ${layer.id} is not in the store`)
+  return directory
 }
