@@ -25,7 +25,9 @@ export function stagePackage({ name, target, extra }) {
 /** A folder that was renamed leaves its old output behind: what has no source is none of ours. */
 function compiledFiles(folder, sources) {
   const stems = new Set(sources.filter((file) => /(?<!\.d)\.ts$/.test(file)).map((file) => file.replace(/\.ts$/, '')))
-  const files = listFiles(join(folder, 'dist')).filter((file) => stems.has(file.replace(COMPILED, '')))
+  // Texts (the help) are written by the build as a whole, and have no source of their own.
+  const isMade = (file) => file.endsWith('.txt') || stems.has(file.replace(COMPILED, ''))
+  const files = listFiles(join(folder, 'dist')).filter((file) => !file.startsWith('bundle/') && isMade(file))
   const missing = [...stems].filter((stem) => !files.includes(`${stem}.js`))
   if (missing.length > 0) stop(`${missing[0]}.ts of ${folder} is not compiled`, 'npm run build')
   return files
@@ -38,7 +40,7 @@ function isPublished(folder, part) {
 }
 
 /** Nothing runs at install, and nothing leads to sources: Node strips no types below node_modules. */
-function published({ scripts: _scripts, devDependencies: _dev, exports, ...manifest }) {
+function published({ scripts: _scripts, devDependencies: _dev, oclif: _oclif, exports, ...manifest }) {
   const conditions = Object.entries(exports).map(([path, target]) => {
     if (typeof target === 'string') return [path, target]
     const { '@ts-oci/source': _source, ...others } = target

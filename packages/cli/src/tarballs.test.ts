@@ -94,6 +94,10 @@ describeWith(['npm', 'tar'], 'the tarballs of a release', () => {
     await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY note /\n')
     await writeFile(join(context, 'note'), 'a note\n')
     expect(await npx(['tsbuild', '--version'])).toMatchObject({ status: 0, stdout: expect.stringContaining('0.1.0') })
+    expect(await npx(['tsbuild', 'build', '--help'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('--tag'),
+    })
     expect(await npx(['tsbuild', '-o', 'out', 'context'])).toMatchObject({ status: 0 })
     expect(await readFile(directory.join('project/out/note'), 'utf8')).toBe('a note\n')
   })
