@@ -21,7 +21,7 @@ const GROUPS = {
   foreign: /^cli\/dist\/foreign\//,
   registry: /^builder\/dist\/registry\//,
   // A step, a copy, a pull, a compression.
-  work: /\/(?:executor|exec|disk|layers|tar|view)\/|\/apply\.js$/,
+  work: /\/(?:executor|isolation|network|exec|disk|layers|tar|view)\/|\/apply\.js$/,
   rare: /./,
 }
 const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g

@@ -1,4 +1,5 @@
-import type { Executor, ExecutorOptions, MachineReport } from './types.ts'
+import type { Executor, ExecutorOptions } from './executor/types.ts'
+import type { MachineReport } from './probe.ts'
 
 /**
  * Starts the process that mounts and runs steps, in the strongest isolation that the wish and the machine allow. Its

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
 import { commandAs, nodeFlags, publicPath, temporaryDirectory, testWith, type UserCommand } from '@ts-oci/testing'
 import { probeMachine } from './probe.ts'
-import type { MachineReport } from './types.ts'
+import type { MachineReport } from './probe.ts'
 
 test('every isolation is in the report, with a reason and a remedy when it is not to be had', async () => {
   const report = await probeMachine()

@@ -4,10 +4,26 @@ import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isTsOciError } from './errors.ts'
 import { startExecutor } from './executor/start.ts'
-import { subordinateRemedy } from './idmap.ts'
-import { isolations } from './isolation/index.ts'
-import { prepareOverlay } from './snapshot/overlay/index.ts'
-import type { Executor, MachineReport, StepSpec } from './types.ts'
+import type { Executor } from './executor/types.ts'
+import { isolations, type IsolationMode } from './isolation/list.ts'
+import { subordinateRemedy } from './isolation/subordinate-ids.ts'
+import type { IdMapping } from './isolation/types.ts'
+import { prepareOverlay } from './steps/overlay.ts'
+import type { StepSpec } from './steps/types.ts'
+
+/** What this machine can do, found by trying. */
+export interface MachineReport {
+  readonly kernel: string
+  readonly isolations: readonly {
+    readonly mode: IsolationMode
+    readonly available: boolean
+    readonly idMapping?: IdMapping['kind']
+    readonly reason?: string
+    readonly remedy?: string
+  }[]
+  readonly chosen?: IsolationMode
+  readonly features: readonly { readonly name: string; readonly available: boolean; readonly remedy?: string }[]
+}
 
 type IsolationReport = MachineReport['isolations'][number]
 
@@ -20,7 +36,7 @@ export async function probeMachine(options: { readonly directory?: string } = {}
   const directory = mkdtempSync(join(options.directory ?? tmpdir(), 'ts-oci-probe-'))
   try {
     const reports: IsolationReport[] = []
-    for (const { mode } of isolations) reports.push(await probeIsolation(mode, join(directory, mode)))
+    for (const { name: mode } of isolations) reports.push(await probeIsolation(mode, join(directory, mode)))
     const rootless = reports.find(({ mode }) => mode === 'rootless')
     const hasNetworks = reports.some(({ available }) => available)
     const hasIds = rootless?.idMapping === 'subordinate'

@@ -1,12 +1,11 @@
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { release, tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
+import * as families from '@ts-oci/runtime/families'
 import { defaultRoot } from '../store/paths.ts'
 import { isTsOciError } from '../base/errors.ts'
 import { formatPlatform, hostPlatform } from '../oci/platform.ts'
 import type { CommonOptions, FileJobsReport, IsolationReport, MachineReport } from '../build/public-types.ts'
-
-const modes = ['namespace', 'rootless'] as const
 
 /**
  * What this machine can do: tries each isolation for real, in namespaces that are gone when this returns, and says why
@@ -17,7 +16,7 @@ const modes = ['namespace', 'rootless'] as const
  */
 export async function info(options: CommonOptions = {}): Promise<MachineReport> {
   const isolations: IsolationReport[] = []
-  for (const mode of modes) isolations.push(await tryIsolation(mode, options.signal))
+  for (const { name } of families.isolations) isolations.push(await tryIsolation(name, options.signal))
   const root = options.store ?? defaultRoot(process.env)
   return {
     platform: formatPlatform(hostPlatform()),

@@ -1,6 +1,8 @@
 import type { BuildWarning, ProgressSink } from '../base/progress.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { HistoryEntry, ImageConfig } from '../oci/types.ts'
+import type { IsolationMode } from '@ts-oci/runtime/families'
+import type { NetworkMode } from '../graph/op-specs.ts'
 import type { State } from '../frontends/state/types.ts'
 
 /** What every call of the public face may take: which store, and how to stop and watch it. */
@@ -53,14 +55,15 @@ export interface BuildOptions extends CommonOptions, RegistryOptions {
    * built is used as it is. `always` (or true): all of them; `missing`: those that the store lacks; `never`: none.
    */
   readonly pull?: boolean | 'always' | 'missing' | 'never' | undefined
-  readonly network?: 'default' | 'none' | 'host' | undefined
+  /** Of the steps that name none; `default` is the host's. */
+  readonly network?: NetworkMode | undefined
   /** `name:address`. */
   readonly addHosts?: readonly string[] | undefined
   /** `network.host`, `security.insecure`. */
   readonly allow?: readonly string[] | undefined
   readonly ulimits?: readonly string[] | undefined
   readonly shmSizeBytes?: number | undefined
-  readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined
+  readonly isolation?: 'auto' | IsolationMode | undefined
   /** Steps that run at the same time; default: eight for each core. */
   readonly jobs?: number | undefined
 
@@ -193,7 +196,7 @@ export interface PruneOutcome {
 
 /** One way to isolate steps, tried on this machine. */
 export interface IsolationReport {
-  readonly mode: 'namespace' | 'rootless'
+  readonly mode: IsolationMode
   readonly isUsable: boolean
   /** Which user ids a step can have: all, the subordinate ones of the user, or a single one. */
   readonly ids: 'all' | 'subordinate' | 'single' | undefined

@@ -1,4 +1,4 @@
-import type { Executor, JobLimits } from '@ts-oci/runtime'
+import type { Executor, IsolationMode, JobLimits } from '@ts-oci/runtime'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { storePaths } from '../store/paths.ts'
@@ -25,7 +25,7 @@ export interface Session extends AsyncDisposable {
 
 /** @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION */
 export async function openSession(
-  options: CommonOptions & RegistryOptions & { readonly isolation?: 'auto' | 'namespace' | 'rootless' | undefined },
+  options: CommonOptions & RegistryOptions & { readonly isolation?: 'auto' | IsolationMode | undefined },
 ): Promise<Session> {
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])

@@ -79,7 +79,8 @@ function sortedRecord(record: Readonly<Record<string, string>>): Record<string, 
   return Object.fromEntries(Object.entries(record).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))))
 }
 
-const NETWORKS = { default: NetMode.UNSET, host: NetMode.HOST, none: NetMode.NONE } as const
+// Another kind of network is LLB's unset one: which that is, each machine decides.
+const NETWORKS: Readonly<Partial<Record<string, NetMode>>> = { host: NetMode.HOST, none: NetMode.NONE }
 const SECURITY = { sandbox: SecurityMode.SANDBOX, insecure: SecurityMode.INSECURE } as const
 const SHARING = {
   shared: CacheSharingOpt.SHARED,
@@ -115,7 +116,7 @@ function execMessage(op: ExecSpec): MessageInitShape<typeof ExecOpSchema> {
       validExitCodes: [...(meta.validExitCodes ?? [])],
     },
     mounts: op.mounts.map(mountMessage),
-    network: NETWORKS[op.network],
+    network: NETWORKS[op.network] ?? NetMode.UNSET,
     security: SECURITY[op.security],
     secretenv: op.secretEnv.map(({ id, name, optional }) => ({ ID: id, name, optional })),
     cdiDevices: (op.cdiDevices ?? []).map(({ name, optional }) => ({ name, optional })),

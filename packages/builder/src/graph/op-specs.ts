@@ -1,4 +1,8 @@
+import type { NetworkName } from '@ts-oci/runtime/families'
 import type { Platform } from '../oci/types.ts'
+
+/** `default` is what this machine gives to steps that name none. */
+export type NetworkMode = 'default' | NetworkName
 
 /**
  * What a vertex does, in LLB's fields and nothing else (BuildKit's `pb.Op`): all of it is in the definition digest.
@@ -17,7 +21,7 @@ export interface ExecSpec {
   readonly kind: 'exec'
   readonly meta: ExecMeta
   readonly mounts: readonly ExecMount[]
-  readonly network: 'default' | 'none' | 'host'
+  readonly network: NetworkMode
   readonly security: 'sandbox' | 'insecure'
   /** Secrets given as environment variables. */
   readonly secretEnv: readonly { readonly id: string; readonly name: string; readonly optional: boolean }[]

@@ -1,7 +1,7 @@
 import type { BuildWarning } from '../base/progress.ts'
 import type { Edge } from '../graph/types.ts'
 import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../oci/types.ts'
-import type { SourceSpec } from '../graph/op-specs.ts'
+import type { NetworkMode, SourceSpec } from '../graph/op-specs.ts'
 
 /** What lowering may ask of the world while it works: nothing else reaches outside. */
 export interface LowerEnvironment {
@@ -38,7 +38,7 @@ export interface LowerOptions {
   /** Stages whose steps ignore the cache (`--no-cache-filter`). */
   readonly noCacheFilter: readonly string[]
   readonly pull: boolean
-  readonly networkMode: 'default' | 'none' | 'host'
+  readonly networkMode: NetworkMode
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[]
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[]
   readonly shmSizeBytes?: number

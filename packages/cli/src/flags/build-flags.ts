@@ -1,4 +1,6 @@
+import { isolations, networks } from '@ts-oci/builder/families'
 import type { FlagSpec } from '../flag-types.ts'
+import { listed, namesOf } from './families.ts'
 import { progress, quiet, registry, store } from './shared.ts'
 
 /** What `tsbuild build` can be told, by groups, the everyday ones first. */
@@ -100,8 +102,8 @@ export const buildFlags = [
     group: 'Step',
     kind: 'text',
     value: 'MODE',
-    options: ['default', 'host', 'none'],
-    summary: "network of RUN: default (the host's), host, none",
+    options: ['default', ...namesOf(networks)],
+    summary: `network of RUN: ${listed(networks)}; default is host`,
   },
   { name: 'add-host', group: 'Step', kind: 'texts', value: 'NAME:ADDRESS', summary: 'line in /etc/hosts of RUN' },
   {
@@ -124,8 +126,8 @@ export const buildFlags = [
     group: 'Step',
     kind: 'text',
     value: 'MODE',
-    options: ['default', 'auto', 'namespace', 'rootless'],
-    summary: 'how RUN is isolated: auto or default (the strongest that the machine allows), namespace (root), rootless',
+    options: ['default', 'auto', ...namesOf(isolations)],
+    summary: `how RUN is isolated: auto or default (the strongest that the machine allows), ${listed(isolations)}`,
   },
   {
     name: 'jobs',

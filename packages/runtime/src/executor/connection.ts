@@ -1,8 +1,8 @@
 import { errnoName } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
 import type { Launcher } from './launcher.ts'
-import { createFrameReader, encodeFrame, frameTypes, PROTOCOL_VERSION } from './protocol.ts'
-import type { Frame } from './protocol.ts'
+import { createFrameReader, encodeFrame, frameTypes, PROTOCOL_VERSION } from '../protocol.ts'
+import type { Frame } from '../protocol.ts'
 
 /** Why an executor did not come up: the operation that failed in the launcher, and its errno. */
 export interface StartFailure {

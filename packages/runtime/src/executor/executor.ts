@@ -1,20 +1,29 @@
 import { errnoName, errnoText } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
-import { mapUser } from '../idmap.ts'
-import type { Isolation } from '../isolation/types.ts'
-import type { Executor, IdMapping, JobLimits, StepExit, StepIo, StepSpec } from '../types.ts'
+import type { IsolationMode } from '../isolation/list.ts'
+import type { IdMapping, Isolation } from '../isolation/types.ts'
+import { loadNetwork } from '../network/choose.ts'
+import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
+import type { Frame } from '../protocol.ts'
+import { readExit } from '../steps/exit.ts'
+import { mapUser } from '../steps/map-user.ts'
+import { encodeStep, killPayload } from '../steps/request.ts'
+import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { Connection } from './connection.ts'
 import { createJobRunner } from './jobs.ts'
-import { createFieldWriter, fieldTags, frameTypes } from './protocol.ts'
-import type { Frame } from './protocol.ts'
-import { readExit } from './step-exit.ts'
-import { encodeStep, killPayload } from './step-request.ts'
+import type { Executor, JobLimits } from './types.ts'
+
+/** What an executor was started with. */
+export interface RunningIsolation {
+  readonly mode: IsolationMode
+  readonly isolation: Isolation
+  readonly idMapping: IdMapping
+}
 
 /** The face of a running executor. */
 export function createExecutor(
   connection: Connection,
-  isolation: Isolation,
-  idMapping: IdMapping,
+  { mode, isolation, idMapping }: RunningIsolation,
   jobLimits: (() => JobLimits) | undefined,
 ): Executor {
   const jobs = createJobRunner(connection, jobLimits)
@@ -24,7 +33,7 @@ export function createExecutor(
   }
   const removeTrees = (paths: readonly string[]): Promise<void> => removeInExecutor(connection, paths)
   return {
-    isolation: isolation.mode,
+    isolation: mode,
     idMapping,
     overlayXattr: isolation.overlayXattr,
     runStep: async (step, io) => {
@@ -49,10 +58,11 @@ async function runInExecutor(
   isolation: Isolation,
 ): Promise<StepExit> {
   const { signal } = io
+  const network = await loadNetwork(step.network)
   if (signal?.aborted) throw canceled(step, signal)
   const request = connection.request(
     frameTypes.runStep,
-    encodeStep(step),
+    encodeStep(step, network),
     ({ type }) => type === frameTypes.exit,
     (frame) => passOutput(frame, io),
   )

@@ -4,12 +4,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { describeWith, temporaryDirectory } from '@ts-oci/testing'
 import type { TemporaryDirectory } from '@ts-oci/testing'
+import * as network from '../network/none/none.ts'
+import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
+import { encodeStep } from '../steps/request.ts'
 import { requirementsOf } from '../testing/machine.test.helper.ts'
 import { connect } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { spawnLauncher } from './launcher.ts'
-import { createFieldWriter, fieldTags, frameTypes } from './protocol.ts'
-import { encodeStep } from './step-request.ts'
 
 const step = {
   name: 'x',
@@ -43,7 +44,7 @@ describeWith(requirementsOf.root, 'the executor', () => {
   })
 
   test('answers every cut of a request, and lives on', async () => {
-    const whole = encodeStep(step)
+    const whole = encodeStep(step, network)
     for (let length = 0; length < whole.length; length += 3)
       expect((await ask(whole.subarray(0, length))).toString('latin1', 4, 5)).toMatch(/[SP]/)
     expect((await ask(whole)).toString('utf8', 9)).toBe('exec /none')
@@ -56,14 +57,14 @@ describeWith(requirementsOf.root, 'the executor', () => {
       }),
       { numRuns: 300 },
     )
-    expect((await ask(encodeStep(step))).toString('utf8', 9)).toBe('exec /none')
+    expect((await ask(encodeStep(step, network))).toString('utf8', 9)).toBe('exec /none')
   })
 
   test('ends on a frame that is no request, and says so to whoever waits', async () => {
     const other = await start()
     const waiting = other.request(
       frameTypes.runStep,
-      encodeStep({ ...step, process: { ...step.process, cwd: '/proc' } }),
+      encodeStep({ ...step, process: { ...step.process, cwd: '/proc' } }, network),
       () => false,
     )
     other.send(99, 1, Buffer.alloc(3))

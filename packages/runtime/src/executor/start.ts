@@ -1,12 +1,13 @@
 import { RuntimeError } from '../errors.ts'
-import { isolationsFor } from '../isolation/index.ts'
+import { isolationsFor } from '../isolation/choose.ts'
+import type { IsolationMode } from '../isolation/list.ts'
 import { isRefusal } from '../isolation/types.ts'
 import type { Isolation, LaunchPlan, Refusal } from '../isolation/types.ts'
-import type { Executor, ExecutorOptions } from '../types.ts'
 import { connect } from './connection.ts'
 import type { Connection, StartFailure } from './connection.ts'
 import { createExecutor } from './executor.ts'
 import { spawnLauncher } from './launcher.ts'
+import type { Executor, ExecutorOptions } from './types.ts'
 
 /**
  * Starts the process that mounts and runs steps, in the strongest isolation that the wish and the machine allow.
@@ -17,8 +18,8 @@ import { spawnLauncher } from './launcher.ts'
  */
 export async function startExecutor(options: ExecutorOptions): Promise<Executor> {
   const refusals: (Refusal & { readonly mode: string })[] = []
-  for (const isolation of isolationsFor(options.isolation)) {
-    const started = await startIsolation(isolation, options)
+  for (const { name: mode, load } of isolationsFor(options.isolation)) {
+    const started = await startIsolation(mode, await load(), options)
     if (!('reason' in started)) {
       if (options.signal?.aborted) {
         await started.close()
@@ -26,7 +27,7 @@ export async function startExecutor(options: ExecutorOptions): Promise<Executor>
       }
       return started
     }
-    refusals.push({ mode: isolation.mode, ...started })
+    refusals.push({ mode, ...started })
   }
   throw new RuntimeError(
     'OCI_RUNTIME_ISOLATION_UNAVAILABLE',
@@ -38,14 +39,19 @@ export async function startExecutor(options: ExecutorOptions): Promise<Executor>
   )
 }
 
-async function startIsolation(isolation: Isolation, options: ExecutorOptions): Promise<Executor | Refusal> {
+async function startIsolation(
+  mode: IsolationMode,
+  isolation: Isolation,
+  options: ExecutorOptions,
+): Promise<Executor | Refusal> {
   const plans = isolation.plans()
   if (isRefusal(plans)) return plans
   let failure: StartFailure = { operation: 'start', errno: 'ENOSYS' }
   for (const plan of plans) {
     if (options.signal?.aborted) throw canceled(options.signal)
     const result = await startPlan(plan, options)
-    if ('launcher' in result) return createExecutor(result, isolation, plan.idMapping, options.jobLimits)
+    if ('launcher' in result)
+      return createExecutor(result, { mode, isolation, idMapping: plan.idMapping }, options.jobLimits)
     failure = result
     // Only a failure to map ids can go better with another map.
     if (!/newuidmap|newgidmap|uid_map|gid_map/.test(result.operation)) break

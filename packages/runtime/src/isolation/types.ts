@@ -1,4 +1,16 @@
-import type { IdMapping, IsolationMode } from '../types.ts'
+/** How ids inside the executor map to ids outside. */
+export type IdMapping =
+  | { readonly kind: 'identity' }
+  | {
+      readonly kind: 'subordinate'
+      readonly uid: number
+      readonly gid: number
+      readonly subUidStart: number
+      readonly subUidCount: number
+      readonly subGidStart: number
+      readonly subGidCount: number
+    }
+  | { readonly kind: 'single'; readonly uid: number; readonly gid: number }
 
 /** One way to start the launcher: its MAP arguments, and what they mean. */
 export interface LaunchPlan {
@@ -11,14 +23,21 @@ export interface Refusal {
   readonly remedy: string
 }
 
-/** A way to isolate steps. */
+/** A way to isolate steps: what the module of a member exports. */
 export interface Isolation {
-  readonly mode: IsolationMode
   readonly overlayXattr: 'trusted' | 'user'
   /** What to try, the strongest first; or why there is nothing to try. */
   plans(): readonly LaunchPlan[] | Refusal
   /** Why a start failed and what helps. */
   explain(operation: string, errno: string): Refusal
+}
+
+/** A line of the list: plain data for flags and help; the module is loaded when somebody wants to isolate by it. */
+export interface IsolationEntry {
+  readonly name: string
+  /** What it is, in a few words for a help text. */
+  readonly summary: string
+  load(): Promise<Isolation>
 }
 
 export function isRefusal(value: readonly LaunchPlan[] | Refusal): value is Refusal {

@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline'
 import { mkdirSync } from 'node:fs'
 import { isTsOciError } from '../errors.ts'
 import { startExecutor } from '../executor/start.ts'
-import { prepareOverlay } from '../snapshot/overlay/index.ts'
-import type { Executor, ExecutorOptions } from '../types.ts'
+import { prepareOverlay } from '../steps/overlay.ts'
+import type { Executor, ExecutorOptions } from '../executor/types.ts'
 import type { TestStep } from './machine.test.helper.ts'
 
 const [own = '', rootfs = '', isolation = 'auto'] = process.argv.slice(2)

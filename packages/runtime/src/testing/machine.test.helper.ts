@@ -6,7 +6,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { checkTool, commandAs, makeBusyboxRoot, nodeFlags, publicPath, temporaryDirectory } from '@ts-oci/testing'
 import type { TemporaryDirectory } from '@ts-oci/testing'
-import type { IdMapping, StepExit, StepSpec } from '../types.ts'
+import type { IdMapping } from '../isolation/types.ts'
+import type { StepExit, StepSpec } from '../steps/types.ts'
 
 export interface StepResult {
   readonly exit?: StepExit

@@ -65,7 +65,7 @@ export async function runExec(
           cwd: spec.meta.cwd || '/',
           user,
         },
-        network: spec.network === 'none' ? 'none' : 'host',
+        network: spec.network === 'default' ? 'host' : spec.network,
         hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
         extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
         security: spec.security,

@@ -1,6 +1,6 @@
 /** What a stage hands from one instruction to the next, besides the image config. */
 import type { Platform } from '../../../oci/types.ts'
-import type { NetworkMode } from '../read/ast.ts'
+import type { NetworkMode } from '../../../graph/op-specs.ts'
 import type { Environment } from '../expand/types.ts'
 import type { Output } from './pending.ts'
 

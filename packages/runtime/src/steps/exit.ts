@@ -1,9 +1,9 @@
 import { errnoName, errnoText, signalName } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
 import type { Isolation } from '../isolation/types.ts'
-import type { StepExit, StepSpec } from '../types.ts'
+import type { StepExit, StepSpec } from './types.ts'
 
-/** Tags of native/launcher/init.h. */
+/** Tags of native/launcher/failure.h. */
 const setupFailed = 'S'.charCodeAt(0)
 
 /**

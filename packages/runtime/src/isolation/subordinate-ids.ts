@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { RuntimeError } from './errors.ts'
-import { findProgram } from './find-program.ts'
-import type { IdMapping, ProcessSpec } from './types.ts'
+import { findProgram } from '../find-program.ts'
 
 export interface SubordinateRange {
   readonly start: number
@@ -79,36 +77,4 @@ function readOrEmpty(path: string): string {
       return ''
     throw error
   }
-}
-
-/** How many ids there are inside: 0 … n - 1. */
-export function mappedIds(mapping: IdMapping): { readonly uids: number; readonly gids: number } {
-  if (mapping.kind === 'identity') return { uids: 2 ** 32 - 1, gids: 2 ** 32 - 1 }
-  if (mapping.kind === 'single') return { uids: 1, gids: 1 }
-  return { uids: mapping.subUidCount + 1, gids: mapping.subGidCount + 1 }
-}
-
-/**
- * Refuses by name a user that the map does not have (OCI_RUNTIME_ID_UNAVAILABLE). With a single id the additional
- * groups of root are let go: the kernel denies setgroups, and root inside reads and writes all that this user may.
- */
-export function mapUser(mapping: IdMapping, user: ProcessSpec['user'], stepName: string): ProcessSpec['user'] {
-  const { uids, gids } = mappedIds(mapping)
-  const additionalGids = mapping.kind === 'single' && user.uid === 0 ? [] : user.additionalGids
-  const missing = [
-    ...(user.uid < uids ? [] : [`user ${user.uid}`]),
-    ...[user.gid, ...additionalGids].filter((gid) => gid >= gids).map((gid) => `group ${gid}`),
-  ]
-  if (missing.length === 0) return { ...user, additionalGids }
-  throw new RuntimeError(
-    'OCI_RUNTIME_ID_UNAVAILABLE',
-    `${stepName}: there is no ${missing[0]} here, only ${uids === 1 ? 'id 0' : `ids 0 to ${Math.min(uids, gids) - 1}`}`,
-    {
-      hint:
-        mapping.kind === 'single'
-          ? subordinateRemedy()
-          : `give your user a larger range in /etc/subuid and /etc/subgid`,
-      details: { uid: user.uid, gid: user.gid, additionalGids, uids, gids },
-    },
-  )
 }

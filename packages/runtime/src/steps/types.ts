@@ -3,63 +3,7 @@
  * Paths of the host are ordinary strings that this process chose itself (the store, a secret's file); names that come
  * from an image, a layer or a context are byte strings (one char per byte).
  */
-
-export type IsolationMode = 'namespace' | 'rootless'
-
-/** How ids inside the executor map to ids outside. */
-export type IdMapping =
-  | { readonly kind: 'identity' }
-  | {
-      readonly kind: 'subordinate'
-      readonly uid: number
-      readonly gid: number
-      readonly subUidStart: number
-      readonly subUidCount: number
-      readonly subGidStart: number
-      readonly subGidCount: number
-    }
-  | { readonly kind: 'single'; readonly uid: number; readonly gid: number }
-
-export interface ExecutorOptions {
-  /** `auto` takes the strongest that the machine allows; a named one is refused when it cannot work. */
-  readonly isolation: 'auto' | IsolationMode
-  /** Directory of ours for sockets, stubs and cgroup leases; exists, private to the user. */
-  readonly stateDirectory: string
-  /** What the process for file jobs may touch, asked when it starts; absent: whatever the executor may. */
-  readonly jobLimits?: () => JobLimits
-  readonly signal?: AbortSignal
-}
-
-/** Absolute paths of the host. All else is read-only, and where the kernel has Landlock out of reach. */
-export interface JobLimits {
-  /** The one directory that is not read-only. */
-  readonly base: string
-  /** Directories below it that may be written. */
-  readonly writable: readonly string[]
-  /** Directories and files that may be read besides those, the system's libraries and our own code. */
-  readonly readable: readonly string[]
-}
-
-/** The process that mounts and starts steps. It and everything below it dies with this process, by `kill -9` too. */
-export interface Executor extends AsyncDisposable {
-  readonly isolation: IsolationMode
-  readonly idMapping: IdMapping
-  /** Which attribute marks opaque directories in the trees that its overlay mounts write. */
-  readonly overlayXattr: 'trusted' | 'user'
-  /** Runs one process on a root file system; resolves when it ended and its namespaces are gone. */
-  runStep(step: StepSpec, io: StepIo): Promise<StepExit>
-  /**
-   * Runs `handlers[name](input)` of the module at `moduleUrl` where files of foreign owners may be read and written: in
-   * one Node child inside the executor, within its `jobLimits`. Input and output are structured clones.
-   */
-  runJob<Input, Output>(moduleUrl: string, name: string, input: Input, signal?: AbortSignal): Promise<Output>
-  /**
-   * Removes trees that a step wrote, whatever ids and modes are in them (absolute host paths; missing ones are fine).
-   * Throws OCI_RUNTIME_FILES.
-   */
-  removeTrees(paths: readonly string[]): Promise<void>
-  close(): Promise<void>
-}
+import type { NetworkName } from '../network/list.ts'
 
 export interface StepSpec {
   /** For messages. */
@@ -67,7 +11,7 @@ export interface StepSpec {
   readonly root: OverlayRoot
   readonly mounts: readonly StepMount[]
   readonly process: ProcessSpec
-  readonly network: 'host' | 'none'
+  readonly network: NetworkName
   readonly hostname: string
   /** Lines for /etc/hosts besides localhost: [address, name]. */
   readonly extraHosts: readonly (readonly [string, string])[]
@@ -136,18 +80,4 @@ export interface StepExit {
   readonly oomKilled: boolean
   /** Set when the process never ran: what failed and why (errno name). */
   readonly startError?: { readonly operation: string; readonly errno: string; readonly message: string }
-}
-
-/** What this machine can do, found by trying. */
-export interface MachineReport {
-  readonly kernel: string
-  readonly isolations: readonly {
-    readonly mode: IsolationMode
-    readonly available: boolean
-    readonly idMapping?: IdMapping['kind']
-    readonly reason?: string
-    readonly remedy?: string
-  }[]
-  readonly chosen?: IsolationMode
-  readonly features: readonly { readonly name: string; readonly available: boolean; readonly remedy?: string }[]
 }

@@ -1,12 +1,12 @@
 import { posix } from 'node:path'
 import { constants } from 'node:os'
 import { RuntimeError } from '../errors.ts'
-import { networkOf } from '../network/index.ts'
-import { processFields } from '../process-spec.ts'
-import { overlayLimit } from '../snapshot/overlay/index.ts'
-import type { StepMount, StepSpec } from '../types.ts'
-import { createFieldWriter, fieldTags } from './protocol.ts'
-import type { FieldWriter } from './protocol.ts'
+import type { Network } from '../network/types.ts'
+import { createFieldWriter, fieldTags } from '../protocol.ts'
+import type { FieldWriter } from '../protocol.ts'
+import { overlayLimit } from './overlay.ts'
+import { processFields } from './process-fields.ts'
+import type { StepMount, StepSpec } from './types.ts'
 
 const flagInsecure = 2
 const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
@@ -32,7 +32,7 @@ const rlimitNumbers: Readonly<Record<string, number>> = {
 }
 
 /** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
-export function encodeStep(step: StepSpec): Buffer {
+export function encodeStep(step: StepSpec, network: Network): Buffer {
   const fields = createFieldWriter()
   const { root } = step
   if (root.lowers.length > overlayLimit) {
@@ -53,7 +53,6 @@ export function encodeStep(step: StepSpec): Buffer {
     fields.string(fieldTags.work, root.work)
   }
   processFields(fields, step.process)
-  const network = networkOf(step.network)
   fields.string(fieldTags.hostname, step.hostname)
   fields.bytes(fieldTags.hosts, Buffer.from(network.hosts(step.hostname, step.extraHosts)))
   fields.bytes(fieldTags.resolvConf, network.resolvConf())

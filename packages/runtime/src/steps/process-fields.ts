@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
-import { RuntimeError } from './errors.ts'
-import { fieldTags } from './executor/protocol.ts'
-import type { FieldWriter } from './executor/protocol.ts'
+import { RuntimeError } from '../errors.ts'
+import { fieldTags } from '../protocol.ts'
+import type { FieldWriter } from '../protocol.ts'
 import type { ProcessSpec } from './types.ts'
 
 /** Writes the fields of a process. Throws OCI_RUNTIME_STEP_START when it has no command or a relative directory. */

@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { describeWith } from '@ts-oci/testing'
 import { requirementsOf, startMachine } from '../testing/machine.test.helper.ts'
 import type { Machine, Who } from '../testing/machine.test.helper.ts'
-import type { StepMount } from '../types.ts'
+import type { StepMount } from './types.ts'
 
 for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly Who[]) {
   describeWith(requirementsOf[who], `mounts of a step (${who})`, () => {

@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { checkTool, describeWith, listProcesses } from '@ts-oci/testing'
 import { requirementsOf, startMachine } from '../testing/machine.test.helper.ts'
 import type { Machine } from '../testing/machine.test.helper.ts'
-import type { StepMount } from '../types.ts'
+import type { StepMount } from './types.ts'
 
 // Each after an advisory or a class of them.
 for (const who of ['root', 'subordinate', 'single'] as const) {

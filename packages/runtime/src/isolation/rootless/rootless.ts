@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { findProgram } from '../../find-program.ts'
-import { ownSubordinateRanges } from '../../idmap.ts'
-import type { Isolation, LaunchPlan, Refusal } from '../types.ts'
+import { ownSubordinateRanges } from '../subordinate-ids.ts'
+import type { LaunchPlan, Refusal } from '../types.ts'
 
 /** How many ids root hands to a user namespace when it asks for one. */
 const directCount = 65_536
 
 /** A user namespace: ids by newuidmap and newgidmap when the user has subordinate ones, else its own id as root. */
-export const rootlessIsolation: Isolation = { mode: 'rootless', overlayXattr: 'user', plans, explain }
+export const overlayXattr = 'user'
 
-function plans(): readonly LaunchPlan[] {
+export function plans(): readonly LaunchPlan[] {
   const uid = process.geteuid?.() ?? 0
   const gid = process.getegid?.() ?? 0
   const single: LaunchPlan = { map: ['single', String(uid), String(gid)], idMapping: { kind: 'single', uid, gid } }
@@ -47,7 +47,7 @@ function plans(): readonly LaunchPlan[] {
   ]
 }
 
-function explain(operation: string, errno: string): Refusal {
+export function explain(operation: string, errno: string): Refusal {
   const reason = `${operation}: ${errno}`
   if (readSetting('/proc/sys/kernel/unprivileged_userns_clone') === '0')
     return { reason, remedy: 'sysctl -w kernel.unprivileged_userns_clone=1' }

@@ -1,4 +1,4 @@
-import { RuntimeError } from '../errors.ts'
+import { RuntimeError } from './errors.ts'
 
 /**
  * Frames on the control socket, both ways: length, type and id (u32 each, little endian), then `length` bytes.

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { OverlayRoot } from '../../types.ts'
+import type { OverlayRoot } from './types.ts'
 
 /** The kernel stacks 500 lower directories; two are ours (mount points below and, if layers hide some, above). */
 export const overlayLimit = 497

@@ -1,0 +1,2 @@
+/** The lists of families as plain data, for whoever makes flags and help of them: nothing that does work is loaded. */
+export { isolations, networks, type IsolationMode, type NetworkName } from '@ts-oci/runtime/families'

@@ -1,0 +1,44 @@
+import type { IsolationMode } from '../isolation/list.ts'
+import type { IdMapping } from '../isolation/types.ts'
+import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
+
+export interface ExecutorOptions {
+  /** `auto` takes the strongest that the machine allows; a named one is refused when it cannot work. */
+  readonly isolation: 'auto' | IsolationMode
+  /** Directory of ours for sockets, stubs and cgroup leases; exists, private to the user. */
+  readonly stateDirectory: string
+  /** What the process for file jobs may touch, asked when it starts; absent: whatever the executor may. */
+  readonly jobLimits?: () => JobLimits
+  readonly signal?: AbortSignal
+}
+
+/** Absolute paths of the host. All else is read-only, and where the kernel has Landlock out of reach. */
+export interface JobLimits {
+  /** The one directory that is not read-only. */
+  readonly base: string
+  /** Directories below it that may be written. */
+  readonly writable: readonly string[]
+  /** Directories and files that may be read besides those, the system's libraries and our own code. */
+  readonly readable: readonly string[]
+}
+
+/** The process that mounts and starts steps. It and everything below it dies with this process, by `kill -9` too. */
+export interface Executor extends AsyncDisposable {
+  readonly isolation: IsolationMode
+  readonly idMapping: IdMapping
+  /** Which attribute marks opaque directories in the trees that its overlay mounts write. */
+  readonly overlayXattr: 'trusted' | 'user'
+  /** Runs one process on a root file system; resolves when it ended and its namespaces are gone. */
+  runStep(step: StepSpec, io: StepIo): Promise<StepExit>
+  /**
+   * Runs `handlers[name](input)` of the module at `moduleUrl` where files of foreign owners may be read and written: in
+   * one Node child inside the executor, within its `jobLimits`. Input and output are structured clones.
+   */
+  runJob<Input, Output>(moduleUrl: string, name: string, input: Input, signal?: AbortSignal): Promise<Output>
+  /**
+   * Removes trees that a step wrote, whatever ids and modes are in them (absolute host paths; missing ones are fine).
+   * Throws OCI_RUNTIME_FILES.
+   */
+  removeTrees(paths: readonly string[]): Promise<void>
+  close(): Promise<void>
+}

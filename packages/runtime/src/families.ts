@@ -1,0 +1,3 @@
+/** The lists of the runtime's families as plain data: what a flag may say, and what its help tells. Loads nothing else. */
+export { isolations, type IsolationMode } from './isolation/list.ts'
+export { networks, type NetworkName } from './network/list.ts'

@@ -1,0 +1,8 @@
+import type { Network } from './types.ts'
+
+export const networks = [
+  { name: 'host', summary: "the host's", load: (): Promise<Network> => import('./host/host.ts') },
+  { name: 'none', summary: 'loopback alone', load: (): Promise<Network> => import('./none/none.ts') },
+] as const
+
+export type NetworkName = (typeof networks)[number]['name']
