@@ -32,14 +32,27 @@ static int set_path(const struct executor_config *config, int context, const cha
   return k_fsconfig(context, K_FSCONFIG_SET_STRING, key, name, 0);
 }
 
-static void set_options(int context, const struct executor_config *config, bool writable) {
+// Gives the options one by one and creates. NULL when the kernel took all; else which one it refused, and errno.
+static const char *configure(const struct executor_config *config, int context, const struct strings *lowers, const char *upper, const char *work) {
   // Without these an upper directory is no plain difference, and a layer could redirect a directory elsewhere.
   static const char *const options[][2] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}};
+  k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", "overlay", 0); // only what mountinfo shows
+  for (size_t i = 0; i < lowers->count; i++)
+    if (set_path(config, context, "lowerdir+", lowers->items[i]) < 0) return lowers->items[i];
+  if (upper && (set_path(config, context, "upperdir", upper) < 0 || set_path(config, context, "workdir", work) < 0)) return upper;
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-    if (k_fsconfig(context, K_FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0)
-      step_fail(errno, "overlay: %s=%s %s", options[i][0], options[i][1], kernel_log(context));
-  if (writable && k_fsconfig(context, K_FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0) step_fail(errno, "overlay: volatile");
-  if (config->rootless && k_fsconfig(context, K_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0) step_fail(errno, "overlay: userxattr");
+    if (k_fsconfig(context, K_FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0) return options[i][0];
+  if (upper && k_fsconfig(context, K_FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0) return "volatile";
+  if (config->rootless && k_fsconfig(context, K_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0) return "userxattr";
+  return k_fsconfig(context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? "the mount" : NULL;
+}
+
+// Linux 6.5 and 6.6 say that they do not know `lowerdir+`. An older overlay has its options kept as text by the kernel, which
+// takes any, until the text is too long or the mount finds out: EINVAL without a word. Such a context takes no descriptors.
+static bool lacks_single_layers(int context, int error, const char *said) {
+  if (error != EINVAL) return false;
+  if (strstr(said, "Unknown parameter")) return true;
+  return k_fsconfig(context, K_FSCONFIG_SET_FD, "source", NULL, context) < 0 && errno == EOPNOTSUPP;
 }
 
 static void append(char *text, const char *more) {
@@ -77,23 +90,13 @@ int mount_overlay(const struct executor_config *config, const struct strings *lo
   if (fchdir(config->files) < 0) step_fail(errno, "overlay: enter a tmpfs");
   int context = k_fsopen("overlay");
   if (context < 0) step_fail(errno, "mount overlay");
-  k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", "overlay", 0);
-  for (size_t i = 0; i < lowers->count; i++) {
-    if (set_path(config, context, "lowerdir+", lowers->items[i]) == 0) continue;
+  const char *refused = configure(config, context, lowers, upper, work);
+  if (refused) {
     int error = errno;
     const char *said = kernel_log(context);
-    if (i == 0 && error == EINVAL && (!*said || strstr(said, "Unknown parameter"))) {
-      close(context);
-      return mount_joined(config, lowers, upper, work, at);
-    }
-    step_fail(error, "overlay: layer %s %s", lowers->items[i], said);
-  }
-  if (upper && (set_path(config, context, "upperdir", upper) < 0 || set_path(config, context, "workdir", work) < 0))
-    step_fail(errno, "overlay: upper %s %s", upper, kernel_log(context));
-  set_options(context, config, upper != NULL);
-  if (k_fsconfig(context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-    int error = errno;
-    step_fail(error, "mount overlay %s", kernel_log(context));
+    if (!lacks_single_layers(context, error, said)) step_fail(error, "mount overlay: %s: %s", refused, said);
+    close(context);
+    return mount_joined(config, lowers, upper, work, at);
   }
   int root = k_fsmount(context, config->nodev);
   if (root < 0 || k_move_mount(root, AT_FDCWD, at) < 0) step_fail(errno, "attach the overlay");
