@@ -5,28 +5,34 @@ import { describe, expect, test } from '@jest/globals'
 
 const packages = fileURLToPath(new URL('../../packages', import.meta.url))
 
-/** Level of each folder of the builder's `src`; imports go to the same folder or to a lower level. */
-const builderLevels: Readonly<Record<string, number>> = {
-  base: 0,
-  oci: 1,
-  patterns: 1,
-  view: 2,
-  graph: 2,
-  tar: 3,
-  store: 3,
-  registry: 4,
-  disk: 4,
-  layers: 5,
-  context: 5,
-  ops: 6,
-  cache: 7,
-  solver: 8,
-  image: 8,
-  frontends: 9,
-  exporters: 9,
-  build: 10,
-  api: 11,
-}
+/**
+ * The rooms of the builder's `src`, the lowest floor first. A file belongs to the room whose path is the longest that leads
+ * to it, and imports what its own room has or what lies on a lower floor; rooms of one floor do not know each other.
+ * The imports of types count: who names a contract depends on it. docs/architecture.md says what each room is for.
+ */
+const floors: readonly (readonly string[])[] = [
+  ['base'],
+  ['oci', 'patterns'],
+  ['graph'],
+  ['image'],
+  // Frontends make graphs of text: whatever knows files, stores and how an op runs is above them.
+  ['frontends/dockerfile/expand'],
+  ['frontends/dockerfile/read'],
+  ['frontends/dockerfile/checks'],
+  ['frontends/dockerfile/lower', 'frontends/state'],
+  ['frontends/dockerfile/answers'],
+  ['frontends'],
+  ['view'],
+  ['tar', 'store'],
+  ['disk', 'registry'],
+  ['layers', 'context'],
+  ['cache', 'exporters'],
+  ['solver'],
+  ['ops'],
+  ['build'],
+  ['api'],
+  ['index.ts', 'families.ts'],
+]
 
 /** Third-party library → where it may be imported, relative to `packages/`. */
 const homes: Readonly<Record<string, readonly string[]>> = {
@@ -44,15 +50,34 @@ interface Import {
   /** Relative to `packages/`. */
   readonly file: string
   readonly specifier: string
-  readonly isTypeOnly: boolean
 }
 
-const imports = sourceFiles(packages).flatMap(importsOf)
+const files = sourceFiles(packages)
+const imports = files.flatMap(importsOf)
 
 describe('the house', () => {
-  test('imports between the folders of the builder go down only', () => {
-    const upward = imports.filter(isUpward)
+  test('every file of the builder lies in a room', () => {
+    const homeless = files.filter((file) => file.startsWith('builder/src/') && floorOf(file) === undefined)
+    expect(homeless).toEqual([])
+  })
+
+  test('imports between the rooms of the builder go down only', () => {
+    const upward = relations().filter(({ from, to }) => {
+      if (!from.startsWith('builder/src/') || roomOf(from) === roomOf(to)) return false
+      return (floorOf(to) ?? Infinity) >= (floorOf(from) ?? -1)
+    })
     expect(upward).toEqual([])
+  })
+
+  test('no files import each other in a circle', () => {
+    expect(circles(relations())).toEqual([])
+  })
+
+  test('no folders of a package import each other in a circle', () => {
+    // A file on the top floor of a package is a room by itself.
+    const folderOf = (file: string): string => file.split('/').slice(0, 3).join('/')
+    const between = relations().map(({ from, to }) => ({ from: folderOf(from), to: folderOf(to) }))
+    expect(circles(between.filter(({ from, to }) => from !== to))).toEqual([])
   })
 
   test('a third-party library is imported in its one place', () => {
@@ -81,44 +106,41 @@ describe('the house', () => {
     const wrong = imports.filter(({ file, specifier }) => {
       return (
         specifier.startsWith('.') &&
-        relative(join(packages, file.split('/')[0] ?? ''), target(file, specifier)).startsWith('..')
+        relative(join(packages, file.split('/')[0] ?? ''), join(packages, target(file, specifier))).startsWith('..')
       )
     })
     expect(wrong).toEqual([])
   })
 
+  test('the public face of the builder is re-exports', () => {
+    const text = withoutComments(readFileSync(join(packages, 'builder/src/index.ts'), 'utf8'))
+    expect(text.replaceAll(/^export (?:type )?(?:\*|\{[^}]*\}) from '[^']+'$/gm, '').trim()).toBe('')
+  })
+
   test('native code is loaded by one file', () => {
-    const loaders = sourceFiles(packages).filter((file) => {
+    const loaders = files.filter((file) => {
       return /\.node\b['"`]|process\.dlopen/.test(readFileSync(join(packages, file), 'utf8'))
     })
     expect(loaders.filter((file) => file !== 'runtime/src/native.ts')).toEqual([])
   })
 
   test('names from images and contexts never reach node:fs', () => {
-    const guarded = ['builder/src/disk/', 'builder/src/tar/', 'builder/src/view/', 'builder/src/context/']
-    // It reads the layer's tar, a path of the store; what is in the tar goes through descriptors.
-    const readsStore = ['builder/src/disk/extract.ts', 'builder/src/disk/job-weight.ts']
+    // The jobs of the executor's process are in `disk`.
+    const guarded = ['disk', 'tar', 'view', 'context'].map((room) => `builder/src/${room}/`)
     const wrong = imports.filter(({ file, specifier }) => {
-      return (
-        /^(node:)?fs(\/promises)?$/.test(specifier) &&
-        guarded.some((folder) => file.startsWith(folder)) &&
-        !readsStore.includes(file)
-      )
+      return /^(node:)?fs(\/promises)?$/.test(specifier) && guarded.some((folder) => file.startsWith(folder))
     })
     expect(wrong).toEqual([])
   })
 
-  test('frontends and the fluent API see operations as data', () => {
-    const wrong = imports.filter(({ file, specifier }) => {
-      if (!/^builder\/src\/(frontends|graph|image)\//.test(file) || !specifier.startsWith('.')) return false
-      const path = relative(join(packages, 'builder/src'), target(file, specifier))
-      return path.startsWith('ops/')
-    })
+  test('what only tests need is named as theirs', () => {
+    const wrong = imports.filter(({ specifier }) => /^(@jest\/globals|@ts-oci\/testing|fast-check)$/.test(specifier))
     expect(wrong).toEqual([])
+    expect(files.filter((file) => /\.testing\.|\.support\.|(^|\/)test-/.test(file))).toEqual([])
   })
 })
 
-/** Tests and what only they import. */
+/** Tests, and what only they import: `*.test.helper.ts`, and folders of such. */
 function isForTests(path: string): boolean {
   return /\.test\.|\/testing\//.test(path)
 }
@@ -133,37 +155,74 @@ function sourceFiles(folder: string): string[] {
     .toSorted()
 }
 
+function withoutComments(text: string): string {
+  return text.replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '')
+}
+
+/** Of values and of types, at the start and on demand. */
 function importsOf(file: string): Import[] {
-  const text = readFileSync(join(packages, file), 'utf8').replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '')
+  const text = withoutComments(readFileSync(join(packages, file), 'utf8'))
   const patterns = [
-    /^(?:import|export)(?<type>\s+type)?\b[^'"`;=]*?from\s+['"](?<path>[^'"]+)['"]/gm,
+    /^(?:import|export)\b[^'"`;=]*?from\s+['"](?<path>[^'"]+)['"]/gm,
     /^import\s+['"](?<path>[^'"]+)['"]/gm,
     /\bimport\(\s*['"](?<path>[^'"]+)['"]/g,
   ]
   return patterns.flatMap((pattern) => {
-    return [...text.matchAll(pattern)].map(({ groups }) => {
-      return { file, specifier: groups?.['path'] ?? '', isTypeOnly: groups?.['type'] !== undefined }
-    })
+    return [...text.matchAll(pattern)].map(({ groups }) => ({ file, specifier: groups?.['path'] ?? '' }))
   })
 }
 
+/** The file that a relative import names, relative to `packages/`. */
 function target(file: string, specifier: string): string {
-  return resolve(packages, dirname(file), specifier)
+  return relative(packages, resolve(packages, dirname(file), specifier))
 }
 
-/** A `types.ts` is a contract: whoever fulfils it from below may name its types, nothing of it exists at run time. */
-function isUpward({ file, specifier, isTypeOnly }: Import): boolean {
-  if (isTypeOnly && /\/([a-z]+-)?types\.ts$/.test(specifier)) return false
-  if (!file.startsWith('builder/src/') || !specifier.startsWith('.')) return false
-  const from = roomOf(file.slice('builder/src/'.length))
-  const to = roomOf(relative(join(packages, 'builder/src'), target(file, specifier)))
-  if (from === to) return false
-  // Files of the top (the public face, the composition root) know everything, and nobody below knows them.
-  const fromLevel = builderLevels[from] ?? Number.POSITIVE_INFINITY
-  const toLevel = builderLevels[to] ?? Number.POSITIVE_INFINITY
-  return toLevel > fromLevel || (toLevel === Number.POSITIVE_INFINITY && fromLevel !== toLevel)
+interface Relation {
+  readonly from: string
+  readonly to: string
 }
 
-function roomOf(path: string): string {
-  return path.split('/')[0] ?? path
+/** Which file of ours imports which. */
+function relations(): Relation[] {
+  return imports
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ file, specifier }) => ({ from: file, to: target(file, specifier) }))
+}
+
+function roomOf(file: string): string | undefined {
+  const path = file.slice('builder/src/'.length)
+  const rooms = floors.flat().filter((room) => path === room || path.startsWith(`${room}/`))
+  return rooms.reduce<string | undefined>((best, room) => (room.length > (best?.length ?? 0) ? room : best), undefined)
+}
+
+function floorOf(file: string): number | undefined {
+  const room = roomOf(file)
+  const floor = floors.findIndex((rooms) => room !== undefined && rooms.includes(room))
+  return floor < 0 ? undefined : floor
+}
+
+/** Sets of names that lead to each other (strongly connected components, by Tarjan), each sorted. */
+function circles(edges: readonly Relation[]): string[][] {
+  const next = new Map<string, string[]>()
+  for (const { from, to } of edges) next.set(from, [...(next.get(from) ?? []), to])
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const found: string[][] = []
+
+  const visit = (name: string): void => {
+    order.set(name, order.size)
+    lowest.set(name, order.get(name)!)
+    open.push(name)
+    for (const other of next.get(name) ?? []) {
+      if (!order.has(other)) visit(other)
+      if (open.includes(other)) lowest.set(name, Math.min(lowest.get(name)!, lowest.get(other)!))
+    }
+    if (lowest.get(name) !== order.get(name)) return
+    const circle = open.splice(open.indexOf(name))
+    if (circle.length > 1) found.push(circle.toSorted())
+  }
+
+  for (const name of next.keys()) if (!order.has(name)) visit(name)
+  return found
 }

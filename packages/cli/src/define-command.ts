@@ -1,6 +1,7 @@
 import type { CommandSpec, Input } from './flag-types.ts'
 import { runAction } from './run-action.ts'
-import { type Action, processSession } from './session.ts'
+import { type Action } from './session.ts'
+import { processSession } from './process-session.ts'
 
 /** A command that can be run: its row of the table and what it does. */
 export interface TableCommand {

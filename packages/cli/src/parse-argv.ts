@@ -1,3 +1,4 @@
+import { booleanWord } from './boolean-word.ts'
 import type { CommandSpec, FlagSpec, Input } from './flag-types.ts'
 import type { ForeignFlags } from './foreign/translate.ts'
 import { nearest, UsageError } from './usage-error.ts'
@@ -118,12 +119,6 @@ function parseBoolean(flag: FlagSpec, value: string): boolean {
   const word = booleanWord(value)
   if (word !== undefined) return word === 'true'
   throw new UsageError(`invalid argument "${value}" for --${flag.name}`, { hint: 'true or false' })
-}
-
-/** The spellings of Go's strconv.ParseBool, which Docker's command line takes; undefined for what is none of them. */
-export function booleanWord(value: string): 'true' | 'false' | undefined {
-  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return 'true'
-  return ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value) ? 'false' : undefined
 }
 
 function settle(flag: FlagSpec, value: FlagValue): FlagValue {

@@ -1,4 +1,4 @@
-import { booleanWord } from '../parse-argv.ts'
+import { booleanWord } from '../boolean-word.ts'
 import { UsageError } from '../usage-error.ts'
 import type { ForeignFlag } from './flag-row.ts'
 import { foreignFlags } from './flags.ts'

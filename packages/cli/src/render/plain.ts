@@ -1,6 +1,6 @@
 import type { ProgressEvent, StatusEvent } from '@ts-oci/builder'
 import { failureLog } from './failure-log.ts'
-import type { Renderer } from './renderer.ts'
+import type { Renderer } from './types.ts'
 import { statusAmount, statusName } from './status-text.ts'
 import { nameLine, outputLine } from './terminal-text.ts'
 import { foldEvent, isCompleted, newTrace, takePartial, type Trace, type TracedVertex } from './trace.ts'

@@ -1,5 +1,5 @@
 import type { BuildWarning, ProgressEvent } from '@ts-oci/builder'
-import type { Renderer } from './renderer.ts'
+import type { Renderer } from './types.ts'
 import { jsonText } from './terminal-text.ts'
 
 /** One JSON object a line, with the members of BuildKit's `SolveStatus`. */

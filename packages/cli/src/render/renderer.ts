@@ -1,4 +1,3 @@
-import type { ProgressEvent } from '@ts-oci/builder'
 import type { Session } from '../session.ts'
 import { UsageError } from '../usage-error.ts'
 import { failureLog } from './failure-log.ts'
@@ -6,13 +5,7 @@ import { plainRenderer } from './plain.ts'
 import { rawJsonRenderer } from './raw-json.ts'
 import { foldEvent, newTrace, takePartial } from './trace.ts'
 import { ttyRenderer } from './tty.ts'
-
-/** Shows the progress of one piece of work. */
-export interface Renderer {
-  event(event: ProgressEvent): void
-  /** Shows what was held back, and the last output of what failed. Call it once. */
-  finish(): void
-}
+import type { Renderer } from './types.ts'
 
 export type ProgressMode = 'auto' | 'plain' | 'tty' | 'quiet' | 'none' | 'rawjson'
 

@@ -1,6 +1,6 @@
 import type { Session } from '../session.ts'
 import { failureLog } from './failure-log.ts'
-import type { Renderer } from './renderer.ts'
+import type { Renderer } from './types.ts'
 import { forTerminal } from './terminal-text.ts'
 import { foldEvent, newTrace, takePartial } from './trace.ts'
 import { composeFrame } from './tty-frame.ts'

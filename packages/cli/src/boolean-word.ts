@@ -1,0 +1,5 @@
+/** The spellings of Go's strconv.ParseBool, which Docker's command line takes; undefined for what is none of them. */
+export function booleanWord(value: string): 'true' | 'false' | undefined {
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return 'true'
+  return ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value) ? 'false' : undefined
+}
