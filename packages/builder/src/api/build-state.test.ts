@@ -61,6 +61,18 @@ test('a state gives the image of the Dockerfile that says the same', async () =>
   expect(existsSync(directory.join('made.files/unpacked/sub/b.txt'))).toBe(true)
 })
 
+test.each(['file', 'dockerfile', 'target', 'buildContexts', 'noCacheFilter'])(
+  '%s beside a state is refused',
+  async (name) => {
+    await using directory = await temporaryDirectory()
+    const options = { state: scratch().env('A', '1'), store: directory.join('store'), [name]: {} }
+    await expect(build(options)).rejects.toMatchObject({
+      code: 'OCI_OPTION_INVALID',
+      message: `${name} is for Dockerfiles, and this build has a state`,
+    })
+  },
+)
+
 describeWith(buildNeeds, 'a state on a base', () => {
   let world: BuildWorld
   beforeAll(async () => {

@@ -1,3 +1,4 @@
+import { BuilderError } from '../base/errors.ts'
 import type { CheckedOptions } from './options.ts'
 import { MAIN_CONTEXT, type BuildContexts } from './contexts.ts'
 import type { BuildSources } from './sources.ts'
@@ -178,6 +179,7 @@ export async function lowerStateBuild(
   sink: ProgressSink,
   hooks: LowerHooks = {},
 ): Promise<LoweredImage> {
+  refuseWithState(options)
   const sources = stateSources(document, contexts)
   // Checks are about how a Dockerfile is written.
   const told = { ...lowerOptionsOf(options, checked, sources), target: undefined, checks: 'skip=all' }
@@ -186,6 +188,16 @@ export async function lowerStateBuild(
   const image = await lowerConfirmed(images, lower, hooks.whileAsking)
   for (const warning of image.warnings) sink({ type: 'warning', warning })
   return image
+}
+
+/** What speaks of a Dockerfile's text, stages or context means nothing beside a state. */
+function refuseWithState(options: BuildOptions): void {
+  const names = ['file', 'dockerfile', 'target', 'buildContexts', 'noCacheFilter'] as const
+  const given = names.find((name) => options[name] !== undefined)
+  if (given === undefined) return
+  throw new BuilderError('OCI_OPTION_INVALID', `${given} is for Dockerfiles, and this build has a state`, {
+    hint: 'a state is its own target; it reads what image(…) and local(…) name',
+  })
 }
 
 /** Its directories as named contexts; it has no main one. */
