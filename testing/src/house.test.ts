@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 
 const packages = fileURLToPath(new URL('../../packages', import.meta.url))
+const architecture = fileURLToPath(new URL('../../docs/architecture.md', import.meta.url))
 
 /**
  * The rooms of the builder's `src`, the lowest floor first. A file belongs to the room whose path is the longest that leads
@@ -59,6 +60,18 @@ describe('the house', () => {
   test('every file of the builder lies in a room', () => {
     const homeless = files.filter((file) => file.startsWith('builder/src/') && floorOf(file) === undefined)
     expect(homeless).toEqual([])
+  })
+
+  test('docs/architecture.md says what each room is for', () => {
+    const [, map = ''] = readFileSync(architecture, 'utf8').split('## The rooms of the builder')
+    const rows = map.split('\n## ')[0]!.matchAll(/^\| (`[^|]+) \|/gm)
+    const named = [...rows].flatMap(([, names]) =>
+      names!
+        .trim()
+        .split(', ')
+        .map((name) => name.replace(/^`|\/?`$/g, '')),
+    )
+    expect(named.toSorted()).toEqual(floors.flat().toSorted())
   })
 
   test('imports between the rooms of the builder go down only', () => {
