@@ -28,7 +28,7 @@ async function buildArchive(
 ): Promise<{ readonly digest: string; readonly times: string[] }> {
   writeFileSync(work.join('context/Dockerfile'), dockerfile)
   const dest = work.join(`${name}.tar`)
-  const attributes = { dest, 'rewrite-timestamp': 'true', compression: 'uncompressed' }
+  const attributes = { dest, 'rewrite-timestamp': 'true', compression: 'uncompressed' as const }
   await build({
     context: work.join('context'),
     store: work.join(`store-${name}`),

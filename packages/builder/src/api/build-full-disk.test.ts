@@ -57,7 +57,7 @@ describeWith([...buildNeeds, 'mkfs.ext4', 'losetup'], 'a full disk', () => {
     ],
   ]
 
-  test.each(['gzip', 'zstd'])('while a layer is compressed (%s): one clear error', async (compression) => {
+  test.each(['gzip', 'zstd'] as const)('while a layer is compressed (%s): one clear error', async (compression) => {
     await using disk = await mountSmallDisk(DISK_BYTES)
     const store = join(disk.path, 'store')
     const context = world.directory.join('app')

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
 import { checkOptions, type CheckedOptions } from '../build/options.ts'
 import { findSources, remoteOnDemand, type BuildSources } from '../build/sources.ts'
 import { createExplainer } from '../cache/explain.ts'
@@ -20,7 +19,6 @@ import { withCodeFrame } from '../base/locate-error.ts'
 import { internalStep } from '../build/internal-step.ts'
 import type { Edge } from '../graph/types.ts'
 import type { View } from '../view/types.ts'
-import type { Digest } from '../oci/digest.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { layersOf } from '../ops/context-layer.ts'
 import type { OpsEnvironment } from '../ops/environment.ts'
@@ -33,11 +31,11 @@ import type { ProgressSink } from '../base/progress.ts'
 import type { BuildOptions, BuildResult, OutputSpec } from '../build/public-types.ts'
 import { runAll } from '../base/run-all.ts'
 import { projectScopes } from '../build/project-scopes.ts'
+import { collectInternalSteps, reportOf } from '../build/result.ts'
 import { openSession, type Session } from '../build/session.ts'
 import { createScheduler } from '../solver/scheduler.ts'
 import { createSolver, type Solver } from '../solver/solver.ts'
 import { reachableVertices } from '../solver/demand.ts'
-import type { VertexState } from '../solver/reporter.ts'
 import { checkImageWith, createLayerFetcher, fetchImageWith, pushWith } from '../build/transfers.ts'
 
 /** Steps mostly wait (for sleep, network, a compiler of another step): more of them than cores keep the cores busy. */
@@ -63,11 +61,12 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     })
   // Every attribute is checked before anything is built.
   prepare(checked.sourceDateEpoch, true)
-  const sink: ProgressSink = options.onProgress ?? (() => undefined)
+  const internal = collectInternalSteps(options.onProgress)
   await using session = await openSession(options)
   const text: BuildText = {}
   try {
-    return await buildIn(session, options, checked, prepare, sink, text)
+    const result = await buildIn(session, options, checked, prepare, internal.sink, text)
+    return { ...result, internalSteps: internal.stepsBeside(result.vertices) }
   } catch (error) {
     if (!session.signal.aborted) throw withCodeFrame(noRoomError(session.store.root, error), text.dockerfile)
     const { reason } = session.signal
@@ -103,7 +102,7 @@ async function buildIn(
   prepare: PrepareOutputs,
   sink: ProgressSink,
   text: BuildText,
-): Promise<BuildResult> {
+): Promise<Omit<BuildResult, 'internalSteps'>> {
   const { store, signal } = session
   const { grantedContexts } = session
   const jobs = createJobRunner({ executor: session.executor, signal, grantedContexts })
@@ -203,7 +202,8 @@ async function buildIn(
     // What is finished is kept, also when something else went wrong.
     forms.syncTrees()
   }
-  return report(checked, image, layers, forms, outputs, exported, solver.reporter.states(), sources)
+  const states = solver.reporter.states()
+  return { ...reportOf({ checked, image, layers, forms, outputs, exported, states }), traffic: { ...session.traffic } }
 }
 
 function hasSteps(dockerfile: string | undefined): boolean {
@@ -289,68 +289,4 @@ async function runExports(
       ),
   )
   return runAll(works, session.signal)
-}
-
-function report(
-  checked: CheckedOptions,
-  image: LoweredImage,
-  layers: readonly LayerHandle[],
-  forms: LayerForms,
-  outputs: readonly PreparedExport[],
-  exported: readonly ExportResult[],
-  states: readonly VertexState[],
-  sources: BuildSources | undefined,
-): BuildResult {
-  const first = exported.find((result) => result.digest !== undefined)
-  const createdBy = image.history.filter((entry) => !entry.empty_layer).map((entry) => entry.created_by ?? '')
-  return {
-    digest: first?.digest,
-    configDigest: exported.find((result) => result.configDigest !== undefined)?.configDigest,
-    layers: layers.flatMap((layer, index) => {
-      const record = forms.record(layer)
-      return record?.diffId === undefined
-        ? []
-        : [
-            {
-              diffId: record.diffId,
-              sizeBytes: record.tarSizeBytes ?? record.remote?.descriptor.size ?? 0,
-              createdBy: createdBy[index] ?? layer.description,
-            },
-          ]
-    }),
-    outputs: exported.map((result, index) => ({
-      type: outputs[index]!.type,
-      ...(result.dest === undefined ? {} : { dest: resolve(result.dest) }),
-      ...(result.names.length === 0 ? {} : { names: result.names }),
-      ...(result.digest === undefined ? {} : { digest: result.digest }),
-    })),
-    vertices: states.map((state) => ({
-      digest: state.vertex.digest,
-      name: state.vertex.metadata.name,
-      status: state.canceled ? 'canceled' : state.error !== undefined ? 'failed' : state.cached ? 'cached' : 'ran',
-      durationMs: (state.completedMs ?? 0) - (state.startedMs ?? 0),
-      ...(state.missReason === undefined ? {} : { missReason: state.missReason }),
-    })),
-    warnings: image.warnings,
-    metadata: metadataOf(checked, exported, sources),
-  }
-}
-
-/** The keys of `docker buildx build --metadata-file`. */
-function metadataOf(
-  checked: CheckedOptions,
-  exported: readonly ExportResult[],
-  _sources: BuildSources | undefined,
-): Readonly<Record<string, unknown>> {
-  const withImage = exported.find((result) => result.descriptor !== undefined)
-  // An output may name the image itself: type=registry,name=NAME.
-  const names = new Set([...checked.names, ...exported.flatMap((result) => result.names)])
-  const configDigest: Digest | undefined = exported.find((result) => result.configDigest !== undefined)?.configDigest
-  return {
-    ...(configDigest === undefined ? {} : { 'containerimage.config.digest': configDigest }),
-    ...(withImage?.descriptor === undefined
-      ? {}
-      : { 'containerimage.descriptor': withImage.descriptor, 'containerimage.digest': withImage.digest }),
-    ...(names.size === 0 ? {} : { 'image.name': [...names].join(',') }),
-  }
 }

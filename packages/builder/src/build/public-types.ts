@@ -1,6 +1,7 @@
 import type { BuildWarning, ProgressSink } from '../base/progress.ts'
+import type { OutputSpec, OutputType } from '../exporters/output-spec.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
-import type { HistoryEntry, ImageConfig } from '../oci/types.ts'
+import type { Descriptor, HistoryEntry, ImageConfig } from '../oci/types.ts'
 import type { IsolationMode } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { State } from '../frontends/state/types.ts'
@@ -75,13 +76,7 @@ export interface BuildOptions extends CommonOptions, RegistryOptions {
   readonly sourceDateEpoch?: number | undefined
 }
 
-/** One `-o`: `type` and its attributes as strings, as on the command line. */
-export interface OutputSpec {
-  readonly type: 'image' | 'registry' | 'oci' | 'docker' | 'tar' | 'local' | 'cacheonly'
-  /** File or directory; `-` for standard output. */
-  readonly dest?: string | undefined
-  readonly [attribute: string]: string | boolean | undefined
-}
+export type { OutputSpec, OutputType } from '../exporters/output-spec.ts'
 
 export interface SecretSource {
   readonly id: string
@@ -103,24 +98,73 @@ export interface BuildResult {
   /** Bottom first. */
   readonly layers: readonly { readonly diffId: DiffID; readonly sizeBytes: number; readonly createdBy: string }[]
   readonly outputs: readonly {
-    readonly type: string
+    readonly type: OutputType
     readonly dest?: string
     readonly names?: readonly string[]
     readonly digest?: Digest
   }[]
+  /** Of the build graph, inputs before users. */
   readonly vertices: readonly VertexReport[]
+  /** What is no vertex and took time: metadata of bases, outputs. In the order of their starts. */
+  readonly internalSteps: readonly InternalStepReport[]
+  /** Bytes of blobs that came from registries, and that went there. */
+  readonly traffic: Traffic
   readonly warnings: readonly BuildWarning[]
   /** As `--metadata-file` writes it. */
-  readonly metadata: Readonly<Record<string, unknown>>
+  readonly metadata: BuildMetadata
+}
+
+export interface Traffic {
+  readonly fetchedBytes: number
+  readonly sentBytes: number
+}
+
+/** The keys of `docker buildx build --metadata-file`. */
+export interface BuildMetadata {
+  readonly 'containerimage.config.digest'?: Digest
+  readonly 'containerimage.descriptor'?: Descriptor
+  readonly 'containerimage.digest'?: Digest
+  /** The names, separated by commas. */
+  readonly 'image.name'?: string
+}
+
+export interface InternalStepReport {
+  /** `exporting to image`. */
+  readonly name: string
+  /** Milliseconds of the Unix epoch. */
+  readonly startedMs: number
+  readonly durationMs: number
 }
 
 export interface VertexReport {
   readonly digest: Digest
   readonly name: string
   readonly status: 'cached' | 'ran' | 'failed' | 'canceled'
+  /** Digests of the vertices whose results it reads. */
+  readonly inputs: readonly Digest[]
+  /** Milliseconds of the Unix epoch; of what was cached, when that was found. */
+  readonly startedMs: number
   readonly durationMs: number
   /** Why it was not found in the cache, where that can be said. */
   readonly missReason?: string
+}
+
+export interface SummaryStep {
+  readonly name: string
+  readonly durationMs: number
+}
+
+/** What a build spent its time on. */
+export interface BuildSummary extends Traffic {
+  /** From the start of the first step to the end of the last. */
+  readonly durationMs: number
+  readonly ranCount: number
+  /** Names of the vertices that were in the cache. */
+  readonly cached: readonly string[]
+  /** Of vertices and internal steps, at most five, the slowest first. */
+  readonly slowest: readonly SummaryStep[]
+  /** The chain of vertices that took longest, in their order: no build with more processors ends before it does. */
+  readonly criticalPath: readonly SummaryStep[]
 }
 
 /** A row of `tsbuild images`. */

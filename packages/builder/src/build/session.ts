@@ -21,6 +21,8 @@ export interface Session extends AsyncDisposable {
   /** Those of them that were known when it started. */
   readonly grantedContexts: () => ReadonlySet<string>
   readonly signal: AbortSignal
+  /** Bytes of blobs between this call and registries, counted up. */
+  readonly traffic: { fetchedBytes: number; sentBytes: number }
 }
 
 /** @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION */
@@ -56,6 +58,7 @@ export async function openSession(
   return {
     store,
     signal,
+    traffic: { fetchedBytes: 0, sentBytes: 0 },
     executor: getExecutor,
     contexts,
     grantedContexts: () => grantedContexts,

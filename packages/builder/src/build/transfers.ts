@@ -98,6 +98,7 @@ export function createLayerFetcher(session: Session, sink: ProgressSink, isAllow
       onProgress: (current) => tell(current, false),
     })
     tell(descriptor.size, true)
+    if (fetched) session.traffic.fetchedBytes += descriptor.size
     return fetched
   }
 }
@@ -135,7 +136,7 @@ type ReportPart = (
 
 /** What the transfers of a push share; `repositories` may hold a blob besides those where it went from here. */
 function pushOptions(
-  { store, signal }: Session,
+  { store, signal, traffic }: Session,
   report: ReportPart,
   repositories: ReadonlyMap<Digest, readonly string[]>,
 ): PushOptions {
@@ -143,8 +144,10 @@ function pushOptions(
     blobs: store.blobs,
     referencesOf: (digest) => [...new Set([...(repositories.get(digest) ?? []), ...pushedTo(store, digest)])],
     signal,
-    onProgress: ({ digest, current, total, outcome }) =>
-      report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined }),
+    onProgress: ({ digest, current, total, outcome }) => {
+      if (outcome === 'uploaded') traffic.sentBytes += total
+      report(digest, `pushing ${digest}`, { current, total, isDone: outcome !== undefined })
+    },
   }
 }
 

@@ -1,12 +1,12 @@
 import { BuilderError } from '../base/errors.ts'
 import { EXPORTERS } from './list.ts'
+import type { OutputSpec } from './output-spec.ts'
 import type { ExportDefaults, PreparedExport } from './types.ts'
 
-/** An output as callers write it: attributes beside the type; booleans and absent ones allowed. */
-export interface LooseOutput {
-  readonly type: string
-  readonly [attribute: string]: string | boolean | undefined
-}
+/** An output as callers write it, whether it has a meaning or not. */
+export type LooseOutput =
+  | OutputSpec
+  | { readonly type: string; readonly [attribute: string]: string | boolean | undefined }
 
 /**
  * Checks all outputs of a build before anything is built.

@@ -22,7 +22,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
     })
   }
   const outputs = flags.output.map((text) => parseOutput(text, stdoutIsTerminal))
-  if (outputs.filter((output) => output.dest === '-').length > 1) {
+  if (outputs.filter((output) => 'dest' in output && output.dest === '-').length > 1) {
     throw new UsageError('only one --output can go to standard output', { hint: 'name files with dest=FILE' })
   }
   return {

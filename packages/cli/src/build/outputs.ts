@@ -21,7 +21,7 @@ export function parseOutput(text: string, stdoutIsTerminal: boolean): OutputSpec
   const close = nearest(type, types)
   if (!types.includes(type))
     throw invalid(text, `unknown type "${type}"${close === undefined ? '' : ` (did you mean ${close}?)`}`)
-  return checked({ ...rest, type: type as OutputSpec['type'] }, text, stdoutIsTerminal)
+  return checked({ ...rest, type } as OutputSpec, text, stdoutIsTerminal)
 }
 
 function checked(spec: OutputSpec, text: string, stdoutIsTerminal: boolean): OutputSpec {
