@@ -33,6 +33,7 @@ const packages = {
   'ssh-keygen': 'openssh-client',
   sshd: 'openssh-server',
   tar: 'tar',
+  tmux: 'tmux',
   umoci: 'umoci',
   unshare: 'util-linux',
   xz: 'xz-utils',

@@ -1,5 +1,6 @@
 import { asksForHelp, mayBeForeign, withCommand } from './command-words.ts'
 import { commands } from './commands/list.ts'
+import { wantsColor } from './render/color.ts'
 import { renderError } from './render/errors.ts'
 import { forTerminal } from './render/terminal-text.ts'
 import type { UsageError } from './usage-error.ts'
@@ -11,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const foreign = mayBeForeign(argv) ? (await import('./foreign/commands.ts')).foreignCommands : []
     words = withCommand(argv, undefined, foreign)
   } catch (error) {
-    process.stderr.write(forTerminal(renderError(error)))
+    process.stderr.write(forTerminal(renderError(error, wantsColor(process.env, process.stderr.isTTY))))
     return exit((error as UsageError).exitCode)
   }
   const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')

@@ -1,3 +1,4 @@
+import { wantsColor } from './render/color.ts'
 import { forTerminal } from './render/terminal-text.ts'
 import type { Session, TextOutput } from './session.ts'
 
@@ -30,6 +31,7 @@ export function processSession(): Session {
     stderr: textOutput(stderr, true),
     terminal: stderr,
     env,
+    isColored: wantsColor(env, stderr.isTTY),
     signal: controller.signal,
   }
 }

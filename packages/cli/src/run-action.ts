@@ -13,7 +13,7 @@ export async function runAction<C extends CommandSpec>(
   try {
     return await action(await read(spec, argv), session)
   } catch (error) {
-    session.stderr.write(renderError(error))
+    session.stderr.write(renderError(error, session.isColored))
     return exitStatusOf(error)
   }
 }

@@ -10,6 +10,8 @@ export interface Session {
   /** Standard error as it is, for what moves the cursor itself. */
   readonly terminal: Writable & { readonly columns?: number; readonly rows?: number }
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Whether standard error is coloured. */
+  readonly isColored: boolean
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
 }

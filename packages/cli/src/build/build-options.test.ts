@@ -15,6 +15,7 @@ function optionsOf(argv: readonly string[], env: Session['env'] = {}) {
     stderr,
     terminal: stderr,
     env,
+    isColored: false,
     signal: new AbortController().signal,
   })
 }

@@ -18,7 +18,7 @@ export const InspectCommand = defineCommand(inspect, async ({ args, flags }, ses
   }
   // What was found is printed although something else was not: scripts of Docker's users count on it.
   session.stdout.write(render(found, flags.format))
-  for (const error of errors) session.stderr.write(renderError(error))
+  for (const error of errors) session.stderr.write(renderError(error, session.isColored))
   return errors.length === 0 ? 0 : 1
 })
 

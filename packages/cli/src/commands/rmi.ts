@@ -13,7 +13,7 @@ export const RmiCommand = defineCommand(rmi, async ({ args, flags }, session) =>
     } catch (error) {
       // The others are removed all the same, as Docker does.
       const isGone = (error as { code?: unknown }).code === 'OCI_IMAGE_NOT_FOUND'
-      session.stderr.write(renderError(error))
+      session.stderr.write(renderError(error, session.isColored))
       if (!(flags.force && isGone)) status = 1
     }
   }

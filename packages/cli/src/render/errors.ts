@@ -1,4 +1,5 @@
 import { UsageError } from '../usage-error.ts'
+import { colorError } from './color.ts'
 
 interface KnownError {
   readonly code: string
@@ -8,7 +9,12 @@ interface KnownError {
 }
 
 /** An error as people read it: code frame, message, code and hint. A bug of ours keeps its stack. */
-export function renderError(error: unknown): string {
+export function renderError(error: unknown, isColored = false): string {
+  const text = errorText(error)
+  return isColored ? colorError(text) : text
+}
+
+function errorText(error: unknown): string {
   if (error instanceof UsageError) return lines(`ERROR: ${error.message}`, hintLine(error.hint))
   if (isKnown(error)) {
     const frame = error.codeFrame === undefined ? undefined : error.codeFrame.trimEnd()

@@ -17,7 +17,8 @@ export function chooseMode(flag: string | undefined, quiet: boolean, session: Se
   const asked = flag ?? (session.env['BUILDKIT_PROGRESS'] || 'auto')
   if (!modes.includes(asked))
     throw new UsageError(`unknown progress mode: ${asked}`, { hint: `one of ${modes.join(', ')}` })
-  if (asked === 'auto') return session.stderr.isTTY === true ? 'tty' : 'plain'
+  // A dumb terminal moves no cursor.
+  if (asked === 'auto') return session.stderr.isTTY === true && session.env['TERM'] !== 'dumb' ? 'tty' : 'plain'
   return asked as Exclude<ProgressMode, 'auto'>
 }
 
@@ -26,7 +27,7 @@ export function createRenderer(mode: Exclude<ProgressMode, 'auto'>, phase: strin
   if (mode === 'plain')
     return plainRenderer(boundedWriter(session.stderr, (left) => `[${left} characters left out: nobody read them]\n`))
   if (mode === 'rawjson') return rawJsonRenderer(boundedWriter(session.stderr, () => ''))
-  if (mode === 'tty') return ttyRenderer(session.terminal, { phase, color: !session.env['NO_COLOR'] })
+  if (mode === 'tty') return ttyRenderer(session.terminal, { phase, color: session.isColored })
   if (mode === 'quiet') return quietRenderer(session)
   return { event: () => undefined, finish: () => undefined }
 }
