@@ -229,6 +229,7 @@ describe('a state', () => {
     ['a directory is not changed', () => local('.').env('A', '1'), 'can be copied from or mounted, not changed'],
     ['a path is no URL', () => base.add('app.tar', '/'), 'app.tar is no URL'],
     ['a trigger is one instruction', () => base.onbuild('RUN a\nRUN b'), 'more than one instruction'],
+    ['patterns and parents', () => base.copy(other, '/', { include: ['*.md'], parents: true }), 'do not go together'],
     ['a file has a name', () => base.file('/etc/', ''), 'names no file'],
     ['a health check waits a millisecond', () => base.healthcheck('x', { intervalMs: 0.5 }), 'intervalMs is 0.5'],
   ])('%s', (_, act, message) => {

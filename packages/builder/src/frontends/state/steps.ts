@@ -42,6 +42,10 @@ export function runStep(command: Command, options: RunOptions = {}): StateStep {
 
 export function copyStep(from: State, destination: Text, options: CopyOptions = {}): StateStep {
   const { sources = ['.'], include, exclude = [], link = false, parents = false } = options
+  if (parents && include !== undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', 'copy: include and parents do not go together', {
+      hint: 'with parents the sources may be patterns themselves',
+    })
   return {
     keyword: 'COPY',
     shown: [...sources, destination].map(shownText).join(' '),
