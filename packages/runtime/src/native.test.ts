@@ -1,8 +1,9 @@
+import { readdirSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
-import { checkTool, describeWith, runTool, temporaryDirectory } from '@ts-oci/testing'
+import { checkTool, describeWith, runTool, temporaryDirectory, testWith } from '@ts-oci/testing'
 import { nativePartPath } from './native.ts'
 
 const build = fileURLToPath(new URL('../scripts/build-native.mjs', import.meta.url))
@@ -79,6 +80,21 @@ describeWith(['objdump', 'musl-gcc'], 'the addon and musl', () => {
     await checkTool('musl-gcc', ['-rdynamic', '-o', directory.join('load'), directory.join('load.c')])
     expect(await checkTool(directory.join('load'), [addon])).toBe('loaded\n')
   })
+})
+
+testWith(['musl-gcc', 'cc'], "the launcher's sources compile against musl's headers too", async () => {
+  const native = fileURLToPath(new URL('../native/', import.meta.url))
+  const sources = readdirSync(native, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /^(launcher|common).*\.c$/.test(path),
+  )
+  expect(sources.length).toBeGreaterThan(20)
+  // The kernel's headers, which Debian's musl-gcc does not look for.
+  const triplet = (await checkTool('cc', ['-print-multiarch'])).trim()
+  const kernel = ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${triplet}`]
+  const { status, stderr } = await runTool('musl-gcc', ['-std=gnu11', '-fsyntax-only', ...kernel, ...sources], {
+    cwd: native,
+  })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 })
 
 describeWith(['objdump', 'aarch64-linux-gnu-gcc'], 'the native parts for the other architecture', () => {

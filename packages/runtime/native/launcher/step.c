@@ -91,7 +91,7 @@ static void set_limits(const struct step_spec *step) {
   for (size_t i = 0; i < step->rlimit_count; i++) {
     const struct rlimit_spec *limit = &step->rlimits[i];
     struct rlimit value = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
-    if (setrlimit((__rlimit_resource_t)limit->resource, &value) < 0) step_fail(errno, "set the resource limit %u", limit->resource);
+    if (setrlimit((int)limit->resource, &value) < 0) step_fail(errno, "set the resource limit %u", limit->resource);
   }
 }
 
