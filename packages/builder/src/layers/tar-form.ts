@@ -5,7 +5,6 @@ import type { Descriptor } from '../oci/types.ts'
 import { isPulled, type Conversion, type Made, type FormsState } from './conversion.ts'
 import { resolveContents } from './contents.ts'
 import { tableOf } from './form-of.ts'
-import type { LayerHandle } from './types.ts'
 
 /** entries that nobody has written yet → tar. */
 export const packSelection: Pick<Conversion, 'prepare' | 'convert'> = {

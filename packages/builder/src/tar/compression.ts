@@ -214,9 +214,7 @@ function spareBlock(stream: Writable): { room(): Promise<Buffer>; write(bytes: B
       return memory
     },
     write: (bytes) => {
-      done = new Promise((resolve, reject) =>
-        stream.write(bytes, (error) => (error == null ? resolve() : reject(error))),
-      )
+      done = new Promise((resolve, reject) => stream.write(bytes, (error) => (error ? reject(error) : resolve())))
       // Awaited with the next block; a failure before that must not count as unhandled.
       done.catch(() => undefined)
     },
