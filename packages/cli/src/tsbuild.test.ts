@@ -87,6 +87,28 @@ describe('a build from the command line', () => {
     expect(metadata['image.name']).toBe('docker.io/library/my-app:latest')
   })
 
+  test('a summary tells what took time, what was cached and what was moved, to people and to files', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, {
+      Dockerfile: 'FROM scratch AS a\nCOPY hello.txt /\nFROM scratch\nCOPY --from=a /hello.txt /b\n',
+      'hello.txt': 'hello\n',
+    })
+    const meta = directory.join('meta')
+    const args = ['--summary', '--progress=plain', '--metadata-file', meta, context]
+    const first = await tsbuild(directory, args)
+    expect(first.stderr).toMatch(/\nSummary: [\d.]+s, [1-9]\d* ran, 0 cached, fetched 0B, sent 0B\n Slowest:\n/)
+    // One stage waits for the other.
+    expect(first.stderr).toMatch(
+      /\n Critical path:\n(?:.*\n)*? +[\d.]+s +\[a 1\/1\] COPY .*\n +[\d.]+s +\[stage-1 1\/1\] COPY /,
+    )
+    expect(JSON.parse(await readFile(meta, 'utf8'))).toMatchObject({
+      'tsbuild.summary': { cached: [], fetchedBytes: 0, sentBytes: 0, slowest: expect.any(Array) },
+    })
+    const again = await tsbuild(directory, args)
+    expect(again.stderr).toMatch(/\nSummary: .*, 2 cached, .*(?:\n.*)*\n Cached:\n {3}\[a 1\/1\] COPY/)
+    expect((await tsbuild(directory, ['--progress=plain', context])).stderr).not.toContain('Summary')
+  })
+
   test('the second build says that everything was cached', async () => {
     await using directory = await temporaryDirectory()
     const context = await writeContext(directory, files)

@@ -37,7 +37,14 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   })
   if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
   if (idFile !== undefined) await writeAnswer(idFile, imageId(result))
-  if (metadataFile !== undefined) await writeAnswer(metadataFile, `${jsonText(result.metadata, 2)}\n`)
+  if (metadataFile !== undefined) {
+    const metadata = { ...result.metadata, 'tsbuild.summary': library.summarize(result) }
+    await writeAnswer(metadataFile, `${jsonText(metadata, 2)}\n`)
+  }
+  if (flags.summary) {
+    const { renderSummary } = await import('../render/summary.ts')
+    session.stderr.write(renderSummary(library.summarize(result)))
+  }
   return 0
 }
 

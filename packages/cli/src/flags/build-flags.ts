@@ -44,6 +44,11 @@ export const buildFlags = [
   },
   { ...quiet, summary: 'print only the image id' },
   progress,
+  {
+    name: 'summary',
+    kind: 'boolean',
+    summary: 'end with the slowest steps, the critical path, what was cached and how much was moved',
+  },
 
   // Output
   { name: 'label', group: 'Output', kind: 'texts', value: 'KEY=VALUE', summary: 'label of the image' },
@@ -54,7 +59,7 @@ export const buildFlags = [
     group: 'Output',
     kind: 'text',
     value: 'FILE',
-    summary: 'write digests and names as JSON to a file',
+    summary: 'write digests, names and a summary as JSON to a file',
   },
   {
     name: 'source-date-epoch',
