@@ -12,7 +12,7 @@ await compile()
 const isClean = await lint()
 const { status, counts } = await test(process.argv.slice(2))
 console.log(
-  `\n${Math.round((performance.now() - started) / 1000)} s in all${isClean ? '' : '; the lint or format check failed, see above'}`,
+  `\n${Math.round((performance.now() - started) / 1000)} s in all${isClean ? '' : '; the check of types, lint or format failed, see above'}`,
 )
 if (counts !== undefined) {
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
@@ -21,10 +21,12 @@ if (counts !== undefined) {
 process.exitCode = status !== 0 ? status : isClean ? 0 : 1
 
 async function lint() {
-  step('lint: oxlint (type-aware), oxfmt --check')
+  step('types of the tests, lint: oxlint (type-aware), oxfmt --check')
+  // The packages are compiled without their tests.
+  const typeStatus = await run('npm', ['run', '--silent', 'typecheck'])
   const lintStatus = await run('npm', ['run', '--silent', 'lint'])
   const formatStatus = await run('npm', ['run', '--silent', 'format:check'])
-  return lintStatus === 0 && formatStatus === 0
+  return typeStatus === 0 && lintStatus === 0 && formatStatus === 0
 }
 
 async function test(extraArguments) {

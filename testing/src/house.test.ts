@@ -151,6 +151,16 @@ describe('the house', () => {
     expect(wrong).toEqual([])
     expect(files.filter((file) => /\.testing\.|\.support\.|(^|\/)test-/.test(file))).toEqual([])
   })
+
+  test('no test is compiled into what a package ships', () => {
+    const shipped = readdirSync(packages).flatMap((name) => {
+      const { exclude } = JSON.parse(readFileSync(join(packages, name, 'tsconfig.build.json'), 'utf8')) as {
+        readonly exclude: readonly string[]
+      }
+      return exclude.includes('src/**/*.test.*') ? [] : [name]
+    })
+    expect(shipped).toEqual([])
+  })
 })
 
 /** Tests, and what only they import: `*.test.helper.ts`, and folders of such. */
