@@ -94,6 +94,23 @@ describe('a build without what it needs says what is missing', () => {
     }
   })
 
+  test.each([
+    ['COPY src/App.js /', '"/src/App.js": not found', 'did you mean "src/app.js"?'],
+    ['COPY sorce/x /', '"/sorce/x": not found', 'did you mean "source/x"?'],
+    ['COPY source/deep/modul.js /', '"/source/deep/modul.js": not found', 'did you mean "source/deep/module.js"?'],
+    ['COPY nothing/like/it /', '"/nothing/like/it": not found', 'paths are relative to the build context'],
+  ])('a name that is nearly there is told: %s', async (line, message, hint) => {
+    await using directory = await temporaryDirectory()
+    const context = directory.join('context')
+    await mkdir(`${context}/src`, { recursive: true })
+    await mkdir(`${context}/source/deep`, { recursive: true })
+    await writeFile(`${context}/src/app.js`, '')
+    await writeFile(`${context}/source/deep/module.js`, '')
+    await expect(
+      build({ context, dockerfile: `${scratch}${line}\n`, store: directory.join('store') }),
+    ).rejects.toMatchObject({ message: expect.stringContaining(message), hint })
+  })
+
   test('a file as context names the remedy', async () => {
     await using directory = await temporaryDirectory()
     await writeFile(directory.join('Dockerfile'), scratch)

@@ -1,5 +1,5 @@
 import { BuilderError } from '../base/errors.ts'
-import { findSuggestion } from '../frontends/dockerfile/read/suggest.ts'
+import { findSuggestion } from '../base/suggest.ts'
 import { hostPlatform, KNOWN_ARCHITECTURES, KNOWN_OS, parsePlatform } from '../oci/platform.ts'
 import type { Platform } from '../oci/types.ts'
 

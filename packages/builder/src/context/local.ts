@@ -218,7 +218,7 @@ function explainMissing(rootFd: number, error: unknown): unknown {
   const path = String(error.details['path'])
   const hint = isInDirectory(rootFd, path)
     ? 'it is in the directory, but the ignore file (.dockerignore) excludes it'
-    : 'paths are relative to the build context'
+    : (error.hint ?? 'paths are relative to the build context')
   return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', error.message, { hint, cause: error, details: error.details })
 }
 

@@ -3,9 +3,10 @@ import { crc32 } from 'node:zlib'
 import { fromByteString, toByteString, type ByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { quote } from '../base/text.ts'
+import { findSuggestion } from '../base/suggest.ts'
+import { lowerCase, quote } from '../base/text.ts'
 import type { ContentSelector, View, ViewEntry } from './types.ts'
-import { baseName, cleanPath } from './paths.ts'
+import { baseName, cleanPath, joinPath } from './paths.ts'
 import { selectEntries, type SelectedEntry } from './select.ts'
 import { expandWildcard, hasWildcard } from './wildcard.ts'
 
@@ -76,7 +77,7 @@ function chosenBy(view: View, selector: ContentSelector): readonly Selection[] {
     if (entry === undefined) {
       // With patterns nothing may be left of anything; that it is not there at all is found when it is to be copied.
       if (hasPatterns(selector)) return []
-      throw notFound(selector.path)
+      throw notFound(view, selector.path)
     }
     const entries = [...selectEntries(view, entry, selector)]
     if (followsChildren(selector, path)) requireTargets(view, entries)
@@ -84,7 +85,7 @@ function chosenBy(view: View, selector: ContentSelector): readonly Selection[] {
   }
   return expandWildcard(view, path).map((match) => {
     const entry = view.lookup(match, { followLast: selector.followLast })
-    if (entry === undefined) throw notFound(fromByteString(match))
+    if (entry === undefined) throw notFound(view, fromByteString(match))
     return { name: baseName(match), entries: [...selectEntries(view, entry, selector)] }
   })
 }
@@ -102,16 +103,41 @@ function hasPatterns({ includePatterns, excludePatterns }: ContentSelector): boo
 function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
   for (const { entry, relativePath } of entries) {
     if (entry.type !== 'symlink' || relativePath.includes('/')) continue
-    if (view.lookup(entry.path, { followLast: true }) === undefined) throw notFound(fromByteString(entry.path))
+    if (view.lookup(entry.path, { followLast: true }) === undefined) throw notFound(view, fromByteString(entry.path))
   }
 }
 
-/** What BuildKit says of a source that is not there. */
-function notFound(path: string): BuilderError {
-  const shown = `/${fromByteString(cleanPath(toByteString(path)))}`
-  return new BuilderError('OCI_COPY_SOURCE_NOT_FOUND', `failed to calculate checksum: ${quote(shown)}: not found`, {
-    details: { path },
-  })
+/** What BuildKit says of a source that is not there; the hint is ours. */
+function notFound(view: View, path: string): BuilderError {
+  const clean = cleanPath(toByteString(path))
+  const nearest = nearestName(view, clean)
+  return new BuilderError(
+    'OCI_COPY_SOURCE_NOT_FOUND',
+    `failed to calculate checksum: ${quote(`/${fromByteString(clean)}`)}: not found`,
+    { details: { path }, hint: nearest === undefined ? undefined : `did you mean ${quote(fromByteString(nearest))}?` },
+  )
+}
+
+/** Of larger directories only the first names are compared. */
+const MAX_COMPARED = 2000
+
+/** The path with its first missing name replaced by the one that it was probably meant to be. */
+function nearestName(view: View, path: ByteString): ByteString | undefined {
+  const parts = path.split('/')
+  for (const [index, part] of parts.entries()) {
+    const parent = parts.slice(0, index).join('/')
+    if (view.lookup(joinPath(parent, part), { followLast: true }) !== undefined) continue
+    const directory = view.lookup(parent, { followLast: true })
+    const names = view
+      .children(directory?.path ?? parent)
+      .slice(0, MAX_COMPARED)
+      .map((entry) => baseName(entry.path))
+    const sameLetters = names.find((name) => lowerCase(name) === lowerCase(part))
+    // Words so short are near to each other by chance.
+    const meant = sameLetters ?? (part.length < 4 ? undefined : findSuggestion(part, names, { caseSensitive: true }))
+    return meant === undefined ? undefined : [parent, meant, ...parts.slice(index + 1)].filter(Boolean).join('/')
+  }
+  return undefined
 }
 
 function needsDigest(entry: ViewEntry): boolean {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { BuilderError } from '../../base/errors.ts'
 import { lowerText } from './lower/environment.test.helper.ts'
-import { findSuggestion } from './read/suggest.ts'
+import { findSuggestion } from '../../base/suggest.ts'
 
 const BASE = 'FROM registry.example/base:1\n'
 const many = (count: number, make: (index: number) => string): string =>

@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../../base/source.ts'
-import { findSuggestion } from '../read/suggest.ts'
+import { findSuggestion } from '../../../base/suggest.ts'
 import { type CheckRule, documentationOf, type Linter } from './rule.ts'
 
 export const undefinedArgInFrom: CheckRule = {

@@ -15,6 +15,17 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
   return ''
 }
 
+test('a name of one word that is no image may be meant for a context', async () => {
+  await expect(lowerText('FROM shared AS x\nCOPY --from=common / /\n')).rejects.toMatchObject({
+    hint: expect.stringMatching(
+      /if (shared|common) is a named context, give --build-context (shared|common)=DIRECTORY$/,
+    ),
+  })
+  await expect(lowerText('FROM registry.example/none:1\n')).rejects.not.toMatchObject({
+    hint: expect.stringContaining('--build-context'),
+  })
+})
+
 // Messages and lines are those of BuildKit (of Docker 28.5) for the same files.
 describe('errors', () => {
   const B = 'FROM registry.example/base:1'

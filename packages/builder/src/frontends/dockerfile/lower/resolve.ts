@@ -16,7 +16,7 @@ import { reachableFrom, type StageTable } from './stage-table.ts'
 import type { StageState } from './stage-state.ts'
 import { parseInstructions } from '../read/parse.ts'
 import { canonicalBaseName, connect, detectPlatform, SCRATCH } from './stages.ts'
-import { withSuggestion } from '../read/suggest.ts'
+import { withSuggestion } from '../../../base/suggest.ts'
 
 export interface ResolveContext {
   readonly options: LowerOptions
@@ -174,8 +174,25 @@ async function askForConfig(
       known,
       { caseSensitive: true },
     )
-    throw new BuilderError(error.code, message, { hint: error.hint, cause: error, details: error.details })
+    const hint = [error.hint, contextHint(written, error)].filter((part) => part !== undefined).join('; ')
+    throw new BuilderError(error.code, message, {
+      hint: hint === '' ? undefined : hint,
+      cause: error,
+      details: error.details,
+    })
   }
+}
+
+/** There is no such image, or nobody to ask for it: a name of one word may have been meant for a context. */
+function contextHint(written: string, { code, details }: BuilderError): string | undefined {
+  if (!/^[a-z0-9][a-z0-9_-]*$/.test(written) || COMMON_IMAGES.includes(written)) return undefined
+  const isUnknown =
+    code === 'OCI_REGISTRY_NOT_FOUND' ||
+    code === 'OCI_IMAGE_NOT_FOUND' ||
+    code === 'OCI_REGISTRY_UNAUTHORIZED' ||
+    code === 'OCI_REGISTRY_DENIED' ||
+    details['errno'] === 'ENOTFOUND'
+  return isUnknown ? `if ${written} is a named context, give --build-context ${written}=DIRECTORY` : undefined
 }
 
 const COMMON_IMAGES = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubuntu', 'fedora'].flatMap((name) => [

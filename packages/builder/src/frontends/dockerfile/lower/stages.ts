@@ -20,7 +20,7 @@ import { createStageTable, type StageTable } from './stage-table.ts'
 import { createStageState, type StageCommand, type StageState } from './stage-state.ts'
 import type { LowerOptions } from '../../../image/lowered.ts'
 import { mountSource } from '../read/mount.ts'
-import { findSuggestion, withSuggestion } from '../read/suggest.ts'
+import { findSuggestion, withSuggestion } from '../../../base/suggest.ts'
 import { lowerCase, quote } from '../../../base/text.ts'
 
 export const SCRATCH = 'scratch'

@@ -1,7 +1,7 @@
 /** Build arguments that no ARG takes: most often a misspelt name. */
 import type { BuildWarning } from '../../../base/progress.ts'
 import type { ParsedDockerfile, StageInstruction } from '../read/ast.ts'
-import { findSuggestion } from '../read/suggest.ts'
+import { findSuggestion } from '../../../base/suggest.ts'
 import { lowerCase } from '../../../base/text.ts'
 import { PROXIES } from './global-args.ts'
 import type { StageTable } from './stage-table.ts'

@@ -1,7 +1,7 @@
 /** Flags between the keyword and the arguments: how they are cut, and how an instruction reads them. */
 import type { EscapeToken } from '../expand/types.ts'
 import { Complaint } from '../expand/complaint.ts'
-import { withSuggestion } from './suggest.ts'
+import { withSuggestion } from '../../../base/suggest.ts'
 import { encodeText, decodeText, isAscii, isSpaceCode, lowerCase } from '../../../base/text.ts'
 
 export interface CutFlags {

@@ -17,7 +17,7 @@ import { isComplaint, type Complaint } from '../expand/complaint.ts'
 import { INSTRUCTIONS } from './instructions/list.ts'
 import { rangesOf } from './ranges.ts'
 import { splitDockerfile, type SplitDockerfile, type SplitOptions } from './split.ts'
-import { withSuggestion } from './suggest.ts'
+import { withSuggestion } from '../../../base/suggest.ts'
 import { decodeText, lowerCase, upperCase } from '../../../base/text.ts'
 
 export interface ParseOptions {

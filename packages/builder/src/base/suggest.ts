@@ -1,4 +1,4 @@
-import { lowerCase, upperCase } from '../../../base/text.ts'
+import { lowerCase, upperCase } from './text.ts'
 
 /** Options that are further away than this are no suggestion. */
 const MAX_DISTANCE = 2
