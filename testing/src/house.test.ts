@@ -19,9 +19,14 @@ const floors: readonly (readonly string[])[] = [
   // Frontends make graphs of text: whatever knows files, stores and how an op runs is above them.
   ['frontends/dockerfile/expand'],
   ['frontends/dockerfile/read'],
+  // The contract of the family lies below its members, and names what they may be given.
+  ['frontends/state/types.ts'],
+  ['frontends/types.ts'],
   ['frontends/dockerfile/checks'],
-  ['frontends/dockerfile/lower', 'frontends/state'],
+  ['frontends/dockerfile/lower'],
   ['frontends/dockerfile/answers'],
+  ['frontends/dockerfile'],
+  ['frontends/state'],
   ['frontends'],
   ['view'],
   ['tar', 'store'],

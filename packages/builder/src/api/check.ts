@@ -1,7 +1,12 @@
 import { join } from 'node:path'
-import { lowerEnvironmentOf, lowerOptionsOf, pullPolicy } from '../build/plan.ts'
+import { BuilderError } from '../base/errors.ts'
+import { compose } from '../build/composition.ts'
 import { checkOptions } from '../build/options.ts'
-import { findSources } from '../build/sources.ts'
+import { environmentOf, frontendOptionsOf, pullPolicy } from '../build/plan.ts'
+import type { BuildOptions } from '../build/public-types.ts'
+import { sessionOf } from '../build/session.ts'
+import { findSources, isRemote, type BuildSources } from '../build/sources.ts'
+import { eachPlatform } from '../frontends/dockerfile/frontend.ts'
 import {
   type CallOutput,
   formatCheck,
@@ -14,10 +19,6 @@ import {
   listTargets,
   outlineDockerfile,
 } from '../frontends/dockerfile/index.ts'
-import { createImageResolver } from '../ops/image/resolve.ts'
-import type { BuildOptions } from '../build/public-types.ts'
-import { openSession } from '../build/session.ts'
-import { checkImageWith, fetchImageWith } from '../build/transfers.ts'
 
 export type { CallOutput } from '../frontends/dockerfile/index.ts'
 
@@ -36,23 +37,36 @@ export interface CallOptions extends BuildOptions {
  */
 export async function call(options: CallOptions): Promise<CallOutput> {
   const checked = checkOptions(options)
-  const sink = options.onProgress ?? (() => undefined)
-  const sources = await findSources(options)
-  const { text, name } = sources.dockerfile
-  if (options.method === 'targets') {
-    const targets = listTargets(text, { name })
-    return ok(options.json ? formatTargetsJson(targets) : formatTargets(targets))
+  // What a text alone answers, and a directory has it, needs no store.
+  if (options.method === 'targets' && isDirectory(options.context)) {
+    const { dockerfile } = await findSources(options)
+    return targetsOf(dockerfile, options)
   }
-  await using session = await openSession(options)
+  const sink = options.onProgress ?? (() => undefined)
+  await using session = await sessionOf(options)
   const pull = pullPolicy(options.pull)
-  const images = createImageResolver({
-    store: session.store,
-    fetchImage: fetchImageWith(session),
-    checkImage: checkImageWith(session),
+  await using composition = compose({
+    session,
+    options,
+    checked,
+    sink,
+    purpose: 'answer',
     // An answer about the text needs no newer base than the one at hand.
     pull: pull === 'default' ? 'missing' : pull,
   })
-  const lowering = [lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink)] as const
+  const parts = await composition.lowering()
+  if (parts.sources === undefined)
+    throw new BuilderError(
+      'OCI_OPTION_UNSUPPORTED',
+      `${options.method} is asked about a Dockerfile, and a state has none`,
+      {
+        hint: 'build it, or have its graph from toLlb',
+      },
+    )
+  const { dockerfile } = parts.sources
+  if (options.method === 'targets') return targetsOf(dockerfile, options)
+  const { text, name } = dockerfile
+  const lowering = [eachPlatform(frontendOptionsOf(parts))[0]!, environmentOf(parts)] as const
   if (options.method === 'check') {
     const result = await lintDockerfile(text, ...lowering, { name: writtenName(options) ?? name })
     return options.json ? formatCheckJson(result) : formatCheck(result)
@@ -61,11 +75,20 @@ export async function call(options: CallOptions): Promise<CallOutput> {
   return ok(options.json ? formatOutlineJson(outline) : formatOutline(outline))
 }
 
+function isDirectory(context: string | undefined): boolean {
+  return context === undefined || (context !== '-' && !isRemote(context))
+}
+
+function targetsOf({ text, name }: BuildSources['dockerfile'], { json }: CallOptions): CallOutput {
+  const targets = listTargets(text, { name })
+  return ok(json ? formatTargetsJson(targets) : formatTargets(targets))
+}
+
 // Findings name the file as the user could open it from here, as buildx prints it.
 function writtenName({ context, file, dockerfile }: CallOptions): string | undefined {
   if (dockerfile !== undefined) return 'inline'
   if (file !== undefined) return file === '-' ? 'stdin' : file
-  return context === undefined || context === '-' || context.includes('://') ? undefined : join(context, 'Dockerfile')
+  return context !== undefined && isDirectory(context) ? join(context, 'Dockerfile') : undefined
 }
 
 function ok(stdout: string): CallOutput {

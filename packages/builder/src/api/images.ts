@@ -14,13 +14,13 @@ import type {
   PruneOutcome,
   RemoveOutcome,
 } from '../build/public-types.ts'
-import { openSession } from '../build/session.ts'
+import { sessionOf } from '../build/session.ts'
 
 const DANGLING = '<none>'
 
 /** Every image of the store, newest first. */
 export async function images(options: CommonOptions = {}): Promise<readonly ImageSummary[]> {
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   return [...session.store.images.list()]
     .sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))
     .map((record) => summaryOf(session.store, record))
@@ -44,7 +44,7 @@ function isDangling(name: string): boolean {
 
 /** The history of an image, newest first, with the size of each layer. */
 export async function history(image: string, options: CommonOptions = {}): Promise<readonly HistoryRow[]> {
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   const record = findImage(session.store, image)
   const { config } = readImage(session.store, record)
   let layer = 0
@@ -80,7 +80,7 @@ function imageSize(store: Store, record: ImageRecord): number {
 
 /** What `docker inspect` says of an image. */
 export async function inspect(image: string, options: CommonOptions = {}): Promise<ImageInspection> {
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   const { store } = session
   const record = findImage(store, image)
   const { config, manifest } = readImage(store, record)
@@ -122,7 +122,7 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
 
 /** Gives an image another name. */
 export async function tag(source: string, target: string, options: CommonOptions = {}): Promise<void> {
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   const { store } = session
   // Read and written in one transaction: what another process removes meanwhile does not come back.
   store.transaction(() => {
@@ -138,7 +138,7 @@ export async function remove(
   image: string,
   options: CommonOptions & { readonly force?: boolean } = {},
 ): Promise<RemoveOutcome> {
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   return session.store.transaction(() => removeNames(session.store, image, options.force === true))
 }
 
@@ -175,7 +175,7 @@ function nameMatches(name: string, text: string): boolean {
 export async function prune(
   options: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number } = {},
 ): Promise<PruneOutcome> {
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   return await session.store.prune({
     all: options.all ?? false,
     ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }),

@@ -17,7 +17,7 @@ import type { CommonOptions, FileJobsReport, IsolationReport, MachineReport } fr
 export async function info(options: CommonOptions = {}): Promise<MachineReport> {
   const isolations: IsolationReport[] = []
   for (const { name } of families.isolations) isolations.push(await tryIsolation(name, options.signal))
-  const root = options.store ?? defaultRoot(process.env)
+  const root = options.session?.store.root ?? options.store ?? defaultRoot(process.env)
   return {
     platform: formatPlatform(hostPlatform()),
     kernel: release(),

@@ -13,14 +13,15 @@ import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaul
 import type { Descriptor } from '../oci/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from '../build/public-types.ts'
-import { openSession, type Session } from '../build/session.ts'
+import { sessionOf } from '../build/session.ts'
+import type { Session } from '../build/session-types.ts'
 import { runAll } from '../base/run-all.ts'
 import { createLayerFetcher, pushWith, sendBlobsTo } from '../build/transfers.ts'
 
 /** Fetches an image with all its layers, and names it in the store. */
 export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   const { store, signal } = session
   const reference = withDefaultTag(parseReference(image))
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
@@ -70,7 +71,7 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
 /** Sends an image of the store to its registry. Layers that were made here are compressed once, then kept. */
 export async function push(image: string, options: CommonOptions & RegistryOptions = {}): Promise<PushOutcome> {
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
-  await using session = await openSession(options)
+  await using session = await sessionOf(options)
   const { store, signal } = session
   const record = findImage(store, image)
   const { manifest } = readImage(store, record)

@@ -10,7 +10,7 @@ import type { LocalResult } from '../context/types.ts'
 /** The directories of this machine that a build reads, by the names that `local://` sources give them. */
 export interface BuildContexts {
   readonly open: OpsEnvironment['openLocal']
-  /** Adds a directory under a name of its own and answers that name. */
+  /** Adds a directory under a name of its own and answers that name; equal ones have one name. */
   add(directory: string, ignorePatterns: readonly string[]): string
   /** Makes sources known that were found later. */
   use(sources: BuildSources): void
@@ -23,6 +23,7 @@ export const MAIN_CONTEXT = 'context'
 /** @param known learns the directories, for whoever reads them in another process */
 export function createContexts(store: Store, known: Set<string>, signal: AbortSignal): BuildContexts {
   const directories = new Map<string, { readonly directory: string; readonly ignorePatterns: readonly string[] }>()
+  const added = new Map<string, string>()
   const opened = new Map<string, LocalResult & Partial<Disposable>>()
   const use = (found: BuildSources): void => {
     for (const [name, source] of found.namedDirectories) directories.set(name, source)
@@ -34,7 +35,11 @@ export function createContexts(store: Store, known: Set<string>, signal: AbortSi
   return {
     use,
     add: (directory, ignorePatterns) => {
+      const key = JSON.stringify([directory, ignorePatterns])
+      const given = added.get(key)
+      if (given !== undefined) return given
       const name = `state-${directories.size}`
+      added.set(key, name)
       directories.set(name, { directory, ignorePatterns })
       known.add(resolve(directory))
       return name

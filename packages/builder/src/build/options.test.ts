@@ -32,11 +32,11 @@ test.each([
   ['macos/arm64', { os: 'darwin', architecture: 'arm64' }],
   ['windows(10.0.17763)/amd64', { os: 'windows', architecture: 'amd64', 'os.version': '10.0.17763' }],
 ])('a platform %s is taken', (platform, expected) => {
-  expect(checkOptions({ context: '.', platform }).platform).toEqual(expected)
+  expect(checkOptions({ context: '.', platform }).platforms[0]).toEqual(expected)
 })
 
 test('the platform local is that of the machine', () => {
-  expect(checkOptions({ context: '.', platform: 'local' }).platform).toEqual(checkOptions({ context: '.' }).platform)
+  expect(checkOptions({ context: '.', platform: 'local' }).platforms).toEqual(checkOptions({ context: '.' }).platforms)
 })
 
 test.each(['UPPER', 'UPPER/x', 'x/UPPER', 'host.example/x/UPPER:1', 'Team/app:v1'])(

@@ -7,7 +7,8 @@ import type { BuildOptions } from './public-types.ts'
 
 /** Options with everything filled in and checked, before anything is touched. */
 export interface CheckedOptions {
-  readonly platform: Platform
+  /** At least one. */
+  readonly platforms: readonly Platform[]
   readonly names: readonly string[]
   readonly buildArgs: ReadonlyMap<string, string>
   readonly labels: ReadonlyMap<string, string>
@@ -24,6 +25,7 @@ const ENTITLEMENTS = ['network.host', 'security.insecure']
 /** @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED, OCI_REFERENCE_INVALID, OCI_PLATFORM_INVALID */
 export function checkOptions(options: BuildOptions): CheckedOptions {
   const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
+  // Here alone: everything behind takes a list of them.
   if (platforms.length > 1) {
     throw new BuilderError(
       'OCI_OPTION_UNSUPPORTED',
@@ -45,7 +47,7 @@ export function checkOptions(options: BuildOptions): CheckedOptions {
   // As buildx has it: a time from outside is a build argument, and an ARG of that name sees it.
   if (sourceDateEpoch !== undefined && !buildArgs.has(EPOCH)) buildArgs.set(EPOCH, String(sourceDateEpoch))
   return {
-    platform: platforms[0] === undefined ? hostPlatform() : platformOption(platforms[0]),
+    platforms: platforms.length === 0 ? [hostPlatform()] : platforms.map(platformOption),
     names: (options.tags ?? []).map(checkTag),
     buildArgs,
     labels: new Map(Object.entries(options.labels ?? {})),

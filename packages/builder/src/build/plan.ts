@@ -1,12 +1,9 @@
-import { BuilderError } from '../base/errors.ts'
 import type { CheckedOptions } from './options.ts'
 import { MAIN_CONTEXT, type BuildContexts } from './contexts.ts'
 import type { BuildSources } from './sources.ts'
-import { lintDockerfile } from '../frontends/dockerfile/answers/lint.ts'
-import { lowerDockerfile, toWarning } from '../frontends/dockerfile/lower/lower.ts'
-import type { LoweredImage, LowerEnvironment, LowerOptions } from '../image/lowered.ts'
-import { parseDockerfile } from '../frontends/dockerfile/read/parse.ts'
-import type { StateDocument } from '../frontends/state/document.ts'
+import { FRONTENDS } from '../frontends/list.ts'
+import type { FrontendInput, FrontendOptions, LowerEnvironment, Recipe } from '../frontends/types.ts'
+import type { LoweredImage } from '../image/lowered.ts'
 import type { Edge } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { internalStep } from './internal-step.ts'
@@ -15,14 +12,16 @@ import type { Platform } from '../oci/types.ts'
 import { findInLayout } from '../ops/image/layout.ts'
 import type { CheckedImageResolver, PullPolicy } from '../ops/image/resolve.ts'
 import type { SourceSpec } from '../graph/op-specs.ts'
-import type { ImageResolver } from '../ops/environment.ts'
-import type { ProgressSink } from '../base/progress.ts'
+import type { BuildWarning, ProgressSink } from '../base/progress.ts'
 import type { BuildOptions } from './public-types.ts'
 
 export interface LowerHooks {
+  /** Called with an input that was read. */
+  readonly onRead?: (recipe: Recipe) => void
+  /** Without it, a SOURCE_DATE_EPOCH that names a source is not looked up. */
   readonly sourceTime?: SourceTime
   /** Called with what will most likely be built while registries are asked whether they still have the same bases. */
-  readonly whileAsking?: (image: LoweredImage) => void
+  readonly whileAsking?: (images: readonly LoweredImage[]) => void
 }
 
 /**
@@ -31,14 +30,14 @@ export interface LowerHooks {
  */
 async function lowerConfirmed(
   images: CheckedImageResolver,
-  lower: () => Promise<LoweredImage>,
-  whileAsking?: (image: LoweredImage) => void,
-): Promise<LoweredImage> {
+  lower: () => Promise<readonly LoweredImage[]>,
+  whileAsking?: (images: readonly LoweredImage[]) => void,
+): Promise<readonly LoweredImage[]> {
   const first = await lower().then(
-    (image) => ({ image }),
+    (lowered) => ({ lowered }),
     (error: unknown) => ({ error }),
   )
-  if ('image' in first) whileAsking?.(first.image)
+  if ('lowered' in first) whileAsking?.(first.lowered)
   const { moved, doubts } = await images.confirm()
   // A base that is new may bring further ones (ONBUILD); none is asked for twice, so this ends.
   if (moved) return await lowerConfirmed(images, lower)
@@ -48,45 +47,62 @@ async function lowerConfirmed(
     message: `${name} could not be asked for at its registry: ${reason.message}; the copy at hand is used`,
     detail: 'A tag may lead elsewhere than when a build fetched it. --pull=missing does not ask.',
   }))
-  return { ...first.image, warnings: [...first.image.warnings, ...warnings] }
+  return first.lowered.map((image) => ({ ...image, warnings: [...image.warnings, ...warnings] }))
 }
 
-/** A Dockerfile to an image in the making. */
-export async function lowerDockerfileBuild(
-  options: BuildOptions,
-  checked: CheckedOptions,
-  sources: BuildSources,
-  images: CheckedImageResolver,
-  sink: ProgressSink,
-  hooks: LowerHooks = {},
-): Promise<LoweredImage> {
-  const { dockerfile } = sources
-  const parsed = await internalStep(
-    sink,
-    `[internal] load build definition from ${dockerfile.name}`,
-    async (report) => {
-      report('transfer', `transferring dockerfile: ${Buffer.byteLength(dockerfile.text)}B`, { isDone: true })
-      return parseDockerfile(dockerfile.text, { name: dockerfile.name })
-    },
-  )
+/** What a build is lowered from. */
+export interface LowerParts {
+  readonly options: BuildOptions
+  readonly checked: CheckedOptions
+  /** Undefined for a state, which names its sources itself. */
+  readonly sources: BuildSources | undefined
+  readonly images: CheckedImageResolver
+  readonly contexts: BuildContexts
+  readonly sink: ProgressSink
+  readonly hooks?: LowerHooks
+}
+
+/** The input of a build to images in the making, one for each platform. */
+export async function lowerBuild(parts: LowerParts): Promise<readonly LoweredImage[]> {
+  const { images, sink, hooks = {} } = parts
+  const recipe = await readInput(parts)
+  hooks.onRead?.(recipe)
+  const lowering = () => [frontendOptionsOf(parts), environmentOf(parts)] as const
+  let asked = lowering()
+  const lower = (): Promise<readonly LoweredImage[]> => recipe.lower(...(asked = lowering()))
+  const lowered = await lowerConfirmed(images, lower, hooks.whileAsking).catch(async (error: unknown) => {
+    // What is only a warning may be why it failed: it is told before the error, as BuildKit does. What the failed attempt
+    // has asked is neither asked nor shown again.
+    for (const warning of (await recipe.warnings?.(...asked)) ?? []) sink({ type: 'warning', warning })
+    throw error
+  })
+  for (const warning of warningsOf(lowered)) sink({ type: 'warning', warning })
+  return lowered
+}
+
+/** What is said of the images of one build: of each platform, but once. */
+export function warningsOf(images: readonly LoweredImage[]): readonly BuildWarning[] {
+  if (images.length === 1) return images[0]!.warnings
+  const all = images.flatMap(({ warnings }) => warnings)
+  return [...new Map(all.map((warning) => [JSON.stringify(warning), warning])).values()]
+}
+
+async function readInput({ options, sources, sink }: LowerParts): Promise<Recipe> {
+  const file = sources?.dockerfile
+  const input: FrontendInput = { file, state: options.state }
+  const frontend = FRONTENDS.find((candidate) => candidate.accepts(input))
+  if (frontend === undefined) throw new Error('a build has a text or a state')
+  if (file === undefined) return frontend.read(input)
+  const recipe = await internalStep(sink, `[internal] load build definition from ${file.name}`, async (report) => {
+    report('transfer', `transferring dockerfile: ${Buffer.byteLength(file.text)}B`, { isDone: true })
+    return frontend.read(input)
+  })
   await internalStep(sink, '[internal] load .dockerignore', async (report) =>
-    report('transfer', `transferring context: ${Buffer.byteLength((sources.ignorePatterns ?? []).join('\n'))}B`, {
+    report('transfer', `transferring context: ${Buffer.byteLength((sources?.ignorePatterns ?? []).join('\n'))}B`, {
       isDone: true,
     }),
   )
-  const lowering = () =>
-    [lowerOptionsOf(options, checked, sources), lowerEnvironmentOf(sources, images, sink, hooks.sourceTime)] as const
-  let asked = lowering()
-  const lower = (): Promise<LoweredImage> => lowerDockerfile(parsed, ...(asked = lowering()))
-  const image = await lowerConfirmed(images, lower, hooks.whileAsking).catch(async (error: unknown) => {
-    // What is only a warning may be why it failed: it is told before the error, as BuildKit does. What the failed attempt
-    // has asked is neither asked nor shown again.
-    const { findings } = await lintDockerfile(dockerfile.text, ...asked, { name: dockerfile.name })
-    for (const finding of findings) sink({ type: 'warning', warning: toWarning(finding) })
-    throw error
-  })
-  for (const warning of image.warnings) sink({ type: 'warning', warning })
-  return image
+  return recipe
 }
 
 /** `true` is `always`, as Docker's flag alone. */
@@ -94,16 +110,16 @@ export function pullPolicy(pull: BuildOptions['pull']): PullPolicy {
   return pull === true ? 'always' : pull === false ? 'default' : (pull ?? 'default')
 }
 
-/** What lowering is told: the build's options in the frontend's words. */
-export function lowerOptionsOf(options: BuildOptions, checked: CheckedOptions, sources: BuildSources): LowerOptions {
+/** What a frontend is told: the build's options in its words. */
+export function frontendOptionsOf({ options, checked, sources }: LowerParts): FrontendOptions {
   return {
     target: options.target,
     buildArgs: checked.buildArgs,
     labels: checked.labels,
     buildPlatform: hostPlatform(),
-    targetPlatform: checked.platform,
+    platforms: checked.platforms,
     isPlatformRequested: (options.platform ?? '') !== '',
-    namedContexts: sources.namedContexts,
+    namedContexts: sources?.namedContexts ?? new Map(),
     noCache: options.noCache ?? false,
     noCacheFilter: options.noCacheFilter ?? [],
     pull: pullPolicy(options.pull) === 'always',
@@ -112,22 +128,19 @@ export function lowerOptionsOf(options: BuildOptions, checked: CheckedOptions, s
     ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
     ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
     contextName: MAIN_CONTEXT,
-    ...(sources.contextEdge === undefined ? {} : { contextEdge: sources.contextEdge }),
+    ...(sources?.contextEdge === undefined ? {} : { contextEdge: sources.contextEdge }),
     ...(checked.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: checked.sourceDateEpoch }),
   }
 }
 
-/** What lowering may ask for: the configs of bases, each once. */
-export function lowerEnvironmentOf(
-  sources: BuildSources,
-  images: ImageResolver,
-  sink: ProgressSink,
-  sourceTime?: SourceTime,
-): LowerEnvironment {
+/** What a frontend may ask for: the configs of bases, each once. */
+export function environmentOf({ sources, images, contexts, sink, hooks }: LowerParts): LowerEnvironment {
   const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
+  const sourceTime = hooks?.sourceTime
   return {
-    ...(sources.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
-    ignorePatternsOf: async (key) => sources.namedDirectories.get(key)?.ignorePatterns,
+    ...(sources?.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
+    ignorePatternsOf: async (key) => sources?.namedDirectories.get(key)?.ignorePatterns,
+    openDirectory: contexts.add,
     ...(sourceTime === undefined ? {} : { resolveSourceEpoch: (source) => sourceTime(sourceTimeEdge(source)) }),
     resolveLayoutConfig: async (reference, platform) => {
       const resolved = await images.resolveLayout(findInLayout(reference), platform)
@@ -166,52 +179,5 @@ function oncePerKey<Args extends readonly unknown[]>(
       if (promise === undefined) pending.set(key, (promise = work(...args)))
       return promise
     }
-  }
-}
-
-/** A fluent state to an image in the making: as the Dockerfile that says the same. */
-export async function lowerStateBuild(
-  options: BuildOptions,
-  checked: CheckedOptions,
-  document: StateDocument,
-  images: CheckedImageResolver,
-  contexts: BuildContexts,
-  sink: ProgressSink,
-  hooks: LowerHooks = {},
-): Promise<LoweredImage> {
-  refuseWithState(options)
-  const sources = stateSources(document, contexts)
-  // Checks are about how a Dockerfile is written.
-  const told = { ...lowerOptionsOf(options, checked, sources), target: undefined, checks: 'skip=all' }
-  const lower = (): Promise<LoweredImage> =>
-    lowerDockerfile(document.parsed, told, lowerEnvironmentOf(sources, images, sink, hooks.sourceTime))
-  const image = await lowerConfirmed(images, lower, hooks.whileAsking)
-  for (const warning of image.warnings) sink({ type: 'warning', warning })
-  return image
-}
-
-/** What speaks of a Dockerfile's text, stages or context means nothing beside a state. */
-function refuseWithState(options: BuildOptions): void {
-  const names = ['file', 'dockerfile', 'target', 'buildContexts', 'noCacheFilter'] as const
-  const given = names.find((name) => options[name] !== undefined)
-  if (given === undefined) return
-  throw new BuilderError('OCI_OPTION_INVALID', `${given} is for Dockerfiles, and this build has a state`, {
-    hint: 'a state is its own target; it reads what image(…) and local(…) name',
-  })
-}
-
-/** Its directories as named contexts; it has no main one. */
-function stateSources({ locals, parsed }: StateDocument, contexts: BuildContexts): BuildSources {
-  const directories = [...locals].map(([name, { directory, ignore }]) => ({
-    name,
-    key: contexts.add(directory, ignore),
-    source: { directory, ignorePatterns: ignore },
-  }))
-  return {
-    contextDirectory: undefined,
-    dockerfile: parsed.source,
-    ignorePatterns: undefined,
-    namedContexts: new Map(directories.map(({ name, key }) => [name, `local:${key}`])),
-    namedDirectories: new Map(directories.map(({ key, source }) => [key, source])),
   }
 }

@@ -1,30 +1,15 @@
-import type { BuildWarning, ProgressSink } from '../base/progress.ts'
+import type { BuildWarning } from '../base/progress.ts'
 import type { OutputSpec, OutputType } from '../exporters/output-spec.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor, HistoryEntry, ImageConfig } from '../oci/types.ts'
 import type { IsolationMode } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { State } from '../frontends/state/types.ts'
+import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
 
-/** What every call of the public face may take: which store, and how to stop and watch it. */
-export interface CommonOptions {
-  /** Directory of the store; default `$TSBUILD_HOME`, else the XDG data directory. */
-  readonly store?: string | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ProgressSink | undefined
-}
+export type { CommonOptions, RegistryOptions, Session, SessionOptions, StepOptions } from './session-types.ts'
 
-/** How registries are reached. */
-export interface RegistryOptions {
-  /** Hosts (`name:port`) that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs no entry. */
-  readonly insecureRegistries?: readonly string[] | undefined
-  /** Auth file instead of Docker's and Podman's. */
-  readonly authFile?: string | undefined
-  /** Tries after the first one; default 5. */
-  readonly retries?: number | undefined
-}
-
-export interface BuildOptions extends CommonOptions, RegistryOptions {
+export interface BuildOptions extends CommonOptions, RegistryOptions, StepOptions {
   /** Directory, URL of a git repository or archive, or `-` with `stdin`. Needed unless `state` is given. */
   readonly context?: string | undefined
   /** Path of the Dockerfile, `-` for `stdin`; default `Dockerfile` in the context. */
@@ -64,9 +49,6 @@ export interface BuildOptions extends CommonOptions, RegistryOptions {
   readonly allow?: readonly string[] | undefined
   readonly ulimits?: readonly string[] | undefined
   readonly shmSizeBytes?: number | undefined
-  readonly isolation?: 'auto' | IsolationMode | undefined
-  /** Steps that run at the same time; default: eight for each core. */
-  readonly jobs?: number | undefined
 
   /** Default: an image in the store (named by `tags`, or known by its id only). */
   readonly outputs?: readonly OutputSpec[] | undefined
@@ -92,11 +74,14 @@ export interface SshSource {
 }
 
 export interface BuildResult {
-  /** Of the manifest in the store; undefined when nothing but files was exported. */
+  /** Of the manifest, or of the index over several; undefined when nothing but files was exported. */
   readonly digest: Digest | undefined
+  /** Of the first of `images`. */
   readonly configDigest: Digest | undefined
-  /** Bottom first. */
-  readonly layers: readonly { readonly diffId: DiffID; readonly sizeBytes: number; readonly createdBy: string }[]
+  /** Of the first of `images`. */
+  readonly layers: BuiltImage['layers']
+  /** One a platform, in the order in which they were asked for. */
+  readonly images: readonly BuiltImage[]
   readonly outputs: readonly {
     readonly type: OutputType
     readonly dest?: string
@@ -134,6 +119,17 @@ export interface InternalStepReport {
   /** Milliseconds of the Unix epoch. */
   readonly startedMs: number
   readonly durationMs: number
+}
+
+/** What was built for one platform. */
+export interface BuiltImage {
+  /** `linux/amd64`. */
+  readonly platform: string
+  /** Of its manifest; undefined when nothing but files was exported. */
+  readonly digest: Digest | undefined
+  readonly configDigest: Digest | undefined
+  /** Bottom first. */
+  readonly layers: readonly { readonly diffId: DiffID; readonly sizeBytes: number; readonly createdBy: string }[]
 }
 
 export interface VertexReport {

@@ -3,15 +3,26 @@ import type { ProgressSink, VertexEvent } from '../base/progress.ts'
 import type { ExportResult, PreparedExport } from '../exporters/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
 import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import { formatPlatform } from '../oci/platform.ts'
 import type { VertexState } from '../solver/reporter.ts'
+import { warningsOf } from './plan.ts'
 import type { CheckedOptions } from './options.ts'
-import type { BuildMetadata, BuildResult, InternalStepReport, OutputType, VertexReport } from './public-types.ts'
+import type {
+  BuildMetadata,
+  BuildResult,
+  BuiltImage,
+  InternalStepReport,
+  OutputType,
+  VertexReport,
+} from './public-types.ts'
 
 /** What a build has come to. */
-export interface BuiltImage {
+export interface Built {
   readonly checked: CheckedOptions
-  readonly image: LoweredImage
-  readonly layers: readonly LayerHandle[]
+  /** One a platform. */
+  readonly images: readonly LoweredImage[]
+  /** Of each image, bottom first. */
+  readonly layers: readonly (readonly LayerHandle[])[]
   readonly forms: LayerForms
   readonly outputs: readonly PreparedExport[]
   readonly exported: readonly ExportResult[]
@@ -19,12 +30,15 @@ export interface BuiltImage {
 }
 
 /** The result of a build, but for what was measured around it. */
-export function reportOf(built: BuiltImage): Omit<BuildResult, 'internalSteps' | 'traffic'> {
-  const { checked, image, outputs, exported, states } = built
+export function reportOf(built: Built): Omit<BuildResult, 'internalSteps' | 'traffic'> {
+  const { outputs, exported, states } = built
+  const images = built.images.map((image, index) => imageOf(built, image, index))
+  const [first] = images
   return {
     digest: exported.find((result) => result.digest !== undefined)?.digest,
-    configDigest: exported.find((result) => result.configDigest !== undefined)?.configDigest,
-    layers: layersOfResult(built),
+    configDigest: first?.configDigest,
+    layers: first?.layers ?? [],
+    images,
     outputs: exported.map((result, index) => ({
       type: outputs[index]!.type as OutputType,
       ...(result.dest === undefined ? {} : { dest: resolve(result.dest) }),
@@ -32,19 +46,25 @@ export function reportOf(built: BuiltImage): Omit<BuildResult, 'internalSteps' |
       ...(result.digest === undefined ? {} : { digest: result.digest }),
     })),
     vertices: states.map(reportVertex),
-    warnings: image.warnings,
-    metadata: metadataOf(checked, exported),
+    warnings: warningsOf(built.images),
+    metadata: metadataOf(built, first),
   }
 }
 
-function layersOfResult({ image, layers, forms }: BuiltImage): BuildResult['layers'] {
+function imageOf({ layers, forms, exported }: Built, image: LoweredImage, index: number): BuiltImage {
   const createdBy = image.history.filter((entry) => !entry.empty_layer).map((entry) => entry.created_by ?? '')
-  return layers.flatMap((layer, index) => {
-    const record = forms.record(layer)
-    if (record?.diffId === undefined) return []
-    const sizeBytes = record.tarSizeBytes ?? record.remote?.descriptor.size ?? 0
-    return [{ diffId: record.diffId, sizeBytes, createdBy: createdBy[index] ?? layer.description }]
-  })
+  const written = exported.find((result) => result.images !== undefined)?.images?.[index]
+  return {
+    platform: formatPlatform(image.platform),
+    digest: written?.digest,
+    configDigest: written?.configDigest,
+    layers: layers[index]!.flatMap((layer, layerIndex) => {
+      const record = forms.record(layer)
+      if (record?.diffId === undefined) return []
+      const sizeBytes = record.tarSizeBytes ?? record.remote?.descriptor.size ?? 0
+      return [{ diffId: record.diffId, sizeBytes, createdBy: createdBy[layerIndex] ?? layer.description }]
+    }),
+  }
 }
 
 function reportVertex(state: VertexState): VertexReport {
@@ -60,11 +80,11 @@ function reportVertex(state: VertexState): VertexReport {
   }
 }
 
-function metadataOf(checked: CheckedOptions, exported: readonly ExportResult[]): BuildMetadata {
+function metadataOf({ checked, exported }: Built, image: BuiltImage | undefined): BuildMetadata {
   const withImage = exported.find((result) => result.descriptor !== undefined)
   // An output may name the image itself: type=registry,name=NAME.
   const names = new Set([...checked.names, ...exported.flatMap((result) => result.names)])
-  const configDigest = exported.find((result) => result.configDigest !== undefined)?.configDigest
+  const configDigest = image?.configDigest
   return {
     ...(configDigest === undefined ? {} : { 'containerimage.config.digest': configDigest }),
     ...(withImage?.descriptor === undefined

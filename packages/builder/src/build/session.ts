@@ -1,34 +1,46 @@
-import type { Executor, IsolationMode, JobLimits } from '@ts-oci/runtime'
+import type { Executor, JobLimits } from '@ts-oci/runtime'
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { BuilderError } from '../base/errors.ts'
+import { createExecutions } from '../solver/executions.ts'
+import { createScheduler, type Scheduler } from '../solver/scheduler.ts'
 import { storePaths } from '../store/paths.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/types.ts'
-import type { CommonOptions, RegistryOptions } from './public-types.ts'
 import type { RegistryClient } from '../registry/index.ts'
+import type { CommonOptions, Session, SessionOptions } from './session-types.ts'
 
-/** What every call of the public face holds open while it works. */
-export interface Session extends AsyncDisposable {
-  readonly store: Store
-  /** Made when a registry is first asked: a build that is all cached loads no HTTP client. */
-  readonly registry: () => Promise<RegistryClient>
-  /** A client for single questions that must cost little: it loads no HTTP client of its own, and waits for seconds only. */
-  readonly prober: () => Promise<RegistryClient>
-  /** Started when something first needs mounts or foreign owners. */
-  readonly executor: () => Promise<Executor>
-  /** Directories of build contexts, which the executor's process for file jobs may read. */
-  readonly contexts: Set<string>
-  /** Those of them that were known when it started. */
-  readonly grantedContexts: () => ReadonlySet<string>
-  readonly signal: AbortSignal
-  /** Bytes of blobs between this call and registries, counted up. */
-  readonly traffic: { fetchedBytes: number; sentBytes: number }
+/** Steps mostly wait (for sleep, network, a compiler of another step): more of them than cores keep the cores busy. */
+const STEPS_PER_CORE = 8
+
+/** What belongs to a session as a whole, so that a call which brings one cannot say it. */
+const OF_THE_SESSION = ['store', 'isolation', 'jobs', 'insecureRegistries', 'authFile', 'retries'] as const
+
+/** The session of a call: the one that was brought, which stays open, or one of its own. @throws as {@link openSession}; OCI_OPTION_INVALID */
+export async function sessionOf(options: SessionOptions & Pick<CommonOptions, 'session'>): Promise<Session> {
+  const { session, signal } = options
+  if (session === undefined) return openSession(options, { isShared: false })
+  const given = OF_THE_SESSION.find((name) => options[name] !== undefined)
+  if (given !== undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', `${given} cannot be given beside session`, {
+      hint: `it counts for all calls of a session: openSession({ ${given}: … })`,
+    })
+  if (session.signal.aborted) throw new BuilderError('OCI_CANCELED', 'the session is closed')
+  const giveBack = session.lend()
+  return {
+    ...session,
+    traffic: { fetchedBytes: 0, sentBytes: 0 },
+    signal: signal === undefined ? session.signal : AbortSignal.any([session.signal, signal]),
+    [Symbol.asyncDispose]: async () => giveBack(),
+  }
 }
 
-/** @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION */
-export async function openSession(
-  options: CommonOptions & RegistryOptions & { readonly isolation?: 'auto' | IsolationMode | undefined },
-): Promise<Session> {
+/**
+ * @param sharing whether several builds may run in it at once: each then keeps what its steps write, for those who join
+ * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION
+ */
+export async function openSession(options: SessionOptions, sharing: { readonly isShared: boolean }): Promise<Session> {
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const contexts = new Set<string>()
@@ -55,10 +67,15 @@ export async function openSession(
     // Files of foreign owners: the executor removes them itself, with no process for file jobs.
     removeTree: async (path) => (await getExecutor()).removeTrees([path]),
   })
+  let scheduler: Scheduler | undefined
+  const lent = new Set<Promise<void>>()
   return {
     store,
     signal,
+    isolation: options.isolation,
     traffic: { fetchedBytes: 0, sentBytes: 0 },
+    scheduler: () => (scheduler ??= createScheduler(options.jobs ?? availableParallelism() * STEPS_PER_CORE)),
+    executions: sharing.isShared ? createExecutions() : undefined,
     executor: getExecutor,
     contexts,
     grantedContexts: () => grantedContexts,
@@ -74,8 +91,17 @@ export async function openSession(
           retries: options.retries,
         }),
       )),
+    lend: () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      lent.add(promise)
+      return () => {
+        lent.delete(promise)
+        resolve()
+      }
+    },
     [Symbol.asyncDispose]: async () => {
       stop.abort()
+      await Promise.all(lent)
       await (await executor?.catch(() => undefined))?.close()
       await (await prober?.catch(() => undefined))?.[Symbol.asyncDispose]()
       await (await registry?.catch(() => undefined))?.[Symbol.asyncDispose]()

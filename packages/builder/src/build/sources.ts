@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { MAX_BUILD_FILE_BYTES, readBuildFile, tooLarge } from './build-file.ts'
-import { BuilderError, scrubCredentials } from '../base/errors.ts'
+import { BuilderError } from '../base/errors.ts'
 import { parseIgnoreFile } from '../patterns/ignore.ts'
 import type { Edge } from '../graph/types.ts'
 import type { LocalResult } from '../context/types.ts'
@@ -92,7 +92,7 @@ async function findStreamSources(
   options: BuildOptions,
   remote: RemoteContexts | undefined,
 ): Promise<BuildSources> {
-  if (remote === undefined) throw onlyDirectory('-')
+  if (remote === undefined) throw new Error('who takes standard input must open it')
   const stream = await remote.openStream(stdin)
   const common = { ...named(options), contextDirectory: undefined, ignorePatterns: undefined }
   // With a Dockerfile alone the context is there and empty: a wildcard finds nothing in it, a name is not found.
@@ -118,7 +118,7 @@ async function findRemoteSources(
   remote: RemoteContexts | undefined,
   text: string | undefined,
 ): Promise<BuildSources> {
-  if (remote === undefined) throw onlyDirectory(context)
+  if (remote === undefined) throw new Error('who takes URLs must open them')
   const keepGitDirectory = /^(1|t|true)$/i.test(options.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? '')
   const opened = await remote.openUrl(context, { keepGitDirectory })
   const given = text ?? options.dockerfile ?? (opened.dockerfile && decode(opened.dockerfile))
@@ -131,14 +131,6 @@ async function findRemoteSources(
     ignorePatterns: undefined,
     dockerfile,
   }
-}
-
-function onlyDirectory(context: string): BuilderError {
-  return new BuilderError(
-    'OCI_OPTION_UNSUPPORTED',
-    `this needs a directory as its context, not ${JSON.stringify(scrubCredentials(context))}`,
-    { hint: 'unpack or clone it, and name the directory' },
-  )
 }
 
 /** A Dockerfile in a context that is not of this machine: `-f` counts from the context's root. */

@@ -9,7 +9,7 @@ import type { CheckImage, FetchImage } from '../ops/image/resolve.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { PushOptions } from '../registry/push.ts'
-import type { Session } from './session.ts'
+import type { Session } from './session-types.ts'
 
 /** Progress of a transfer is told at most this often, milliseconds. */
 const REPORT_MS = 100

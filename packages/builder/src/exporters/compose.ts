@@ -6,7 +6,7 @@ import { isSamePlatform } from '../oci/platform-match.ts'
 import { formatPlatform, parsePlatform } from '../oci/platform.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { ImageSettings } from './image-settings.ts'
-import type { ExportContext, ExportPart, ExportSource, ProvidedLayer, WantedForm, BlobFile } from './types.ts'
+import type { ExportContext, ExportPart, ExportImage, ProvidedLayer, WantedForm, BlobFile } from './types.ts'
 
 /** An image in the form that an output wants: the bytes of its documents, and where its layers are. */
 export interface ComposedImage extends AssembledImage {
@@ -23,7 +23,7 @@ export interface ComposeOptions {
 
 /** Converts the layers, all at once, and writes config and manifest over them. */
 export async function composeImage(
-  source: ExportSource,
+  source: ExportImage,
   context: ExportContext,
   options: ComposeOptions,
 ): Promise<ComposedImage> {
@@ -80,7 +80,7 @@ function annotate(descriptor: Descriptor, settings: ImageSettings, isBase: boole
   }
 }
 
-function checkPlatforms(source: ExportSource, settings: ImageSettings): void {
+function checkPlatforms(source: ExportImage, settings: ImageSettings): void {
   for (const text of settings.annotatedPlatforms) {
     if (isSamePlatform(parsePlatform(text), source.image.platform)) continue
     throw new BuilderError('OCI_OPTION_INVALID', `invalid annotation: no platform ${text} found in source`, {
@@ -90,7 +90,7 @@ function checkPlatforms(source: ExportSource, settings: ImageSettings): void {
 }
 
 /** Blobs of a composed image that are in the way of a reader: documents from memory, layers from the provider. */
-export function blobsOf(image: ComposedImage, source: ExportSource): readonly ImageBlob[] {
+export function blobsOf(image: ComposedImage, source: ExportImage): readonly ImageBlob[] {
   const blobs = new Map<Digest, ImageBlob>()
   for (const { descriptor } of image.layers) {
     const { digest, size } = descriptor

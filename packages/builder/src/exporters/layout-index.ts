@@ -3,7 +3,7 @@ import { parseReference } from '../oci/reference.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { ComposedImage } from './compose.ts'
 import type { ImageSettings } from './image-settings.ts'
-import type { ExportSource } from './types.ts'
+import type { ExportImage } from './types.ts'
 
 /** Name of the whole image, and the name within a layout. */
 export const IMAGE_NAME = 'io.containerd.image.name'
@@ -17,7 +17,7 @@ export const LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}'
 export function layoutEntries(
   image: ComposedImage,
   settings: ImageSettings,
-  source: ExportSource,
+  source: ExportImage,
   nowMs: number,
 ): readonly Descriptor[] {
   const createdMs = settings.sourceDateEpoch === undefined ? nowMs : settings.sourceDateEpoch * 1000

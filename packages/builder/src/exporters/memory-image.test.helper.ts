@@ -16,7 +16,7 @@ import type {
   ExportContext,
   ExportDefaults,
   ExportResult,
-  ExportSource,
+  ExportImage,
   ProvidedLayer,
   PushRequest,
   WantedForm,
@@ -41,7 +41,7 @@ export function entry(path: ByteString, more: Partial<LayerEntry> & { readonly t
 }
 
 /** An image of layers that are held in memory; what is asked of it is kept in `forms`. */
-export interface TestImage extends ExportSource {
+export interface TestImage extends ExportImage {
   readonly forms: WantedForm[]
 }
 
@@ -181,7 +181,7 @@ export async function exportFixture(): Promise<ExportFixture> {
     image,
     async exportTo(output, options = {}) {
       const [prepared] = prepareOutputs([output], testDefaults(directory.path, options.defaults))
-      return prepared!.run(options.from ?? image, options.context ?? testContext())
+      return prepared!.run({ images: [options.from ?? image] }, options.context ?? testContext())
     },
     [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }),
   }

@@ -4,7 +4,7 @@ import type { LoweredImage } from '../image/lowered.ts'
 import type { LayerEntry, View } from '../view/types.ts'
 import type { Compression } from '../oci/media-types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
-import type { Descriptor } from '../oci/types.ts'
+import type { Descriptor, Platform } from '../oci/types.ts'
 
 /** One `--output`: `type=oci,dest=app.tar` is `{ type: 'oci', attrs: { dest: 'app.tar' } }`. */
 export interface OutputSpec {
@@ -55,8 +55,13 @@ export interface PreparedExport {
   run(source: ExportSource, context: ExportContext): Promise<ExportResult>
 }
 
-/** The finished image, its layers converted on demand. */
+/** What was built: an image for each platform, at least one, in the order in which they were asked for. */
 export interface ExportSource {
+  readonly images: readonly ExportImage[]
+}
+
+/** A finished image for one platform, its layers converted on demand. */
+export interface ExportImage {
   readonly image: LoweredImage
   readonly layers: LayerProvider
   /** The merged file system; asked only by exporters whose `reads` is `files`. */
@@ -171,10 +176,18 @@ export interface ExportResult {
   readonly type: string
   /** Absolute path of the file or directory; absent for registries, the store and standard output. */
   readonly dest?: string
-  /** Of the manifest. */
+  /** Of what the names lead to: the manifest, or the index over several. */
   readonly digest?: Digest
-  readonly configDigest?: Digest
   readonly descriptor?: Descriptor
+  /** What it wrote as images, one a platform, in the order of the source; absent for outputs of files. */
+  readonly images?: readonly ExportedImage[]
   /** Canonical names that it was given. */
   readonly names: readonly string[]
+}
+
+export interface ExportedImage {
+  readonly platform: Platform
+  /** Of the manifest. */
+  readonly digest: Digest
+  readonly configDigest: Digest
 }

@@ -8,6 +8,7 @@ import type { Demand, OpDriver, Result, RunContext } from './types.ts'
 import type { Explainer } from '../cache/explain.ts'
 import { createOutcome } from './outcome.ts'
 import type { VertexReporter } from './reporter.ts'
+import type { Executions, Watcher } from './executions.ts'
 import type { Scheduler } from './scheduler.ts'
 import { loadInputs, type VertexOutcome } from './vertex-keys.ts'
 
@@ -16,6 +17,8 @@ export interface RecordedOptions {
   readonly forms: LayerForms
   readonly scheduler: Scheduler
   readonly explainer?: Explainer | undefined
+  /** Of the builds of one session; undefined where there is but one. */
+  readonly executions?: Executions | undefined
   readonly reporter: VertexReporter
   readonly signal: AbortSignal
   readonly runContext: (vertex: Vertex) => RunContext
@@ -27,10 +30,11 @@ export interface RecordedOptions {
 export interface RecordedVertices {
   /** Of a vertex whose record is there, or whose `results` were made just now. */
   outcome(work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome
+  /** @param find looks for a record: of another build of this session under the key that it tells, else under its own */
   runOnce<Found>(
     work: RecordedWork,
     lockKey: string,
-    find: () => Found | undefined,
+    find: (joinedKey?: string) => Found | undefined,
     telling: () => Telling,
   ): Promise<Found | readonly Result[]>
 }
@@ -79,7 +83,8 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
   const { reporter, signal } = options
   const outcome = (work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome => {
     const { vertex, inputs, own } = work
-    const find = (): readonly Result[] | undefined => contentOf(vertex, options.store.cache.find(own.key))
+    const find = (joinedKey = own.key): readonly Result[] | undefined =>
+      contentOf(vertex, options.store.cache.find(joinedKey))
     // Records without content are those whose layers nobody needed to be written, or that were pruned.
     const make = async (): Promise<readonly Result[]> => {
       try {
@@ -110,47 +115,90 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
   }
 
   /**
-   * Runs a vertex under the lock of its key: another build that is at it does it for both. Nothing else is run under that
-   * lock: where an input has to be made first, or one turns out to be gone, the lock is let go for it.
+   * Runs a vertex under the lock of its key: another build that is at it does it for both, and one of this session is
+   * heard meanwhile. Nothing else is run under that lock: where an input has to be made first, or one turns out to be
+   * gone, the lock is let go for it.
    */
   const runOnce = async <Found>(
     work: RecordedWork,
     lockKey: string,
-    find: () => Found | undefined,
+    find: (joinedKey?: string) => Found | undefined,
     telling: () => Telling,
   ): Promise<Found | readonly Result[]> => {
     const { vertex, inputs } = work
-    const wishes = [{ name: lockKey }]
-    for (let losses = 0; ;) {
-      const done = await options.store.locks.hold('execution', wishes, { signal }, async () => {
-        const found = find()
-        if (found !== undefined) return found
-        if (!inputs.every((input) => input.isAtHand())) return undefined
-        const startMs = Date.now()
-        const results = await execute(work, telling()).catch((error: unknown) => {
-          if (losses++ >= MAX_LOSSES || !loseMissing(inputs, error)) throw error
-        })
-        if (results !== undefined) record(work, results)
-        // Whatever becomes of this build and of the machine: so much work is worth the wait for the disk.
-        if (Date.now() - startMs >= LONG_MS) options.forms.syncTrees()
-        return results
-      })
+    const losses = { count: 0 }
+    for (;;) {
+      const done = await tryOnce(work, lockKey, find, (watcher) =>
+        runLocked({ work, lockKey, find, telling, watcher, losses }),
+      )
       if (done !== undefined) return done
       await loadInputs(vertex, inputs)
     }
   }
 
+  const tryOnce = async <Found>(
+    { vertex, own }: RecordedWork,
+    lockKey: string,
+    find: (joinedKey?: string) => Found | undefined,
+    attempt: (watcher: Watcher) => Promise<Found | readonly Result[] | undefined>,
+  ): Promise<Found | readonly Result[] | undefined> => {
+    const watcher = watcherOf(vertex)
+    if (options.executions === undefined) return attempt(watcher)
+    // What is made anew on purpose is shared with who wants the same, and with nobody else.
+    const key = vertex.metadata.ignoreCache ? `${lockKey}#anew` : lockKey
+    const ran = await options.executions.run(key, watcher, signal, async (audience) => ({
+      recordKey: own.key,
+      value: await attempt(audience),
+    }))
+    return 'value' in ran ? ran.value : (find(ran.joined) ?? find())
+  }
+
+  const runLocked = async <Found>(attempt: {
+    readonly work: RecordedWork
+    readonly lockKey: string
+    readonly find: () => Found | undefined
+    readonly telling: () => Telling
+    readonly watcher: Watcher
+    readonly losses: { count: number }
+  }): Promise<Found | readonly Result[] | undefined> => {
+    const { work, losses } = attempt
+    return options.store.locks.hold('execution', [{ name: attempt.lockKey }], { signal }, async () => {
+      const found = attempt.find()
+      if (found !== undefined) return found
+      if (!work.inputs.every((input) => input.isAtHand())) return undefined
+      const startMs = Date.now()
+      const results = await execute(work, attempt.telling(), attempt.watcher).catch((error: unknown) => {
+        if (losses.count++ >= MAX_LOSSES || !loseMissing(work.inputs, error)) throw error
+        return undefined
+      })
+      if (results !== undefined) record(work, results)
+      // Whatever becomes of this build and of the machine: so much work is worth the wait for the disk.
+      if (Date.now() - startMs >= LONG_MS) options.forms.syncTrees()
+      return results
+    })
+  }
+
+  const watcherOf = (vertex: Vertex): Watcher => ({
+    started: (missReason) => reporter.started(vertex, missReason, true),
+    completed: () => reporter.completed(vertex, false),
+    log: (stream, data) => reporter.log(vertex, stream, data),
+    status: (id, text, progress) => reporter.status(vertex, id, text, progress),
+  })
+
   const execute = async (
     { vertex, driver, inputs }: RecordedWork,
     { missReason, isQuiet = false }: Telling,
+    watcher: Watcher,
   ): Promise<readonly Result[]> => {
     const loaded = await loadInputs(vertex, inputs)
     return options.scheduler.run(async (slot) => {
-      if (!isQuiet) reporter.started(vertex, missReason, true)
-      const context = { ...options.runContext(vertex), whileWaiting: slot.whileWaiting }
+      if (!isQuiet) watcher.started(missReason)
+      const { log, status } = watcher
+      const context = { ...options.runContext(vertex), log, status, whileWaiting: slot.whileWaiting }
       const results = await driver.run(vertex, loaded, context)
       await persist(results, context.demand)
-      reporter.completed(vertex, isQuiet)
+      if (isQuiet) reporter.completed(vertex, true)
+      else watcher.completed()
       return results
     }, signal)
   }

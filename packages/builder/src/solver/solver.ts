@@ -15,6 +15,7 @@ import { withLocation } from '../base/locate-error.ts'
 import { createOutcome } from './outcome.ts'
 import { createVertexReporter, type VertexReporter } from './reporter.ts'
 import { createRecordedVertices, whileMissing, type RecordedWork } from './recorded.ts'
+import type { Executions } from './executions.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import {
@@ -38,6 +39,8 @@ export interface SolverOptions {
   /** Digest of the content that `selectors` choose from a chain of layers. */
   readonly digestLayers: DigestLayers
   readonly explainer?: Explainer
+  /** Shared with other solvers that may be at the same vertices. */
+  readonly executions?: Executions | undefined
 }
 
 export interface Solver {
@@ -58,7 +61,7 @@ export function createSolver(options: SolverOptions): Solver {
   const outcomes = new Map<Digest, Promise<VertexOutcome>>()
   const failure = new AbortController()
   const signal = AbortSignal.any([options.signal, failure.signal])
-  let demands: ReadonlyMap<Digest, Demand> = new Map()
+  const demands = new Map<Digest, Demand>()
   const driverOf = (vertex: Vertex): OpDriver => findDriver(options.drivers, vertex)
 
   const outcomeOf = (vertex: Vertex): Promise<VertexOutcome> => {
@@ -130,7 +133,8 @@ export function createSolver(options: SolverOptions): Solver {
       map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)
         ? await whileMissing(inputs, () => contentKey(vertex, map, inputs, options.digestLayers))
         : undefined
-    const found = (): CacheRecord | undefined => {
+    const found = (joinedKey?: string): CacheRecord | undefined => {
+      if (joinedKey !== undefined) return cache.find(joinedKey)
       if (ignoreCache) return undefined
       const record = (fast && cache.find(fast.key)) ?? (slow && cache.find(slow.key))
       if (record && fast && record.key !== fast.key) cache.link(fast.key, record.key)
@@ -190,6 +194,7 @@ export function createSolver(options: SolverOptions): Solver {
     forms: options.forms,
     scheduler: options.scheduler,
     explainer: options.explainer,
+    executions: options.executions,
     reporter,
     signal,
     runContext,
@@ -204,7 +209,11 @@ export function createSolver(options: SolverOptions): Solver {
     use: async (outcome, work) => whileMissing([outcome], async () => work(await outcome.load())),
     solve: async (target, needs) => {
       const vertices = reachableVertices(target)
-      demands = computeDemand(target, driverOf, needs)
+      // Several targets of one build may need the same vertex in different forms.
+      for (const [digest, { tree, tar }] of computeDemand(target, driverOf, needs)) {
+        const known = demands.get(digest)
+        demands.set(digest, { tree: tree || known?.tree === true, tar: tar || known?.tar === true })
+      }
       for (const vertex of vertices) reporter.known(vertex)
       // Other branches end before the error leaves: nothing of this build may run on behind its caller's back.
       const all = Promise.allSettled(vertices.map((vertex) => outcomeOf(vertex)))

@@ -25,7 +25,7 @@ describe('type=docker', () => {
   test('manifest.json names config, layers and tags as docker save does', async () => {
     const result = await exportTo({ type: 'docker', dest: 'app.tar', name: 'my-app:1,localhost:5000/x/y' })
     const [manifest] = JSON.parse(readFileSync(join(await untar('app.tar'), 'manifest.json'), 'utf8'))
-    expect(manifest.Config).toBe(`blobs/sha256/${result.configDigest?.slice(7)}`)
+    expect(manifest.Config).toBe(`blobs/sha256/${result.images?.[0]?.configDigest.slice(7)}`)
     expect(manifest.RepoTags).toEqual(['my-app:1', 'localhost:5000/x/y:latest'])
     expect(manifest.Layers).toHaveLength(2)
   })

@@ -38,18 +38,18 @@ describe('type=image', () => {
     ])
     expect(store.images.get('docker.io/library/my-app:1')).toMatchObject({
       manifestDigest: result.digest,
-      configDigest: result.configDigest,
+      configDigest: result.images?.[0]?.configDigest,
       layerIds: ['l-0', 'l-1'],
       createdMs: Date.UTC(2024, 0, 1, 0, 0, 1),
       isComplete: true,
       origin: 'built',
     })
-    expect(digestOf(store.blobs.read(result.configDigest!))).toBe(result.configDigest)
+    expect(digestOf(store.blobs.read(result.images![0]!.configDigest))).toBe(result.images?.[0]?.configDigest)
   })
 
   test('without a name it is known by its id', async () => {
     const result = await exportTo({ type: 'image' }, { context: testContext(store), defaults: { names: [] } })
-    expect(store.images.find(result.configDigest!)?.name).toBe(`<none>@${result.configDigest}`)
+    expect(store.images.find(result.images![0]!.configDigest)?.name).toBe(`<none>@${result.images?.[0]?.configDigest}`)
   })
 
   test('push=true sends gzip layers under every name', async () => {
@@ -69,7 +69,7 @@ describe('type=image', () => {
     ])
     const record = store.images.get('localhost:5000/a:1')
     expect(record?.repoDigests).toEqual([`localhost:5000/a@${result.digest}`])
-    expect(record?.configDigest).toBe(result.configDigest)
+    expect(record?.configDigest).toBe(result.images?.[0]?.configDigest)
     expect(record?.manifestDigest).not.toBe(result.digest)
   })
 

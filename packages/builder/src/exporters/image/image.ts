@@ -4,11 +4,12 @@ import type { ImageRecord, Store } from '../../store/types.ts'
 import { readAttributes } from '../attributes.ts'
 import { composeImage, isPlainGzip, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
 import { readImageSettings, type ImageSettings } from '../image-settings.ts'
+import { exportedImage, soleImage } from '../sole-image.ts'
 import type {
   ExportContext,
   ExportDefaults,
   ExportResult,
-  ExportSource,
+  ExportImage,
   Exporter,
   OutputSpec,
   PreparedExport,
@@ -56,11 +57,11 @@ export function prepareImage(output: OutputSpec, defaults: ExportDefaults, isReg
     name: 'exporting to image',
     reads: image.isPushed ? 'pushed-blobs' : 'stored',
     wantsGzip: image.isPushed && isPlainGzip(image.settings),
-    run: (source, context) => run(image, source, context),
+    run: (source, context) => run(image, soleImage(source), context),
   }
 }
 
-async function run(output: ImageOutput, source: ExportSource, context: ExportContext): Promise<ExportResult> {
+async function run(output: ImageOutput, source: ExportImage, context: ExportContext): Promise<ExportResult> {
   const stored = output.isStored
     ? await composeImage(source, context, {
         settings: output.settings,
@@ -78,7 +79,11 @@ async function run(output: ImageOutput, source: ExportSource, context: ExportCon
     names: output.settings.names,
     ...(image === undefined
       ? {}
-      : { digest: image.manifest.digest, configDigest: image.config.digest, descriptor: image.manifest }),
+      : {
+          digest: image.manifest.digest,
+          descriptor: image.manifest,
+          images: [exportedImage(source, image)],
+        }),
   }
 }
 
@@ -90,7 +95,7 @@ function storedNames(output: ImageOutput, image: ComposedImage): readonly string
 async function storeImage(
   output: ImageOutput,
   image: ComposedImage,
-  source: ExportSource,
+  source: ExportImage,
   context: ExportContext,
 ): Promise<void> {
   const { store } = context
@@ -122,7 +127,7 @@ function isUpToDate(store: Store, name: string, image: ComposedImage): boolean {
   )
 }
 
-function recordOf(name: string, image: ComposedImage, source: ExportSource, store: Store): ImageRecord {
+function recordOf(name: string, image: ComposedImage, source: ExportImage, store: Store): ImageRecord {
   const layerIds = image.layers.map((layer, index) => rowOf(layer.diffId, source.layers.layer(index).id, store))
   const sizes = image.layers.map(
     (layer, index) => store.layers.get(layerIds[index] ?? '')?.tarSizeBytes ?? layer.descriptor.size,
@@ -146,7 +151,7 @@ function rowOf(diffId: ComposedImage['layers'][number]['diffId'], id: string, st
   return row === undefined || row.diffId === diffId ? id : (store.layers.findByDiffId(diffId)?.id ?? id)
 }
 
-async function push(output: ImageOutput, source: ExportSource, context: ExportContext): Promise<ComposedImage> {
+async function push(output: ImageOutput, source: ExportImage, context: ExportContext): Promise<ComposedImage> {
   const options: ComposeOptions = { settings: output.settings, defaultCompression: 'gzip' }
   const image = await composeImage(source, context, { ...options, descriptorOnly: true })
   const layers = image.layers.map((layer, index): PushLayer => ({
@@ -174,7 +179,7 @@ function onePerRepository(names: readonly string[]): readonly string[] {
 
 /** The registry lacks it: now the bytes are needed, and a base is fetched. */
 async function* openLayer(
-  source: ExportSource,
+  source: ExportImage,
   index: number,
   options: ComposeOptions,
   signal: AbortSignal | undefined,

@@ -9,7 +9,8 @@ import { reported } from '../compose.ts'
 import { guarded, readDirectoryDestination, renameIfFree, temporaryBeside } from '../destination.ts'
 import { withDirectoryLock } from '../directory-lock.ts'
 import { readEpoch } from '../image-settings.ts'
-import type { ExportContext, ExportSource, Exporter } from '../types.ts'
+import { soleImage } from '../sole-image.ts'
+import type { ExportContext, ExportImage, Exporter } from '../types.ts'
 import { mergeTree } from './merge-tree.ts'
 import { writeTree } from './write-tree.ts'
 
@@ -33,7 +34,9 @@ export const localExporter: Exporter = {
       name: 'exporting to client directory',
       reads: 'files',
       async run(source, context) {
-        await reported(context, `copying files to ${path}`, () => writeDirectory(path, epochSec, source, context))
+        await reported(context, `copying files to ${path}`, () =>
+          writeDirectory(path, epochSec, soleImage(source), context),
+        )
         return { type: output.type, names: [], dest: path }
       },
     }
@@ -48,7 +51,7 @@ export const localExporter: Exporter = {
 async function writeDirectory(
   path: string,
   epochSec: number | undefined,
-  source: ExportSource,
+  source: ExportImage,
   context: ExportContext,
 ): Promise<void> {
   const existing = await guarded(path, () => stat(path).catch(ignoreMissing))

@@ -20,7 +20,7 @@ import { CAPABILITY } from '../../view/entry.ts'
 import type { LayerEntry } from '../../view/types.ts'
 import { flatten } from '../flatten.ts'
 import { changedSize } from '../tar/tar.ts'
-import type { ExportSource } from '../types.ts'
+import type { ExportImage } from '../types.ts'
 
 export interface WriteTreeOptions {
   /** All times are set to it. */
@@ -29,7 +29,7 @@ export interface WriteTreeOptions {
 }
 
 /** Writes the image's files below an empty directory, by (directory descriptor, name): no link of the image is followed. */
-export async function writeTree(root: string, source: ExportSource, options: WriteTreeOptions): Promise<void> {
+export async function writeTree(root: string, source: ExportImage, options: WriteTreeOptions): Promise<void> {
   const rootFd = openRoot(root)
   const directories = createDirectoryCache(rootFd)
   const isRoot = process.getuid?.() === 0
@@ -56,7 +56,7 @@ async function create(
   directories: DirectoryCache,
   place: Place,
   entry: LayerEntry,
-  source: ExportSource,
+  source: ExportImage,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   switch (entry.type) {
@@ -92,7 +92,7 @@ function makeDevice(place: Place, entry: LayerEntry, type: 'character' | 'block'
 async function writeFile(
   place: Place,
   entry: LayerEntry,
-  source: ExportSource,
+  source: ExportImage,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const fd = openAt(place.fd, place.name, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o600)

@@ -13,11 +13,12 @@ import type {
   ExportContext,
   ExportDefaults,
   ExportResult,
-  ExportSource,
+  ExportImage,
   Exporter,
   OutputSpec,
   PreparedExport,
 } from '../types.ts'
+import { exportedImage, soleImage } from '../sole-image.ts'
 import { writeLayoutDirectory } from './directory.ts'
 
 /** `type=oci`: an OCI image layout, as one tar or (`tar=false`) as a directory. */
@@ -42,7 +43,8 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
     reads: 'blobs',
     isStdout: path === '-',
     wantsGzip: isPlainGzip(settings),
-    async run(source, context) {
+    async run(exported, context) {
+      const source = soleImage(exported)
       const image = await composeImage(source, context, { settings, defaultCompression: 'gzip' })
       const files = layoutFiles(image, settings, source, context, docker)
       if (isTar) await writeTar(path, files, context)
@@ -50,7 +52,7 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
         await reported(context, `writing ${path}`, () =>
           writeLayoutDirectory(path, files, layoutEntries(image, settings, source, context.now()), context.signal),
         )
-      return result(output.type, path, image, settings)
+      return result(output.type, path, source, image, settings)
     },
   }
 }
@@ -71,7 +73,7 @@ async function writeTar(path: string, files: readonly ArchiveFile[], context: Ex
 function layoutFiles(
   image: ComposedImage,
   settings: ImageSettings,
-  source: ExportSource,
+  source: ExportImage,
   context: ExportContext,
   docker: boolean,
 ): readonly ArchiveFile[] {
@@ -99,13 +101,19 @@ function dockerManifest(image: ComposedImage, settings: ImageSettings): Uint8Arr
   )
 }
 
-function result(type: string, path: string, image: ComposedImage, settings: ImageSettings): ExportResult {
+function result(
+  type: string,
+  path: string,
+  source: ExportImage,
+  image: ComposedImage,
+  settings: ImageSettings,
+): ExportResult {
   return {
     type,
     ...(path === '-' ? {} : { dest: path }),
     digest: image.manifest.digest,
-    configDigest: image.config.digest,
     descriptor: image.manifest,
+    images: [exportedImage(source, image)],
     names: settings.names,
   }
 }

@@ -4,10 +4,11 @@ import type { LayerEntry, ViewEntry } from '../../view/types.ts'
 import { readAttributes } from '../attributes.ts'
 import { reported } from '../compose.ts'
 import { openByteSink, type ByteSink } from '../byte-sink.ts'
+import { soleImage } from '../sole-image.ts'
 import { readFileDestination } from '../destination.ts'
 import { flatten } from '../flatten.ts'
 import { readEpoch } from '../image-settings.ts'
-import type { ExportContext, ExportSource, Exporter } from '../types.ts'
+import type { ExportContext, ExportImage, Exporter } from '../types.ts'
 
 /** `type=tar`: the image's file system as one tar. */
 export const tarExporter: Exporter = {
@@ -25,7 +26,7 @@ export const tarExporter: Exporter = {
       isStdout: path === '-',
       async run(source, context) {
         await reported(context, path === '-' ? 'sending tarball' : `writing ${path}`, () =>
-          writeTar(path, epochSec, source, context),
+          writeTar(path, epochSec, soleImage(source), context),
         )
         return { type: output.type, names: [], ...(path === '-' ? {} : { dest: path }) }
       },
@@ -36,7 +37,7 @@ export const tarExporter: Exporter = {
 async function writeTar(
   path: string,
   epochSec: number | undefined,
-  source: ExportSource,
+  source: ExportImage,
   context: ExportContext,
 ): Promise<void> {
   const sink = await openByteSink(path, context.stdout, context.signal)
@@ -56,7 +57,7 @@ async function writeTar(
 async function writeEntry(
   sink: ByteSink,
   entry: LayerEntry,
-  source: ExportSource,
+  source: ExportImage,
   context: ExportContext,
 ): Promise<void> {
   const header = Buffer.alloc(headerRoom(entry))

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { LoweredImage, LowerOptions } from '../../image/lowered.ts'
+import type { LoweredImage } from '../../image/lowered.ts'
+import type { LowerOptions } from '../types.ts'
 import { createTestEnvironment, createTestOptions, lowerText } from '../dockerfile/lower/environment.test.helper.ts'
 import { lowerDockerfile } from '../dockerfile/lower/lower.ts'
 import { createDocument } from './document.ts'

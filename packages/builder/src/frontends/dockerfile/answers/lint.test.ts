@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { CHECK_RULES } from '../checks/list.ts'
 import { lintDockerfile } from './lint.ts'
 import { createTestEnvironment, createTestOptions } from '../lower/environment.test.helper.ts'
-import type { LowerEnvironment, LowerOptions } from '../../../image/lowered.ts'
+import type { LowerEnvironment, LowerOptions } from '../../types.ts'
 
 type Told = readonly [rule: string, line: number, message: string]
 

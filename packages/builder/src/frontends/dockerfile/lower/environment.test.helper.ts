@@ -1,7 +1,8 @@
 /** What lowering asks for, with one base image: the one that the recorded cases were built on. For tests. */
 import type { ImageConfig } from '../../../oci/types.ts'
 import { BuilderError } from '../../../base/errors.ts'
-import type { LoweredImage, LowerEnvironment, LowerOptions } from '../../../image/lowered.ts'
+import type { LoweredImage } from '../../../image/lowered.ts'
+import type { LowerEnvironment, LowerOptions } from '../../types.ts'
 import { lowerDockerfile } from './lower.ts'
 import { parseDockerfile } from '../read/parse.ts'
 

@@ -5,7 +5,7 @@ import { formatPlatformFully, normalizePlatform } from '../../../oci/platform.ts
 import type { ImageConfig, Platform } from '../../../oci/types.ts'
 import { parseGitReference } from '../read/git-reference.ts'
 import { type DraftImage, draftOf } from './image-config.ts'
-import type { LowerEnvironment, LowerOptions } from '../../../image/lowered.ts'
+import type { LowerEnvironment, LowerOptions } from '../../types.ts'
 import { quote } from '../../../base/text.ts'
 import { type BuildState, createState, setVariable } from './build-state.ts'
 import { edgeOf, type PendingGraph } from './pending.ts'

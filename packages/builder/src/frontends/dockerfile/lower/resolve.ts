@@ -6,7 +6,7 @@ import { checkInvalidBaseImagePlatform } from '../checks/invalid-base-image-plat
 import type { Linter } from '../checks/rule.ts'
 import { Complaint } from '../expand/complaint.ts'
 import { draftOf, inheritImage, scratchImage } from './image-config.ts'
-import type { LowerEnvironment, LowerOptions } from '../../../image/lowered.ts'
+import type { LowerEnvironment, LowerOptions } from '../../types.ts'
 import { copyState, createState } from './build-state.ts'
 import { type ErrorSink, located, withLocation } from './locate.ts'
 import { findNamedContext, loadNamedContext } from './named-contexts.ts'

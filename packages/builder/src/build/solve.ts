@@ -1,0 +1,80 @@
+import type { Edge } from '../graph/types.ts'
+import type { LoweredImage } from '../image/lowered.ts'
+import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import { layersOf } from '../ops/context-layer.ts'
+import { ignoredCacheMounts } from '../ops/exec/ignored-caches.ts'
+import { reachableVertices } from '../solver/demand.ts'
+import type { Solver } from '../solver/solver.ts'
+import type { Result } from '../solver/types.ts'
+import type { Store } from '../store/types.ts'
+import type { View } from '../view/types.ts'
+
+export interface SolveParts {
+  readonly solver: Solver
+  readonly forms: LayerForms
+  readonly store: Store
+  /** The caches of steps that run anew on purpose stay as they are. */
+  readonly keepsCacheMounts: boolean
+  /** An output reads layers as tars. */
+  readonly needsTar: boolean
+}
+
+/** The layers of each image, bottom first, in a form that outputs can read. */
+export async function solveImages(
+  images: readonly LoweredImage[],
+  { solver, forms, store, keepsCacheMounts, needsTar }: SolveParts,
+): Promise<readonly (readonly LayerHandle[])[]> {
+  const edges = images.flatMap(({ edge }) => (edge === undefined ? [] : [edge]))
+  // Once a build, before anything runs: steps that share a cache see what another of them left, as with BuildKit.
+  if (!keepsCacheMounts) {
+    const ids = new Set(edges.flatMap((edge) => ignoredCacheMounts(edge)))
+    if (edges.length > 0) await store.emptyCacheMounts([...ids])
+  }
+  return Promise.all(
+    images.map(async ({ edge }) => {
+      if (edge === undefined) return []
+      const outcome = await solver.solve(edge, { tree: false, tar: needsTar })
+      return solver.use(outcome, async (results) => chainOf(forms, results[edge.output], needsTar))
+    }),
+  )
+}
+
+/** The layers of the target, each in a form that outputs can read: what is gone is noticed before one of them begins. */
+async function chainOf(
+  forms: LayerForms,
+  result: Result | undefined,
+  needsTar: boolean,
+): Promise<readonly LayerHandle[]> {
+  const layers = result === undefined ? [] : layersOf(forms, result)
+  for (const layer of layers) if (needsTar && !layer.isBase) await forms.tar(layer)
+  return layers
+}
+
+/** Begins to read the build contexts, which no base can change. What fails fails again where it is needed. */
+export function readLocals(solver: Solver, edge: Edge | undefined): void {
+  for (const vertex of edge === undefined ? [] : reachableVertices(edge)) {
+    if (vertex.op.kind !== 'source' || !vertex.op.identifier.startsWith('local://')) continue
+    solver
+      .solve({ vertex, output: 0 }, { tree: false, tar: false })
+      .then((outcome) => outcome.load())
+      .catch(() => undefined)
+  }
+}
+
+/** When the content of a source was made: the newest time of its files. */
+export async function sourceTime(solver: Solver, forms: LayerForms, edge: Edge): Promise<number | undefined> {
+  const view = await solveView(solver, forms, edge)
+  let newest = 0
+  for (const entry of view.walk('')) if (entry.type === 'file') newest = Math.max(newest, entry.mtimeSec)
+  return newest === 0 ? undefined : newest
+}
+
+/** The file system of a vertex that is needed before the rest is known: a context that comes from elsewhere. */
+export async function solveView(solver: Solver, forms: LayerForms, edge: Edge): Promise<View> {
+  const outcome = await solver.solve(edge, { tree: false, tar: false })
+  return solver.use(outcome, async (results) => {
+    const result = results[edge.output]
+    if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
+    return result.kind === 'local' ? result.view : forms.view(result.layers)
+  })
+}
