@@ -14,11 +14,6 @@ export function fromByteString(bytes: ByteString): string {
   return isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
-/** A byte string as a path for `node:fs`. */
-export function toPathBuffer(bytes: ByteString): Buffer {
-  return Buffer.from(bytes, 'latin1')
-}
-
 function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false
   return true

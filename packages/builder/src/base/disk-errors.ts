@@ -21,15 +21,6 @@ export function onDisk<Result>(root: string, work: () => Result): Result {
   }
 }
 
-/** As {@link onDisk}, for asynchronous work. */
-export async function onDiskAsync<Result>(root: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw diskError(root, cause)
-  }
-}
-
 /**
  * A failed call on the store's files or database as our error: OCI_STORE_FULL, OCI_STORE_UNUSABLE; anything else is
  * handed back as it is.
@@ -88,7 +79,7 @@ export function noRoomError(root: string, cause: unknown): unknown {
 }
 
 /** The error of a store that has no room. */
-export function fullError(root: string, cause?: unknown): BuilderError {
+function fullError(root: string, cause?: unknown): BuilderError {
   return new BuilderError('OCI_STORE_FULL', `no space left for the store at ${root}`, {
     cause,
     hint: 'free some space (`tsbuild prune -a` empties the build cache), or set TSBUILD_HOME to a larger disk',

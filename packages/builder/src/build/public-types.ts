@@ -268,19 +268,4 @@ export interface FileJobsReport {
   readonly reason: string | undefined
 }
 
-/** Signatures of the functions that index.ts exports; the CLI uses nothing else. */
-export interface PublicFace {
-  build(options: BuildOptions): Promise<BuildResult>
-  images(options?: CommonOptions): Promise<readonly ImageSummary[]>
-  /** @throws OCI_IMAGE_NOT_FOUND */
-  history(image: string, options?: CommonOptions): Promise<readonly HistoryRow[]>
-  inspect(image: string, options?: CommonOptions): Promise<ImageInspection>
-  tag(source: string, target: string, options?: CommonOptions): Promise<void>
-  remove(image: string, options?: CommonOptions & { readonly force?: boolean }): Promise<RemoveOutcome>
-  pull(image: string, options?: PullOptions): Promise<PullOutcome>
-  push(image: string, options?: CommonOptions & RegistryOptions): Promise<PushOutcome>
-  info(options?: CommonOptions): Promise<MachineReport>
-  prune(options?: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number }): Promise<PruneOutcome>
-}
-
 export type { BuildWarning, HistoryEntry, ImageConfig }

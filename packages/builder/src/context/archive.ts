@@ -67,7 +67,7 @@ async function readContext(input: ChunkInput, options: StreamContextOptions): Pr
 }
 
 /** A context that holds nothing: that of a Dockerfile on standard input. */
-export function emptyContext(): LocalResult {
+function emptyContext(): LocalResult {
   return contextOfTree(emptyTree(), undefined)
 }
 

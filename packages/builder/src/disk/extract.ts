@@ -99,7 +99,7 @@ export interface Extraction {
 }
 
 /** As {@link extractLayer}, for bytes that come from elsewhere. */
-export function createExtraction(input: Omit<ExtractInput, 'file' | 'compression'>): Extraction {
+function createExtraction(input: Omit<ExtractInput, 'file' | 'compression'>): Extraction {
   const writer = createTreeWriter(input.destination, input)
   const hash = createHash('sha256')
   const builder = createTableBuilder()

@@ -1,5 +1,4 @@
 import type { NetworkName } from '@ts-oci/runtime/families'
-import type { Platform } from '../oci/types.ts'
 
 /** `default` is what this machine gives to steps that name none. */
 export type NetworkMode = 'default' | NetworkName
@@ -163,9 +162,4 @@ export interface DiffSpec {
   readonly kind: 'diff'
   readonly lower: number
   readonly upper: number
-}
-
-/** Constraints of a vertex that are part of its digest. */
-export interface OpConstraints {
-  readonly platform?: Platform
 }

@@ -35,7 +35,7 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
 }
 
 /** Hands a blob's plain bytes to a reader, inflated while they come. */
-export function createInflatingSink(reader: PlainReader): TableSink {
+function createInflatingSink(reader: PlainReader): TableSink {
   let result: { readonly diffId: DiffID; readonly sizeBytes: number } | undefined
   const inflater = createInflater((piece) => reader.push(piece))
   return {

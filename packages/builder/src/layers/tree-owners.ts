@@ -30,7 +30,7 @@ export function treeKind({ overlayXattr, idMapping }: Pick<Executor, 'overlayXat
 }
 
 /** How owners lie on the disk under a mapping: a tree made under one is not read under another. */
-export function ownersKey(mapping: IdMapping): string {
+function ownersKey(mapping: IdMapping): string {
   switch (mapping.kind) {
     case 'identity':
       return 'identity'

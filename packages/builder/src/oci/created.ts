@@ -1,5 +1,5 @@
 /** Go's zero time: what Docker and BuildKit write, and we keep, where nobody knows when something was made. */
-export const UNKNOWN_TIME_MS: number = Date.parse('0001-01-01T00:00:00Z')
+const UNKNOWN_TIME_MS: number = Date.parse('0001-01-01T00:00:00Z')
 
 /** Milliseconds of a `created` of an image config; {@link UNKNOWN_TIME_MS} where it says nothing. */
 export function timeOf(created: string | undefined): number {

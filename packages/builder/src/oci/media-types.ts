@@ -70,11 +70,6 @@ const LAYER_KINDS: ReadonlyMap<string, LayerKind> = new Map<string, LayerKind>([
   [MediaType.dockerLayerForeignGzip, { compression: 'gzip', isForeign: true }],
 ])
 
-/** True for a layer that is a file system tar, in whatever compression. */
-export function isLayerType(mediaType: string): boolean {
-  return LAYER_KINDS.has(mediaType)
-}
-
 /** How a layer of this media type is compressed; undefined when it is no layer that we know. */
 export function layerCompression(mediaType: string): Compression | undefined {
   return LAYER_KINDS.get(mediaType)?.compression

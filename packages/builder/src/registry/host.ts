@@ -47,7 +47,7 @@ export function meansThisMachine(hostname: string): boolean {
 }
 
 /** `name:port` without its port. */
-export function hostnameOf(address: string): string {
+function hostnameOf(address: string): string {
   return address.replace(/:\d+$/, '')
 }
 

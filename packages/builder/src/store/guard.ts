@@ -22,7 +22,7 @@ const FILE_MODE = 0o600
 const HARMLESS = new Set(['lost+found', '.gitkeep', '.gitignore', '.keep'])
 
 /** The directories that a store has, those above first. */
-export function storeDirectories(paths: StorePaths): readonly string[] {
+function storeDirectories(paths: StorePaths): readonly string[] {
   const { blobs, tables, snapshots, cacheMounts, run, tmp, memos } = paths
   return [join(paths.root, 'blobs'), blobs, tables, snapshots, cacheMounts, run, tmp, memos]
 }

@@ -44,8 +44,3 @@ export function whileHolding<T>(
 ): Promise<T> {
   return held === undefined ? work() : held.run([...(held.getStore() ?? []), { root, kind, names }], work)
 }
-
-/** Runs work that others wait for on their own account, as if nothing was held. */
-export function withoutHeld<T>(work: () => Promise<T>): Promise<T> {
-  return held === undefined ? work() : held.run([], work)
-}

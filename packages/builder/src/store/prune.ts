@@ -8,7 +8,7 @@ import { onDisk } from '../base/disk-errors.ts'
 import { cacheMountPath, layerFileName, layerOfFile, treeName, type StorePaths } from './paths.ts'
 import type { StoredLayers } from './layers.ts'
 import type { Leases } from './leases.ts'
-import { json, number, text, type Metadata } from './metadata.ts'
+import { json, text, type Metadata } from './metadata.ts'
 import { createAside, listFiles, type AsideFile, type StoreFile } from './prune-files.ts'
 import { sweepTemporary, type RemoveTree, type TemporaryNames } from './temporary.ts'
 import type {
@@ -267,7 +267,7 @@ function neededBlobs({ images, metadata, blobs }: PruneParts, rows: readonly Lay
 }
 
 /** Bytes of the files of a tree; what may not be read counts as nothing. */
-export function treeSize(directory: string): number {
+function treeSize(directory: string): number {
   let bytes = 0
   try {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
@@ -278,13 +278,4 @@ export function treeSize(directory: string): number {
     return bytes
   }
   return bytes
-}
-
-/** @internal For listings of cache mounts. */
-export function listCacheMounts(
-  metadata: Metadata,
-): readonly { readonly id: string; readonly directory: string; readonly usedMs: number }[] {
-  return metadata
-    .all('SELECT * FROM cache_mounts ORDER BY id')
-    .map((row) => ({ id: text(row, 'id'), directory: text(row, 'directory'), usedMs: number(row, 'used_ms') }))
 }

@@ -77,7 +77,7 @@ export interface Output {
 }
 
 /** @throws OCI_RUNTIME_FILES when it exists or cannot be made. */
-export function openOutput(path: string): Output {
+function openOutput(path: string): Output {
   const fd = openPath(path, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o644)
   const digester = createDigester()
   let sizeBytes = 0

@@ -61,7 +61,7 @@ export function headerRoom(entry: LayerEntry): number {
 }
 
 /** The name that an entry has in a tar: directories end in a slash, whiteouts carry their prefix. */
-export function tarName(entry: LayerEntry): ByteString {
+function tarName(entry: LayerEntry): ByteString {
   const { path, type } = entry
   if (type === 'directory') return `${path}/`
   if (type === 'opaque') return path === '' ? OPAQUE_NAME : `${path}/${OPAQUE_NAME}`

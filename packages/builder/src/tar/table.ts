@@ -23,7 +23,7 @@ export function sortEntries(entries: LayerEntry[]): LayerEntry[] {
   return entries
 }
 
-export function compareEntries(a: LayerEntry, b: LayerEntry): number {
+function compareEntries(a: LayerEntry, b: LayerEntry): number {
   return comparePaths(a.path, b.path) || rank(a) - rank(b)
 }
 
@@ -78,7 +78,7 @@ function createOwnerFinder(links: ReadonlyMap<ByteString, ByteString>): (path: B
 }
 
 /** The entry of each path, markers left out. */
-export function indexEntries(table: LayerTable): ReadonlyMap<ByteString, LayerEntry> {
+function indexEntries(table: LayerTable): ReadonlyMap<ByteString, LayerEntry> {
   const found = new Map<ByteString, LayerEntry>()
   for (const entry of table.entries)
     if (entry.type !== 'whiteout' && entry.type !== 'opaque') found.set(entry.path, entry)

@@ -98,7 +98,7 @@ function compareNames(lower: TreeNode | undefined, upper: TreeNode | undefined):
  * Equal for a layer (BuildKit's overlay differ): type, mode, owner, device and capabilities; of all but directories
  * also size and mtime, and when both times are whole seconds, as tars have them, the target or the content.
  */
-export function isSameEntry(lower: ViewEntry, upper: ViewEntry, isSameContent: SameContent): boolean {
+function isSameEntry(lower: ViewEntry, upper: ViewEntry, isSameContent: SameContent): boolean {
   if (lower === upper) return true
   if (lower.type !== upper.type || lower.mode !== upper.mode || lower.uid !== upper.uid || lower.gid !== upper.gid)
     return false

@@ -19,7 +19,7 @@ export interface TreeNode {
   sorted: readonly TreeNode[] | undefined
 }
 
-export const ROOT_ENTRY: ViewEntry = makeEntry({ path: '', type: 'directory', mode: 0o755 })
+const ROOT_ENTRY: ViewEntry = makeEntry({ path: '', type: 'directory', mode: 0o755 })
 
 /** A tree that holds nothing but its root directory. */
 export function emptyTree(): TreeNode {

@@ -21,7 +21,7 @@ export interface StateDocument {
 }
 
 /** What a state's places are places in. */
-export const STATE_FILE = 'state'
+const STATE_FILE = 'state'
 
 /** @throws BuilderError OCI_OPTION_INVALID for a local directory in place of an image */
 export function createDocument(state: State): StateDocument {

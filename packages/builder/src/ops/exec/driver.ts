@@ -19,7 +19,7 @@ export function createExecDriver(environment: OpsEnvironment): OpDriver {
   }
 }
 
-export function execSpecOf(vertex: Vertex): ExecSpec {
+function execSpecOf(vertex: Vertex): ExecSpec {
   if (vertex.op.kind !== 'exec') throw new Error('not an exec op')
   return vertex.op
 }

@@ -6,7 +6,7 @@ export interface CopyMode {
   readonly modeStr: string
 }
 
-export const KEEP_MODE: CopyMode = { mode: -1, modeStr: '' }
+const KEEP_MODE: CopyMode = { mode: -1, modeStr: '' }
 
 const OCTAL = /^[0-7]+$/
 const MAX_MODE = 0o7777

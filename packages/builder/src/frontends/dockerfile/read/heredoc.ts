@@ -14,7 +14,7 @@ const NO_VARIABLES = createEnvironment([])
  * Reads one word as the start of a here-document, such as `3<<-"EOF"`; undefined when it is none.
  * @throws Complaint when its delimiter has a quote that does not end.
  */
-export function parseHeredocStart(word: string): HeredocStart | undefined {
+function parseHeredocStart(word: string): HeredocStart | undefined {
   const match = HEREDOC.exec(word)
   if (match === null) return undefined
   const delimiter = match[3]!.replace(BLANKS_IN_FRONT, '')

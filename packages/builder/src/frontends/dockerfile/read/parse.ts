@@ -65,7 +65,7 @@ export function parseInstructions(text: string | Uint8Array, options: ParseOptio
  * Gives one instruction its meaning.
  * @throws BuilderError `OCI_DOCKERFILE_PARSE`.
  */
-export function parseInstruction(raw: RawInstruction): Instruction {
+function parseInstruction(raw: RawInstruction): Instruction {
   const keyword = lowerCase(raw.keyword)
   if (!Object.hasOwn(INSTRUCTIONS, keyword)) {
     const message = withSuggestion(`unknown instruction: ${raw.keyword}`, raw.keyword, KEYWORDS)
