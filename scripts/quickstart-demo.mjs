@@ -12,7 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const fixture = join(root, 'fixtures', 'quickstart')
 const tools = ['sh', 'cat', 'cp', 'ls', 'mkdir', 'sort', 'tee', 'wc']
 
-step('a base image from this machine, with the fluent API')
+step('a base image from this machine, with the fluent API: Node, a shell and their libraries, some 130 MB')
 const staging = mkdtempSync(join(tmpdir(), 'ts-oci-quickstart-'))
 try {
   collectHost(staging)
@@ -42,7 +42,9 @@ for (const { name, status, durationMs } of steps)
   console.log(`${status.padEnd(7)} ${durationMs.toFixed(0).padStart(5)} ms  ${name}`)
 if (ran.length > 0) stop(`not everything was cached: ${ran.map(({ name }) => name).join(', ')}`)
 console.log(`\nimage ${again.configDigest}, ${steps.length} of ${steps.length} steps cached`)
-console.log('next: npx tsbuild images; npx tsbuild -t my-app .; npx tsbuild rmi quickstart quickstart-base')
+console.log(
+  'next, in this clone: npx tsbuild images; npx tsbuild -t my-app .; npx tsbuild rmi quickstart quickstart-base',
+)
 
 /** The files of a small root file system: Node, a shell, a few utilities, and the libraries that they load. */
 function collectHost(directory) {

@@ -26,26 +26,56 @@ export function run(command, args, options = {}) {
 export async function installPackages() {
   const difference = firstDifference()
   if (difference === undefined) return
-  step(`npm ci (${difference})`)
-  const status = await run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const wanted = packagesOf(join(root, 'package-lock.json'))
+  step(`npm ci (${difference}): ${wanted.length} packages from the npm registry, one to two minutes`)
+  const status = await telling(
+    () =>
+      `${wanted.filter((path) => existsSync(join(root, path, 'package.json'))).length} of ${wanted.length} packages are there`,
+    () => run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { stdio: ['ignore', 'ignore', 'inherit'] }),
+  )
   if (status !== 0) stop('npm ci failed', 'the npm registry must be reachable; see the lines above')
 }
 
 /** Compiles TypeScript and the native parts of all packages. */
 export async function compile() {
-  step('build: TypeScript and native parts')
+  step('build: TypeScript and native parts (half a minute; what is compiled already takes none)')
   const turbo = join(root, 'node_modules', '.bin', 'turbo')
   const env = { ...environment(), TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }
-  const status = await run(turbo, ['run', 'build', '--output-logs=errors-only', '--log-prefix=none'], {
-    env,
-    stdio: ['ignore', process.env['TS_OCI_VERBOSE'] ? 'inherit' : 'ignore', 'inherit'],
-  })
+  const status = await telling(
+    () => 'still compiling',
+    () =>
+      run(turbo, ['run', 'build', '--output-logs=errors-only', '--log-prefix=none'], {
+        env,
+        stdio: ['ignore', process.env['TS_OCI_VERBOSE'] ? 'inherit' : 'ignore', 'inherit'],
+      }),
+  )
   if (status === 0) return
   // turbo's own words are noise when it works and needed when it does not.
   await run(turbo, ['run', 'build', '--output-logs=new-only', '--log-prefix=none'], { env })
   stop('the build failed')
+}
+
+/** Says every few seconds how far a silent piece of work is. */
+export async function telling(progress, work, everyMs = 5000) {
+  const startedMs = Date.now()
+  const timer = setInterval(() => {
+    console.log(`    ${Math.round((Date.now() - startedMs) / 1000)} s: ${progress()}`)
+  }, everyMs)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+/** The folders that an install of the lock file makes on this machine, the optional ones of others aside. */
+function packagesOf(lockFile) {
+  const { packages } = JSON.parse(readFileSync(lockFile, 'utf8'))
+  const isForHere = ({ os, cpu, libc }) =>
+    (os?.includes('linux') ?? true) && (cpu?.includes(process.arch) ?? true) && (libc?.includes('glibc') ?? true)
+  return Object.entries(packages).flatMap(([path, entry]) =>
+    path.includes('node_modules') && isForHere(entry) ? [path] : [],
+  )
 }
 
 /** The environment of children: the installed Node first in PATH. */

@@ -1,7 +1,7 @@
 import { chmod, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { checkTool, findTool, temporaryDirectory, testWith } from '@ts-oci/testing'
 
 const demo = fileURLToPath(new URL('../../../scripts/quickstart-demo.mjs', import.meta.url))
@@ -32,6 +32,18 @@ testWith(['root', 'ldd', 'setpriv'], 'the quickstart works for a user without su
   // An id that no file of the machine names: it has no subordinate ids, and no entry in passwd.
   const user = [findTool('setpriv') ?? '', '--reuid=54321', '--regid=54321', '--clear-groups']
   expect(await quickstart(user)).toMatch(/(\d+) of \1 steps cached/)
+})
+
+test('set-up says how far it is while npm and the compiler are silent', async () => {
+  const setup = new URL('../../../scripts/setup.mjs', import.meta.url).href
+  const script = `
+    import { setTimeout as sleep } from 'node:timers/promises'
+    import { telling } from ${JSON.stringify(setup)}
+    let count = 0
+    const status = await telling(() => \`\${++count} of 9 packages\`, () => sleep(500, 'done'), 100)
+    console.log(status)`
+  const said = await checkTool(process.execPath, ['--input-type=module', '-e', script])
+  expect(said).toMatch(/^ {4}0 s: 1 of 9 packages\n {4}0 s: 2 of 9 packages\n[^]*\ndone\n$/)
 })
 
 async function isReadableByOthers(path: string): Promise<boolean> {
