@@ -16,7 +16,7 @@ export interface Authorizer {
   reject(request: AuthorizedRequest, value: string): void
   /** Where the credentials came from, or why there were none. */
   notes(repository: Repository, signal: AbortSignal | undefined): Promise<readonly string[]>
-  /** Takes every secret of this session out of a text. */
+  /** Takes every secret of this client out of a text. */
   redact(text: string): string
 }
 

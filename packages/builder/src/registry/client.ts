@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { type ImageReference, parseReference, withDefaultTag } from '../oci/reference.ts'
-import { fetchBlob, type FetchBlobOptions, hasBlob } from './blobs.ts'
+import { fetchBlob, type FetchBlobOptions, hasBlob } from './download.ts'
 import { type Repository, repositoryName } from './host.ts'
 import type { Limiter } from './limiter.ts'
 import {
@@ -13,7 +13,7 @@ import {
   resolveManifest,
 } from './manifests.ts'
 import type { RegistryClientOptions, ResolvedOptions } from './options.ts'
-import { createSession, type Session } from './session.ts'
+import { createConnections, type Connections } from './connections.ts'
 import { createTransport, type Transport } from './transport.ts'
 import { uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
 
@@ -60,24 +60,24 @@ export function createRegistryClient(
   options: RegistryClientOptions = {},
   transport: (options: ResolvedOptions) => Transport = createTransport,
 ): RegistryClient {
-  const session: Session = createSession(options, transport)
-  const close = (): Promise<void> => session.transport.close()
+  const connections: Connections = createConnections(options, transport)
+  const close = (): Promise<void> => connections.transport.close()
   return {
     repository(reference) {
       const { domain, path } = typeof reference === 'string' ? parseReference(reference) : reference
-      return session.repository(domain, path)
+      return connections.repository(domain, path)
     },
-    allowInsecure: (domain) => session.allowInsecure(domain),
-    resolve: (repository, tagOrDigest, signal) => resolveManifest(session, repository, tagOrDigest, signal),
-    fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(session, repository, tagOrDigest, signal),
+    allowInsecure: (domain) => connections.allowInsecure(domain),
+    resolve: (repository, tagOrDigest, signal) => resolveManifest(connections, repository, tagOrDigest, signal),
+    fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(connections, repository, tagOrDigest, signal),
     putManifest: (repository, tagOrDigest, manifest, signal) =>
-      putManifest(session, repository, tagOrDigest, manifest, signal),
-    hasBlob: (repository, digest, signal) => hasBlob(session, repository, digest, { signal }),
-    knowsBlob: (repository, digest) => session.present.has(`${repositoryName(repository)}@${digest}`),
-    fetchBlob: (repository, descriptor, options) => fetchBlob(session, repository, descriptor, options),
-    uploadBlob: (repository, descriptor, options) => uploadBlob(session, repository, descriptor, options),
-    downloads: session.downloads,
-    uploads: session.uploads,
+      putManifest(connections, repository, tagOrDigest, manifest, signal),
+    hasBlob: (repository, digest, signal) => hasBlob(connections, repository, digest, { signal }),
+    knowsBlob: (repository, digest) => connections.present.has(`${repositoryName(repository)}@${digest}`),
+    fetchBlob: (repository, descriptor, options) => fetchBlob(connections, repository, descriptor, options),
+    uploadBlob: (repository, descriptor, options) => uploadBlob(connections, repository, descriptor, options),
+    downloads: connections.downloads,
+    uploads: connections.uploads,
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -5,7 +5,7 @@ import { MANIFEST_ACCEPT } from '../oci/media-types.ts'
 import { type Repository, repositoryName } from './host.ts'
 import { send, type RegistryResponse } from './request.ts'
 import { readDocument } from './response-errors.ts'
-import type { Session } from './session.ts'
+import type { Connections } from './connections.ts'
 import { discard, headerOf } from './transport.ts'
 
 /** A manifest or index as the registry sent it; `digest` is that of `bytes`. */
@@ -24,12 +24,12 @@ export interface ResolvedManifest {
 
 /** Asks what a tag points to, without fetching it; undefined when the registry does not say. @throws OCI_REGISTRY_NOT_FOUND */
 export async function resolveManifest(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   tagOrDigest: string,
   signal?: AbortSignal,
 ): Promise<ResolvedManifest | undefined> {
-  const response = await send(session, { ...manifestRequest(repository, tagOrDigest, signal), method: 'HEAD' })
+  const response = await send(connections, { ...manifestRequest(repository, tagOrDigest, signal), method: 'HEAD' })
   await discard(response)
   const digest = headerOf(response, 'docker-content-digest')
   if (digest === undefined || !isDigest(digest)) return undefined
@@ -47,16 +47,16 @@ export async function resolveManifest(
  * @throws OCI_REGISTRY_NOT_FOUND, OCI_DIGEST_MISMATCH, OCI_REGISTRY_PROTOCOL (larger than 4 MiB)
  */
 export async function fetchManifest(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   tagOrDigest: string,
   signal?: AbortSignal,
 ): Promise<FetchedManifest> {
   const request = manifestRequest(repository, tagOrDigest, signal)
-  const response = await send(session, request)
+  const response = await send(connections, request)
   const bytes = await readDocument(
     response,
-    { maxBytes: MAX_MANIFEST_BYTES, deadlineMs: session.options.timeouts.documentMs },
+    { maxBytes: MAX_MANIFEST_BYTES, deadlineMs: connections.options.timeouts.documentMs },
     request.what,
   )
   const digest = digestOf(bytes)
@@ -108,14 +108,14 @@ export interface ManifestUpload {
  * @throws OCI_DIGEST_MISMATCH when the registry stored something else than it was sent
  */
 export async function putManifest(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   tagOrDigest: string,
   manifest: ManifestUpload,
   signal?: AbortSignal,
 ): Promise<Digest> {
   const digest = digestOf(manifest.bytes)
-  const response: RegistryResponse = await send(session, {
+  const response: RegistryResponse = await send(connections, {
     method: 'PUT',
     repository,
     target: `manifests/${tagOrDigest}`,

@@ -5,7 +5,7 @@ import { parseChallenges } from './challenge.ts'
 import { isLoopback, meansThisMachine, type Repository } from './host.ts'
 import { failureOf } from './response-errors.ts'
 import { withRetries } from './retry.ts'
-import type { Session } from './session.ts'
+import type { Connections } from './connections.ts'
 import { discard, headerOf, type HttpRequest, type HttpResponse } from './transport.ts'
 
 /** A request to a repository, as the distribution specification has them. */
@@ -25,7 +25,7 @@ export interface RegistryRequest {
   /** For messages: `manifest docker.io/library/debian:12`. */
   readonly what: string
   readonly expect: readonly number[]
-  /** Default: the session's number. */
+  /** Default: the client's number. */
   readonly retries?: number
   /** How large the body of the answer will be, where that is known. */
   readonly expectedBytes?: number
@@ -44,31 +44,35 @@ const redirects = new Set([301, 302, 303, 307, 308])
  * The caller reads or discards the body.
  * @throws OCI_REGISTRY_… for everything that is not among `expect`
  */
-export async function send(session: Session, request: RegistryRequest): Promise<RegistryResponse> {
-  const retries = request.retries ?? session.options.retries
-  return await withRetries({ ...session.options, retries }, request.signal, async () => {
-    const response = await sendAuthorized(session, request)
+export async function send(connections: Connections, request: RegistryRequest): Promise<RegistryResponse> {
+  const retries = request.retries ?? connections.options.retries
+  return await withRetries({ ...connections.options, retries }, request.signal, async () => {
+    const response = await sendAuthorized(connections, request)
     if (request.expect.includes(response.status)) return response
-    throw await failure(session, request, response)
+    throw await failure(connections, request, response)
   })
 }
 
-async function sendAuthorized(session: Session, request: RegistryRequest): Promise<RegistryResponse> {
+async function sendAuthorized(connections: Connections, request: RegistryRequest): Promise<RegistryResponse> {
   const { repository, signal } = request
-  const origin = await session.origin(repository.host, signal)
+  const origin = await connections.origin(repository.host, signal)
   const url =
     typeof request.target === 'string' ? new URL(`/v2/${repository.path}/${request.target}`, origin) : request.target
   const asked: AuthorizedRequest = { repository, scopes: scopesOf(request), signal }
-  const value = await session.auth.authorization(asked)
-  const first = await follow(session, request, { origin, url, value })
+  const value = await connections.auth.authorization(asked)
+  const first = await follow(connections, request, { origin, url, value })
   if (first.status !== 401 || first.url.origin !== origin.origin) return first
-  session.auth.learn(repository.host, parseChallenges(first.headers['www-authenticate']), origin.protocol === 'http:')
-  if (value !== undefined) session.auth.reject(asked, value)
-  const next = await session.auth.authorization(asked)
+  connections.auth.learn(
+    repository.host,
+    parseChallenges(first.headers['www-authenticate']),
+    origin.protocol === 'http:',
+  )
+  if (value !== undefined) connections.auth.reject(asked, value)
+  const next = await connections.auth.authorization(asked)
   // The same again, or nothing to show: the refusal stands, and its text is worth reading.
   if (next === undefined || next === value) return first
   await discard(first)
-  return await follow(session, request, { origin, url, value: next })
+  return await follow(connections, request, { origin, url, value: next })
 }
 
 function scopesOf(request: RegistryRequest): string[] {
@@ -86,14 +90,14 @@ interface Hop {
 }
 
 /** Redirects are followed by hand: the credential is for the registry's own origin, and is gone for good once a redirect led away from it. */
-async function follow(session: Session, request: RegistryRequest, start: Hop): Promise<RegistryResponse> {
+async function follow(connections: Connections, request: RegistryRequest, start: Hop): Promise<RegistryResponse> {
   const { repository } = request
   let { url, value } = start
   let method = request.method
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    checkTarget(session, request, start.origin, url)
+    checkTarget(connections, request, start.origin, url)
     if (url.origin !== start.origin.origin) value = undefined
-    const response = await session.transport.send({
+    const response = await connections.transport.send({
       method,
       url,
       headers: {
@@ -108,7 +112,7 @@ async function follow(session: Session, request: RegistryRequest, start: Hop): P
       skipVerify:
         url.origin === start.origin.origin
           ? repository.host.isInsecure
-          : session.options.insecureRegistries.has(url.host),
+          : connections.options.insecureRegistries.has(url.host),
     })
     const location = headerOf(response, 'location')
     if (!redirects.has(response.status) || location === undefined || request.expect.includes(response.status))
@@ -145,10 +149,10 @@ export function resolveLocation(
 }
 
 /** Where a registry may send us: never from the network to this machine, and never from TLS to plain text. */
-function checkTarget(session: Session, request: RegistryRequest, origin: URL, url: URL): void {
+function checkTarget(connections: Connections, request: RegistryRequest, origin: URL, url: URL): void {
   if (url.origin === origin.origin) return
   const { host } = request.repository
-  const allowed = session.options.insecureRegistries
+  const allowed = connections.options.insecureRegistries
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${request.what}: ${host.name} redirects to ${url.protocol}//…`, {
       hint: 'check that this is a registry',
@@ -173,17 +177,21 @@ function checkTarget(session: Session, request: RegistryRequest, origin: URL, ur
   }
 }
 
-async function failure(session: Session, request: RegistryRequest, response: RegistryResponse): Promise<BuilderError> {
+async function failure(
+  connections: Connections,
+  request: RegistryRequest,
+  response: RegistryResponse,
+): Promise<BuilderError> {
   const { host } = request.repository
   const isOwn = response.url.host === host.address
   return await failureOf(response, {
     what: request.what,
     registry: isOwn ? host.name : `${response.url.host} (where ${host.name} redirects to)`,
-    deadlineMs: session.options.timeouts.documentMs,
-    redact: (text) => session.auth.redact(text),
+    deadlineMs: connections.options.timeouts.documentMs,
+    redact: (text) => connections.auth.redact(text),
     notes:
       response.status === 401 || response.status === 403
-        ? await session.auth.notes(request.repository, request.signal)
+        ? await connections.auth.notes(request.repository, request.signal)
         : [],
   })
 }

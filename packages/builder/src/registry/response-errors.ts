@@ -50,7 +50,7 @@ export interface FailureContext {
   readonly what: string
   readonly registry: string
   readonly deadlineMs: number
-  /** Takes the secrets of this session out of text that the registry sent. */
+  /** Takes the secrets of this client out of text that the registry sent. */
   readonly redact: (text: string) => string
   /** What is known about the credentials that were tried. */
   readonly notes: readonly string[]

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import { BuilderError } from '../base/errors.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { hasBlob } from './blobs.ts'
+import { hasBlob } from './download.ts'
 import { type Repository, repositoryName } from './host.ts'
 import { isTransient, withRetries } from './retry.ts'
 import { type RegistryRequest, type RegistryResponse, resolveLocation, send } from './request.ts'
-import type { Session } from './session.ts'
+import type { Connections } from './connections.ts'
 import { discard, headerOf } from './transport.ts'
 
 export interface UploadOptions {
@@ -30,7 +30,7 @@ const needsChunks = new Set([400, 404, 405, 411, 413, 416, 501])
 
 /** One upload; the fields stay the same over its tries. */
 interface Upload {
-  readonly session: Session
+  readonly connections: Connections
   readonly repository: Repository
   readonly descriptor: Descriptor
   readonly options: UploadOptions
@@ -43,13 +43,13 @@ interface Upload {
  * @throws OCI_DIGEST_MISMATCH, OCI_REGISTRY_…
  */
 export async function uploadBlob(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   descriptor: Descriptor,
   options: UploadOptions,
 ): Promise<UploadOutcome> {
   const upload: Upload = {
-    session,
+    connections,
     repository,
     descriptor,
     options,
@@ -58,13 +58,14 @@ export async function uploadBlob(
   const key = `${repositoryName(repository)}@${descriptor.digest}`
   const { mountFrom = [], signal } = options
   // A mount answers for both: it is tried first, unless the blob went to this very repository before.
-  const sisters = mountFrom.includes(repository.path) || session.present.has(key) ? [] : mountFrom.slice(0, MAX_MOUNTS)
+  const sisters =
+    mountFrom.includes(repository.path) || connections.present.has(key) ? [] : mountFrom.slice(0, MAX_MOUNTS)
   const mounted = await mount(upload, sisters)
   if (mounted === 'mounted') {
-    session.present.add(key)
+    connections.present.add(key)
     return 'mounted'
   }
-  if (await hasBlob(session, repository, descriptor.digest, { signal, actions: 'pull,push' })) {
+  if (await hasBlob(connections, repository, descriptor.digest, { signal, actions: 'pull,push' })) {
     if (mounted !== undefined) await forget(upload, mounted)
     return 'exists'
   }
@@ -74,13 +75,13 @@ export async function uploadBlob(
   } catch (error) {
     if (!mayHelpToChunk(error)) throw error
     try {
-      await withRetries(session.options, signal, () => putInChunks(upload))
+      await withRetries(connections.options, signal, () => putInChunks(upload))
     } catch (later) {
       // A registry that takes no pieces has said in its first answer what is wrong.
       throw takesNoChunks(later) ? error : later
     }
   }
-  session.present.add(key)
+  connections.present.add(key)
   return 'uploaded'
 }
 
@@ -107,10 +108,10 @@ function request(
 
 /** Where it is to be sent, if the registry began an upload instead; undefined when it did neither. */
 async function mount(upload: Upload, sisters: readonly string[]): Promise<'mounted' | URL | undefined> {
-  const { session, descriptor } = upload
+  const { connections, descriptor } = upload
   for (const from of sisters) {
     const response = await send(
-      session,
+      connections,
       request(upload, {
         method: 'POST',
         target: `blobs/uploads/?mount=${descriptor.digest}&from=${encodeURIComponent(from)}`,
@@ -129,7 +130,7 @@ async function mount(upload: Upload, sisters: readonly string[]): Promise<'mount
 /** An upload that is not needed: a registry that does not take it back forgets it by itself. */
 async function forget(upload: Upload, location: URL): Promise<void> {
   const response = await send(
-    upload.session,
+    upload.connections,
     request(upload, { method: 'DELETE', target: location, expect: [204, 400, 404, 405], retries: 0 }),
   ).catch(() => undefined)
   if (response !== undefined) await discard(response)
@@ -137,7 +138,7 @@ async function forget(upload: Upload, location: URL): Promise<void> {
 
 async function start(upload: Upload): Promise<URL> {
   const response = await send(
-    upload.session,
+    upload.connections,
     request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }),
   )
   await discard(response)
@@ -161,9 +162,9 @@ function finalUrl(upload: Upload, location: URL): URL {
 }
 
 async function putWhole(upload: Upload, location: URL): Promise<void> {
-  const { descriptor, session } = upload
+  const { descriptor, connections } = upload
   const response = await send(
-    session,
+    connections,
     request(upload, {
       method: 'PUT',
       target: finalUrl(upload, location),
@@ -189,11 +190,11 @@ async function finished(upload: Upload, response: RegistryResponse): Promise<voi
 
 /** Sends the blob by PATCH, chunk by chunk; a cut connection asks how much arrived and goes on there. */
 async function putInChunks(upload: Upload): Promise<void> {
-  const { descriptor, session } = upload
+  const { descriptor, connections } = upload
   const { signal } = upload.options
-  if (await hasBlob(session, upload.repository, descriptor.digest, { signal, actions: 'pull,push' })) return
+  if (await hasBlob(connections, upload.repository, descriptor.digest, { signal, actions: 'pull,push' })) return
   const started = await send(
-    session,
+    connections,
     request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }),
   )
   await discard(started)
@@ -210,7 +211,7 @@ async function putInChunks(upload: Upload): Promise<void> {
       failures = 0
     } catch (error) {
       failures++
-      if (!isTransient(error) || failures > session.options.retries) throw error
+      if (!isTransient(error) || failures > connections.options.retries) throw error
       const state = await askProgress(upload, location)
       // Distribution forgets an upload whose last piece came in half: then the error stands, and all of it is sent anew.
       if (state === undefined) throw error
@@ -219,7 +220,7 @@ async function putInChunks(upload: Upload): Promise<void> {
     }
   }
   const response = await send(
-    session,
+    connections,
     request(upload, {
       method: 'PUT',
       target: finalUrl(upload, location),
@@ -233,7 +234,7 @@ async function putInChunks(upload: Upload): Promise<void> {
 
 async function patch(upload: Upload, location: URL, start: number, end: number): Promise<URL> {
   const response = await send(
-    upload.session,
+    upload.connections,
     request(upload, {
       method: 'PATCH',
       target: location,
@@ -254,7 +255,7 @@ async function patch(upload: Upload, location: URL, start: number, end: number):
 /** GET of an upload tells in `Range` how far it is: `0-<last byte>`; undefined when the registry does not know it any more. */
 async function askProgress(upload: Upload, location: URL): Promise<{ location: URL; offset: number } | undefined> {
   const response = await send(
-    upload.session,
+    upload.connections,
     request(upload, { method: 'GET', target: location, expect: [204, 400, 404, 405, 416] }),
   )
   await discard(response)

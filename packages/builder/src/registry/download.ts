@@ -5,7 +5,7 @@ import { toRegistryError } from './network-errors.ts'
 import { pause, pauseAfter } from './retry.ts'
 import { type RegistryRequest, type RegistryResponse, send } from './request.ts'
 import { createSlownessWatch } from './slowness.ts'
-import type { Session } from './session.ts'
+import type { Connections } from './connections.ts'
 import { discard, headerOf } from './transport.ts'
 
 /** However much comes each time, a connection that is cut more often than this is given up. */
@@ -26,14 +26,14 @@ interface Transfer {
 
 /** True when the repository holds the blob. */
 export async function hasBlob(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   digest: string,
   options: { readonly signal?: AbortSignal | undefined; readonly actions?: string } = {},
 ): Promise<boolean> {
   const key = `${repositoryName(repository)}@${digest}`
-  if (session.present.has(key)) return true
-  const response = await send(session, {
+  if (connections.present.has(key)) return true
+  const response = await send(connections, {
     method: 'HEAD',
     repository,
     target: `blobs/${digest}`,
@@ -43,7 +43,7 @@ export async function hasBlob(
     expect: [200, 404],
   })
   await discard(response)
-  if (response.status === 200) session.present.add(key)
+  if (response.status === 200) connections.present.add(key)
   return response.status === 200
 }
 
@@ -53,7 +53,7 @@ export async function hasBlob(
  * @throws OCI_REGISTRY_NOT_FOUND, OCI_DIGEST_MISMATCH (wrong length), OCI_REGISTRY_UNREACHABLE, OCI_CANCELED
  */
 export async function* fetchBlob(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   descriptor: Descriptor,
   options: FetchBlobOptions = {},
@@ -68,14 +68,14 @@ export async function* fetchBlob(
   for (let connection = 0; transfer.received < descriptor.size || connection === 0; connection++) {
     const before = transfer.received
     try {
-      const response = await open(session, repository, transfer, signal)
-      yield* readBody(session, repository, response, transfer, signal)
+      const response = await open(connections, repository, transfer, signal)
+      yield* readBody(connections, repository, response, transfer, signal)
       if (transfer.received === descriptor.size) return
       throw tooShort(transfer)
     } catch (error) {
       // What moves on is no failure: only tries without a byte count, up to a bound.
       failures = transfer.received > before ? 0 : failures + 1
-      const waitMs = connection >= MAX_RESUMES ? undefined : pauseAfter(error, failures, session.options)
+      const waitMs = connection >= MAX_RESUMES ? undefined : pauseAfter(error, failures, connections.options)
       if (waitMs === undefined) throw error
       await pause(waitMs, signal)
     }
@@ -83,7 +83,7 @@ export async function* fetchBlob(
 }
 
 async function open(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   transfer: Transfer,
   signal: AbortSignal | undefined,
@@ -102,7 +102,7 @@ async function open(
     retries: 0,
   }
   try {
-    return await send(session, request)
+    return await send(connections, request)
   } catch (error) {
     const [elsewhere] = descriptor.urls ?? []
     if (elsewhere === undefined || !(error instanceof BuilderError) || error.code !== 'OCI_REGISTRY_NOT_FOUND')
@@ -117,7 +117,7 @@ async function open(
 }
 
 async function* readBody(
-  session: Session,
+  connections: Connections,
   repository: Repository,
   response: RegistryResponse,
   transfer: Transfer,
@@ -125,7 +125,7 @@ async function* readBody(
 ): AsyncGenerator<Uint8Array, void, void> {
   const { descriptor } = transfer
   let skip = startOf(response, transfer)
-  const watch = createSlownessWatch(session.options.timeouts, (words) => tooSlow(`${transfer.what}: ${words}`))
+  const watch = createSlownessWatch(connections.options.timeouts, (words) => tooSlow(`${transfer.what}: ${words}`))
   try {
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
       watch.arrived(chunk.length)

@@ -8,7 +8,7 @@ import { readDocument } from './response-errors.ts'
 import { createTransport, type Transport } from './transport.ts'
 
 /** What the requests of one client share: connections, tokens, schemes, what is known of targets. */
-export interface Session {
+export interface Connections {
   readonly options: ResolvedOptions
   readonly transport: Transport
   readonly auth: Authorizer
@@ -22,10 +22,10 @@ export interface Session {
   origin(host: RegistryHost, signal: AbortSignal | undefined): Promise<URL>
 }
 
-export function createSession(
+export function createConnections(
   given: RegistryClientOptions = {},
   makeTransport: (options: ResolvedOptions) => Transport = createTransport,
-): Session {
+): Connections {
   const insecureRegistries = new Set(given.insecureRegistries)
   const options: ResolvedOptions = { ...resolveOptions(given), insecureRegistries }
   const transport = makeTransport(options)
