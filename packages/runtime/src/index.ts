@@ -1,4 +1,5 @@
 export * from './errors.ts'
+export type * from './executor/tree-types.ts'
 export type * from './executor/types.ts'
 export type { IdMapping } from './isolation/types.ts'
 export type { MachineReport } from './probe.ts'

@@ -14,6 +14,7 @@ export const frameTypes = {
   signal: 2,
   startJobs: 3,
   removeTrees: 4,
+  writeTree: 5,
   ready: 16,
   failed: 17,
   stdout: 18,
@@ -21,6 +22,7 @@ export const frameTypes = {
   exit: 20,
   removed: 21,
   jobsEnded: 22,
+  treeWritten: 23,
 } as const
 
 export const fieldTags = {

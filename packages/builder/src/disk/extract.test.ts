@@ -1,12 +1,12 @@
 import { lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
-import { closeFd, getXattr, openRoot, walkTree } from '@ts-oci/runtime'
+import { closeFd, getXattr, openRoot, startExecutor, walkTree } from '@ts-oci/runtime'
 import { checkTool, describeWith, temporaryDirectory, testWith } from '@ts-oci/testing'
 import fc from 'fast-check'
 import { isTsOciError } from '../base/errors.ts'
 import { makeEntry, type EntryFields } from '../view/entry.ts'
-import { extractLayer } from './extract.ts'
+import { createExtraction, extractLayer } from './extract.ts'
 import { layerTable } from '../layers/layers.test.helper.ts'
 import { materializeLayer } from './materialize.ts'
 import { mountLines, viewLines } from './overlay.test.helper.ts'
@@ -249,6 +249,32 @@ describeWith(['root'], 'a tree in overlay form', () => {
         expect(linesOf(directory.join('ours'))).toEqual(linesOf(directory.join('theirs')))
       }),
       { numRuns: 30 },
+    )
+  })
+})
+
+describeWith(['root', 'tar'], 'a tree that the confined process writes', () => {
+  test('is what GNU tar unpacks, apart from what an overlay adds', async () => {
+    await using state = await temporaryDirectory()
+    await using executor = await startExecutor({ isolation: 'namespace', stateDirectory: state.path })
+    await fc.assert(
+      fc.asyncProperty(layerTable, async (table) => {
+        const entries = table.entries.filter((entry) => entry.type !== 'whiteout' && entry.type !== 'opaque')
+        await using directory = await temporaryDirectory()
+        for (const name of ['ours', 'theirs']) mkdirSync(directory.join(name))
+        const tar = directory.join('x.tar')
+        packLayer(entries, tar)
+        {
+          await using tree = executor.writeTree(directory.join('ours'))
+          const extraction = createExtraction(tree, options)
+          extraction.push(readFileSync(tar))
+          extraction.finish()
+          await tree.finish()
+        }
+        await checkTool('tar', ['-xpf', tar, '--numeric-owner', '--same-owner', '-C', directory.join('theirs')])
+        expect(linesOf(directory.join('ours/tree'))).toEqual(linesOf(directory.join('theirs')))
+      }),
+      { numRuns: 20 },
     )
   })
 })

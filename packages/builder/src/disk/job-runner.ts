@@ -12,7 +12,10 @@ type JobOutput<Name extends JobName> = Awaited<ReturnType<LayerJobs[Name]>>
 export interface JobRunner {
   /** `needsOwners`: the job reads or writes a tree, whose files may belong to others. */
   run<Name extends JobName>(name: Name, input: JobInput<Name>, needsOwners: boolean): Promise<JobOutput<Name>>
-  /** Starts the executor's process for file jobs, as a layer will be unpacked. What fails is told when it is needed. */
+  /**
+   * Starts what a step and the layers below it will need: the executor, and its process for file jobs where that does every
+   * job. What fails is told when it is needed.
+   */
   prepare(): void
 }
 
@@ -26,18 +29,19 @@ export interface JobRunnerOptions {
 
 /**
  * Which process does a job. The executor's child is confined (`native/launcher/confine.c`), and takes 60 ms to start:
- * - As root it unpacks every layer, and does what takes longer than its start; once it runs, it does every job. Until
+ * - As root it unpacks every layer that is in the store already, and does what takes longer than its start; once it runs, it does every job. Until
  *   then the small ones run here, where all that would start it for them alone costs a quarter of a build
  *   (docs/architecture.md, "Who has privilege").
  * - As another user it does whatever touches files of foreign owners, which exist only there.
  */
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
-  const place = process.getuid?.() === 0 ? placeAsRoot(options) : placeAsUser(options)
+  const isRoot = process.getuid?.() === 0
+  const place = isRoot ? placeAsRoot(options) : placeAsUser(options)
   return {
     prepare: () => {
       options
         .executor()
-        .then((executor) => executor.runJob(jobModuleUrl(), 'ready', undefined, options.signal))
+        .then((executor) => isRoot || executor.runJob(jobModuleUrl(), 'ready', undefined, options.signal))
         .catch(() => undefined)
     },
     run: async (name, input, needsOwners) => {

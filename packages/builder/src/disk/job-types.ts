@@ -70,8 +70,7 @@ export interface PackOutput extends PackedLayer {
 /** A layer's blob at `file` to a tree in overlay form at `destination` (an empty directory). */
 export interface ExtractInput {
   readonly file: string
-  /** `detect`: told by the first bytes, and `file` is a FIFO into which the blob is written while it is fetched. */
-  readonly compression: ArchiveCompression | 'detect'
+  readonly compression: ArchiveCompression
   /** Of `file`, where it lies there whole: a large one gets a thread beside other jobs. */
   readonly sizeBytes?: number
   readonly destination: string

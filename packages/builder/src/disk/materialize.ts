@@ -12,6 +12,7 @@ import { BuilderError } from '../base/errors.ts'
 import { fromByteString } from '../base/byte-string.ts'
 import { createContentReader, type ContentReader, type ContentSink } from './file-bytes.ts'
 import type { MaterializeInput } from './job-types.ts'
+import { createLocalTree } from './local-tree.ts'
 import { ENTRIES_A_STEP, runAtOnce, type Steps } from './steps.ts'
 import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from '../view/types.ts'
@@ -29,7 +30,8 @@ export function materializeLayer(input: MaterializeInput): void {
 
 /** As {@link materializeLayer}, in steps. */
 export function* materializeSteps(input: MaterializeInput): Steps<void> {
-  const writer = createTreeWriter(input.destination, input)
+  const tree = createLocalTree(input.destination)
+  const writer = createTreeWriter(tree, input)
   const reader = createContentReader()
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   try {
@@ -42,19 +44,14 @@ export function* materializeSteps(input: MaterializeInput): Steps<void> {
         writer.place(entry)
         continue
       }
-      const fd = writer.beginFile(entry)
-      try {
-        writeContent(entry, fd, reader, buffer)
-      } catch (error) {
-        closeFd(fd)
-        throw error
-      }
-      writer.finishFile(entry, fd)
+      writer.beginFile(entry)
+      writeContent(entry, tree.fileFd(), reader, buffer)
+      tree.endFile()
     }
     writer.finish()
   } finally {
     reader.close()
-    writer.close()
+    tree.close()
   }
 }
 

@@ -1,26 +1,9 @@
-import {
-  chmodAt,
-  chownAt,
-  closeFd,
-  createDirectoryCache,
-  errnoOf,
-  linkAt,
-  mkdirAtIfMissing,
-  mknodAt,
-  openAt,
-  OpenFlags,
-  openRoot,
-  removeTree,
-  setXattr,
-  statAtIfPresent,
-  symlinkAt,
-  utimensAt,
-} from '@ts-oci/runtime'
+import { errnoOf, type TreeAttributes, type TreeRecords } from '@ts-oci/runtime'
 import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
-import { createPathIndex } from '../view/path-index.ts'
 import { baseName, parentPath } from '../view/paths.ts'
 import type { LayerEntry } from '../view/types.ts'
+import { createStandingNames } from './standing-names.ts'
 
 export interface TreeWriterOptions {
   /** Which attribute marks opaque directories: what the overlay mounts of this machine read. */
@@ -30,102 +13,59 @@ export interface TreeWriterOptions {
 }
 
 /**
- * Writes a layer as a tree in overlay form, entry by entry, in the order of a tar. Paths are clean and their parents
- * real directories: a symlink on the way is refused (openat2, RESOLVE_NO_SYMLINKS), so nothing leads out of the tree.
+ * Writes a layer as a tree in overlay form, entry by entry, in the order of a tar, into an empty directory. Paths are clean.
+ * It says what is to be made; `tree` makes it, here and at once or in another process and later.
  */
-export interface TreeWriter extends Disposable {
-  /** Begins a regular file; its bytes go to the descriptor, which `finishFile` closes. */
-  beginFile(entry: LayerEntry): number
-  finishFile(entry: LayerEntry, fd: number): void
-  /** Anything but a regular file. */
+export interface TreeWriter {
+  /** Begins a regular file: its content goes to the tree, then `endFile` of that. */
+  beginFile(entry: LayerEntry): void
+  /** Anything but a regular file with content. */
   place(entry: LayerEntry): void
   /** Gives the file behind a hard link that was placed the attributes of the link's own header. */
   setLinked(entry: LayerEntry): void
   /** Directories' attributes and whiteouts, when all else is there. */
   finish(): void
-  close(): void
 }
 
-/** `implied`: no entry lists it. `gone`: something else has taken its name; see `createTableBuilder` why it stays. */
-type KnownDirectory = LayerEntry | 'implied' | 'gone'
-
-const DIRECTORY_BITS = 0o700
-
-export function createTreeWriter(destination: string, options: TreeWriterOptions): TreeWriter {
-  const root = openRoot(destination)
-  const cache = createDirectoryCache(root, 'beneath')
-  const directories = new Map<ByteString, KnownDirectory>()
-  const index = createPathIndex()
+export function createTreeWriter(tree: TreeRecords, options: TreeWriterOptions): TreeWriter {
+  const names = createStandingNames()
   const whiteouts = new Set<ByteString>()
   const opaques = new Set<ByteString>()
 
-  /** The parent's descriptor; directories on the way that nobody listed are made. */
-  function parentOf(path: ByteString): { readonly fd: number; readonly name: ByteString } {
+  /** Directories on the way that nobody listed are made. */
+  function makeParents(path: ByteString): void {
     const directory = parentPath(path)
-    if (directory !== '' && !isKnown(directory)) {
-      const above = parentOf(directory)
-      if (!tryMakeDirectory(above.fd, above.name)) throw invalid(path, 'lies below a file of the same layer')
-      know(directory, 'implied')
-    }
-    return cache.parent(path)
+    const standing = names.find(directory)
+    if (standing?.kind === 'directory') return
+    if (standing !== undefined) throw invalid(path, 'lies below a file of the same layer')
+    makeParents(directory)
+    makeDirectory(directory)
   }
 
-  function isKnown(path: ByteString): boolean {
-    return (directories.get(path) ?? 'gone') !== 'gone'
+  function makeDirectory(path: ByteString, entry?: LayerEntry): void {
+    tree.makeDirectory(path)
+    names.add(path, 'directory', entry)
   }
 
-  function know(directory: ByteString, entry: KnownDirectory): void {
-    directories.set(directory, entry)
-    index.add(directory)
+  /** What an earlier entry of the same name left goes first. */
+  function clear(path: ByteString): void {
+    makeParents(path)
+    if (names.find(path) === undefined) return
+    tree.remove(path)
+    names.remove(path)
   }
 
-  function tryMakeDirectory(fd: number, name: ByteString): boolean {
-    try {
-      mkdirAtIfMissing(fd, name, DIRECTORY_BITS)
-      return true
-    } catch (error) {
-      if (errnoOf(error) === 'EEXIST') return false
-      throw error
-    }
-  }
-
-  /** Makes a name; what an earlier entry of the same name left goes first. */
-  function create<T>(path: ByteString, make: (fd: number, name: ByteString) => T): T {
-    const { fd, name } = parentOf(path)
-    try {
-      return make(fd, name)
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error
-    }
-    forget(path)
-    const again = parentOf(path)
-    removeTree(again.fd, again.name)
-    return make(again.fd, again.name)
-  }
-
-  function forget(path: ByteString): void {
-    cache.forget(path)
-    // A directory is known before what lies in it: below a file there is nothing to forget.
-    if (!isKnown(path)) return
-    for (const known of index.takeBelow(path)) directories.set(known, 'gone')
-    directories.set(path, 'gone')
-  }
-
-  function beginFile(entry: LayerEntry): number {
-    const flags = OpenFlags.write | OpenFlags.create | OpenFlags.exclusive
-    return create(entry.path, (fd, name) => openAt(fd, name, flags, 0o600))
-  }
-
-  function finishFile(entry: LayerEntry, file: number): void {
-    closeFd(file)
-    const { fd, name } = cache.parent(entry.path)
-    setAttributes(fd, name, entry)
+  function beginFile(entry: LayerEntry): void {
+    clear(entry.path)
+    names.add(entry.path, 'other')
+    tree.beginFile(entry.path, attributesOf(entry, options))
   }
 
   function place(entry: LayerEntry): void {
     switch (entry.type) {
       case 'file':
-        return finishFile(entry, beginFile(entry))
+        beginFile(entry)
+        return tree.endFile()
       case 'directory':
         return placeDirectory(entry)
       case 'whiteout':
@@ -135,139 +75,131 @@ export function createTreeWriter(destination: string, options: TreeWriterOptions
       case 'hardlink':
         return placeLink(entry)
       case 'symlink':
-        create(entry.path, (fd, name) => symlinkAt(entry.link ?? '', fd, name))
-        break
+        clear(entry.path)
+        names.add(entry.path, 'symlink')
+        tree.makeSymlink(entry.path, entry.link ?? '')
+        return tree.setAttributes(entry.path, attributesOf(entry, options))
       default:
-        if (!placeNode(entry)) return
+        return placeNode(entry)
     }
-    const { fd, name } = cache.parent(entry.path)
-    setAttributes(fd, name, entry)
   }
 
   function placeDirectory(entry: LayerEntry): void {
     if (entry.path === '') return
-    const { fd, name } = parentOf(entry.path)
-    if (!tryMakeDirectory(fd, name)) {
-      forget(entry.path)
-      removeTree(fd, name)
-      mkdirAtIfMissing(fd, name, DIRECTORY_BITS)
+    const standing = names.find(entry.path)
+    if (standing?.kind === 'directory') {
+      standing.entry = entry
+      return
     }
-    know(entry.path, entry)
+    clear(entry.path)
+    makeDirectory(entry.path, entry)
   }
 
   function placeLink(entry: LayerEntry): void {
     const target = entry.link ?? ''
+    makeParents(entry.path)
+    // The old name may be the new one, or lie below it.
+    if (isLinkable(target)) clear(entry.path)
+    const old = names.find(target)
+    if (old === undefined || !isLinkable(target)) throw noTarget(entry)
+    names.add(entry.path, old.kind)
     try {
-      create(entry.path, (fd, name) => {
-        const old = cache.parent(target)
-        linkAt(old.fd, old.name, fd, name)
-      })
+      tree.makeLink(entry.path, target)
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR' && errnoOf(error) !== 'EPERM') throw error
-      throw invalid(entry.path, `is a hard link to "${fromByteString(target)}", which is no file of the layer`)
-    }
-  }
-
-  function setLinked(entry: LayerEntry): void {
-    const { fd, name } = cache.parent(entry.path)
-    const isSymlink = statAtIfPresent(fd, name)?.type === 'symlink'
-    if (!isSymlink) setAttributes(fd, name, entry)
-    else if (options.owners === 'keep') chownAt(fd, name, entry.uid, entry.gid)
-  }
-
-  /** Answers false for a node that may not be made here: it stays in the table. */
-  function placeNode(entry: LayerEntry): boolean {
-    const major = entry.devMajor ?? 0
-    const minor = entry.devMinor ?? 0
-    // On the disk this would be a whiteout.
-    if (entry.type === 'character' && major === 0 && minor === 0) return false
-    const type = entry.type as 'character' | 'block' | 'fifo'
-    try {
-      create(entry.path, (fd, name) => mknodAt(fd, name, type, 0o600, major, minor))
-      return true
-    } catch (error) {
-      if (errnoOf(error) === 'EPERM' && type !== 'fifo') return false
+      if (isMissingTarget(error)) throw noTarget(entry)
       throw error
     }
   }
 
-  function setAttributes(fd: number, name: ByteString, entry: LayerEntry): void {
-    // What we make is ours already: root's, in its namespace.
-    const isOurs = entry.uid === 0 && entry.gid === 0
-    if (options.owners === 'keep' && !isOurs) chownAt(fd, name, entry.uid, entry.gid)
-    // After the owner, whose change clears set-id bits and capabilities.
-    if (entry.type !== 'symlink') chmodAt(fd, name, entry.mode)
-    if (entry.xattrs !== undefined) for (const [key, value] of entry.xattrs) trySetXattr(fd, name, key, value)
-    const time = { sec: entry.mtimeSec, nsec: entry.mtimeNsec }
-    utimensAt(fd, name, time, time)
+  function isLinkable(path: ByteString): boolean {
+    return (names.find(path)?.kind ?? 'directory') !== 'directory'
   }
 
-  /** Attributes that steer an overlay never come from a layer; what this machine refuses stays in the table. */
-  function trySetXattr(fd: number, name: ByteString, key: string, value: Uint8Array): void {
-    if (key.startsWith('trusted.overlay.') || key.startsWith('user.overlay.')) return
-    try {
-      setXattr(fd, name, key, value)
-    } catch (error) {
-      const errno = errnoOf(error)
-      if (
-        errno !== 'EPERM' &&
-        errno !== 'ENOTSUP' &&
-        errno !== 'EOPNOTSUPP' &&
-        errno !== 'EINVAL' &&
-        errno !== 'EACCES'
-      )
-        throw error
-    }
+  function setLinked(entry: LayerEntry): void {
+    const attributes = attributesOf(entry, options)
+    if (names.find(entry.path)?.kind !== 'symlink') tree.setAttributes(entry.path, attributes)
+    else if (options.owners === 'keep') tree.setAttributes(entry.path, { owner: { uid: entry.uid, gid: entry.gid } })
+  }
+
+  /** One that may not be made here stays in the table. */
+  function placeNode(entry: LayerEntry): void {
+    const type = entry.type as 'character' | 'block' | 'fifo'
+    const major = entry.devMajor ?? 0
+    const minor = entry.devMinor ?? 0
+    // On the disk this would be a whiteout.
+    if (type === 'character' && major === 0 && minor === 0) return
+    clear(entry.path)
+    names.add(entry.path, 'other')
+    tree.makeNode(entry.path, { type, major, minor }, attributesOf(entry, options))
   }
 
   function finish(): void {
     for (const path of whiteouts) placeWhiteout(path)
     for (const path of opaques) if (path !== '') markOpaque(path)
     // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
-    for (const path of [...directories.keys()].filter(isKnown).sort().toReversed()) finishDirectory(path)
+    for (const [path, { entry }] of names.directoriesUpwards())
+      tree.setAttributes(path, entry === undefined ? { mode: 0o755 } : attributesOf(entry, options))
   }
 
   function placeWhiteout(path: ByteString): void {
     // Something else has taken the place of its directory since, and hides what was below by itself.
     if (isBelowOther(path)) return
-    const { fd, name } = parentOf(path)
-    const standing = statAtIfPresent(fd, name)
+    makeParents(path)
+    const standing = names.find(path)
     // The layer deletes a name and makes it anew: a directory then hides what was in the old one.
-    if (standing === undefined) mknodAt(fd, name, 'character', 0, 0, 0)
-    else if (standing.type === 'directory') opaques.add(path)
+    if (standing?.kind === 'directory') opaques.add(path)
+    if (standing !== undefined) return
+    names.add(path, 'other')
+    tree.makeNode(path, { type: 'character', major: 0, minor: 0 }, { strict: true })
   }
 
   function isBelowOther(path: ByteString): boolean {
     for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-      const directory = path.slice(0, slash)
-      if (isKnown(directory)) continue
-      const { fd, name } = cache.parent(directory)
-      const standing = statAtIfPresent(fd, name)
-      if (standing?.type !== 'directory') return standing !== undefined
+      const standing = names.find(path.slice(0, slash))
+      if (standing?.kind !== 'directory') return standing !== undefined
     }
     return false
   }
 
   function markOpaque(path: ByteString): void {
-    const { fd, name } = parentOf(path)
-    if (!tryMakeDirectory(fd, name)) return
-    if (!isKnown(path)) know(path, 'implied')
-    setXattr(fd, name, `${options.xattrs}.overlay.opaque`, Buffer.from('y'))
+    makeParents(path)
+    const standing = names.find(path)
+    if (standing === undefined) makeDirectory(path)
+    else if (standing.kind !== 'directory') return
+    tree.setAttributes(path, {
+      xattrs: new Map([[`${options.xattrs}.overlay.opaque`, Buffer.from('y')]]),
+      strict: true,
+    })
   }
 
-  function finishDirectory(path: ByteString): void {
-    const entry = directories.get(path)!
-    const { fd, name } = cache.parent(path)
-    if (typeof entry === 'string') chmodAt(fd, name, 0o755)
-    else setAttributes(fd, name, entry)
-  }
+  return { beginFile, place, setLinked, finish }
+}
 
-  function close(): void {
-    cache.close()
-    closeFd(root)
+function attributesOf(entry: LayerEntry, { owners }: TreeWriterOptions): TreeAttributes {
+  // What is made is ours already: root's, in its namespace.
+  const isOurs = owners === 'drop' || (entry.uid === 0 && entry.gid === 0)
+  return {
+    owner: isOurs ? undefined : { uid: entry.uid, gid: entry.gid },
+    mode: entry.type === 'symlink' ? undefined : entry.mode,
+    mtime: { sec: entry.mtimeSec, nsec: entry.mtimeNsec },
+    xattrs: entry.xattrs && withoutOverlays(entry.xattrs),
   }
+}
 
-  return { beginFile, finishFile, place, setLinked, finish, close, [Symbol.dispose]: close }
+/** Attributes that steer an overlay never come from a layer. */
+function withoutOverlays(xattrs: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
+  return new Map(
+    [...xattrs].filter(([name]) => !name.startsWith('trusted.overlay.') && !name.startsWith('user.overlay.')),
+  )
+}
+
+/** The old name of a link was a device that may not be made here. */
+function isMissingTarget(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR', 'EPERM'].includes(errnoOf(error) ?? '')
+}
+
+function noTarget(entry: LayerEntry): BuilderError {
+  return invalid(entry.path, `is a hard link to "${fromByteString(entry.link ?? '')}", which is no file of the layer`)
 }
 
 /** The name of the file below its directory; for messages. */

@@ -14,7 +14,8 @@ export interface TableSink {
 
 /** What reads the plain tar inside a sink. */
 export interface PlainReader {
-  push(chunk: Uint8Array): void
+  /** What it returns is awaited before the next one. */
+  push(chunk: Uint8Array): void | Promise<void>
   finish(): { readonly diffId: DiffID; readonly sizeBytes: number; readonly entries: readonly LayerEntry[] }
 }
 
@@ -35,7 +36,7 @@ export function createTableSink(onPlain?: (chunk: Uint8Array) => void): TableSin
 }
 
 /** Hands a blob's plain bytes to a reader, inflated while they come. */
-function createInflatingSink(reader: PlainReader): TableSink {
+export function createInflatingSink(reader: PlainReader): TableSink {
   let result: { readonly diffId: DiffID; readonly sizeBytes: number } | undefined
   const inflater = createInflater((piece) => reader.push(piece))
   return {

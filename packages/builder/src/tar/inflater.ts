@@ -11,11 +11,14 @@ export interface Inflater {
   finish(): void | Promise<void>
 }
 
+/** What it returns is awaited before it is called again. */
+type OnPlain = (piece: Buffer) => void | Promise<void>
+
 /**
  * The compression is told from the first bytes, as every reader of layers does (media types are often wrong), however
  * small the pieces are in which they come.
  */
-export function createInflater(onPlain: (piece: Buffer) => void): Inflater {
+export function createInflater(onPlain: OnPlain): Inflater {
   let start: Buffer | undefined = Buffer.alloc(0)
   let inner: Inflater | undefined
 
@@ -38,7 +41,7 @@ export function createInflater(onPlain: (piece: Buffer) => void): Inflater {
   }
 }
 
-function innerInflater(first: Buffer, onPlain: (piece: Buffer) => void): Inflater {
+function innerInflater(first: Buffer, onPlain: OnPlain): Inflater {
   const compression = detectCompression(first)
   if (compression === 'none')
     return {
@@ -55,7 +58,7 @@ function innerInflater(first: Buffer, onPlain: (piece: Buffer) => void): Inflate
  * Every wait is also for the stream's end: gzip that is followed by something else ends before its input does, and then
  * neither `drain` nor a second `end` comes. What follows is ignored, as Docker does.
  */
-function throughStream(stream: Duplex, onPlain: (piece: Buffer) => void): Inflater {
+function throughStream(stream: Duplex, onPlain: OnPlain): Inflater {
   let failure: unknown
   let isOver = false
   const over = new Promise<void>((resolve) => {
@@ -69,13 +72,20 @@ function throughStream(stream: Duplex, onPlain: (piece: Buffer) => void): Inflat
       settle()
     })
   })
+  const fail = (error: unknown): void => {
+    failure ??= error
+    stream.destroy()
+  }
   const take = (piece: Buffer): void => {
     if (failure !== undefined) return
     try {
-      onPlain(piece)
+      const wait = onPlain(piece)
+      if (wait === undefined) return
+      // At most the one piece that is on its way comes meanwhile.
+      stream.pause()
+      wait.then(() => stream.resume(), fail)
     } catch (error) {
-      failure = error
-      stream.destroy()
+      fail(error)
     }
   }
   // A microtask later zlib's thread is at the next piece already: both work at once.

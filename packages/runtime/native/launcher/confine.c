@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 
 // Landlock is younger than the headers that we may be compiled with. linux/landlock.h has the numbers and bits.
 enum { NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446 };
+enum { NR_openat2_call = 437, NR_fchmodat2_call = 452 };
 enum { NR_pidfd_send_signal_call = 424, NR_pidfd_open = 434, NR_pidfd_getfd = 438 };
 enum { QUERY_VERSION = 1, PATH_BENEATH = 1 };
 enum { EXECUTE = 1 << 0, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3, REFER = 1 << 13, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
@@ -152,4 +154,50 @@ bool confine_jobs(const struct executor_config *config, const char *base, const 
   if (!apply_landlock(writable, readable)) return false;
   *operation = "apply the filters";
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) == 0 && refuse_peers();
+}
+
+// Without an exec the bounding set takes nothing away.
+static bool keep_capabilities(uint64_t keep) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {
+      {.effective = (uint32_t)keep, .permitted = (uint32_t)keep},
+      {.effective = (uint32_t)(keep >> 32), .permitted = (uint32_t)(keep >> 32)},
+  };
+  return drop_bounding_set(keep) && syscall(SYS_capset, &header, data) == 0;
+}
+
+// What writing a tree takes, and what the C library needs for memory: all else is refused.
+static bool allow_tree_calls(void) {
+  static const uint32_t allowed[] = {
+      SYS_read, SYS_write, SYS_close, SYS_lseek, SYS_ftruncate, SYS_openat, NR_openat2_call, SYS_mkdirat, SYS_symlinkat, SYS_linkat, SYS_mknodat, SYS_unlinkat,
+      SYS_fchown, SYS_fchownat, SYS_fchmod, SYS_fchmodat, NR_fchmodat2_call, SYS_utimensat, SYS_fsetxattr, SYS_lsetxattr, SYS_fchdir, SYS_umask,
+      SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fcntl, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_exit_group,
+#if defined(__x86_64__)
+      SYS_open, SYS_chmod,
+#endif
+  };
+  enum { COUNT = sizeof allowed / sizeof *allowed, FIRST = 3, REFUSE = FIRST + COUNT, ALLOW = REFUSE + 1, LENGTH = ALLOW + 1 };
+  struct sock_filter program[LENGTH] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, REFUSE - 2),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+  };
+  for (int i = 0; i < COUNT; i++) program[FIRST + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (uint8_t)(COUNT - i), 0);
+  program[REFUSE] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+  program[ALLOW] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  struct sock_fprog filter = {.len = LENGTH, .filter = program};
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
+}
+
+bool confine_tree_writer(const struct executor_config *config, const char *directory, const char **operation) {
+  const struct strings writable = {.items = &directory, .count = 1}, readable = {0};
+  if (!freeze_mounts(directory, operation)) return false;
+  *operation = "drop capabilities";
+  if (!keep_capabilities(FILE_CAPABILITIES | (config->rootless ? 0 : CAPABILITY_SYS_ADMIN))) return false;
+  *operation = "forbid new privileges";
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return false;
+  *operation = "apply Landlock";
+  if (!apply_landlock(&writable, &readable)) return false;
+  *operation = "apply a filter";
+  return allow_tree_calls();
 }

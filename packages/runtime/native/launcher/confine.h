@@ -10,4 +10,8 @@
 // privileges, no sockets. False, with errno and `operation`, when the kernel refuses; Landlock alone may be missing.
 bool confine_jobs(const struct executor_config *config, const char *base, const struct strings *writable, const struct strings *readable, const char **operation);
 
+// Confines this process, which has one thread and goes on without an exec, to writing files below `directory`. What it may
+// call is a list of the calls that this takes.
+bool confine_tree_writer(const struct executor_config *config, const char *directory, const char **operation);
+
 #endif

@@ -123,6 +123,7 @@ static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_
   case FRAME_SIGNAL: signal_step(id, payload, length); return;
   case FRAME_START_JOBS: start_jobs(id, payload, length, &output); return;
   case FRAME_REMOVE_TREES: start_removal(id, payload, length, &output); return;
+  case FRAME_WRITE_TREE: start_tree_writer(id, payload, length, &output); return;
   default: end_executor(config); // not our parent's language
   }
 }

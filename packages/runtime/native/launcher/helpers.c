@@ -18,18 +18,20 @@
 #include "../common/remove-tree.h"
 #include "confine.h"
 #include "string-list.h"
+#include "write-tree.h"
 
-struct removal {
+// A child that does one thing, and reports it on a pipe if that fails.
+struct helper {
   pid_t pid;
-  uint32_t id;
+  uint32_t id, answer; // the frame that tells how it ended
   int report;
 };
 
 static const struct executor_config *config;
 static int jobs_socket = -1;
 static pid_t jobs_pid = -1;
-static struct removal *removals;
-static size_t removal_count;
+static struct helper *helpers;
+static size_t helper_count;
 
 void prepare_helpers(const struct executor_config *shared, int jobs) {
   config = shared;
@@ -117,7 +119,6 @@ _Noreturn static void run_removal(const uint8_t *payload, size_t length, int rep
   struct cursor cursor = {payload, payload + length};
   struct field field;
   int more;
-  become_child();
   while ((more = next_field(&cursor, &field)) > 0) {
     const char *path = field.tag == FIELD_PATH ? field_string(&field) : NULL;
     if (!path || path[0] != '/') report_removal(report, EINVAL, path ? path : "");
@@ -127,21 +128,42 @@ _Noreturn static void run_removal(const uint8_t *payload, size_t length, int rep
   _exit(0);
 }
 
-void start_removal(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
-  int report[2] = {-1, -1};
-  struct removal *grown = realloc(removals, (removal_count + 1) * sizeof *removals);
+// In the child: 0, with `report`. Else -1 when there is one, or none could be made: then that was answered.
+static int start_helper(uint32_t id, uint32_t answer, int *report, struct buffer *output) {
+  int ends[2] = {-1, -1};
+  struct helper *grown = realloc(helpers, (helper_count + 1) * sizeof *helpers);
   if (!grown) _exit(70);
-  removals = grown;
-  pid_t pid = pipe2(report, O_CLOEXEC) < 0 ? -1 : fork();
-  if (pid == 0) run_removal(payload, length, report[1]);
+  helpers = grown;
+  pid_t pid = pipe2(ends, O_CLOEXEC) < 0 ? -1 : fork();
   int error = errno;
-  if (report[1] >= 0) close(report[1]);
-  if (pid < 0) {
-    if (report[0] >= 0) close(report[0]);
-    buffer_append_frame(output, FRAME_REMOVED, id, &error, sizeof error);
-    return;
+  if (pid == 0) {
+    become_child();
+    *report = ends[1];
+    return 0;
   }
-  removals[removal_count++] = (struct removal){pid, id, report[0]};
+  if (ends[1] >= 0) close(ends[1]);
+  if (pid < 0) {
+    if (ends[0] >= 0) close(ends[0]);
+    buffer_append_frame(output, answer, id, &error, sizeof error);
+  } else helpers[helper_count++] = (struct helper){pid, id, answer, ends[0]};
+  return -1;
+}
+
+void start_removal(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
+  int report;
+  if (start_helper(id, FRAME_REMOVED, &report, output) == 0) run_removal(payload, length, report);
+}
+
+void start_tree_writer(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output) {
+  struct cursor cursor = {payload, payload + length};
+  struct field field;
+  const char *text = next_field(&cursor, &field) > 0 && field.tag == FIELD_PATH ? field_string(&field) : NULL;
+  // A copy: the writer wipes what requests left in memory.
+  char *directory = text && text[0] == '/' ? strdup(text) : NULL;
+  int report, error = EBADMSG;
+  if (!directory) buffer_append_frame(output, FRAME_TREE_WRITTEN, id, &error, sizeof error);
+  else if (start_helper(id, FRAME_TREE_WRITTEN, &report, output) == 0) run_tree_writer(config, directory, report);
+  free(directory);
 }
 
 bool helper_ended(pid_t pid, int status, struct buffer *output) {
@@ -150,15 +172,15 @@ bool helper_ended(pid_t pid, int status, struct buffer *output) {
     jobs_pid = -1;
     return true;
   }
-  for (size_t i = 0; i < removal_count; i++) {
-    if (removals[i].pid != pid) continue;
-    uint8_t report[4 + PATH_MAX] = {0};
-    ssize_t length = read(removals[i].report, report, sizeof report);
+  for (size_t i = 0; i < helper_count; i++) {
+    if (helpers[i].pid != pid) continue;
+    uint8_t report[4 + 64 + PATH_MAX] = {0};
+    ssize_t length = read(helpers[i].report, report, sizeof report);
     // Killed (out of memory) it could not say what is left: that is no success.
     if (length < 4) memcpy(report, &(int){status == 0 ? 0 : EINTR}, 4);
-    buffer_append_frame(output, FRAME_REMOVED, removals[i].id, report, length > 4 ? (size_t)length : 4);
-    close(removals[i].report);
-    removals[i] = removals[--removal_count];
+    buffer_append_frame(output, helpers[i].answer, helpers[i].id, report, length > 4 ? (size_t)length : 4);
+    close(helpers[i].report);
+    helpers[i] = helpers[--helper_count];
     return true;
   }
   return false;

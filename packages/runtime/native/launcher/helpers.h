@@ -1,4 +1,4 @@
-// Children of the executor that are no steps: the process for file jobs, removals, the sweep of what others left.
+// Children of the executor that are no steps: the process for file jobs, removals, writers of trees, the sweep of what others left.
 #ifndef TS_OCI_HELPERS_H
 #define TS_OCI_HELPERS_H
 
@@ -15,6 +15,9 @@ void prepare_helpers(const struct executor_config *config, int jobs_socket);
 void start_jobs(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output);
 // Removes trees (fields PATH) in a child; answers with a REMOVED frame: errno, then the path.
 void start_removal(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output);
+// Starts a process that writes a tree into a directory (field PATH) from the records that come by the FIFO in it
+// (write-tree.h); answers with a TREE_WRITTEN frame: errno, the operation with its final NUL, the path.
+void start_tree_writer(uint32_t id, const uint8_t *payload, size_t length, struct buffer *output);
 // True when `pid` was one of these; sends what has to be said about its end.
 bool helper_ended(pid_t pid, int status, struct buffer *output);
 // Removes directories of executors that did not end in order; they hold their directory locked while they live.

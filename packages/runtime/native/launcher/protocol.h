@@ -17,6 +17,7 @@ enum frame_type {
   FRAME_SIGNAL = 2,
   FRAME_START_JOBS = 3,
   FRAME_REMOVE_TREES = 4,
+  FRAME_WRITE_TREE = 5,
 
   FRAME_READY = 16,
   FRAME_FAILED = 17,
@@ -25,6 +26,7 @@ enum frame_type {
   FRAME_EXIT = 20,
   FRAME_REMOVED = 21,
   FRAME_JOBS_ENDED = 22,
+  FRAME_TREE_WRITTEN = 23,
 };
 
 enum field_tag {

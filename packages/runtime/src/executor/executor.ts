@@ -11,6 +11,7 @@ import { encodeStep, killPayload } from '../steps/request.ts'
 import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { Connection } from './connection.ts'
 import { createJobRunner } from './jobs.ts'
+import { openTreeStream } from './tree-stream.ts'
 import type { Executor, JobLimits } from './types.ts'
 
 /** What an executor was started with. */
@@ -45,6 +46,7 @@ export function createExecutor(
       return runInExecutor(connection, { ...step, process: { ...step.process, user } }, io, isolation)
     },
     runJob: (moduleUrl, name, input, signal) => jobs.run(moduleUrl, name, input, signal),
+    writeTree: (directory) => openTreeStream(connection, directory),
     removeTrees,
     close,
     [Symbol.asyncDispose]: close,

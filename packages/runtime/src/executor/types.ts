@@ -1,6 +1,7 @@
 import type { IsolationMode } from '../isolation/list.ts'
 import type { IdMapping } from '../isolation/types.ts'
 import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
+import type { TreeStream } from './tree-types.ts'
 
 export interface ExecutorOptions {
   /** `auto` takes the strongest that the machine allows; a named one is refused when it cannot work. */
@@ -35,6 +36,11 @@ export interface Executor extends AsyncDisposable {
    * one Node child inside the executor, within its `jobLimits`. Input and output are structured clones.
    */
   runJob<Input, Output>(moduleUrl: string, name: string, input: Input, signal?: AbortSignal): Promise<Output>
+  /**
+   * Writes the new tree `tree` in a directory that holds nothing else: in a process that is confined to that directory, and
+   * does what it is told in order.
+   */
+  writeTree(directory: string): TreeStream
   /**
    * Removes trees that a step wrote, whatever ids and modes are in them (absolute host paths; missing ones are fine).
    * Throws OCI_RUNTIME_FILES.
