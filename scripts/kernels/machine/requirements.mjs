@@ -23,7 +23,7 @@ export function checkRequirements() {
   }
   if (process.getuid() !== 0)
     stop('debootstrap has to be root', 'run it as root; the machine that is booted has ordinary users')
-  const launcher = join(root, 'packages/runtime/dist/native/ts-oci-launcher')
+  const launcher = join(root, 'packages/runtime/dist/native/x64/launcher')
   if (!existsSync(launcher)) stop('the packages are not compiled', 'npm run build')
   // Steps of a machine without the libraries of this one run it.
   if (isDynamic(findProgram('busybox'))) stop('busybox is linked dynamically', 'apt-get install busybox-static')
