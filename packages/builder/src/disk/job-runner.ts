@@ -1,7 +1,7 @@
 import type { Executor } from '@ts-oci/runtime'
 import { isTsOciError } from '../base/errors.ts'
 import type { LayerJobs } from './job-types.ts'
-import type { StepsContext } from './steps.ts'
+import type { JobContext } from './pauses.ts'
 import { contextRoots, isLargeJob } from './job-weight.ts'
 
 type JobName = keyof LayerJobs
@@ -54,7 +54,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         return (await runJobInThread(name, input, signal)) as never
       }
       const { handlers } = await import('./jobs.ts')
-      const handler = handlers[name] as (input: unknown, context: StepsContext) => Promise<unknown>
+      const handler = handlers[name] as (input: unknown, context: JobContext) => Promise<unknown>
       return (await handler(input, { signal })) as never
     },
   }

@@ -1,5 +1,5 @@
 import type { DiffID, Digest } from '../oci/digest.ts'
-import type { StepsContext } from './steps.ts'
+import type { JobContext } from './pauses.ts'
 import type { ArchiveCompression } from '../tar/decompress.ts'
 import type { ContentSource, LayerEntry } from '../view/types.ts'
 
@@ -8,9 +8,9 @@ import type { ContentSource, LayerEntry } from '../view/types.ts'
  * run in the executor's process for file jobs. Inputs and outputs are structured clones: no functions.
  */
 export interface LayerJobs {
-  pack(input: PackInput, context?: StepsContext): Promise<PackOutput>
+  pack(input: PackInput, context?: JobContext): Promise<PackOutput>
   extract(input: ExtractInput): Promise<ExtractOutput>
-  materialize(input: MaterializeInput, context?: StepsContext): Promise<void>
+  materialize(input: MaterializeInput, context?: JobContext): Promise<void>
   walkUpper(input: WalkUpperInput): Promise<WalkUpperOutput>
   /** sha256 of each file. */
   hashFiles(input: { readonly sources: readonly SizedSource[] }): Promise<readonly Digest[]>

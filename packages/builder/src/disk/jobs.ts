@@ -16,9 +16,9 @@ import { contentChunks, isSameContent } from './file-bytes.ts'
 import { makeEntry } from '../view/entry.ts'
 import { extractLayer } from './extract.ts'
 import type { LayerJobs, SizedSource } from './job-types.ts'
-import { materializeSteps } from './materialize.ts'
-import { packSteps } from './pack.ts'
-import { runWithPauses } from './steps.ts'
+import { materializeInPieces } from './materialize.ts'
+import { packInPieces } from './pack.ts'
+import { runWithPauses } from './pauses.ts'
 import type { LayerEntry } from '../view/types.ts'
 import { walkUpper } from './upper.ts'
 
@@ -36,11 +36,11 @@ function hashFile(file: SizedSource): Digest {
 /** The jobs by name, for whoever runs them: this process as root, else a child inside the executor. */
 export const handlers: LayerJobs = {
   pack: async ({ entries, destination }, context) => {
-    const { diffId, sizeBytes, table } = await runWithPauses(packSteps(entries, destination), context)
+    const { diffId, sizeBytes, table } = await runWithPauses(packInPieces(entries, destination), context)
     return { diffId, sizeBytes, entries: table.entries }
   },
   extract: extractLayer,
-  materialize: async (input, context) => runWithPauses(materializeSteps(input), context),
+  materialize: async (input, context) => runWithPauses(materializeInPieces(input), context),
   walkUpper: async (input) => walkUpper(input),
   hashFiles: async ({ sources }) => sources.map(hashFile),
   compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => isSameContent(asEntry(a), asEntry(b))),

@@ -13,7 +13,7 @@ import { fromByteString } from '../base/byte-string.ts'
 import { createContentReader, type ContentReader, type ContentSink } from './file-bytes.ts'
 import type { MaterializeInput } from './job-types.ts'
 import { createLocalTree } from './local-tree.ts'
-import { ENTRIES_A_STEP, runAtOnce, type Steps } from './steps.ts'
+import { ENTRIES_A_PIECE, runAtOnce, type Pieces } from './pauses.ts'
 import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from '../view/types.ts'
 
@@ -25,11 +25,11 @@ const BUFFER_BYTES = 1 << 20
  * Throws OCI_CONTEXT_CHANGED, OCI_LAYER_INVALID, OCI_FILE_OP_FAILED.
  */
 export function materializeLayer(input: MaterializeInput): void {
-  runAtOnce(materializeSteps(input))
+  runAtOnce(materializeInPieces(input))
 }
 
-/** As {@link materializeLayer}, in steps. */
-export function* materializeSteps(input: MaterializeInput): Steps<void> {
+/** As {@link materializeLayer}, in pieces. */
+export function* materializeInPieces(input: MaterializeInput): Pieces<void> {
   const tree = createLocalTree(input.destination)
   const writer = createTreeWriter(tree, input)
   const reader = createContentReader()
@@ -37,7 +37,7 @@ export function* materializeSteps(input: MaterializeInput): Steps<void> {
   try {
     let count = 0
     for (const entry of input.entries) {
-      if (++count % ENTRIES_A_STEP === 0) yield
+      if (++count % ENTRIES_A_PIECE === 0) yield
       // Its parents are not in the layer, so a tree cannot hold it either.
       if (entry.isTimeOnly === true) continue
       if (entry.type !== 'file' || entry.size === 0) {

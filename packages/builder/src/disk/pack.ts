@@ -4,7 +4,7 @@ import type { DiffID } from '../oci/digest.ts'
 import { createContentReader, type ContentSink } from './file-bytes.ts'
 import { CAPABILITY } from '../view/entry.ts'
 import { BLOCK_BYTES, headerRoom, writeHeader } from '../tar/header.ts'
-import { ENTRIES_A_STEP, runAtOnce, type Steps } from './steps.ts'
+import { ENTRIES_A_PIECE, runAtOnce, type Pieces } from './pauses.ts'
 import { OWN_TAR } from '../tar/table.ts'
 import type { LayerEntry, LayerTable } from '../view/types.ts'
 import type { PackedLayer } from './job-types.ts'
@@ -26,15 +26,15 @@ const BUFFER_BYTES = 1 << 20
  * 1024 zero bytes. Contents of the kind `layer` must have been resolved. Throws OCI_CONTEXT_CHANGED.
  */
 export function packLayer(entries: readonly LayerEntry[], outputPath: string, options: PackOptions = {}): PackResult {
-  return runAtOnce(packSteps(entries, outputPath, options))
+  return runAtOnce(packInPieces(entries, outputPath, options))
 }
 
-/** As {@link packLayer}, in steps. */
-export function* packSteps(
+/** As {@link packLayer}, in pieces. */
+export function* packInPieces(
   entries: readonly LayerEntry[],
   outputPath: string,
   options: PackOptions = {},
-): Steps<PackResult> {
+): Pieces<PackResult> {
   // Always a new name: truncating a large file costs more than writing one.
   const fd = openPath(outputPath, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o644)
   const reader = createContentReader()
@@ -42,7 +42,7 @@ export function* packSteps(
     const sink = createTarSink((bytes) => writeFully(fd, bytes))
     const packed: LayerEntry[] = []
     for (const entry of entries) {
-      if (packed.length % ENTRIES_A_STEP === ENTRIES_A_STEP - 1) yield
+      if (packed.length % ENTRIES_A_PIECE === ENTRIES_A_PIECE - 1) yield
       const written = prepare(entry, options)
       if (written.isTimeOnly === true) {
         packed.push(written)

@@ -8,7 +8,7 @@ import { missingForm, missingLayerOf } from './missing-form.ts'
 import { toStored } from './stored-table.ts'
 import type { LayerHandle } from './types.ts'
 
-/** Steps of the longest way, and as many again for what vanishes meanwhile. */
+/** Conversions of the longest way, and as many again for what vanishes meanwhile. */
 const MAX_CONVERSIONS = 10
 
 /** Makes a form, where it is not at hand, by the cheapest way that is open. @throws a missing form where none is */

@@ -2,7 +2,7 @@
  * Variables, quotes and escapes in the words of a Dockerfile: what a POSIX shell does to a word, without commands, and
  * with BuildKit's modifiers, messages and peculiarities.
  */
-import { runLexer } from './expand-lexer.ts'
+import { runLexer } from './lexer.ts'
 import type { Environment, Expansion, ExpandOptions } from './types.ts'
 
 /** Variables from `NAME=value` lines; a later line wins. */

@@ -4,7 +4,7 @@
  */
 import { BuilderError } from '../../../base/errors.ts'
 import { Complaint, isComplaint } from './complaint.ts'
-import { beginVariable } from './expand-variable.ts'
+import { beginVariable } from './variable.ts'
 import { END, next, openFrame, peek, show, type Frame, type Lexer } from './lexer-state.ts'
 import type { Environment, Expansion, ExpandOptions } from './types.ts'
 import { MAX_TEXT_LENGTH, tooLarge } from './text-budget.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import { runAtOnce, runWithPauses, type Steps } from './steps.ts'
+import { runAtOnce, runWithPauses, type Pieces } from './pauses.ts'
 
-/** Works for 5 ms a step. */
-function* work(count: number, ended: () => void): Steps<string> {
+/** Works for 5 ms a piece. */
+function* work(count: number, ended: () => void): Pieces<string> {
   try {
     for (let index = 0; index < count; index++) {
       const endMs = performance.now() + 5
@@ -15,7 +15,7 @@ function* work(count: number, ended: () => void): Steps<string> {
   }
 }
 
-describe('work in steps', () => {
+describe('work in pieces', () => {
   test('gives the same result at once and with pauses', async () => {
     expect(runAtOnce(work(3, () => undefined))).toBe('done')
     expect(await runWithPauses(work(3, () => undefined))).toBe('done')
@@ -43,8 +43,8 @@ describe('work in steps', () => {
     expect(Date.now() - startMs).toBeLessThan(2000)
   })
 
-  test('tells the error of a step', async () => {
-    function* failing(): Steps<void> {
+  test('tells the error of a piece', async () => {
+    function* failing(): Pieces<void> {
       yield
       throw new Error('no')
     }

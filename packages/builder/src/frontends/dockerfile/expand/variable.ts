@@ -1,7 +1,7 @@
 /** `$name`, `${name}` and its modifiers. */
 import { Complaint } from './complaint.ts'
 import { type Lexer, END, next, openFrame, peek, show } from './lexer-state.ts'
-import { replacePattern, trimPrefix, trimSuffix } from './expand-pattern.ts'
+import { replacePattern, trimPrefix, trimSuffix } from './pattern.ts'
 
 const SLASH = 0x2f
 const OPEN_BRACE = 0x7b
