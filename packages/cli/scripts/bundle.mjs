@@ -14,7 +14,7 @@ const making = `${target}.making`
 /** What is loaded together when the first of it is needed; the first that matches. */
 const GROUPS = {
   // All that a build loads in which nothing is left to do.
-  build: /^cli\/dist\/(?:build\/|commands\/build\.js)/,
+  build: /^(?:cli\/dist\/(?:build\/|commands\/build\.js)|builder\/dist\/exporters\/image\/)/,
   commands: /^cli\/dist\/commands\//,
   help: /^cli\/dist\/help\//,
   // What other programs call it: for a command line that is none of ours.

@@ -20,7 +20,7 @@ import { solveImages } from '../build/solve.ts'
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const checked = checkOptions(options)
   // Every attribute is checked before anything is built.
-  prepareExports(options, checked, checked.sourceDateEpoch, true)
+  await prepareExports(options, checked, checked.sourceDateEpoch, true)
   const internal = collectInternalSteps(options.onProgress)
   await using session = await sessionOf(options)
   let composition: Composition | undefined
@@ -46,7 +46,7 @@ async function buildWith(
 ): Promise<Omit<BuildResult, 'internalSteps'>> {
   const { session, forms, solver } = composition
   const images = await composition.lower()
-  const outputs = prepareExports(options, checked, images[0]?.sourceDateEpoch ?? checked.sourceDateEpoch)
+  const outputs = await prepareExports(options, checked, images[0]?.sourceDateEpoch ?? checked.sourceDateEpoch)
   composition.compressEarly(outputs.some((output) => output.wantsGzip === true))
   const layers = await solveImages(images, {
     solver,

@@ -21,7 +21,7 @@ export function prepareExports(
   checked: CheckedOptions,
   sourceDateEpoch: number | undefined,
   isEpochPending = false,
-): readonly PreparedExport[] {
+): Promise<readonly PreparedExport[]> {
   return prepareOutputs(outputsOf(options), {
     names: checked.names,
     sourceDateEpoch,

@@ -1,5 +1,5 @@
 import type { BuildWarning } from '../base/progress.ts'
-import type { OutputSpec, OutputType } from '../exporters/output-spec.ts'
+import type { OutputSpec, OutputType } from '../exporters/list.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor, HistoryEntry, ImageConfig } from '../oci/types.ts'
 import type { IsolationMode } from '@ts-oci/runtime/families'
@@ -58,7 +58,7 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
   readonly sourceDateEpoch?: number | undefined
 }
 
-export type { OutputSpec, OutputType } from '../exporters/output-spec.ts'
+export type { OutputSpec, OutputType } from '../exporters/list.ts'
 
 export interface SecretSource {
   readonly id: string

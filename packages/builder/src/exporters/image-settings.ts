@@ -1,8 +1,28 @@
 import { BuilderError } from '../base/errors.ts'
-import type { Compression } from '../oci/media-types.ts'
+import { compressions, type Compression, type CompressionName } from '../oci/compressions.ts'
 import { canonicalName } from '../oci/reference.ts'
 import type { Attributes } from './attributes.ts'
-import type { ExportDefaults, OutputSpec } from './types.ts'
+import type { ExportDefaults, Flag, OutputSpec } from './types.ts'
+
+/** Attributes of outputs that write an image. */
+export interface ImageAttributes {
+  /** One name or several, separated by commas; default: the tags of the build. */
+  readonly name?: string | undefined
+  /** Default: gzip where layers leave the machine. */
+  readonly compression?: CompressionName | undefined
+  /** 0 to 9 for gzip, to 22 for zstd. */
+  readonly 'compression-level'?: `${number}` | undefined
+  /** The layers of the base as well. */
+  readonly 'force-compression'?: Flag | undefined
+  /** False: Docker's media types. */
+  readonly 'oci-mediatypes'?: Flag | undefined
+  /** Seconds of the Unix epoch. */
+  readonly 'source-date-epoch'?: `${number}` | undefined
+  /** Times in layers later than `source-date-epoch` become it. */
+  readonly 'rewrite-timestamp'?: Flag | undefined
+  /** `annotation.KEY`, `annotation-manifest-descriptor.KEY`, `annotation[PLATFORM].KEY`. */
+  readonly [annotation: `annotation${string}`]: string | undefined
+}
 
 /** What the outputs that write an image have in common (BuildKit's image exporter options). */
 export interface ImageSettings {
@@ -23,8 +43,8 @@ export interface ImageSettings {
   readonly rewriteTimestamp: boolean
 }
 
-const COMPRESSIONS: Readonly<Record<string, Compression>> = { uncompressed: 'none', gzip: 'gzip', zstd: 'zstd' }
-const MAX_LEVELS: Readonly<Record<Compression, number>> = { none: 0, gzip: 9, zstd: 22 }
+/** Whose highest level bounds that of an output which names no compression. */
+const DEFAULT = compressions.find(({ name }) => name === 'gzip')!
 const ANNOTATION = /^annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)$/
 const LAST_EPOCH = 253_402_300_799
 
@@ -69,11 +89,14 @@ function readCompression(
     throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: compression=estargz is not supported`, {
       hint: 'use gzip or zstd',
     })
-  const kind = text === undefined ? undefined : Object.hasOwn(COMPRESSIONS, text) ? COMPRESSIONS[text] : undefined
-  if (text !== undefined && kind === undefined)
-    throw invalid(type, `unsupported compression type ${JSON.stringify(text)}`, 'use uncompressed, gzip or zstd')
-  const level = attributes.integer('compression-level', 0, MAX_LEVELS[kind ?? 'gzip'])
-  return { kind, level }
+  const found = compressions.find(({ name }) => name === text)
+  if (text !== undefined && found === undefined) {
+    const names = compressions.map(({ name }) => name)
+    const hint = `use ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
+    throw invalid(type, `unsupported compression type ${JSON.stringify(text)}`, hint)
+  }
+  const level = attributes.integer('compression-level', 0, (found ?? DEFAULT).maxLevel)
+  return { kind: found?.kind, level }
 }
 
 /** @internal Shared with the outputs of plain files. */

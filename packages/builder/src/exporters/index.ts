@@ -1,3 +1,3 @@
-export { EXPORTERS } from './list.ts'
+export { outputs, type OutputSpec, type OutputType } from './list.ts'
 export { prepareOutputs, type LooseOutput } from './prepare.ts'
-export type * from './types.ts'
+export type { ExportDefaults, Exporter, ExportImage, ExportResult, ExportSource, PreparedExport } from './types.ts'

@@ -1,19 +1,59 @@
-import { cacheonlyExporter } from './cacheonly/cacheonly.ts'
-import { dockerExporter } from './docker/docker.ts'
-import { imageExporter } from './image/image.ts'
-import { localExporter } from './local/local.ts'
-import { ociExporter } from './oci/oci.ts'
-import { registryExporter } from './registry/registry.ts'
-import { tarExporter } from './tar/tar.ts'
-import type { Exporter } from './types.ts'
+/* oxlint-disable typescript/consistent-type-imports -- a member is one entry: its type is read where it is named */
+/** Every kind of output as plain data; what it does is loaded when one is asked for. A new one is a folder and an entry here. */
+export const outputs = [
+  {
+    name: 'image',
+    summary: 'in the store',
+    writes: 'image',
+    load: (): Promise<typeof import('./image/image.ts')> => import('./image/image.ts'),
+  },
+  {
+    name: 'registry',
+    summary: 'to its registry',
+    writes: 'image',
+    load: (): Promise<typeof import('./registry/registry.ts')> => import('./registry/registry.ts'),
+  },
+  {
+    name: 'oci',
+    summary: 'an image layout as a tar',
+    writes: 'archive',
+    load: (): Promise<typeof import('./oci/oci.ts')> => import('./oci/oci.ts'),
+  },
+  {
+    name: 'docker',
+    summary: 'what docker load reads',
+    writes: 'archive',
+    load: (): Promise<typeof import('./docker/docker.ts')> => import('./docker/docker.ts'),
+  },
+  {
+    name: 'tar',
+    summary: 'its files as a tar',
+    writes: 'archive',
+    load: (): Promise<typeof import('./tar/tar.ts')> => import('./tar/tar.ts'),
+  },
+  {
+    name: 'local',
+    summary: 'its files in a directory',
+    writes: 'directory',
+    load: (): Promise<typeof import('./local/local.ts')> => import('./local/local.ts'),
+  },
+  {
+    name: 'cacheonly',
+    summary: 'nothing',
+    writes: 'nothing',
+    load: (): Promise<typeof import('./cacheonly/cacheonly.ts')> => import('./cacheonly/cacheonly.ts'),
+  },
+] as const
 
-/** Every kind of output. */
-export const EXPORTERS: readonly Exporter[] = [
-  imageExporter,
-  registryExporter,
-  ociExporter,
-  dockerExporter,
-  tarExporter,
-  localExporter,
-  cacheonlyExporter,
-]
+/** Names of the outputs. */
+export type OutputType = (typeof outputs)[number]['name']
+
+type Loaded<Entry> = Entry extends { readonly load: () => Promise<{ readonly exporter: infer Member }> }
+  ? Member
+  : never
+type AttributesOf<Member> = Member extends { readonly attributes?: infer Attributes } ? NonNullable<Attributes> : never
+
+/** One `-o`: a type and its attributes, as on the command line. */
+export type OutputSpec = {
+  [Entry in (typeof outputs)[number] as Entry['name']]: { readonly type: Entry['name'] } & AttributesOf<Loaded<Entry>>
+}[OutputType]

@@ -180,7 +180,7 @@ export async function exportFixture(): Promise<ExportFixture> {
     directory,
     image,
     async exportTo(output, options = {}) {
-      const [prepared] = prepareOutputs([output], testDefaults(directory.path, options.defaults))
+      const [prepared] = await prepareOutputs([output], testDefaults(directory.path, options.defaults))
       return prepared!.run({ images: [options.from ?? image] }, options.context ?? testContext())
     },
     [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }),

@@ -30,13 +30,13 @@ describe('attributes', () => {
     [{ type: 'image', name: 'UPPER' }, /must be lowercase/],
   ]
   for (const [output, message] of refused) {
-    test(`${JSON.stringify(output)} is refused`, () => {
-      expect(() => prepareOutputs([output], testDefaults('/'))).toThrow(message)
+    test(`${JSON.stringify(output)} is refused`, async () => {
+      await expect(prepareOutputs([output], testDefaults('/'))).rejects.toThrow(message)
     })
   }
 
-  test('two outputs cannot both go to standard output', () => {
-    expect(() =>
+  test('two outputs cannot both go to standard output', async () => {
+    await expect(
       prepareOutputs(
         [
           { type: 'oci', dest: '-' },
@@ -44,10 +44,12 @@ describe('attributes', () => {
         ],
         testDefaults('/'),
       ),
-    ).toThrow(/cannot both go to standard output/)
+    ).rejects.toThrow(/cannot both go to standard output/)
   })
 
-  test('false values of what we lack are accepted', () => {
-    expect(prepareOutputs([{ type: 'oci', dest: 'x', 'oci-artifact': 'false' }], testDefaults('/'))).toHaveLength(1)
+  test('false values of what we lack are accepted', async () => {
+    expect(await prepareOutputs([{ type: 'oci', dest: 'x', 'oci-artifact': 'false' }], testDefaults('/'))).toHaveLength(
+      1,
+    )
   })
 })

@@ -1,7 +1,6 @@
 import { BuilderError } from '../base/errors.ts'
-import { EXPORTERS } from './list.ts'
-import type { OutputSpec } from './output-spec.ts'
-import type { ExportDefaults, PreparedExport } from './types.ts'
+import { outputs as family, type OutputSpec } from './list.ts'
+import type { ExportDefaults, Exporter, PreparedExport } from './types.ts'
 
 /** An output as callers write it, whether it has a meaning or not. */
 export type LooseOutput =
@@ -12,9 +11,13 @@ export type LooseOutput =
  * Checks all outputs of a build before anything is built.
  * @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED naming output and attribute
  */
-export function prepareOutputs(outputs: readonly LooseOutput[], defaults: ExportDefaults): readonly PreparedExport[] {
-  const prepared = outputs.map(({ type, ...attrs }) =>
-    findExporter(type).prepare({ type, attrs: asTexts(attrs) }, defaults),
+export async function prepareOutputs(
+  outputs: readonly LooseOutput[],
+  defaults: ExportDefaults,
+): Promise<readonly PreparedExport[]> {
+  const exporters = await Promise.all(outputs.map(({ type }) => loadExporter(type)))
+  const prepared = outputs.map(({ type, ...attrs }, index) =>
+    exporters[index]!.prepare({ type, attrs: asTexts(attrs) }, defaults),
   )
   if (prepared.filter((output) => output.isStdout === true).length > 1) {
     throw new BuilderError('OCI_OPTION_INVALID', 'two outputs cannot both go to standard output', {
@@ -24,11 +27,11 @@ export function prepareOutputs(outputs: readonly LooseOutput[], defaults: Export
   return prepared
 }
 
-function findExporter(type: string): (typeof EXPORTERS)[number] {
-  const found = EXPORTERS.find((exporter) => exporter.type === type)
-  if (found !== undefined) return found
+async function loadExporter(type: string): Promise<Exporter> {
+  const found = family.find(({ name }) => name === type)
+  if (found !== undefined) return (await found.load()).exporter
   throw new BuilderError('OCI_OPTION_INVALID', `unknown output type ${JSON.stringify(type)}`, {
-    hint: `one of ${EXPORTERS.map((exporter) => exporter.type).join(', ')}`,
+    hint: `one of ${family.map(({ name }) => name).join(', ')}`,
   })
 }
 

@@ -12,9 +12,13 @@ export interface OutputSpec {
   readonly attrs: Readonly<Record<string, string>>
 }
 
-/** A member of the family: one kind of output. */
-export interface Exporter {
-  readonly type: string
+/** A text is read as Go reads booleans. */
+export type Flag = boolean | string
+
+/** A member of the family: one kind of output. `Attributes`: what a program may say of it beside its type. */
+export interface Exporter<Attributes = unknown> {
+  /** Nobody sets it: it carries the type, which `OutputSpec` is made of. */
+  readonly attributes?: Attributes
   /**
    * Checks every attribute before anything is built.
    * @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED naming the attribute

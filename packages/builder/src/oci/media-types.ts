@@ -1,5 +1,6 @@
-/** How the bytes of a layer's blob are compressed. */
-export type Compression = 'none' | 'gzip' | 'zstd'
+import { compressions, type Compression } from './compressions.ts'
+
+export type { Compression } from './compressions.ts'
 
 /** Media types of the OCI image specification 1.1 and of Docker's schema 2, and what they have in common. */
 export const MediaType = {
@@ -58,15 +59,11 @@ interface LayerKind {
 }
 
 const LAYER_KINDS: ReadonlyMap<string, LayerKind> = new Map<string, LayerKind>([
-  [MediaType.ociLayer, { compression: 'none', isForeign: false }],
-  [MediaType.ociLayerGzip, { compression: 'gzip', isForeign: false }],
-  [MediaType.ociLayerZstd, { compression: 'zstd', isForeign: false }],
-  [MediaType.ociLayerForeign, { compression: 'none', isForeign: true }],
-  [MediaType.ociLayerForeignGzip, { compression: 'gzip', isForeign: true }],
-  [MediaType.ociLayerForeignZstd, { compression: 'zstd', isForeign: true }],
-  [MediaType.dockerLayer, { compression: 'none', isForeign: false }],
-  [MediaType.dockerLayerGzip, { compression: 'gzip', isForeign: false }],
-  [MediaType.dockerLayerZstd, { compression: 'zstd', isForeign: false }],
+  ...compressions.flatMap(({ kind, ociSuffix, dockerSuffix }): [string, LayerKind][] => [
+    [MediaType.ociLayer + ociSuffix, { compression: kind, isForeign: false }],
+    [MediaType.dockerLayer + dockerSuffix, { compression: kind, isForeign: false }],
+    [MediaType.ociLayerForeign + ociSuffix, { compression: kind, isForeign: true }],
+  ]),
   [MediaType.dockerLayerForeignGzip, { compression: 'gzip', isForeign: true }],
 ])
 
@@ -82,19 +79,8 @@ export function isForeignLayer(mediaType: string): boolean {
 
 /** The media type of a layer in this compression; Docker's spelling where `docker` is set. */
 export function layerMediaType(compression: Compression, options: { readonly docker?: boolean } = {}): string {
-  if (options.docker === true) return DOCKER_LAYERS[compression]
-  return OCI_LAYERS[compression]
-}
-
-const OCI_LAYERS: Readonly<Record<Compression, string>> = {
-  none: MediaType.ociLayer,
-  gzip: MediaType.ociLayerGzip,
-  zstd: MediaType.ociLayerZstd,
-}
-const DOCKER_LAYERS: Readonly<Record<Compression, string>> = {
-  none: MediaType.dockerLayer,
-  gzip: MediaType.dockerLayerGzip,
-  zstd: MediaType.dockerLayerZstd,
+  const { ociSuffix, dockerSuffix } = compressions.find(({ kind }) => kind === compression)!
+  return options.docker === true ? MediaType.dockerLayer + dockerSuffix : MediaType.ociLayer + ociSuffix
 }
 
 const TWINS: readonly (readonly [oci: string, docker: string])[] = [

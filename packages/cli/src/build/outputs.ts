@@ -1,8 +1,10 @@
 import type { OutputSpec } from '@ts-oci/builder'
+import { outputs } from '@ts-oci/builder/families'
+import { namesOf } from '../flags/families.ts'
 import { nearest, UsageError } from '../usage-error.ts'
 import { keyValues } from './csv.ts'
 
-const types = ['image', 'registry', 'oci', 'docker', 'tar', 'local', 'cacheonly']
+const types: readonly string[] = namesOf(outputs)
 
 /** One `-o`: `type=oci,dest=x.tar`, a directory, or `-` for a tar on standard output. @throws UsageError */
 export function parseOutput(text: string, stdoutIsTerminal: boolean): OutputSpec {
@@ -31,14 +33,15 @@ function checked(spec: OutputSpec, text: string, stdoutIsTerminal: boolean): Out
       hint: 'name a file: type=docker,dest=image.tar, then docker load -i image.tar',
     })
   }
-  const isArchive = spec.type === 'oci' || spec.type === 'docker' || spec.type === 'tar'
-  const isStdout = isArchive && (spec.dest === undefined || spec.dest === '-')
+  const isArchive = outputs.find(({ name }) => name === spec.type)?.writes === 'archive'
+  const { dest } = spec as { readonly dest?: string }
+  const isStdout = isArchive && (dest === undefined || dest === '-')
   if (isStdout && stdoutIsTerminal) {
     throw new UsageError(`--output type=${spec.type}: refusing to write an archive to the terminal`, {
       hint: 'name a file with dest=FILE',
     })
   }
-  return isStdout ? { ...spec, dest: '-' } : spec
+  return isStdout ? ({ ...spec, dest: '-' } as OutputSpec) : spec
 }
 
 function invalid(text: string, reason: string): UsageError {

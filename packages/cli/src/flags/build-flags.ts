@@ -1,4 +1,4 @@
-import { isolations, networks } from '@ts-oci/builder/families'
+import { isolations, networks, outputs } from '@ts-oci/builder/families'
 import type { FlagSpec } from '../flag-types.ts'
 import { listed, namesOf } from './families.ts'
 import { progress, quiet, registry, store } from './shared.ts'
@@ -32,7 +32,7 @@ export const buildFlags = [
     char: 'o',
     kind: 'texts',
     value: 'type=TYPE,dest=PATH',
-    summary: 'what to write: image, registry, oci, docker, tar, local, cacheonly, with attributes; may be repeated',
+    summary: `what to write: ${listed(outputs)}, with attributes; may be repeated`,
   },
   { name: 'no-cache', kind: 'boolean', summary: 'run everything again, with empty cache mounts' },
   {

@@ -2,8 +2,7 @@ import { readAttributes } from '../attributes.ts'
 import type { Exporter } from '../types.ts'
 
 /** `type=cacheonly`: the build runs and nothing leaves the cache. */
-export const cacheonlyExporter: Exporter = {
-  type: 'cacheonly',
+export const exporter: Exporter<{ readonly dest?: undefined }> = {
   prepare(output) {
     readAttributes(output.type, output.attrs).end()
     return {

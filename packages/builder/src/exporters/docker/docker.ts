@@ -1,8 +1,7 @@
-import { prepareLayout } from '../oci/oci.ts'
+import { prepareLayout, type LayoutAttributes } from '../oci/oci.ts'
 import type { Exporter } from '../types.ts'
 
 /** `type=docker`: an image layout with the `manifest.json` that `docker load` reads. */
-export const dockerExporter: Exporter = {
-  type: 'docker',
+export const exporter: Exporter<LayoutAttributes> = {
   prepare: (output, defaults) => prepareLayout(output, defaults, true),
 }

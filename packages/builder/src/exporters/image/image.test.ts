@@ -94,8 +94,8 @@ describe('type=image', () => {
     expect(statSync(directory.join('store/index.json'), { bigint: true }).mtimeNs).toBe(before)
   })
 
-  test('a push needs a name', () => {
-    expect(() => prepareOutputs([{ type: 'registry' }], testDefaults('/', { names: [] }))).toThrow(
+  test('a push needs a name', async () => {
+    await expect(prepareOutputs([{ type: 'registry' }], testDefaults('/', { names: [] }))).rejects.toThrow(
       'tag is needed when pushing to registry',
     )
   })

@@ -3,7 +3,7 @@ import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { ImageRecord, Store } from '../../store/types.ts'
 import { readAttributes } from '../attributes.ts'
 import { composeImage, isPlainGzip, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
-import { readImageSettings, type ImageSettings } from '../image-settings.ts'
+import { readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
 import { exportedImage, soleImage } from '../sole-image.ts'
 import type {
   ExportContext,
@@ -11,14 +11,25 @@ import type {
   ExportResult,
   ExportImage,
   Exporter,
+  Flag,
   OutputSpec,
   PreparedExport,
   PushLayer,
 } from '../types.ts'
 
+/** Attributes of outputs that the store or a registry gets. */
+export interface PushAttributes extends ImageAttributes {
+  readonly push?: Flag | undefined
+  readonly 'push-by-digest'?: Flag | undefined
+  readonly 'registry.insecure'?: Flag | undefined
+  /** Whether the store keeps it under its names. */
+  readonly store?: Flag | undefined
+  /** Without effect: an image of the store needs no unpacking. */
+  readonly unpack?: Flag | undefined
+}
+
 /** `type=image`: names in the store; `push=true` sends it to the registries of its names. */
-export const imageExporter: Exporter = {
-  type: 'image',
+export const exporter: Exporter<PushAttributes> = {
   prepare: (output, defaults) => prepareImage(output, defaults, false),
 }
 

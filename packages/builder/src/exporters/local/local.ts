@@ -15,8 +15,13 @@ import { mergeTree } from './merge-tree.ts'
 import { writeTree } from './write-tree.ts'
 
 /** `type=local`: the image's file system as a directory. As root the files keep their owners, else they are the user's own. */
-export const localExporter: Exporter = {
-  type: 'local',
+export const exporter: Exporter<{
+  /** Directory. */
+  readonly dest: string
+  /** What is there stays. */
+  readonly mode?: 'copy' | undefined
+  readonly 'source-date-epoch'?: `${number}` | undefined
+}> = {
   prepare(output, defaults) {
     const attributes = readAttributes(output.type, output.attrs)
     const path = readDirectoryDestination(output.type, attributes.text('dest'), defaults)

@@ -78,8 +78,8 @@ describe('type=oci', () => {
     expect(digestOf(bytes)).toBe(digestOf(readFileSync(directory.join('app.tar'))))
   })
 
-  test('an archive does not go to a terminal', () => {
-    expect(() => prepareOutputs([{ type: 'oci' }], testDefaults('/', { isTerminal: true }))).toThrow(
+  test('an archive does not go to a terminal', async () => {
+    await expect(prepareOutputs([{ type: 'oci' }], testDefaults('/', { isTerminal: true }))).rejects.toThrow(
       /refusing to write an archive to the terminal/,
     )
   })

@@ -7,7 +7,7 @@ import { readAttributes } from '../attributes.ts'
 import { blobsOf, composeImage, isPlainGzip, reported, type ComposedImage } from '../compose.ts'
 import { openByteSink } from '../byte-sink.ts'
 import { readDirectoryDestination, readFileDestination } from '../destination.ts'
-import { readImageSettings, type ImageSettings } from '../image-settings.ts'
+import { readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
 import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
 import type {
   ExportContext,
@@ -15,15 +15,22 @@ import type {
   ExportResult,
   ExportImage,
   Exporter,
+  Flag,
   OutputSpec,
   PreparedExport,
 } from '../types.ts'
 import { exportedImage, soleImage } from '../sole-image.ts'
 import { writeLayoutDirectory } from './directory.ts'
 
+/** Attributes of image layouts. */
+export interface LayoutAttributes extends ImageAttributes {
+  /** File, with `tar=false` directory; `-` for standard output. */
+  readonly dest?: string | undefined
+  readonly tar?: Flag | undefined
+}
+
 /** `type=oci`: an OCI image layout, as one tar or (`tar=false`) as a directory. */
-export const ociExporter: Exporter = {
-  type: 'oci',
+export const exporter: Exporter<LayoutAttributes> = {
   prepare: (output, defaults) => prepareLayout(output, defaults, false),
 }
 

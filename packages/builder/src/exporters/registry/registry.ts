@@ -1,8 +1,7 @@
-import { prepareImage } from '../image/image.ts'
+import { prepareImage, type PushAttributes } from '../image/image.ts'
 import type { Exporter } from '../types.ts'
 
 /** `type=registry`: `type=image,push=true`. */
-export const registryExporter: Exporter = {
-  type: 'registry',
+export const exporter: Exporter<PushAttributes> = {
   prepare: (output, defaults) => prepareImage(output, defaults, true),
 }

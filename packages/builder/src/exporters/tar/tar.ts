@@ -11,8 +11,11 @@ import { readEpoch } from '../image-settings.ts'
 import type { ExportContext, ExportImage, Exporter } from '../types.ts'
 
 /** `type=tar`: the image's file system as one tar. */
-export const tarExporter: Exporter = {
-  type: 'tar',
+export const exporter: Exporter<{
+  /** `-`, the default, for standard output. */
+  readonly dest?: string | undefined
+  readonly 'source-date-epoch'?: `${number}` | undefined
+}> = {
   prepare(output, defaults) {
     const attributes = readAttributes(output.type, output.attrs)
     const path = readFileDestination(output.type, attributes.text('dest'), defaults)
