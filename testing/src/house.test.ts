@@ -79,6 +79,22 @@ describe('the house', () => {
     expect(named.toSorted()).toEqual(floors.flat().toSorted())
   })
 
+  test('the files that the docs name are there', () => {
+    const root = join(packages, '..')
+    const sources = ['packages', 'scripts', 'testing'].flatMap((folder) => {
+      const paths = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      return paths.filter((path) => !/(^|\/)(node_modules|dist)\//.test(path)).map((path) => `/${folder}/${path}`)
+    })
+    const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+    const missing = docs.flatMap((name) => {
+      const named = readFileSync(join(root, 'docs', name), 'utf8').matchAll(/`([\w./-]+\.(?:ts|c|h|mjs))(?=[`:])/g)
+      return [...named]
+        .filter(([, path]) => !sources.some((source) => source.endsWith(`/${path}`)))
+        .map(([, path]) => `${name}: ${path}`)
+    })
+    expect(missing).toEqual([])
+  })
+
   test('imports between the rooms of the builder go down only', () => {
     const upward = relations().filter(({ from, to }) => {
       if (!from.startsWith('builder/src/') || roomOf(from) === roomOf(to)) return false
