@@ -2,6 +2,8 @@ import { BuilderError } from '../base/errors.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { SourceFile } from '../base/source.ts'
 import { createExplainer } from '../cache/explain.ts'
+import { createStoreCache } from '../cache/store-cache.ts'
+import { noRoomError } from '../base/disk-errors.ts'
 import { createJobRunner, type JobRunner } from '../disk/job-runner.ts'
 import type { Recipe } from '../frontends/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
@@ -205,7 +207,9 @@ function createBuildSolver(
   }
   return createSolver({
     drivers: createDrivers(environment),
-    store,
+    cache: createStoreCache(store, forms),
+    oneExecution: (key, until, work) => store.locks.hold('execution', [{ name: key }], { signal: until }, work),
+    inWords: (cause) => noRoomError(store.root, cause),
     forms,
     scheduler: session.scheduler(),
     executions: session.executions,

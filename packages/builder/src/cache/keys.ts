@@ -1,6 +1,6 @@
 import { digestHex, digestOf, type Digest } from '../oci/digest.ts'
 import { canonicalJson } from '../graph/vertex.ts'
-import type { CacheMap } from './types.ts'
+import type { CacheMap, CacheQuery } from './types.ts'
 import type { ContentSelector } from '../view/types.ts'
 
 /** What one input adds to a key: the key of its own result, or the digest of what is read of it. */
@@ -32,4 +32,30 @@ export function cacheKeyOf(map: CacheMap, parts: readonly KeyPart[]): CacheKey {
   if (map.identity !== undefined) return { key: map.identity, preimage: canonicalJson({ identity: map.identity }) }
   const preimage = canonicalJson({ rules: RULES, op: map.payload, inputs: parts })
   return { key: `k:${digestHex(digestOf(preimage))}`, preimage }
+}
+
+/** The keys under which the store keeps a vertex. */
+export interface StoreKeys {
+  /** Of its op and the keys of its inputs; undefined when an input has none. */
+  readonly byDefinition: CacheKey | undefined
+  /** Of its op and what it reads; undefined when it reads nothing, or that is not known yet. */
+  readonly byContent: CacheKey | undefined
+}
+
+/** One hash over all inputs stands for their intersection: the store knows each input by its first key alone. */
+export function storeKeysOf({ map, inputs }: CacheQuery): StoreKeys {
+  if (map.identity !== undefined) return { byDefinition: cacheKeyOf(map, []), byContent: undefined }
+  const keys = inputs.flatMap((input): KeyPart[] => (input.keys[0] === undefined ? [] : [{ key: input.keys[0] }]))
+  const hasContent = inputs.some(({ content }) => content !== undefined)
+  return {
+    byDefinition: keys.length === inputs.length ? cacheKeyOf(map, keys) : undefined,
+    byContent: hasContent ? cacheKeyOf(map, inputs.map(contentPart)) : undefined,
+  }
+}
+
+function contentPart({ keys, content }: CacheQuery['inputs'][number]): KeyPart {
+  if (content !== undefined) return { content: content.digest, selectors: content.selectors }
+  const [key] = keys
+  if (key === undefined) throw new Error('an input has neither a key nor content')
+  return { key }
 }

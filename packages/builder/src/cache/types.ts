@@ -1,3 +1,5 @@
+import type { LayerHandle } from '../layers/types.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { ContentSelector } from '../view/types.ts'
 
 /** How one vertex is keyed. */
@@ -14,4 +16,69 @@ export interface CacheMap {
   readonly isPresent?: boolean
   /** Never found by its definition: only by the content that others read of it (local sources). */
   readonly neverByDefinition?: boolean
+}
+
+/** How one input of a vertex is known to whoever looks for the vertex. */
+export interface InputKeys {
+  /**
+   * Keys of its result (BuildKit: fast keys). The first is the store's; a cache from elsewhere may know it by further
+   * ones. Empty for what is found by no definition (a local source).
+   */
+  readonly keys: readonly string[]
+  /** What the vertex reads of it (BuildKit: the slow key); absent until a lookup by keys alone has found nothing. */
+  readonly content?: InputContent
+}
+
+export interface InputContent {
+  readonly digest: Digest
+  readonly selectors: readonly ContentSelector[]
+}
+
+/**
+ * What a vertex is looked for by. It matches a record of the same op that has, for EVERY input, one of that input's keys or
+ * its content: what each input allows is intersected over the inputs (`docs/cache.md`).
+ */
+export interface CacheQuery {
+  readonly map: CacheMap
+  readonly inputs: readonly InputKeys[]
+}
+
+/** A record that matches. Nothing of its result is read or fetched for it. */
+export interface CacheCandidate {
+  /** By which what is built on it is looked for. */
+  readonly key: string
+  /** JSON of what was hashed into the key, for explanations. */
+  readonly preimage: string
+  readonly createdMs: number
+  /** Of a cache from elsewhere: `key` is none of the store's. */
+  readonly isForeign: boolean
+  /** False for a record whose layers nobody needed to be written, or whose files lie in its inputs. */
+  readonly hasContent: boolean
+  /** Its layers, bottom first, as handles that are read or fetched when somebody needs them; undefined when this process cannot. */
+  layers(progressVertex: string): readonly LayerHandle[] | undefined
+}
+
+/** What ran, to be found again. */
+export interface CacheEntry {
+  readonly key: string
+  readonly preimage: string
+  /** Further keys by which it is found. */
+  readonly alternatives: readonly string[]
+  readonly layers: readonly LayerHandle[]
+  readonly hasContent: boolean
+  /** `[2/3] RUN make`. */
+  readonly name: string
+  /** BuildKit's record type: `regular`, `source.local`… */
+  readonly type: string
+  /** What the other keys lead to is dropped: it was made anew on purpose. */
+  readonly isReplacing: boolean
+}
+
+/** Where results are looked for and kept: the store is one, and each backend of a cache that travels is another. */
+export interface CacheManager {
+  /** Best first. Facts that were loaded once: nothing is fetched for a lookup. */
+  find(query: CacheQuery): Promise<readonly CacheCandidate[]>
+  /** What another build may have made of it meanwhile. */
+  get(key: string): CacheCandidate | undefined
+  save(entry: CacheEntry): void
 }

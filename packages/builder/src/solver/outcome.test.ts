@@ -16,7 +16,7 @@ function chain(...ids: readonly string[]): readonly Result[] {
 
 test('who worked on results that were made anew meanwhile is told so, whichever of their layers it misses', async () => {
   const outcome = createOutcome({
-    key: 'k',
+    keys: ['k'],
     cached: true,
     inputs: [],
     results: chain('base', 'old'),

@@ -3,7 +3,7 @@ import type { VertexOutcome } from './vertex-keys.ts'
 
 /** How an outcome comes by its results. */
 export interface OutcomeSource {
-  readonly key: string
+  readonly keys: readonly string[]
   readonly cached: boolean
   readonly inputs: readonly VertexOutcome[]
   /** What the vertex gave when it ran just now. */
@@ -14,12 +14,12 @@ export interface OutcomeSource {
 }
 
 /** Results that are found or made when they are first asked for, and again when a layer of theirs is lost. A failure is not kept. */
-export function createOutcome({ key, cached, inputs, results, find, make }: OutcomeSource): VertexOutcome {
+export function createOutcome({ keys, cached, inputs, results, find, make }: OutcomeSource): VertexOutcome {
   let known = results
   const lost = new Set<string>()
   let pending: Promise<readonly Result[]> | undefined
   const outcome: VertexOutcome = {
-    key,
+    keys,
     cached,
     load: async () => {
       known ??= pending === undefined ? find() : undefined

@@ -1,10 +1,9 @@
 import { missingLayerOf } from '../layers/missing-form.ts'
 import type { CacheKey } from '../cache/keys.ts'
-import type { CacheRecord, Store } from '../store/types.ts'
+import type { CacheCandidate, CacheManager } from '../cache/types.ts'
 import { makeAhead } from '../layers/ahead.ts'
-import type { LayerForms } from '../layers/types.ts'
 import type { Vertex } from '../graph/types.ts'
-import type { Demand, OpDriver, Result, RunContext } from './types.ts'
+import type { Demand, OneExecution, OpDriver, Result, RunContext, SolverForms } from './types.ts'
 import type { Explainer } from '../cache/explain.ts'
 import { createOutcome } from './outcome.ts'
 import type { VertexReporter } from './reporter.ts'
@@ -13,8 +12,9 @@ import type { Scheduler } from './scheduler.ts'
 import { loadInputs, type VertexOutcome } from './vertex-keys.ts'
 
 export interface RecordedOptions {
-  readonly store: Store
-  readonly forms: LayerForms
+  readonly cache: CacheManager
+  readonly oneExecution: OneExecution
+  readonly forms: SolverForms
   readonly scheduler: Scheduler
   readonly explainer?: Explainer | undefined
   /** Of the builds of one session; undefined where there is but one. */
@@ -28,13 +28,13 @@ export interface RecordedOptions {
 
 /** Runs vertices that leave records, each once for all builds that need it at the same time. */
 export interface RecordedVertices {
-  /** Of a vertex whose record is there, or whose `results` were made just now. */
-  outcome(work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome
+  /** Of a vertex whose record was found, or whose results were made just now. */
+  outcome(work: RecordedWork, known: CacheCandidate | readonly Result[]): VertexOutcome
   /** @param find looks for a record: of another build of this session under the key that it tells, else under its own */
   runOnce<Found>(
     work: RecordedWork,
     lockKey: string,
-    find: (joinedKey?: string) => Found | undefined,
+    find: Find<Found>,
     telling: () => Telling,
   ): Promise<Found | readonly Result[]>
 }
@@ -44,6 +44,8 @@ interface Telling {
   readonly missReason?: string | undefined
   readonly isQuiet?: boolean
 }
+
+type Find<Found> = (joinedKey?: string) => Promise<Found | undefined> | Found | undefined
 
 /** A vertex that leaves a record. */
 export interface RecordedWork {
@@ -81,37 +83,28 @@ export async function whileMissing<T>(outcomes: readonly VertexOutcome[], work: 
 
 export function createRecordedVertices(options: RecordedOptions): RecordedVertices {
   const { reporter, signal } = options
-  const outcome = (work: RecordedWork, cached: boolean, results?: readonly Result[]): VertexOutcome => {
+  const outcome = (work: RecordedWork, known: CacheCandidate | readonly Result[]): VertexOutcome => {
     const { vertex, inputs, own } = work
-    const find = (joinedKey = own.key): readonly Result[] | undefined =>
-      contentOf(vertex, options.store.cache.find(joinedKey))
+    const found = isCandidate(known) ? known : undefined
+    const find = (joinedKey = own.key): readonly Result[] | undefined => {
+      // Another build may have made it anew meanwhile; what only a cache from elsewhere has is not under the store's key.
+      const layers = options.cache.get(joinedKey)?.layers(vertex.digest) ?? found?.layers(vertex.digest)
+      return layers && [{ kind: 'layers', layers }]
+    }
     // Records without content are those whose layers nobody needed to be written, or that were pruned.
     const make = async (): Promise<readonly Result[]> => {
       try {
         // A record that never had files is of a vertex whose files lie in its inputs: a COPY that nobody wrote.
         return await runOnce(work, own.key, find, () =>
-          options.store.cache.find(own.key)?.hasContent === false
-            ? { isQuiet: true }
-            : { missReason: 'its files are gone' },
+          options.cache.get(own.key)?.hasContent === false ? { isQuiet: true } : { missReason: 'its files are gone' },
         )
       } catch (cause) {
         throw options.failed(vertex, cause)
       }
     }
-    return createOutcome({ key: own.key, cached, inputs, ...(results === undefined ? {} : { results }), find, make })
-  }
-
-  /** The layers of a record, where all of them can be read by this process. */
-  const contentOf = (vertex: Vertex, found: CacheRecord | undefined): readonly Result[] | undefined => {
-    if (found?.hasContent !== true) return undefined
-    for (const id of found.layerIds) options.store.lease(id)
-    try {
-      const layers = found.layerIds.map((id) => options.forms.load(id, vertex.digest))
-      return layers.every((layer) => options.forms.hasContent(layer)) ? [{ kind: 'layers', layers }] : undefined
-    } catch (error) {
-      if (missingLayerOf(error) === undefined) throw error
-      return undefined
-    }
+    const keys = found === undefined || found.key === own.key ? [own.key] : [own.key, found.key]
+    const results = isCandidate(known) ? {} : { results: known }
+    return createOutcome({ keys, cached: found !== undefined, inputs, ...results, find, make })
   }
 
   /**
@@ -122,7 +115,7 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
   const runOnce = async <Found>(
     work: RecordedWork,
     lockKey: string,
-    find: (joinedKey?: string) => Found | undefined,
+    find: Find<Found>,
     telling: () => Telling,
   ): Promise<Found | readonly Result[]> => {
     const { vertex, inputs } = work
@@ -139,7 +132,7 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
   const tryOnce = async <Found>(
     { vertex, own }: RecordedWork,
     lockKey: string,
-    find: (joinedKey?: string) => Found | undefined,
+    find: Find<Found>,
     attempt: (watcher: Watcher) => Promise<Found | readonly Result[] | undefined>,
   ): Promise<Found | readonly Result[] | undefined> => {
     const watcher = watcherOf(vertex)
@@ -150,20 +143,20 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
       recordKey: own.key,
       value: await attempt(audience),
     }))
-    return 'value' in ran ? ran.value : (find(ran.joined) ?? find())
+    return 'value' in ran ? ran.value : ((await find(ran.joined)) ?? find())
   }
 
   const runLocked = async <Found>(attempt: {
     readonly work: RecordedWork
     readonly lockKey: string
-    readonly find: () => Found | undefined
+    readonly find: Find<Found>
     readonly telling: () => Telling
     readonly watcher: Watcher
     readonly losses: { count: number }
   }): Promise<Found | readonly Result[] | undefined> => {
     const { work, losses } = attempt
-    return options.store.locks.hold('execution', [{ name: attempt.lockKey }], { signal }, async () => {
-      const found = attempt.find()
+    return options.oneExecution(attempt.lockKey, signal, async () => {
+      const found = await attempt.find()
       if (found !== undefined) return found
       if (!work.inputs.every((input) => input.isAtHand())) return undefined
       const startMs = Date.now()
@@ -216,25 +209,21 @@ export function createRecordedVertices(options: RecordedOptions): RecordedVertic
 
   const record = ({ vertex, driver, own, keys }: RecordedWork, results: readonly Result[]): void => {
     const layers = results[0]?.kind === 'layers' ? results[0].layers : []
-    const now = Date.now()
-    const alternatives = keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : []))
-    if (vertex.metadata.ignoreCache) for (const key of alternatives) options.store.cache.delete(key)
-    options.store.cache.put(
-      {
-        key: own.key,
-        layerIds: layers.map((layer) => layer.id),
-        hasContent: results.length === 1 && layers.every((layer) => options.forms.isPersistent(layer)),
-        createdMs: now,
-        usedMs: now,
-        usageCount: 1,
-        name: vertex.metadata.name,
-        type: driver.recordType,
-        preimage: own.preimage,
-      },
-      alternatives,
-    )
+    options.cache.save({
+      ...own,
+      alternatives: keys.flatMap((key) => (key && key.key !== own.key ? [key.key] : [])),
+      layers,
+      hasContent: results.length === 1 && layers.every((layer) => options.forms.isPersistent(layer)),
+      name: vertex.metadata.name,
+      type: driver.recordType,
+      isReplacing: vertex.metadata.ignoreCache ?? false,
+    })
     options.explainer?.remember(vertex.metadata.name, own.key)
   }
 
   return { outcome, runOnce }
+}
+
+export function isCandidate(known: CacheCandidate | readonly Result[]): known is CacheCandidate {
+  return !Array.isArray(known)
 }

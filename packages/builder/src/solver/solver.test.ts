@@ -7,7 +7,7 @@ import type { Store } from '../store/types.ts'
 import { BuilderError } from '../base/errors.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
 import { createLayerForms } from '../layers/layer-forms.ts'
-import type { LayerForms } from '../layers/types.ts'
+import type { LayerForms, LayerHandle } from '../layers/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { makeEntry } from '../view/entry.ts'
@@ -16,6 +16,9 @@ import { layersOf } from '../ops/context-layer.ts'
 import type { OpDriver } from './types.ts'
 import type { ProgressEvent } from '../base/progress.ts'
 import { createScheduler } from './scheduler.ts'
+import { combineCaches } from '../cache/combine.ts'
+import { createStoreCache } from '../cache/store-cache.ts'
+import type { CacheManager } from '../cache/types.ts'
 import { createSolver } from './solver.ts'
 
 let directory: string
@@ -58,6 +61,15 @@ function step(name: string, inputs: readonly Vertex[] = [], ignoreCache = false)
   )
 }
 
+/** A layer that holds one file, described by what that holds. */
+function fileLayer(content: string, path = content): LayerHandle {
+  const bytes = Buffer.from(content)
+  return forms.fromSelection(
+    [makeEntry({ path, type: 'file', size: bytes.length, mode: 0o644, content: { kind: 'inline', bytes } })],
+    { createdMs: 1000, description: content },
+  )
+}
+
 /** Runs such vertices and counts. `content`: what each file holds, by the vertex' name; equal content has equal digests. */
 function harness(
   options: {
@@ -65,6 +77,7 @@ function harness(
     readonly content?: Readonly<Record<string, string>>
     readonly byContent?: boolean
     readonly delayMs?: number
+    readonly caches?: readonly CacheManager[]
   } = {},
 ) {
   const ran: string[] = []
@@ -86,17 +99,14 @@ function harness(
       running--
       if (options.fail === name) throw new BuilderError('OCI_STEP_FAILED', `${name} failed`)
       ran.push(name)
-      const bytes = Buffer.from(options.content?.[name] ?? name)
-      const layer = forms.fromSelection(
-        [makeEntry({ path: name, type: 'file', size: bytes.length, mode: 0o644, content: { kind: 'inline', bytes } })],
-        { createdMs: 1000, description: options.content?.[name] ?? name },
-      )
+      const layer = fileLayer(options.content?.[name] ?? name, name)
       return [{ kind: 'layers', layers: [...inputs.flatMap((input) => layersOf(forms, input)), layer] }]
     },
   }
   const solver = createSolver({
     drivers: [driver],
-    store,
+    cache: combineCaches(createStoreCache(store, forms), options.caches ?? []),
+    oneExecution: (key, until, work) => store.locks.hold('execution', [{ name: key }], { signal: until }, work),
     forms,
     scheduler: createScheduler(4),
     onProgress: (event) => events.push(event),
@@ -293,5 +303,70 @@ describe('the solver', () => {
       [true, false, undefined],
       [true, true, false],
     ])
+  })
+})
+
+/** A record of a cache that travels: what one vertex gave, by its op and, for each input, keys of records or contents. */
+interface LinkedRecord {
+  readonly id: string
+  readonly payload: string
+  readonly inputs: readonly (readonly string[])[]
+  /** What its layer holds; undefined for a record that only links. */
+  readonly content?: string
+}
+
+/** Looks up as BuildKit does: the records that an input leads to by any of its keys, intersected over the inputs. */
+function linkedCache(records: readonly LinkedRecord[]): CacheManager {
+  const find: CacheManager['find'] = async ({ map, inputs }) => {
+    const ofInput = inputs.map(({ keys, content }, index) => {
+      const known = [...keys, ...(content === undefined ? [] : [content.digest])]
+      return new Set(records.filter((record) => record.inputs[index]?.some((link) => known.includes(link))))
+    })
+    return records
+      .filter((record) => record.payload === map.payload && record.inputs.length === inputs.length)
+      .filter((record) => ofInput.every((matching) => matching.has(record)))
+      .map(({ id, content }) => ({
+        key: id,
+        preimage: '{}',
+        createdMs: 1,
+        isForeign: true,
+        hasContent: content !== undefined,
+        layers: () => (content === undefined ? undefined : [fileLayer(content)]),
+      }))
+  }
+  return { find, get: () => undefined, save: () => undefined }
+}
+
+describe('a cache from elsewhere', () => {
+  const a = { id: 'far a', payload: 'a', inputs: [] }
+  const b = { id: 'far b', payload: 'b', inputs: [] }
+  const c = { id: 'far c', payload: 'c', inputs: [['far a'], ['far b']], content: 'c from afar' }
+
+  test('is found over all inputs by its own keys, and what only links is not run for it', async () => {
+    const { solve, ran, cached } = harness({ caches: [linkedCache([a, b, c])] })
+    expect(await solve(step('c', [step('a'), step('b')]))).toEqual(['c from afar'])
+    expect(ran).toEqual([])
+    expect(cached()).toEqual(['a', 'b', 'c'])
+  })
+
+  test('does not match when one input is another', async () => {
+    const { solve, ran } = harness({ caches: [linkedCache([a, b, c])] })
+    await solve(step('c', [step('a'), step('other')]))
+    expect([...ran].toSorted()).toEqual(['a', 'c', 'other'])
+  })
+
+  test('is found by what is read of an input that it does not have', async () => {
+    const byContent = { ...c, inputs: [['far a'], [digestOf('b')]] }
+    const { solve, ran } = harness({ byContent: true, caches: [linkedCache([{ ...a, content: 'a' }, byContent])] })
+    expect(await solve(step('c', [step('a'), step('b')]))).toEqual(['c from afar'])
+    expect(ran).toEqual(['b'])
+  })
+
+  test('is not the key by which the store finds again what was built on it', async () => {
+    const graph = () => step('d', [step('a')])
+    expect(await harness({ caches: [linkedCache([{ ...a, content: 'a' }])] }).solve(graph())).toEqual(['a', 'd'])
+    const { solve, ran } = harness({ caches: [linkedCache([{ ...a, content: 'a' }])] })
+    expect(await solve(graph())).toEqual(['a', 'd'])
+    expect(ran).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 import type { CacheMap } from '../cache/types.ts'
 import type { LocalResult } from '../context/types.ts'
 import type { Vertex } from '../graph/types.ts'
-import type { LayerHandle } from '../layers/types.ts'
+import type { LayerForms, LayerHandle } from '../layers/types.ts'
 
 /** What a vertex output is: a chain of layers (bottom first), or a build context that is read where it lies. */
 export type Result = LayersResult | LocalResult
@@ -48,3 +48,12 @@ export interface RunContext {
     },
   ): void
 }
+
+/** What the solver asks of layers. */
+export type SolverForms = Pick<LayerForms, 'isPersistent' | 'tree' | 'tar' | 'syncTrees'>
+
+/**
+ * Does the work of a key while no other build, of this process or another one, does that of the same key: a lock of a store
+ * that several share.
+ */
+export type OneExecution = <T>(key: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>

@@ -1,15 +1,16 @@
-import { cacheKeyOf, withFiles, type CacheKey, type KeyPart } from '../cache/keys.ts'
+import { withFiles, type CacheKey } from '../cache/keys.ts'
 import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
 import type { LayerHandle } from '../layers/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Result } from './types.ts'
-import type { CacheMap } from '../cache/types.ts'
+import type { CacheMap, InputContent, InputKeys } from '../cache/types.ts'
 import type { ContentSelector } from '../view/types.ts'
 
 /** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
 export interface VertexOutcome {
-  readonly key: string
+  /** The store's first, then those of a cache from elsewhere that has it; empty for a local source. */
+  readonly keys: readonly string[]
   readonly cached: boolean
   readonly load: () => Promise<readonly Result[]>
   /** `load` has nothing to run. */
@@ -23,7 +24,7 @@ export type DigestLayers = (layers: readonly LayerHandle[], selectors: readonly 
 
 /** A local source is found by nothing but what others read of it. */
 export function isNever(outcome: VertexOutcome): boolean {
-  return outcome.key.startsWith('never:')
+  return outcome.keys.length === 0
 }
 
 const WHOLE: readonly ContentSelector[] = [
@@ -39,38 +40,39 @@ export function withContentOfLocals(map: CacheMap, inputs: readonly VertexOutcom
   }
 }
 
-/** The key of a vertex from its definition: its op and the keys of its inputs. */
-export function definitionKey(vertex: Vertex, map: CacheMap, inputs: readonly VertexOutcome[]): CacheKey {
-  return cacheKeyOf(
-    map,
-    vertex.inputs.map((edge, index) => ({
-      key: edge.output === 0 ? inputs[index]!.key : `${inputs[index]!.key}#${edge.output}`,
-    })),
-  )
+/** What a vertex is looked for by at first: the keys of its inputs, which cost nothing. */
+export function inputKeys(vertex: Vertex, inputs: readonly VertexOutcome[]): readonly InputKeys[] {
+  return vertex.inputs.map(({ output }, index) => {
+    const { keys } = inputs[index]!
+    return { keys: output === 0 ? keys : keys.map((key) => `${key}#${output}`) }
+  })
 }
 
-/** The key of a vertex from what it reads of its inputs. @throws OCI_COPY_SOURCE_NOT_FOUND */
-export async function contentKey(
+/** What it is looked for by then: also by what it reads of those inputs. @throws OCI_COPY_SOURCE_NOT_FOUND */
+export function withContents(
   vertex: Vertex,
   map: CacheMap,
   inputs: readonly VertexOutcome[],
   digestLayers: DigestLayers,
-): Promise<CacheKey> {
-  const parts = await Promise.all(
-    vertex.inputs.map(async (edge, index): Promise<KeyPart> => {
-      const selectors = map.selectors[index]
-      if (selectors === undefined) return { key: inputs[index]!.key }
-      const result = await resultOf(edge, inputs[index]!)
-      try {
-        const content =
-          result.kind === 'local' ? await result.digestPaths(selectors) : await digestLayers(result.layers, selectors)
-        return { content, selectors }
-      } catch (error) {
-        throw inKeyWords(error, edge.vertex, selectors)
-      }
+): Promise<readonly InputKeys[]> {
+  const contentOf = async (edge: Edge, index: number): Promise<InputContent | undefined> => {
+    const selectors = map.selectors[index]
+    if (selectors === undefined) return undefined
+    const result = await resultOf(edge, inputs[index]!)
+    try {
+      const digest =
+        result.kind === 'local' ? await result.digestPaths(selectors) : await digestLayers(result.layers, selectors)
+      return { digest, selectors }
+    } catch (error) {
+      throw inKeyWords(error, edge.vertex, selectors)
+    }
+  }
+  return Promise.all(
+    inputKeys(vertex, inputs).map(async (known, index) => {
+      const content = await contentOf(vertex.inputs[index]!, index)
+      return content === undefined ? known : { ...known, content }
     }),
   )
-  return cacheKeyOf(map, parts)
 }
 
 /** What a later miss is explained with; asked only of a vertex that is run. */

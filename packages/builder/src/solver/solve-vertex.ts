@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto'
+import type { Explainer } from '../cache/explain.ts'
+import { storeKeysOf, type CacheKey, type StoreKeys } from '../cache/keys.ts'
+import type { CacheCandidate, CacheManager, CacheMap, InputKeys } from '../cache/types.ts'
+import type { Vertex } from '../graph/types.ts'
+import { missingLayerOf } from '../layers/missing-form.ts'
+import type { Failures } from './failures.ts'
+import { createOutcome } from './outcome.ts'
+import { isCandidate, whileMissing, type RecordedVertices, type RecordedWork } from './recorded.ts'
+import type { VertexReporter } from './reporter.ts'
+import type { OpDriver, Result, RunContext } from './types.ts'
+import {
+  describeFiles,
+  inputKeys,
+  isNever,
+  loadInputs,
+  withContentOfLocals,
+  withContents,
+  type DigestLayers,
+  type VertexOutcome,
+} from './vertex-keys.ts'
+
+export interface VertexSolverOptions {
+  readonly driverOf: (vertex: Vertex) => OpDriver
+  readonly cache: CacheManager
+  readonly recorded: RecordedVertices
+  readonly reporter: VertexReporter
+  readonly failures: Failures
+  readonly runContext: (vertex: Vertex) => RunContext
+  readonly digestLayers: DigestLayers
+  readonly explainer?: Explainer | undefined
+}
+
+/** A vertex whose inputs are solved. */
+interface Solving {
+  readonly vertex: Vertex
+  readonly driver: OpDriver
+  readonly map: CacheMap
+  readonly inputs: readonly VertexOutcome[]
+}
+
+/** Solves a vertex whose inputs are solved: finds it in the cache, or runs it. */
+export type SolveVertex = (vertex: Vertex, inputs: readonly VertexOutcome[]) => Promise<VertexOutcome>
+
+export function createVertexSolver(options: VertexSolverOptions): SolveVertex {
+  const { failures } = options
+  return async (vertex, inputs) => {
+    failures.signal.throwIfAborted()
+    try {
+      const driver = options.driverOf(vertex)
+      const map = await driver.cacheMap(vertex)
+      if (map.neverByDefinition || map.isUnrecorded) return unrecorded(options, { vertex, driver, map, inputs })
+      const withLocals = withContentOfLocals(map, inputs)
+      return await solveRecorded(options, { vertex, driver, map: withLocals, inputs })
+    } catch (cause) {
+      const error = failures.failed(vertex, cause)
+      if (missingLayerOf(error) !== undefined) failures.lost(vertex, error)
+      throw error
+    }
+  }
+}
+
+/** What leaves no record: it is run when somebody asks for its results. */
+function unrecorded(options: VertexSolverOptions, { vertex, driver, map, inputs }: Solving): VertexOutcome {
+  const { reporter } = options
+  const make = async (): Promise<readonly Result[]> => {
+    reporter.started(vertex)
+    try {
+      const results = await driver.run(vertex, await loadInputs(vertex, inputs), options.runContext(vertex))
+      reporter.completed(vertex, map.isPresent ?? false)
+      return results
+    } catch (cause) {
+      throw options.failures.failed(vertex, cause)
+    }
+  }
+  if (map.isPresent) reporter.completed(vertex, true)
+  const keys = map.identity === undefined ? [] : [map.identity]
+  return createOutcome({ keys, cached: map.isPresent ?? false, inputs, find: () => undefined, make })
+}
+
+async function solveRecorded(options: VertexSolverOptions, solving: Solving): Promise<VertexOutcome> {
+  const { vertex, map, inputs } = solving
+  const ignoreCache = vertex.metadata.ignoreCache ?? false
+  let known = inputKeys(vertex, inputs)
+  const find = async (joinedKey?: string): Promise<CacheCandidate | undefined> => {
+    if (joinedKey !== undefined) return options.cache.get(joinedKey)
+    return ignoreCache ? undefined : bestOf(await options.cache.find({ map, inputs: known }))
+  }
+  // By keys alone first: contents are read only of what these do not find.
+  const early = inputs.some(isNever) && map.identity === undefined ? undefined : await find()
+  if (early) return hit(options, solving, known, early)
+  if (map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)) {
+    known = await whileMissing(inputs, () => withContents(vertex, map, inputs, options.digestLayers))
+    const found = await find()
+    if (found) return hit(options, solving, known, found)
+  }
+  return run(options, solving, known, find)
+}
+
+async function run(
+  options: VertexSolverOptions,
+  solving: Solving,
+  known: readonly InputKeys[],
+  find: (joinedKey?: string) => Promise<CacheCandidate | undefined>,
+): Promise<VertexOutcome> {
+  const { vertex, map, inputs } = solving
+  const ignoreCache = vertex.metadata.ignoreCache ?? false
+  const keys = storeKeysOf({ map, inputs: known })
+  const { key } = firstOf(vertex, keys)
+  const described = await describeFiles(vertex, map, inputs, keys.byContent ?? firstOf(vertex, keys))
+  // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
+  const own = { ...described, key: ignoreCache ? `${key}#${randomBytes(8).toString('hex')}` : key }
+  const work: RecordedWork = { ...solving, own, keys: [keys.byDefinition, keys.byContent] }
+  const done = await options.recorded.runOnce<CacheCandidate>(work, key, find, () =>
+    ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) },
+  )
+  return isCandidate(done) ? hit(options, solving, known, done) : options.recorded.outcome(work, done)
+}
+
+function hit(
+  options: VertexSolverOptions,
+  solving: Solving,
+  known: readonly InputKeys[],
+  found: CacheCandidate,
+): VertexOutcome {
+  const { vertex, map } = solving
+  options.reporter.completed(vertex, true)
+  // A cache from elsewhere has keys of its own: here the vertex goes by the store's key all the same.
+  const { key, preimage } = found.isForeign ? firstOf(vertex, storeKeysOf({ map, inputs: known })) : found
+  return options.recorded.outcome({ ...solving, own: { key, preimage }, keys: [] }, found)
+}
+
+/** Of several records that with content: what was found without it has to be run again. */
+function bestOf(candidates: readonly CacheCandidate[]): CacheCandidate | undefined {
+  return candidates.find(({ hasContent }) => hasContent) ?? candidates[0]
+}
+
+function firstOf(vertex: Vertex, { byDefinition, byContent }: StoreKeys): CacheKey {
+  const key = byDefinition ?? byContent
+  if (key === undefined) throw new Error(`vertex ${vertex.metadata.name} has no cache key`)
+  return key
+}
