@@ -14,7 +14,9 @@ const making = `${target}.making`
 /** What is loaded together when the first of it is needed; the first that matches. */
 const GROUPS = {
   // All that a build loads in which nothing is left to do.
-  build: /^(?:cli\/dist\/(?:build\/|commands\/build\.js)|builder\/dist\/exporters\/image\/)/,
+  build: /^cli\/dist\/(?:build\/|commands\/build\.js)/,
+  // The library, and the output of a build that names none.
+  builder: /^builder\/dist\/(?:index\.js|exporters\/image\/)/,
   commands: /^cli\/dist\/commands\//,
   help: /^cli\/dist\/help\//,
   // What other programs call it: for a command line that is none of ours.
@@ -24,7 +26,7 @@ const GROUPS = {
   work: /\/(?:executor|isolation|network|exec|disk|layers|tar|view)\/|\/apply\.js$/,
   rare: /./,
 }
-const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g
+const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+|@ts-oci\/builder)['"]\s*\)/g
 
 rmSync(making, { recursive: true, force: true })
 const { metafile } = await build({
@@ -73,7 +75,7 @@ function readOwnModules({ onLoad, onResolve }) {
   })
 
   function place(from, to) {
-    const file = resolve(dirname(from), to)
+    const file = to.startsWith('.') ? resolve(dirname(from), to) : join(packages, 'builder/dist/index.js')
     const group = Object.keys(GROUPS).find((name) => GROUPS[name].test(relative(packages, file)))
     const members = groups.get(group)
     if (!members.includes(file)) members.push(file)
