@@ -227,7 +227,8 @@ for (const who of ['root', 'single'] as const) {
       const taking = machine.run({ run: ['/pass', 'take', '/cache/socket'], ...shared })
       const given = await machine.run({ run: ['/pass', 'give', '/cache/socket'], ...shared })
       expect([given.error, given.exit?.exitCode]).toEqual([undefined, 0])
-      expect(given.stdout.length).toBeLessThan(8 << 20)
+      // What was on its way when the step ended, which is more on a busy machine; the other one writes for ever.
+      expect(given.stdout.length).toBeLessThan(64 << 20)
       const taken = await taking
       expect([taken.error, taken.exit?.exitCode]).toEqual([undefined, 0])
     })
