@@ -31,8 +31,8 @@ function summaryOf(store: Store, record: ImageRecord): ImageSummary {
   return {
     repository: reference === undefined ? DANGLING : familiarRepository(reference),
     tag: reference?.tag ?? DANGLING,
-    id: record.configDigest,
-    digest: record.manifestDigest,
+    id: record.images[0].configDigest,
+    digest: record.digest,
     createdMs: knownTime(record.createdMs),
     sizeBytes: imageSize(store, record),
   }
@@ -49,7 +49,7 @@ export async function history(image: string, options: CommonOptions = {}): Promi
   const { config } = readImage(session.store, record)
   let layer = 0
   const rows = (config.history ?? []).map((entry): HistoryRow => {
-    const id = entry.empty_layer ? undefined : record.layerIds[layer++]
+    const id = entry.empty_layer ? undefined : record.images[0].layerIds[layer++]
     return {
       id: '<missing>',
       createdMs: knownTime(timeOf(entry.created)),
@@ -60,7 +60,7 @@ export async function history(image: string, options: CommonOptions = {}): Promi
     }
   })
   rows.reverse()
-  return rows.map((row, index) => (index === 0 ? { ...row, id: record.configDigest } : row))
+  return rows.map((row, index) => (index === 0 ? { ...row, id: record.images[0].configDigest } : row))
 }
 
 /** Bytes of a layer's files, as Docker counts; of its tar or blob where no table is at hand. */
@@ -73,9 +73,9 @@ function contentSize(store: Store, layerId: string): number {
 
 /** One definition for listings, inspection and history: the layers of an image add up to it. */
 function imageSize(store: Store, record: ImageRecord): number {
-  return record.layerIds.length === 0
-    ? record.sizeBytes
-    : record.layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
+  return record.images[0].layerIds.length === 0
+    ? record.images[0].sizeBytes
+    : record.images[0].layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
 }
 
 /** What `docker inspect` says of an image. */
@@ -86,11 +86,11 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
   const { config, manifest } = readImage(store, record)
   const names = store.images
     .list()
-    .filter((other) => other.configDigest === record.configDigest && !isDangling(other.name))
+    .filter((other) => other.images[0].configDigest === record.images[0].configDigest && !isDangling(other.name))
   const last = config.history?.at(-1)
   const layerHistory = (config.history ?? []).filter((entry) => !entry.empty_layer)
   return {
-    Id: record.configDigest,
+    Id: record.images[0].configDigest,
     RepoTags: names.map((other) => formatFamiliar(parseReference(other.name))),
     RepoDigests: [...new Set(names.flatMap((other) => other.repoDigests))].map((name) =>
       formatFamiliar(parseReference(name)),
@@ -109,10 +109,10 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     Metadata: { LastTagTime: new Date(record.taggedMs ?? record.createdMs).toISOString() },
     Descriptor: {
       mediaType: manifest.mediaType,
-      digest: record.manifestDigest,
-      size: store.blobs.size(record.manifestDigest) ?? 0,
+      digest: record.images[0].manifestDigest,
+      size: store.blobs.size(record.images[0].manifestDigest) ?? 0,
     },
-    Layers: record.layerIds.map((id, index) => ({
+    Layers: record.images[0].layerIds.map((id, index) => ({
       DiffID: config.rootfs.diff_ids[index],
       Size: contentSize(store, id),
       CreatedBy: layerHistory[index]?.created_by ?? '',
@@ -146,7 +146,7 @@ export async function remove(
 function removeNames(store: Store, image: string, isForced: boolean): RemoveOutcome {
   const record = findImage(store, image)
   const isById = isDangling(record.name) || !nameMatches(record.name, image)
-  const names = store.images.list().filter((other) => other.configDigest === record.configDigest)
+  const names = store.images.list().filter((other) => other.images[0].configDigest === record.images[0].configDigest)
   if (isById && names.length > 1 && !isForced) {
     throw new BuilderError(
       'OCI_IMAGE_IN_USE',
@@ -159,7 +159,7 @@ function removeNames(store: Store, image: string, isForced: boolean): RemoveOutc
   const isLast = going.length === names.length
   return {
     untagged: going.filter((one) => !isDangling(one.name)).map((one) => formatFamiliar(parseReference(one.name))),
-    deleted: isLast ? [record.configDigest] : [],
+    deleted: isLast ? [record.images[0].configDigest] : [],
   }
 }
 
@@ -205,10 +205,10 @@ export function readImage(
   store: Store,
   record: ImageRecord,
 ): { readonly manifest: Manifest; readonly config: ImageConfig; readonly manifestDigest: Digest } {
-  const { manifest } = parseManifest(store.blobs.read(record.manifestDigest))
+  const { manifest } = parseManifest(store.blobs.read(record.images[0].manifestDigest))
   return {
     manifest,
-    config: parseImageConfig(store.blobs.read(record.configDigest)),
-    manifestDigest: record.manifestDigest,
+    config: parseImageConfig(store.blobs.read(record.images[0].configDigest)),
+    manifestDigest: record.images[0].manifestDigest,
   }
 }

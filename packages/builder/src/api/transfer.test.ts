@@ -52,7 +52,7 @@ describeWith(['docker-registry'], 'a name that moves while its image is on its w
   test('a push leaves it where another process has put it', async () => {
     const other = await find('other')
     await pushWhile(() => tag('other', name, { store }))
-    expect(await find(name)).toMatchObject({ configDigest: other?.configDigest, repoDigests: [] })
+    expect(await find(name)).toMatchObject({ digest: other?.digest, repoDigests: [] })
   })
 
   test('a push brings no name back that was removed', async () => {

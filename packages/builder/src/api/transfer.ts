@@ -33,7 +33,7 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
       blobs: store.blobs,
       platform,
       signal,
-      ...(before === undefined ? {} : { knownDigest: before.manifestDigest }),
+      ...(before === undefined ? {} : { knownDigest: before.images[0].manifestDigest }),
     })
     const forms = formsOf(session, sink)
     const diffIds = pulled.config.rootfs.diff_ids
@@ -47,20 +47,26 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
       layers.map((layer) => forms.blob(layer, { compression: 'none', force: false })),
     )
     store.sync()
-    const isNew = before?.manifestDigest !== pulled.manifestDigest
+    const isNew = before?.images[0].manifestDigest !== pulled.manifestDigest
     const repoDigest = `${repositoryOf(reference)}@${pulled.digest}`
     store.transaction(() => {
       const current = store.images.get(name)
-      const known = current?.configDigest === pulled.configDigest ? current.repoDigests : []
+      const known = current?.images[0].configDigest === pulled.configDigest ? current.repoDigests : []
       store.images.put({
         name,
-        manifestDigest: pulled.manifestDigest,
-        configDigest: pulled.configDigest,
-        layerIds: layers.map((layer) => layer.id),
-        sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
+        // Of an index, one platform was fetched: the name leads to its manifest.
+        digest: pulled.manifestDigest,
+        images: [
+          {
+            manifestDigest: pulled.manifestDigest,
+            configDigest: pulled.configDigest,
+            layerIds: layers.map((layer) => layer.id),
+            sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
+            isComplete: true,
+          },
+        ],
         createdMs: timeOf(pulled.config.created),
         origin: 'pulled',
-        isComplete: true,
         repoDigests: [...new Set([...known, repoDigest])],
       })
     })
@@ -83,17 +89,20 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
       const name = canonicalName(image)
       const repositories = new Map<Digest, readonly string[]>()
       const send = sendBlobsTo(session, name, reportStatus)
-      const layerWorks = record.layerIds.map((id, index) => async (stop: AbortSignal): Promise<Descriptor> => {
-        const stored = manifest.layers[index]!
-        const descriptor =
-          stored.mediaType === MediaType.ociLayer
-            ? await forms.blob(forms.load(id), { compression: 'gzip', force: false })
-            : stored
-        const from = store.layers.get(id)?.remote?.references ?? []
-        repositories.set(descriptor.digest, from)
-        await send(descriptor, from, stop)
-        return descriptor
-      })
+      const layerWorks = record.images[0].layerIds.map(
+        (id, index) =>
+          async (stop: AbortSignal): Promise<Descriptor> => {
+            const stored = manifest.layers[index]!
+            const descriptor =
+              stored.mediaType === MediaType.ociLayer
+                ? await forms.blob(forms.load(id), { compression: 'gzip', force: false })
+                : stored
+            const from = store.layers.get(id)?.remote?.references ?? []
+            repositories.set(descriptor.digest, from)
+            await send(descriptor, from, stop)
+            return descriptor
+          },
+      )
       const configWork = async (stop: AbortSignal): Promise<Descriptor> => {
         await send(manifest.config, [], stop)
         return manifest.config
@@ -101,7 +110,9 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
       // The registry answers while layers are compressed.
       const [, ...layers] = await runAll([configWork, ...layerWorks], signal)
       const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
-      const bytes = isAsStored ? store.blobs.read(record.manifestDigest) : serializeManifest({ ...manifest, layers })
+      const bytes = isAsStored
+        ? store.blobs.read(record.images[0].manifestDigest)
+        : serializeManifest({ ...manifest, layers })
       const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
       await pushWith(
         session,
@@ -111,7 +122,7 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
         byDigest: false,
         isInsecure: false,
         manifest: { bytes, descriptor },
-        config: { bytes: store.blobs.read(record.configDigest), descriptor: manifest.config },
+        config: { bytes: store.blobs.read(record.images[0].configDigest), descriptor: manifest.config },
         layers: layers.map((layer) => ({
           descriptor: layer,
           repositories: repositories.get(layer.digest) ?? [],
@@ -122,7 +133,9 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
       const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
       // The name may stand for another image by now: that one was not pushed.
       store.images.update(record.name, (current) =>
-        current.configDigest === record.configDigest ? withRepoDigest(current, repoDigest) : undefined,
+        current.images[0].configDigest === record.images[0].configDigest
+          ? withRepoDigest(current, repoDigest)
+          : undefined,
       )
       return { name, digest: descriptor.digest, sizeBytes: bytes.length }
     },

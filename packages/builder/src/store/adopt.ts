@@ -49,13 +49,18 @@ function readImage(blobs: BlobStore, entry: Descriptor, name: string | undefined
     layers,
     record: {
       name: readName(name) ?? `<none>@${manifest.config.digest}`,
-      manifestDigest: entry.digest,
-      configDigest: manifest.config.digest,
-      layerIds: layers.map((layer) => layer.id),
-      sizeBytes: manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
+      digest: entry.digest,
+      images: [
+        {
+          manifestDigest: entry.digest,
+          configDigest: manifest.config.digest,
+          layerIds: layers.map((layer) => layer.id),
+          sizeBytes: manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
+          isComplete: manifest.layers.every((layer) => blobs.has(layer.digest)),
+        },
+      ],
       createdMs,
       origin: 'adopted',
-      isComplete: manifest.layers.every((layer) => blobs.has(layer.digest)),
       repoDigests: [],
     },
   }

@@ -184,7 +184,7 @@ describe('index.json', () => {
       delete index.annotations
       writeFileSync(path('index.json'), JSON.stringify(index))
     }
-    store.images.put({ ...image, layerIds: ['l-unsynced'] })
+    store.images.put({ ...image, images: [{ ...image.images[0], layerIds: ['l-unsynced'] }] })
     expect(store.images.list().map(({ name }) => name)).toEqual([NAME, 'docker.io/library/theirs:latest'])
   })
 

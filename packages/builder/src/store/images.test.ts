@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { findImage } from '../api/images.ts'
-import { type DiffID } from '../oci/digest.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { addImage, layer } from './store-rows.test.helper.ts'
 import { openStore } from './store.ts'
@@ -55,9 +55,9 @@ describe('images', () => {
   test('an image is found by four digits of its id, where no image has them as its name', () => {
     const { configDigest } = addImage(store, 'docker.io/library/my-app:latest', 'one')
     const short = configDigest.slice(7, 11)
-    expect(findImage(store, short).configDigest).toBe(configDigest)
+    expect(findImage(store, short).images[0].configDigest).toBe(configDigest)
     const named = addImage(store, `docker.io/library/${short}:latest`, 'two')
-    expect(findImage(store, short).configDigest).toBe(named.configDigest)
+    expect(findImage(store, short).images[0].configDigest).toBe(named.configDigest)
   })
 
   test('an image that loses its last name stays without one', () => {
@@ -97,6 +97,31 @@ describe('images', () => {
     expect(JSON.parse(readFileSync(join(root, 'index.json'), 'utf8')).manifests).toEqual([])
   })
 
+  test('a name may lead to an index over several platforms, each of which is found and kept', async () => {
+    const [one, two] = [
+      addImage(store, 'docker.io/library/a:1', 'one'),
+      addImage(store, 'docker.io/library/b:1', 'two'),
+    ]
+    const manifests = [one, two].map(({ manifestDigest: digest }) => ({
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest,
+      size: store.blobs.size(digest)!,
+    }))
+    const mediaType = 'application/vnd.oci.image.index.v1+json'
+    const digest = store.blobs.put(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests })))
+    const images = [one.images[0], two.images[0]] as const
+    store.images.put({ ...one, name: 'docker.io/library/both:1', digest, images })
+    for (const name of ['docker.io/library/a:1', 'docker.io/library/b:1']) store.images.remove(name)
+    await reopen()
+    await store.prune({ all: true })
+    expect(store.images.get('docker.io/library/both:1')).toMatchObject({ digest, images })
+    for (const known of [digest, two.manifestDigest, two.configDigest])
+      expect(store.images.find(known)?.name).toBe('docker.io/library/both:1')
+    for (const needed of [digest, two.manifestDigest, two.configDigest, String(two.diffId) as Digest])
+      expect(store.blobs.has(needed)).toBe(true)
+    expect(JSON.parse(readFileSync(join(root, 'index.json'), 'utf8')).manifests).toMatchObject([{ mediaType, digest }])
+  })
+
   test('what another tool added to index.json is an image at the next start', async () => {
     const image = addImage(store, 'docker.io/library/a:1', 'one')
     const path = join(root, 'index.json')
@@ -105,9 +130,8 @@ describe('images', () => {
     writeFileSync(path, JSON.stringify(index))
     await reopen()
     expect(store.images.find('theirs')).toMatchObject({
-      configDigest: image.configDigest,
+      images: [{ configDigest: image.configDigest, isComplete: true }],
       origin: 'adopted',
-      isComplete: true,
     })
     expect(readFileSync(path, 'utf8')).toContain('"theirs"')
     store.images.remove('docker.io/library/theirs:latest')

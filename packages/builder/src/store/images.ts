@@ -2,9 +2,18 @@ import { isTsOciError } from '../base/errors.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { formatReference, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
-import type { ImageRecord, ImageRecords } from './types.ts'
+import type { ImageRecord, ImageRecords, StoredImage } from './types.ts'
 
 const NO_NAME = '<none>@'
+/** What the columns of the first image leave out, where there are several; as JSON. */
+interface Platforms {
+  readonly digest: Digest
+  readonly more: readonly StoredImage[]
+}
+
+/** A row with several images in which a digest stands, as that of the index or of one of them. */
+const IN_PLATFORMS = '(platforms IS NOT NULL AND EXISTS (SELECT 1 FROM json_tree(platforms) WHERE atom = ?1))'
+
 /** A shorter prefix of an id finds too much. */
 const ID_PREFIX = /^(?:sha256:)?([0-9a-f]{2,64})$/
 
@@ -45,13 +54,13 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
   }
 
   function put(record: ImageRecord): void {
-    settle(record.layerIds)
+    settle(layersOf(record))
     const former = get(record.name)
-    if (former !== undefined && former.configDigest !== record.configDigest) keepWithoutName(metadata, former)
+    if (former !== undefined && idOf(former) !== idOf(record)) keepWithoutName(metadata, former)
     // An entry of another tool that had this name gives way.
     metadata.run('DELETE FROM foreign_entries WHERE name = ?', record.name)
     insert(metadata, record)
-    if (!isDangling(record.name)) forget(metadata, NO_NAME + record.configDigest)
+    if (!isDangling(record.name)) forget(metadata, NO_NAME + idOf(record))
   }
 
   return {
@@ -60,7 +69,7 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
     list: () => metadata.all('SELECT * FROM images ORDER BY created_ms DESC, name').map(fromRow),
     put(record) {
       // May take long, and what another tool adds meanwhile is to be taken in: so before that is looked at.
-      settle(record.layerIds)
+      settle(layersOf(record))
       change(() => put(record))
     },
     update(name, next) {
@@ -69,7 +78,7 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
         const current = get(name)
         const wanted = current === undefined ? undefined : next(current)
         if (wanted === undefined) return
-        settle(wanted.layerIds)
+        settle(layersOf(wanted))
         change(() => put({ ...wanted, name }))
       })
     },
@@ -85,31 +94,31 @@ function forget(metadata: Metadata, name: string): void {
 
 /** An image whose last name goes to another one stays, listed as `<none>`. */
 function keepWithoutName(metadata: Metadata, image: ImageRecord): void {
-  const others = metadata.get(
-    'SELECT 1 FROM images WHERE config_digest = ? AND name <> ?',
-    image.configDigest,
-    image.name,
-  )
-  if (others === undefined) insert(metadata, { ...image, name: NO_NAME + image.configDigest })
+  const others = metadata.get('SELECT 1 FROM images WHERE config_digest = ? AND name <> ?', idOf(image), image.name)
+  if (others === undefined) insert(metadata, { ...image, name: NO_NAME + idOf(image) })
 }
 
 /** @internal Writes the row and nothing else. */
-export function insert(metadata: Metadata, image: ImageRecord): void {
+export function insert(metadata: Metadata, record: ImageRecord): void {
+  const [image, ...more] = record.images
+  const platforms: Platforms = { digest: record.digest, more }
   metadata.run(
-    `INSERT INTO images (name, manifest_digest, config_digest, layer_ids, size, created_ms, origin, is_complete, repo_digests, tagged_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET manifest_digest = excluded.manifest_digest,
+    `INSERT INTO images (name, manifest_digest, config_digest, layer_ids, size, created_ms, origin, is_complete, repo_digests, tagged_ms, platforms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET manifest_digest = excluded.manifest_digest,
      config_digest = excluded.config_digest, layer_ids = excluded.layer_ids, size = excluded.size, created_ms = excluded.created_ms,
-     origin = excluded.origin, is_complete = excluded.is_complete, repo_digests = excluded.repo_digests, tagged_ms = excluded.tagged_ms`,
-    image.name,
+     origin = excluded.origin, is_complete = excluded.is_complete, repo_digests = excluded.repo_digests, tagged_ms = excluded.tagged_ms,
+     platforms = excluded.platforms`,
+    record.name,
     image.manifestDigest,
     image.configDigest,
     JSON.stringify(image.layerIds),
     image.sizeBytes,
-    image.createdMs,
-    image.origin,
+    record.createdMs,
+    record.origin,
     Number(image.isComplete),
-    JSON.stringify(image.repoDigests),
-    image.taggedMs ?? Date.now(),
+    JSON.stringify(record.repoDigests),
+    record.taggedMs ?? Date.now(),
+    more.length === 0 && record.digest === image.manifestDigest ? null : JSON.stringify(platforms),
   )
 }
 
@@ -125,7 +134,7 @@ function find(
 
 function byDigest(metadata: Metadata, digest: Digest): ImageRecord | undefined {
   const row = metadata.get(
-    'SELECT * FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 ORDER BY name DESC LIMIT 1',
+    `SELECT * FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 OR ${IN_PLATFORMS} ORDER BY name DESC LIMIT 1`,
     digest,
   )
   return row === undefined ? undefined : fromRow(row)
@@ -142,7 +151,7 @@ function byReference(
     const repository = repositoryOf(reference)
     const pinned = `${repository}@${reference.digest}`
     const candidates = metadata.all(
-      `SELECT * FROM images WHERE manifest_digest = ? OR EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?) ORDER BY name`,
+      `SELECT * FROM images WHERE manifest_digest = ?1 OR ${IN_PLATFORMS} OR EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?2) ORDER BY name`,
       reference.digest,
       pinned,
     )
@@ -171,16 +180,31 @@ function byIdPrefix(metadata: Metadata, wanted: string): ImageRecord | undefined
 }
 
 function fromRow(row: Row): ImageRecord {
-  return {
-    name: text(row, 'name'),
+  const first: StoredImage = {
     manifestDigest: text(row, 'manifest_digest') as Digest,
     configDigest: text(row, 'config_digest') as Digest,
     layerIds: json<readonly string[]>(row, 'layer_ids'),
     sizeBytes: number(row, 'size'),
+    isComplete: row['is_complete'] === 1,
+  }
+  const isOne = row['platforms'] === null
+  const { digest, more } = isOne ? { digest: first.manifestDigest, more: [] } : json<Platforms>(row, 'platforms')
+  return {
+    name: text(row, 'name'),
+    digest,
+    images: [first, ...more],
     createdMs: number(row, 'created_ms'),
     taggedMs: row['tagged_ms'] === null ? undefined : number(row, 'tagged_ms'),
     origin: text(row, 'origin'),
-    isComplete: row['is_complete'] === 1,
     repoDigests: json<readonly string[]>(row, 'repo_digests'),
   }
+}
+
+/** The id by which people know it: that of its first image. */
+function idOf({ images }: ImageRecord): Digest {
+  return images[0].configDigest
+}
+
+function layersOf({ images }: ImageRecord): readonly string[] {
+  return images.flatMap(({ layerIds }) => layerIds)
 }

@@ -53,6 +53,8 @@ const MIGRATIONS: readonly string[] = [
   // Null: all of its files are on the disk.
   `ALTER TABLE layers ADD COLUMN unsynced TEXT;
    CREATE INDEX layers_unsynced ON layers (unsynced) WHERE unsynced IS NOT NULL;`,
+  // Null: one image, whose manifest the name leads to; else the digest of the index, and the images behind the first.
+  'ALTER TABLE images ADD COLUMN platforms TEXT',
 ]
 
 /** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */

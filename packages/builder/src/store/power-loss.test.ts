@@ -63,10 +63,14 @@ describeWith(['root', 'mkfs.ext4', 'losetup'], 'when the power fails', () => {
     await using store = await storeOn(disk, 'first')
     const diffId = await addTar(store, 'l-own')
     const image = addImage(store, 'docker.io/library/one:latest', 'tar')
-    store.images.put({ ...image, name: 'docker.io/library/two:latest', layerIds: ['l-own'] })
+    store.images.put({
+      ...image,
+      name: 'docker.io/library/two:latest',
+      images: [{ ...image.images[0], layerIds: ['l-own'] }],
+    })
     await using after = await disk.afterPowerLoss()
     await using found = await storeOn(after, 'second')
-    expect(found.images.get('docker.io/library/two:latest')?.layerIds).toEqual(['l-own'])
+    expect(found.images.get('docker.io/library/two:latest')?.images[0].layerIds).toEqual(['l-own'])
     expect(found.layers.get('l-own')).toMatchObject({ hasTar: true })
     expect(digestOf(readFileSync(found.blobs.path(diffId as never)))).toBe(diffId)
   })

@@ -172,11 +172,14 @@ function descriptors(options: ProjectionOptions): Descriptor[] {
 
 /** Undefined when the manifest is gone: an index may not name what is not there. */
 function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
-  const digest = text(row, 'manifest_digest') as Digest
+  const isOne = row['platforms'] === null
+  const digest = isOne
+    ? (text(row, 'manifest_digest') as Digest)
+    : json<{ readonly digest: Digest }>(row, 'platforms').digest
   const size = blobs.size(digest)
   if (size === undefined) return undefined
   const name = text(row, 'name')
-  const mediaType = mediaTypeOf(blobs, digest)
+  const mediaType = mediaTypeOf(blobs, digest, isOne)
   if (mediaType === undefined) return undefined
   return {
     mediaType,
@@ -191,9 +194,10 @@ function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
 }
 
 /** Undefined for a damaged one: one image that cannot be read is no reason that no other gets a name. */
-function mediaTypeOf(blobs: BlobStore, digest: Digest): string | undefined {
+function mediaTypeOf(blobs: BlobStore, digest: Digest, isOne: boolean): string | undefined {
   try {
-    return parseManifest(blobs.read(digest)).mediaType
+    const bytes = blobs.read(digest)
+    return isOne ? parseManifest(bytes).mediaType : parseIndex(bytes).mediaType
   } catch (error) {
     if (isTsOciError(error) && !error.code.startsWith('OCI_STORE')) return undefined
     throw error

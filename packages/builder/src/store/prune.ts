@@ -77,7 +77,7 @@ function removeRows(
     // With the write lock held, which may have been waited for: who names an image just before it, and closes the store,
     // has no lease any more, and what was leased meanwhile shall not be gone even for a moment.
     const leased = parts.leases.others().names
-    const imageLayers = new Set(parts.images.list().flatMap((image) => image.layerIds))
+    const imageLayers = new Set(parts.images.list().flatMap(({ images }) => images.flatMap((image) => image.layerIds)))
     const gone = removeRecords(parts, limitMs, leased)
     const kept = new Set([...imageLayers, ...leased, ...parts.cache.list().flatMap((record) => record.layerIds)])
     if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
@@ -253,7 +253,8 @@ function neededBlobs({ images, metadata, blobs }: PruneParts, rows: readonly Lay
     if (layer.diffId !== undefined) needed.add(layer.diffId as string as Digest)
     for (const blob of layer.blobs) needed.add(blob.descriptor.digest)
   }
-  for (const image of images.list()) {
+  for (const record of images.list()) needed.add(record.digest)
+  for (const image of images.list().flatMap((record) => record.images)) {
     needed.add(image.configDigest)
     reachableBlobs(
       blobs,

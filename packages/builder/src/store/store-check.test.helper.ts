@@ -28,7 +28,7 @@ export async function problemsOfStore(root: string): Promise<readonly string[]> 
       for (const id of record.layerIds)
         if (!known.has(id)) problems.push(`cache record ${record.name} names the missing layer ${id}`)
     for (const image of store.images.list())
-      for (const id of image.layerIds)
+      for (const id of image.images.flatMap(({ layerIds }) => layerIds))
         if (!known.has(id)) problems.push(`image ${image.name} names the missing layer ${id}`)
   }
   const database = new DatabaseSync(join(root, 'meta.sqlite'), { readOnly: true })

@@ -39,13 +39,18 @@ export function addImage(store: Store, name: string): void {
     })
     store.images.put({
       name: `docker.io/library/${name}:latest`,
-      manifestDigest,
-      configDigest: digestOf(config),
-      layerIds: [diffId],
-      sizeBytes: tar.length,
+      digest: manifestDigest,
+      images: [
+        {
+          manifestDigest,
+          configDigest: digestOf(config),
+          layerIds: [diffId],
+          sizeBytes: tar.length,
+          isComplete: true,
+        },
+      ],
       createdMs: 1,
       origin: 'built',
-      isComplete: true,
       repoDigests: [],
     })
     store.cache.put(

@@ -74,7 +74,7 @@ describe('kill -9', () => {
       expect(JSON.parse(readFileSync(join(directory.path, 'index.json'), 'utf8')).manifests).toHaveLength(images.length)
       for (const image of images) {
         const key = image.name.slice('docker.io/library/'.length, -':latest'.length)
-        expect(store.cache.find(`other-${key}`)?.layerIds).toEqual(image.layerIds)
+        expect(store.cache.find(`other-${key}`)?.layerIds).toEqual(image.images[0].layerIds)
       }
     },
   )
@@ -190,9 +190,7 @@ describe('other tools read the store as it stands', () => {
       `oci:${directory.path}:docker.io/library/two:latest`,
       `dir:${out.join('copied')}`,
     ])
-    expect(readFileSync(out.join('copied/manifest.json'))).toEqual(
-      store.blobs.read(store.images.find('two')!.manifestDigest),
-    )
+    expect(readFileSync(out.join('copied/manifest.json'))).toEqual(store.blobs.read(store.images.find('two')!.digest))
   })
 
   testWith(['skopeo'], 'an image that skopeo copied into it is an image of the store', async () => {
@@ -209,7 +207,7 @@ describe('other tools read the store as it stands', () => {
       `oci:${directory.path}:from-skopeo`,
     ])
     await using store = await openStore({ root: directory.path })
-    expect(store.images.find('from-skopeo')).toMatchObject({ origin: 'adopted', isComplete: true })
+    expect(store.images.find('from-skopeo')).toMatchObject({ origin: 'adopted', images: [{ isComplete: true }] })
     expect(await validateLayout(directory.path)).toEqual([])
     await store.prune({ all: true })
     expect(await validateLayout(directory.path)).toEqual([])

@@ -2,7 +2,7 @@ import { type DiffID, type Digest } from '../oci/digest.ts'
 import { serializeImageConfig } from '../oci/image-config.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
-import type { ImageRecord, LayerRecord, Store } from './types.ts'
+import type { ImageRecord, StoredImage, LayerRecord, Store } from './types.ts'
 
 /** A row of a layer that is not at hand in any form. */
 export function layer(id: string, more: Partial<LayerRecord> = {}): LayerRecord {
@@ -10,7 +10,11 @@ export function layer(id: string, more: Partial<LayerRecord> = {}): LayerRecord 
 }
 
 /** Puts an image of one plain tar layer into the store. */
-export function addImage(store: Store, name: string, content: string): ImageRecord & { readonly diffId: DiffID } {
+export function addImage(
+  store: Store,
+  name: string,
+  content: string,
+): ImageRecord & Pick<StoredImage, 'manifestDigest' | 'configDigest'> & { readonly diffId: DiffID } {
   const tar = Buffer.from(content)
   const diffId = store.blobs.put(tar) as string as DiffID
   const config = serializeImageConfig({
@@ -30,15 +34,12 @@ export function addImage(store: Store, name: string, content: string): ImageReco
   store.layers.put(layer(diffId, { diffId, hasTar: true, tarSizeBytes: tar.length }))
   const record: ImageRecord = {
     name,
-    manifestDigest,
-    configDigest,
-    layerIds: [diffId],
-    sizeBytes: tar.length,
+    digest: manifestDigest,
+    images: [{ manifestDigest, configDigest, layerIds: [diffId], sizeBytes: tar.length, isComplete: true }],
     createdMs: 5000,
     origin: 'built',
-    isComplete: true,
     repoDigests: [],
   }
   store.images.put(record)
-  return { ...record, diffId }
+  return { ...record, diffId, manifestDigest, configDigest }
 }

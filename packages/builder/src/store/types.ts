@@ -133,26 +133,34 @@ export interface LayerRecords {
 export interface ImageRecord {
   /** Canonical: `docker.io/library/my-app:latest`. */
   readonly name: string
+  /** What the name leads to: the manifest of its one image, or the index over several. */
+  readonly digest: Digest
+  /** One a platform, in the order of the index; where one stands for all, it is the first. */
+  readonly images: readonly [StoredImage, ...StoredImage[]]
+  /** Of the first; of the year 1 where the image does not say. */
+  readonly createdMs: number
+  /** When it got this name; a record that is put without it gets it now. */
+  readonly taggedMs?: number | undefined
+  /** `built`, `pulled` or `adopted`. */
+  readonly origin: string
+  /** Repository digests known from pulls and pushes: `docker.io/library/debian@sha256:…`. */
+  readonly repoDigests: readonly string[]
+}
+
+/** The image of one platform. */
+export interface StoredImage {
   readonly manifestDigest: Digest
   readonly configDigest: Digest
   /** Bottom first; ids of layer rows. */
   readonly layerIds: readonly string[]
   /** Sum over the layers of their uncompressed sizes where known, else of their blobs. */
   readonly sizeBytes: number
-  /** Of the year 1 where the image does not say. */
-  readonly createdMs: number
-  /** When it got this name; a record that is put without it gets it now. */
-  readonly taggedMs?: number | undefined
-  /** `built`, `pulled` or `adopted`. */
-  readonly origin: string
   /** False when a blob that the manifest names is not in the store. */
   readonly isComplete: boolean
-  /** Repository digests known from pulls and pushes: `docker.io/library/debian@sha256:…`. */
-  readonly repoDigests: readonly string[]
 }
 
 export interface ImageRecords {
-  /** By canonical name, or by config digest (full, or a unique prefix of at least 2 hex digits). */
+  /** By canonical name, by the digest of an index or a manifest, or by config digest (full, or a unique prefix of at least 2 hex digits). */
   find(nameOrId: string): ImageRecord | undefined
   get(name: string): ImageRecord | undefined
   list(): readonly ImageRecord[]

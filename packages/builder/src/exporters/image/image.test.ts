@@ -37,11 +37,16 @@ describe('type=image', () => {
       { compression: 'stored', descriptorOnly: true },
     ])
     expect(store.images.get('docker.io/library/my-app:1')).toMatchObject({
-      manifestDigest: result.digest,
-      configDigest: result.images?.[0]?.configDigest,
-      layerIds: ['l-0', 'l-1'],
+      digest: result.digest,
+      images: [
+        {
+          manifestDigest: result.digest,
+          configDigest: result.images?.[0]?.configDigest,
+          layerIds: ['l-0', 'l-1'],
+          isComplete: true,
+        },
+      ],
       createdMs: Date.UTC(2024, 0, 1, 0, 0, 1),
-      isComplete: true,
       origin: 'built',
     })
     expect(digestOf(store.blobs.read(result.images![0]!.configDigest))).toBe(result.images?.[0]?.configDigest)
@@ -69,8 +74,8 @@ describe('type=image', () => {
     ])
     const record = store.images.get('localhost:5000/a:1')
     expect(record?.repoDigests).toEqual([`localhost:5000/a@${result.digest}`])
-    expect(record?.configDigest).toBe(result.images?.[0]?.configDigest)
-    expect(record?.manifestDigest).not.toBe(result.digest)
+    expect(record?.images[0].configDigest).toBe(result.images?.[0]?.configDigest)
+    expect(record?.digest).not.toBe(result.digest)
   })
 
   test('push-by-digest pushes each repository once, without a tag', async () => {

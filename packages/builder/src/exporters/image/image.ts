@@ -132,8 +132,8 @@ async function storeImage(
 function isUpToDate(store: Store, name: string, image: ComposedImage): boolean {
   const known = store.images.get(name)
   return (
-    known?.manifestDigest === image.manifest.digest &&
-    known.configDigest === image.config.digest &&
+    known?.digest === image.manifest.digest &&
+    known.images[0].configDigest === image.config.digest &&
     store.blobs.has(image.manifest.digest)
   )
 }
@@ -145,13 +145,18 @@ function recordOf(name: string, image: ComposedImage, source: ExportImage, store
   )
   return {
     name,
-    manifestDigest: image.manifest.digest,
-    configDigest: image.config.digest,
-    layerIds,
-    sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
+    digest: image.manifest.digest,
+    images: [
+      {
+        manifestDigest: image.manifest.digest,
+        configDigest: image.config.digest,
+        layerIds,
+        sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
+        isComplete: image.layers.every((layer) => layer.isLocal),
+      },
+    ],
     createdMs: image.createdMs,
     origin: 'built',
-    isComplete: image.layers.every((layer) => layer.isLocal),
     repoDigests: [],
   }
 }
@@ -206,7 +211,7 @@ function noteRepositories(store: Store, names: readonly string[], output: ImageO
     for (const name of names) {
       store.images.update(name, (record) => {
         // Another build may have taken the name meanwhile: its image was not pushed.
-        if (record.configDigest !== pushed.config.digest) return undefined
+        if (record.images[0].configDigest !== pushed.config.digest) return undefined
         const repoDigests = [...new Set([...record.repoDigests, ...digests])]
         return repoDigests.length > record.repoDigests.length ? { ...record, repoDigests } : undefined
       })

@@ -138,11 +138,11 @@ function findLocal(
 ): LocalImage | undefined {
   const record = store.images.get(name)
   if (record) {
-    const image = load(store, withDigest(name, record.manifestDigest), record.manifestDigest, record.manifestDigest, {
-      wasInStore: true,
-      isRemote: record.origin === 'pulled',
-    })
-    if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: false }
+    const origin = { wasInStore: true, isRemote: record.origin === 'pulled' }
+    for (const { manifestDigest } of record.images) {
+      const image = load(store, withDigest(name, record.digest), record.digest, manifestDigest, origin)
+      if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: false }
+    }
   }
   const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
