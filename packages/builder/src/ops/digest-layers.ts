@@ -6,7 +6,7 @@ import type { ContentSelector } from '../view/types.ts'
 
 /** Digest of what selectors choose from a chain of layers: the second key of a COPY --from or a read-only mount. */
 export async function digestLayerPaths(
-  environment: OpsEnvironment,
+  environment: Pick<OpsEnvironment, 'forms' | 'jobs'>,
   layers: readonly LayerHandle[],
   selectors: readonly ContentSelector[],
 ): Promise<Digest> {

@@ -7,7 +7,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RunContext } from '../solver/types.ts'
 import type { LocalResult } from '../context/types.ts'
 
-/** What the drivers of one build share; made by `build.ts`. */
+/** What the drivers of one build share, put together by its composition; each driver takes what it uses of it, and no more. */
 export interface OpsEnvironment {
   readonly store: Store
   readonly forms: LayerForms

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs'
 import { isTsOciError } from '../../base/errors.ts'
-import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
-import { cacheMountId, initialContent, prepareCacheMount, type InitialContent } from './cache-mount.ts'
+import { cacheMountId, initialContent, prepareCacheMount, type CacheParts, type InitialContent } from './cache-mount.ts'
 
 /** One cache of a step, whatever the number of places where it is mounted. */
 interface StepCache {
@@ -23,7 +22,7 @@ const STRICTNESS: readonly Sharing[] = ['shared', 'private', 'locked']
  * ways in which it asks for it, and sees one directory everywhere (as BuildKit).
  */
 export async function withCacheMounts<T>(
-  environment: OpsEnvironment,
+  environment: CacheParts,
   spec: ExecSpec,
   inputs: readonly Result[],
   run: Pick<RunContext, 'signal' | 'whileWaiting'>,
@@ -61,7 +60,7 @@ export async function withCacheMounts<T>(
 const MAX_TRIES = 10
 
 async function prepareAll(
-  environment: OpsEnvironment,
+  environment: CacheParts,
   caches: readonly StepCache[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<ExecMount, string>> {
@@ -78,7 +77,7 @@ function areThere(directories: ReadonlyMap<ExecMount, string>): boolean {
 }
 
 async function cachesOf(
-  environment: OpsEnvironment,
+  environment: CacheParts,
   spec: ExecSpec,
   inputs: readonly Result[],
 ): Promise<readonly StepCache[]> {
@@ -99,7 +98,7 @@ async function cachesOf(
 }
 
 /** The first copy that nobody holds: it is never waited for, so no order binds it. */
-function takeCopy({ store }: OpsEnvironment, id: string, held: AsyncDisposable[]): string {
+function takeCopy({ store }: CacheParts, id: string, held: AsyncDisposable[]): string {
   for (let copy = 0; ; copy++) {
     const copyId = copy === 0 ? id : `${id}#${copy}`
     const lock = store.locks.tryHoldAll('cache-mount', [{ name: copyId }])

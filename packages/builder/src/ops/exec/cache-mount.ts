@@ -8,6 +8,9 @@ import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount } from '../../graph/op-specs.ts'
 import type { Result } from '../../solver/types.ts'
 
+/** What cache mounts are made with. */
+export type CacheParts = Pick<OpsEnvironment, 'store' | 'forms' | 'jobs' | 'executor'>
+
 /** What a cache mount begins with, where `from`, `source`, an owner or a mode say so. */
 export interface InitialContent {
   readonly root: LayerEntry | undefined
@@ -16,7 +19,7 @@ export interface InitialContent {
 
 /** Undefined for a mount that begins empty. */
 export async function initialContent(
-  { forms }: OpsEnvironment,
+  { forms }: CacheParts,
   initial: Result | undefined,
   mount: ExecMount,
 ): Promise<InitialContent | undefined> {
@@ -51,7 +54,7 @@ export function cacheMountId(id: string, initial: InitialContent | undefined): s
  * are those of that source, else 0755 and root, as BuildKit's.
  */
 export async function prepareCacheMount(
-  environment: OpsEnvironment,
+  environment: CacheParts,
   id: string,
   initial: InitialContent | undefined,
   signal: AbortSignal,
@@ -67,7 +70,7 @@ export async function prepareCacheMount(
 }
 
 async function makeCacheMount(
-  environment: OpsEnvironment,
+  environment: CacheParts,
   path: string,
   root: LayerEntry | undefined,
   entries: readonly LayerEntry[] | undefined,

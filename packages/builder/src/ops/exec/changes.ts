@@ -5,7 +5,7 @@ import type { OpsEnvironment } from '../environment.ts'
 
 /** The entries that a step added, changed or removed: its upper directory, compared with what lay below. */
 export async function collectChanges(
-  environment: OpsEnvironment,
+  environment: Pick<OpsEnvironment, 'forms' | 'jobs'>,
   executor: Executor,
   upper: string,
   lower: View,

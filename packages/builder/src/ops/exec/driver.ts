@@ -1,11 +1,11 @@
 import type { Vertex } from '../../graph/types.ts'
-import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver } from '../../solver/types.ts'
 import type { ContentSelector } from '../../view/types.ts'
+import type { StepParts } from './run.ts'
 
 /** RUN. */
-export function createExecDriver(environment: OpsEnvironment): OpDriver {
+export function createExecDriver(environment: StepParts): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'exec',

@@ -8,6 +8,10 @@ import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
 import { contextLayer } from '../context-layer.ts'
 import { withCacheMounts } from './cache-locks.ts'
+import type { CacheParts } from './cache-mount.ts'
+
+/** What the mounts of a step are made with. */
+export type MountParts = CacheParts & Pick<OpsEnvironment, 'secret' | 'sshSocket'>
 
 /** The mounts of a step, ready for the executor, and the secrets among its variables. */
 export interface PreparedMounts {
@@ -29,7 +33,7 @@ export function withAbsoluteMounts(spec: ExecSpec): ExecSpec {
  * of this step is lent to others while it waits for one.
  */
 export async function withMounts<T>(
-  environment: OpsEnvironment,
+  environment: MountParts,
   spec: ExecSpec,
   inputs: readonly Result[],
   temporary: string,
@@ -63,7 +67,7 @@ function depth(path: string): number {
 }
 
 async function prepareMount(
-  environment: OpsEnvironment,
+  environment: MountParts,
   mount: ExecMount,
   inputs: readonly Result[],
   temporary: string,
@@ -132,7 +136,7 @@ async function prepareMount(
   }
 }
 
-async function secretOf(environment: OpsEnvironment, id: string, optional: boolean): Promise<Uint8Array | undefined> {
+async function secretOf(environment: MountParts, id: string, optional: boolean): Promise<Uint8Array | undefined> {
   const value = await environment.secret(id)
   if (value === undefined && !optional)
     throw new BuilderError('OCI_SECRET_NOT_FOUND', `secret ${id}: not found`, {
@@ -142,7 +146,7 @@ async function secretOf(environment: OpsEnvironment, id: string, optional: boole
 }
 
 async function bindSource(
-  environment: OpsEnvironment,
+  environment: MountParts,
   mount: ExecMount,
   inputs: readonly Result[],
   temporary: string,

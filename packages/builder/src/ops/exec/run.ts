@@ -12,10 +12,13 @@ import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../context-layer.ts'
 import type { ExecSpec } from '../../graph/op-specs.ts'
 import type { LayersResult, Result, RunContext } from '../../solver/types.ts'
-import { withAbsoluteMounts, withMounts } from './mounts.ts'
+import { withAbsoluteMounts, withMounts, type MountParts } from './mounts.ts'
 import { collectChanges } from './changes.ts'
 import { makeLeftBehind, touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
+
+/** What a step is run with. */
+export type StepParts = MountParts & Pick<OpsEnvironment, 'allowed' | 'hostPlatform' | 'epochMs'>
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -24,7 +27,7 @@ const DEFAULT_HOSTNAME = 'buildkitsandbox'
 
 /** Runs one step and makes a layer of what it wrote. */
 export async function runExec(
-  environment: OpsEnvironment,
+  environment: StepParts,
   vertex: Vertex,
   written: ExecSpec,
   inputs: readonly Result[],
@@ -113,7 +116,7 @@ export async function runExec(
   return { kind: 'layers', layers: [...chain, layer] }
 }
 
-function refuseUnsupported(environment: OpsEnvironment, vertex: Vertex, spec: ExecSpec): void {
+function refuseUnsupported(environment: StepParts, vertex: Vertex, spec: ExecSpec): void {
   const { platform } = vertex
   if (
     platform &&

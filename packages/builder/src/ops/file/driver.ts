@@ -12,8 +12,11 @@ import type { FileAction, FileSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver, Result } from '../../solver/types.ts'
 import { requireSentDirectory } from './sent.ts'
 
+/** What files are copied with. */
+type FileParts = Pick<OpsEnvironment, 'store' | 'forms' | 'jobs' | 'epochMs'>
+
 /** COPY, ADD, WORKDIR's directory, heredoc files: computed on views, the same for every isolation; no byte is copied yet. */
-export function createFileDriver(environment: OpsEnvironment): OpDriver {
+export function createFileDriver(environment: FileParts): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'file',
@@ -94,7 +97,7 @@ function fileSpecOf(vertex: Vertex): FileSpec {
   return vertex.op
 }
 
-async function viewOf(environment: OpsEnvironment, result: Result): Promise<View> {
+async function viewOf(environment: FileParts, result: Result): Promise<View> {
   return result.kind === 'local' ? result.view : environment.forms.view(result.layers)
 }
 

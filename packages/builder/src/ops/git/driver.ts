@@ -10,8 +10,11 @@ import type { Git } from './run-git.ts'
 import { sshCommand } from './ssh-command.ts'
 import { readGitSpec, type GitCheckout } from './spec.ts'
 
+/** What repositories are fetched with. */
+type GitParts = Pick<OpsEnvironment, 'store' | 'forms' | 'secret' | 'sshSocket' | 'signal' | 'epochMs'>
+
 /** Commits of git repositories, by the system's git. Keyed by the commit, so that a branch that did not move is cached. */
-export function createGitDriver(environment: OpsEnvironment): OpDriver {
+export function createGitDriver(environment: GitParts): OpDriver {
   const commits = new Map<Vertex, Promise<ResolvedCommit>>()
 
   function resolveOnce(vertex: Vertex): Promise<ResolvedCommit> {
@@ -59,7 +62,7 @@ function keyOf(source: GitCheckout, commit: ResolvedCommit): string {
 }
 
 async function checkoutLayer(
-  environment: OpsEnvironment,
+  environment: GitParts,
   vertex: Vertex,
   source: GitCheckout,
   commit: ResolvedCommit,
@@ -73,7 +76,7 @@ async function checkoutLayer(
 }
 
 async function checkOutLocked(
-  environment: OpsEnvironment,
+  environment: GitParts,
   vertex: Vertex,
   source: GitCheckout,
   commit: ResolvedCommit,
@@ -102,7 +105,7 @@ async function checkOutLocked(
 }
 
 async function withGit<T>(
-  environment: OpsEnvironment,
+  environment: GitParts,
   source: GitCheckout,
   run: RunContext | undefined,
   work: (git: Git) => Promise<T>,
@@ -138,7 +141,7 @@ function noAgent({ sshId, remote }: GitCheckout): BuilderError {
 }
 
 /** The value of an Authorization header, of the first secret that there is for this host. */
-async function findCredential(environment: OpsEnvironment, source: GitCheckout): Promise<string | undefined> {
+async function findCredential(environment: GitParts, source: GitCheckout): Promise<string | undefined> {
   const { remote, authHeaderSecret, authTokenSecret } = source
   // git says what is wrong with an address that is none.
   if (!/^https?:\/\//.test(remote) || !URL.canParse(remote)) return undefined

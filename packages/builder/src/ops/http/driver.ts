@@ -7,11 +7,14 @@ import type { OpDriver, RunContext } from '../../solver/types.ts'
 import type { FetchedFile } from './fetch.ts'
 import { fileNameOf, readHttpSpec, type HttpFile } from './spec.ts'
 
+/** What files are fetched with. */
+type HttpParts = Pick<OpsEnvironment, 'store' | 'forms' | 'secret' | 'signal' | 'epochMs'>
+
 /**
  * Files of the web. Keyed by their bytes, name, permissions and time, so a moved URL is the same file; with a checksum
  * the server is asked only when somebody needs the bytes.
  */
-export function createHttpDriver(environment: OpsEnvironment): OpDriver {
+export function createHttpDriver(environment: HttpParts): OpDriver {
   const files = new Map<Vertex, Promise<FetchedFile>>()
 
   function fetchOnce(vertex: Vertex, run?: RunContext): Promise<FetchedFile> {
@@ -78,11 +81,7 @@ function pinnedFile(file: HttpFile): Omit<FetchedFile, 'sizeBytes'> | undefined 
 }
 
 /** What speaks HTTP is loaded by the first file: a build without any does not pay for it. */
-async function fetchFile(
-  environment: OpsEnvironment,
-  file: HttpFile,
-  run: RunContext | undefined,
-): Promise<FetchedFile> {
+async function fetchFile(environment: HttpParts, file: HttpFile, run: RunContext | undefined): Promise<FetchedFile> {
   const [{ createFileClient }, { fetchHttpFile }] = await Promise.all([import('./request.ts'), import('./fetch.ts')])
   const client = createFileClient()
   const startedMs = Date.now()

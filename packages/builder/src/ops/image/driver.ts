@@ -5,11 +5,14 @@ import type { OpsEnvironment, ResolvedImage } from '../environment.ts'
 import type { SourceSpec } from '../../graph/op-specs.ts'
 import type { OpDriver } from '../../solver/types.ts'
 
+/** What images are made with. */
+type ImageParts = Pick<OpsEnvironment, 'store' | 'forms' | 'images' | 'hostPlatform'>
+
 const SCHEME = 'docker-image://'
 const LAYOUT_SCHEME = 'oci-layout://'
 
 /** Images of registries, of the store and of layouts on this machine. Keyed by chainID: an image that was tagged or packed anew is the same base. */
-export function createImageDriver(environment: OpsEnvironment): OpDriver {
+export function createImageDriver(environment: ImageParts): OpDriver {
   const resolve = (vertex: Vertex): Promise<ResolvedImage> => {
     const { identifier, attrs } = sourceOf(vertex)
     const platform = vertex.platform ?? environment.hostPlatform
@@ -56,7 +59,7 @@ export function createImageDriver(environment: OpsEnvironment): OpDriver {
 }
 
 /** Some form of the layer lies on this machine. */
-function isLocal({ store }: OpsEnvironment, diffId: DiffID): boolean {
+function isLocal({ store }: ImageParts, diffId: DiffID): boolean {
   const record = store.layers.findByDiffId(diffId)
   return record !== undefined && (record.hasTar || record.blobs.length > 0 || record.trees !== undefined)
 }

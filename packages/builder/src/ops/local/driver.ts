@@ -4,7 +4,7 @@ import type { OpDriver } from '../../solver/types.ts'
 const SCHEME = 'local://'
 
 /** Directories of this machine. Never found by definition, only by the content that others read of them. */
-export function createLocalDriver(environment: OpsEnvironment): OpDriver {
+export function createLocalDriver(environment: Pick<OpsEnvironment, 'openLocal'>): OpDriver {
   return {
     recordType: 'source.local',
     handles: (vertex) => vertex.op.kind === 'source' && vertex.op.identifier.startsWith(SCHEME),
