@@ -75,7 +75,8 @@ export async function* fetchBlob(
     } catch (error) {
       // What moves on is no failure: only tries without a byte count, up to a bound.
       failures = transfer.received > before ? 0 : failures + 1
-      const waitMs = connection >= MAX_RESUMES ? undefined : pauseAfter(error, failures, connections.options)
+      const attempt = Math.max(0, failures - 1)
+      const waitMs = connection >= MAX_RESUMES ? undefined : pauseAfter(error, attempt, connections.options)
       if (waitMs === undefined) throw error
       await pause(waitMs, signal)
     }

@@ -64,8 +64,8 @@ test('an upload that was begun for a blob that is there is taken back', async ()
   expect(asked).toEqual([MOUNT, 'HEAD DIGEST', 'DELETE uploads/one'])
 })
 
-test('a sister that may not be read is no failure', async () => {
-  answers = { mount: 403, isThere: false }
+test.each([200, 204, 400, 403, 405, 409, 500, 501])('a mount that is answered with %i is no failure', async (mount) => {
+  answers = { mount, isThere: false }
   expect(await upload(['sister'])).toBe('uploaded')
   expect(asked).toEqual([MOUNT, 'HEAD DIGEST', 'POST uploads/', SEND])
 })

@@ -70,13 +70,19 @@ function sendBy(agent: Agent, request: HttpRequest, timeouts: RegistryTimeouts):
     let stream: ClientRequest | IncomingMessage = outgoing
     const abort = (): void => void stream.destroy(withCode('aborted', 'ABORT_ERR'))
     const end = (): void => signal?.removeEventListener('abort', abort)
-    outgoing.on('error', (error) => {
+    const fail = (error: Error): void => {
       watch.end()
       end()
-      reject(error)
-    })
+      if (isStaleConnection(outgoing, request, error)) resolve(sendBy(agent, request, timeouts))
+      else reject(error)
+    }
+    outgoing.on('error', fail)
+    // Node tells nothing more of an answer that switches protocols.
+    const closed = (): void => fail(withCode('the connection ended without an answer', 'UND_ERR_SOCKET'))
+    outgoing.once('close', closed)
     outgoing.once('response', (response: IncomingMessage) => {
       watch.end()
+      outgoing.off('close', closed)
       stream = response
       boundIdleness(response, timeouts.idleMs)
       response.once('close', () => {
@@ -94,6 +100,15 @@ function sendBy(agent: Agent, request: HttpRequest, timeouts: RegistryTimeouts):
     body.once('error', (error) => outgoing.destroy(error))
     pipeline(body, outgoing, () => undefined)
   })
+}
+
+/**
+ * A kept connection may be closed by its server just when it is used again. That is no failure of the registry: what
+ * changes nothing goes out once more, until a connection is a new one (as RFC 9112 section 9.3.1 has it).
+ */
+function isStaleConnection(outgoing: ClientRequest, { method, signal }: HttpRequest, error: Error): boolean {
+  const isCut = ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')
+  return isCut && outgoing.reusedSocket && (method === 'GET' || method === 'HEAD') && signal?.aborted !== true
 }
 
 /** Bounds the time of connecting, and of waiting for the answer since the last byte was sent. */

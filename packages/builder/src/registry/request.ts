@@ -102,7 +102,7 @@ async function follow(connections: Connections, request: RegistryRequest, start:
       url,
       headers: {
         'user-agent': 'tsbuild',
-        ...request.headers,
+        ...headersFor(method, request),
         ...(value === undefined ? {} : { authorization: value }),
       },
       body: method === request.method ? request.body?.() : undefined,
@@ -127,6 +127,12 @@ async function follow(connections: Connections, request: RegistryRequest, start:
     `${request.what}: ${repository.host.name} redirects more than ${MAX_REDIRECTS} times`,
     { hint: 'the registry, or a proxy before it, redirects in a circle' },
   )
+}
+
+/** What tells of a body goes only with it: a server would wait for the bytes of a length. */
+function headersFor(method: RegistryRequest['method'], { method: asked, headers = {} }: RegistryRequest) {
+  if (method === asked) return headers
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('content-')))
 }
 
 /** A `Location` against the URL that gave it. @throws OCI_REGISTRY_PROTOCOL */

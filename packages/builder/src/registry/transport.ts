@@ -84,10 +84,14 @@ function tlsOptions(trust: Trust): TlsOptions {
   }
 }
 
+/** A rest that takes longer than this costs more than a new connection. */
+const MAX_DISCARD_MS = 1000
+
 /** Reads a small rest of a body so that the connection can be used again, or drops the connection. */
 export async function discard(response: HttpResponse): Promise<void> {
   const { body } = response
   let left = 64 * 1024
+  const timer = setTimeout(() => body.destroy(), MAX_DISCARD_MS)
   try {
     for await (const chunk of body) {
       left -= (chunk as Uint8Array).length
@@ -95,6 +99,8 @@ export async function discard(response: HttpResponse): Promise<void> {
     }
   } catch {
     // Nobody wants this body: how it ended does not matter.
+  } finally {
+    clearTimeout(timer)
   }
   body.destroy()
 }

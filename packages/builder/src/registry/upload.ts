@@ -116,15 +116,22 @@ async function mount(upload: Upload, sisters: readonly string[]): Promise<'mount
         method: 'POST',
         target: `blobs/uploads/?mount=${descriptor.digest}&from=${encodeURIComponent(from)}`,
         alsoPull: [from],
-        expect: [201, 202, 401, 403, 404],
+        expect: [201, 202],
       }),
-    )
+    ).catch(orNoMount)
+    if (response === undefined) continue
     await discard(response)
     if (response.status === 201) return 'mounted'
     // A registry that cannot mount has begun an upload instead.
     if (response.status === 202) return locationOf(upload, response)
   }
   return undefined
+}
+
+/** Whatever a registry answers to it, a mount only saves an upload, which has yet to be tried; no answer is another matter. */
+function orNoMount(error: unknown): undefined {
+  if (error instanceof BuilderError && typeof error.details['status'] === 'number') return undefined
+  throw error
 }
 
 /** An upload that is not needed: a registry that does not take it back forgets it by itself. */
