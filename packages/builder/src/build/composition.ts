@@ -1,8 +1,9 @@
 import { BuilderError } from '../base/errors.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { SourceFile } from '../base/source.ts'
+import { combineCaches } from '../cache/combine.ts'
 import { createExplainer } from '../cache/explain.ts'
-import { createStoreCache } from '../cache/store-cache.ts'
+import { createCaches } from '../cache/list.ts'
 import { noRoomError } from '../base/disk-errors.ts'
 import { createJobRunner, type JobRunner } from '../disk/job-runner.ts'
 import type { Recipe } from '../frontends/types.ts'
@@ -207,7 +208,7 @@ function createBuildSolver(
   }
   return createSolver({
     drivers: createDrivers(environment),
-    cache: createStoreCache(store, forms),
+    cache: combineCaches(createCaches({ store, forms })),
     oneExecution: (key, until, work) => store.locks.hold('execution', [{ name: key }], { signal: until }, work),
     inWords: (cause) => noRoomError(store.root, cause),
     forms,

@@ -105,7 +105,7 @@ function harness(
   }
   const solver = createSolver({
     drivers: [driver],
-    cache: combineCaches(createStoreCache(store, forms), options.caches ?? []),
+    cache: combineCaches([createStoreCache(store, forms), ...(options.caches ?? [])]),
     oneExecution: (key, until, work) => store.locks.hold('execution', [{ name: key }], { signal: until }, work),
     forms,
     scheduler: createScheduler(4),
