@@ -4,25 +4,12 @@ import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
 import { info, prune } from './flags/store.ts'
 
-export {
-  build,
-  debugExpand,
-  debugIgnore,
-  debugLlb,
-  debugParse,
-  history,
-  images,
-  info,
-  inspect,
-  prune,
-  pull,
-  push,
-  rmi,
-  tag,
-}
+export * from './flags/build.ts'
+export * from './flags/debug.ts'
+export * from './flags/images.ts'
+export * from './flags/store.ts'
 
-/** Every command; the names that `tsbuild` knows. */
-export const specs: readonly CommandSpec[] = [
+const table = [
   build,
   images,
   history,
@@ -37,4 +24,9 @@ export const specs: readonly CommandSpec[] = [
   debugExpand,
   debugIgnore,
   debugLlb,
-]
+] as const
+
+/** Every command; the names that `tsbuild` knows. What it does is in `commands/list.ts`, by the same name. */
+export const specs: readonly CommandSpec[] = table
+
+export type CommandName = (typeof table)[number]['name']

@@ -1,7 +1,10 @@
 import type { TableCommand } from '../define-command.ts'
+import type { CommandName } from '../flags.ts'
 
-/** The list of commands by name, each loaded when it is run: a new one is a file beside this and a line here. */
-export const commands: Readonly<Record<string, () => Promise<TableCommand>>> = {
+type Load = () => Promise<TableCommand>
+
+/** What each command of the table does, loaded when it is run: a new one is a file beside this and a line here. */
+export const commands: Readonly<Record<string, Load>> = {
   build: async () => (await import('./build.ts')).BuildCommand,
   history: async () => (await import('./history.ts')).HistoryCommand,
   images: async () => (await import('./images.ts')).ImagesCommand,
@@ -16,4 +19,4 @@ export const commands: Readonly<Record<string, () => Promise<TableCommand>>> = {
   'debug ignore': async () => (await import('./debug/ignore.ts')).DebugIgnoreCommand,
   'debug llb': async () => (await import('./debug/llb.ts')).DebugLlbCommand,
   'debug parse': async () => (await import('./debug/parse.ts')).DebugParseCommand,
-}
+} satisfies Readonly<Record<CommandName, Load>>
