@@ -3,6 +3,7 @@ import type { BuildWarning } from '../base/progress.ts'
 import { platformOption } from '../build/platform-option.ts'
 import { lowerDockerfile as lowerParsed } from '../frontends/dockerfile/lower/lower.ts'
 import { parseDockerfile } from '../frontends/dockerfile/read/parse.ts'
+import type { NetworkMode } from '../graph/op-specs.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { LowerEnvironment, LowerOptions } from '../frontends/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
@@ -28,7 +29,7 @@ export interface LowerDockerfileOptions {
   readonly ignore?: readonly string[]
   /** Named contexts: name → `docker-image://…`, a git or http URL; anything else is a directory, which is not looked at. */
   readonly buildContexts?: Readonly<Record<string, string>>
-  readonly network?: 'default' | 'none' | 'host'
+  readonly network?: NetworkMode
   readonly noCache?: boolean
   /** Seconds of the Unix epoch. */
   readonly sourceDateEpoch?: number

@@ -1,3 +1,4 @@
+import type { NetworkMode } from '../../graph/op-specs.ts'
 import type { RawInstruction, StageInstruction } from '../dockerfile/read/ast.ts'
 
 /** Text as it is, or text whose variables are replaced as in a Dockerfile: `expand('/opt/bin:$PATH')`. */
@@ -38,7 +39,7 @@ export interface StepList {
 
 export interface RunOptions {
   readonly mounts?: readonly StateMount[]
-  readonly network?: 'default' | 'none' | 'host'
+  readonly network?: NetworkMode
   /** `insecure` needs the build's `allow: ['security.insecure']`. */
   readonly security?: 'sandbox' | 'insecure'
   /** For this step alone, as are `cwd` and `env`. */

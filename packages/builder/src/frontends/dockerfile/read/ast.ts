@@ -5,6 +5,7 @@
  */
 import type { EscapeToken } from '../expand/types.ts'
 import type { SourceRange } from '../../../base/source.ts'
+import type { NetworkMode } from '../../../graph/op-specs.ts'
 
 /** Keywords of the language, lower case, as `kind` names them. */
 export type Keyword =
@@ -216,7 +217,6 @@ export interface OnbuildInstruction extends InstructionBase<'onbuild'> {
   readonly expression: string
 }
 
-export type NetworkMode = 'default' | 'none' | 'host'
 export type SecurityMode = 'sandbox' | 'insecure'
 
 export interface RunInstruction extends InstructionBase<'run'> {

@@ -1,5 +1,6 @@
 import { cutCommand, readCommandLine } from '../arguments.ts'
-import type { NetworkMode, RunInstruction, SecurityMode } from '../ast.ts'
+import type { NetworkMode } from '../../../../graph/op-specs.ts'
+import type { RunInstruction, SecurityMode } from '../ast.ts'
 import { Complaint } from '../../expand/complaint.ts'
 import { readFlags } from '../flags.ts'
 import { checkMount, parseDevice } from '../mount.ts'
@@ -30,6 +31,7 @@ export const runSyntax: InstructionSyntax<RunInstruction> = {
   },
 }
 
+// BuildKit's three, whatever else this machine can give: a file that builds here builds there.
 function readNetwork(value: string): NetworkMode {
   if (value === 'default' || value === 'none' || value === 'host') return value
   throw new Complaint(`invalid network mode ${quote(value)}`)
