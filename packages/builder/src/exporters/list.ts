@@ -1,5 +1,9 @@
 /* oxlint-disable typescript/consistent-type-imports -- a member is one entry: its type is read where it is named */
-/** Every kind of output as plain data; what it does is loaded when one is asked for. A new one is a folder and an entry here. */
+/**
+ * Every kind of output as plain data; what it does is loaded when one is asked for. A new one is a folder and an entry here:
+ * `summary` is what a help text says of it, `writes` what it makes (an `archive`, alone of them, goes to standard output
+ * unless `dest` says otherwise), `load` a module that exports an `exporter` (`Exporter` of `types.ts`).
+ */
 export const outputs = [
   {
     name: 'image',

@@ -1,6 +1,9 @@
 import type { Isolation } from './types.ts'
 
-/** The strongest first: the order in which `auto` tries them. */
+/**
+ * The strongest first: the order in which `auto` tries them. Plain data for flags, help and `info`; `load` gives a module
+ * that exports what `Isolation` asks. A new one is a folder and a line here.
+ */
 export const isolations = [
   { name: 'namespace', summary: 'root only', load: (): Promise<Isolation> => import('./namespace/namespace.ts') },
   {
