@@ -5,6 +5,8 @@ interface FailedRequest {
   readonly registry: string
   readonly url: URL
   readonly signal: AbortSignal | undefined
+  /** `host:port` of the proxy that the request went through. */
+  readonly proxy?: string | undefined
 }
 
 const unknownIssuer = new Set([
@@ -66,7 +68,8 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
   if (request.signal?.aborted === true) return canceled(request.signal, error)
   const { registry, url } = request
   const code = codeOf(error)
-  const where = url.host === registry ? registry : `${registry} (${url.host})`
+  const way = request.proxy === undefined ? '' : ` by the proxy ${request.proxy}`
+  const where = `${url.host === registry ? registry : `${registry} (${url.host})`}${way}`
   const details = { registry, host: url.host, errno: code }
   if (unknownIssuer.has(code) || badCertificate.has(code)) {
     return new BuilderError('OCI_REGISTRY_INSECURE', `the certificate of ${where} does not verify (${code})`, {
@@ -95,6 +98,13 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
       details: { ...details, isTransient: true },
     })
   }
+  const refusal = request.proxy === undefined ? undefined : /^Proxy response \((\d+)\)/.exec(messageOf(error))?.[1]
+  if (refusal !== undefined) {
+    return new BuilderError('OCI_REGISTRY_UNREACHABLE', `cannot reach ${where}: it refuses with status ${refusal}`, {
+      hint: 'check the name and password in HTTPS_PROXY, and what the proxy allows; NO_PROXY names hosts that need none',
+      details,
+    })
+  }
   if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES')) {
     return new BuilderError('OCI_REGISTRY_PROTOCOL', `${where} does not answer in HTTP (${code})`, {
       hint: 'check the name and the port',
@@ -105,6 +115,10 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
     cause: error,
     details,
   })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : ''
 }
 
 function codeOf(error: unknown): string {

@@ -1,8 +1,8 @@
-import { isLoopback } from './host.ts'
 import type { HttpRequest, HttpResponse, Sender, TlsOptions } from './http-types.ts'
 import { isUnknownIssuer, toRegistryError } from './network-errors.ts'
 import { createNodeHttp } from './node-http.ts'
 import type { ResolvedOptions } from './options.ts'
+import { proxyFor } from './proxies.ts'
 
 export type { HttpRequest, HttpResponse } from './http-types.ts'
 
@@ -15,7 +15,6 @@ export interface Transport {
 
 type Trust = 'bundled' | 'system' | 'none'
 
-const proxyNames = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
 /** From here on undici saves more than it takes to load. */
 const LARGE_BYTES = 128 * 1024 * 1024
 
@@ -26,25 +25,25 @@ const LARGE_BYTES = 128 * 1024 * 1024
 export function createTransport(options: ResolvedOptions): Transport {
   const senders = new Map<string, Promise<Sender>>()
   let trust: Trust = 'bundled'
-  const senderFor = (request: HttpRequest): Promise<Sender> => {
-    const direct = isDirect(request.url, options)
+  const senderFor = (request: HttpRequest, proxy: URL | undefined): Promise<Sender> => {
     const trusted = request.url.protocol !== 'https:' ? 'bundled' : request.skipVerify ? 'none' : trust
-    const isLight = direct && (request.expectedBytes ?? 0) < LARGE_BYTES
-    const key = `${direct} ${isLight} ${trusted}`
+    const isLight = proxy === undefined && (request.expectedBytes ?? 0) < LARGE_BYTES
+    const key = `${isLight} ${trusted} ${proxy?.href ?? ''}`
     let sender = senders.get(key)
-    if (sender === undefined) senders.set(key, (sender = makeSender(direct, isLight, trusted, options)))
+    if (sender === undefined) senders.set(key, (sender = makeSender(proxy, isLight, trusted, options)))
     return sender
   }
   const send = async (request: HttpRequest): Promise<HttpResponse> => {
+    const proxy = proxyFor(request.url, options.environment)
     try {
-      return await (await senderFor(request)).send(request)
+      return await (await senderFor(request, proxy)).send(request)
     } catch (error) {
       // Node trusts its own list of authorities; one that the administrator added to the system is tried only then (38 ms).
       if (isUnknownIssuer(error) && trust === 'bundled' && !request.skipVerify && isRepeatable(request)) {
         trust = 'system'
         return await send(request)
       }
-      throw toRegistryError(error, request)
+      throw toRegistryError(error, { ...request, proxy: proxy?.host })
     }
   }
   const close = async (): Promise<void> => {
@@ -55,21 +54,20 @@ export function createTransport(options: ResolvedOptions): Transport {
   return { send, close }
 }
 
-/** True where no proxy of the environment can stand between. */
-function isDirect(url: URL, options: ResolvedOptions): boolean {
-  return isLoopback(url.hostname) || !proxyNames.some((name) => options.environment[name])
-}
-
 function isRepeatable(request: HttpRequest): boolean {
   return request.body === undefined || request.body instanceof Uint8Array
 }
 
-async function makeSender(direct: boolean, isLight: boolean, trust: Trust, options: ResolvedOptions): Promise<Sender> {
-  const { timeouts, environment } = options
+async function makeSender(
+  proxy: URL | undefined,
+  isLight: boolean,
+  trust: Trust,
+  { timeouts }: ResolvedOptions,
+): Promise<Sender> {
   const tls = tlsOptions(trust)
   if (isLight) return createNodeHttp({ timeouts, tls })
   const { createUndiciHttp } = await import('./undici-http.ts')
-  return createUndiciHttp({ timeouts, tls, ...(direct ? {} : { proxies: environment }) })
+  return createUndiciHttp({ timeouts, tls, proxy })
 }
 
 function tlsOptions(trust: Trust): TlsOptions {

@@ -1,19 +1,19 @@
-import type { Agent as AgentType, Dispatcher, EnvHttpProxyAgent as ProxyAgentType } from 'undici'
+import type { Agent as AgentType, Dispatcher, ProxyAgent as ProxyAgentType } from 'undici'
 import type { RegistryTimeouts } from './options.ts'
 import { MAX_HEADER_BYTES, type HttpRequest, type HttpResponse, type Sender, type TlsOptions } from './http-types.ts'
 
 export interface UndiciHttpOptions {
   readonly timeouts: RegistryTimeouts
   readonly tls: TlsOptions
-  /** Variables that name proxies; absent: straight to the host. */
-  readonly proxies?: Readonly<Record<string, string | undefined>> | undefined
+  /** Absent: straight to the host. */
+  readonly proxy?: URL | undefined
 }
 
 type Request = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
 
 interface Undici {
   readonly Agent: typeof AgentType
-  readonly EnvHttpProxyAgent: () => Promise<typeof ProxyAgentType>
+  readonly ProxyAgent: () => Promise<typeof ProxyAgentType>
   readonly request: Request
 }
 
@@ -39,10 +39,7 @@ async function sendOnce(undici: Undici, dispatcher: Dispatcher, request: HttpReq
   return { status: response.statusCode, headers: response.headers, body: response.body }
 }
 
-async function makeDispatcher(
-  undici: Undici,
-  { timeouts, tls: given, proxies }: UndiciHttpOptions,
-): Promise<Dispatcher> {
+async function makeDispatcher(undici: Undici, { timeouts, tls: given, proxy }: UndiciHttpOptions): Promise<Dispatcher> {
   const { connectMs, headersMs, idleMs } = timeouts
   const tls = { allowH2: false, ...given }
   const common = {
@@ -54,15 +51,9 @@ async function makeDispatcher(
     keepAliveTimeout: 15_000,
     connections: 16,
   }
-  if (proxies === undefined) return new undici.Agent(common)
-  const EnvHttpProxyAgent = await undici.EnvHttpProxyAgent()
-  return new EnvHttpProxyAgent({
-    ...common,
-    requestTls: tls,
-    httpProxy: proxies['http_proxy'] || proxies['HTTP_PROXY'] || '',
-    httpsProxy: proxies['https_proxy'] || proxies['HTTPS_PROXY'] || '',
-    noProxy: proxies['no_proxy'] || proxies['NO_PROXY'] || '',
-  })
+  if (proxy === undefined) return new undici.Agent(common)
+  const ProxyAgent = await undici.ProxyAgent()
+  return new ProxyAgent({ ...common, uri: proxy.href, requestTls: tls })
 }
 
 let loaded: Promise<Undici> | undefined
@@ -80,9 +71,16 @@ async function loadParts(): Promise<Undici> {
     import('undici/lib/dispatcher/agent.js'),
     import('undici/lib/api/index.js'),
   ])
-  const EnvHttpProxyAgent = async (): Promise<typeof ProxyAgentType> =>
-    (await import('undici/lib/dispatcher/env-http-proxy-agent.js')).default
-  return { Agent, EnvHttpProxyAgent, request: api.request }
+  const ProxyAgent = async (): Promise<typeof ProxyAgentType> => {
+    const [{ default: Dispatcher }, { default: Made }] = await Promise.all([
+      import('undici/lib/dispatcher/dispatcher.js'),
+      import('undici/lib/dispatcher/proxy-agent.js'),
+    ])
+    // The whole package does so when it is loaded; a proxy is asked for a tunnel by one of these.
+    Object.assign(Dispatcher.prototype, api)
+    return Made
+  }
+  return { Agent, ProxyAgent, request: api.request }
 }
 
 async function loadWhole(): Promise<Undici> {
@@ -91,5 +89,5 @@ async function loadWhole(): Promise<Undici> {
   const request: Request = function (options) {
     return this.request(options)
   }
-  return { Agent: undici.Agent, EnvHttpProxyAgent: async () => undici.EnvHttpProxyAgent, request }
+  return { Agent: undici.Agent, ProxyAgent: async () => undici.ProxyAgent, request }
 }
