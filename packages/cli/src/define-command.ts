@@ -1,7 +1,7 @@
 import type { CommandSpec, Input } from './flag-types.ts'
 import { runAction } from './run-action.ts'
-import { type Action } from './session.ts'
-import { processSession } from './process-session.ts'
+import { type Action } from './command-io.ts'
+import { processIo } from './process-io.ts'
 
 /** A command that can be run: its row of the table and what it does. */
 export interface TableCommand {
@@ -10,7 +10,7 @@ export interface TableCommand {
 }
 
 export function defineCommand<C extends CommandSpec>(spec: C, action: Action<Input<C>>): TableCommand {
-  return { run: (argv) => runAction(spec, guarded(action), argv, processSession()) }
+  return { run: (argv) => runAction(spec, guarded(action), argv, processIo()) }
 }
 
 /** Longer than an interrupted action takes that is not stuck. */
@@ -18,13 +18,13 @@ const graceSeconds = 2
 
 /** A signal ends the process also while JavaScript computes. Where the addon is missing, the action says so itself. */
 function guarded<Input>(action: Action<Input>): Action<Input> {
-  return async (input, session) => {
+  return async (input, io) => {
     const { guardSignals, isTsOciError } = await import('@ts-oci/builder')
     try {
       guardSignals(graceSeconds)
     } catch (error) {
       if (!isTsOciError(error)) throw error
     }
-    return action(input, session)
+    return action(input, io)
   }
 }

@@ -1,19 +1,19 @@
 import type { CommandSpec, Input } from './flag-types.ts'
 import { parseArgv, UnknownFlag } from './parse-argv.ts'
 import { exitStatusOf, renderError } from './render/errors.ts'
-import type { Action, Session } from './session.ts'
+import type { Action, CommandIo } from './command-io.ts'
 
 /** Parses, acts, and turns whatever is thrown into words and an exit status. */
 export async function runAction<C extends CommandSpec>(
   spec: C,
   action: Action<Input<C>>,
   argv: readonly string[],
-  session: Session,
+  io: CommandIo,
 ): Promise<number> {
   try {
-    return await action(await read(spec, argv), session)
+    return await action(await read(spec, argv), io)
   } catch (error) {
-    session.stderr.write(renderError(error, session.isColored))
+    io.stderr.write(renderError(error, io.isColored))
     return exitStatusOf(error)
   }
 }

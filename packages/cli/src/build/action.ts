@@ -5,16 +5,16 @@ import type { Input } from '../flag-types.ts'
 import { chooseMode } from '../render/renderer.ts'
 import { jsonText } from '../render/terminal-text.ts'
 import { withProgress } from '../render/with-progress.ts'
-import type { Session } from '../session.ts'
+import type { CommandIo } from '../command-io.ts'
 import { buildOptions } from './options.ts'
 
 /** `tsbuild build`. */
-export async function buildAction(input: Input<typeof build>, session: Session): Promise<number> {
+export async function buildAction(input: Input<typeof build>, io: CommandIo): Promise<number> {
   const { flags } = input
-  const options = buildOptions(input, session)
+  const options = buildOptions(input, io)
   const question = callOf(input.flags)
-  if (question !== undefined) return answer({ ...options, ...question }, session)
-  const mode = chooseMode(flags.progress, flags.quiet, session)
+  if (question !== undefined) return answer({ ...options, ...question }, io)
+  const mode = chooseMode(flags.progress, flags.quiet, io)
   const idFile = answerFile('image ID', flags.iidfile)
   const metadataFile = answerFile('metadata', flags['metadata-file'])
   // A build of an hour should not end with a file that could never be written.
@@ -23,7 +23,7 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   if (idFile !== undefined) await removeStale(idFile)
   const library = await import('@ts-oci/builder')
   const warnings: BuildWarning[] = []
-  const result = await withProgress(flags, 'Building', session, (onProgress) =>
+  const result = await withProgress(flags, 'Building', io, (onProgress) =>
     library.build({
       ...options,
       onProgress: (event) => {
@@ -33,9 +33,9 @@ export async function buildAction(input: Input<typeof build>, session: Session):
     }),
   ).finally(() => {
     // Also of a build that failed: what is only a warning may be why.
-    if (mode === 'plain' || mode === 'tty') session.stderr.write(warningText(warnings))
+    if (mode === 'plain' || mode === 'tty') io.stderr.write(warningText(warnings))
   })
-  if (flags.quiet && imageId(result) !== '') session.stdout.write(`${imageId(result)}\n`)
+  if (flags.quiet && imageId(result) !== '') io.stdout.write(`${imageId(result)}\n`)
   if (idFile !== undefined) await writeAnswer(idFile, imageId(result))
   if (metadataFile !== undefined) {
     const metadata = { ...result.metadata, 'tsbuild.summary': library.summarize(result) }
@@ -43,7 +43,7 @@ export async function buildAction(input: Input<typeof build>, session: Session):
   }
   if (flags.summary) {
     const { renderSummary } = await import('../render/summary.ts')
-    session.stderr.write(renderSummary(library.summarize(result)))
+    io.stderr.write(renderSummary(library.summarize(result)))
   }
   return 0
 }
@@ -60,11 +60,11 @@ function callOf(flags: Input<typeof build>['flags']): Pick<CallOptions, 'method'
   return { method: method === 'lint' ? 'check' : (method as CallOptions['method']), json: format === 'format=json' }
 }
 
-async function answer(options: CallOptions, session: Session): Promise<number> {
+async function answer(options: CallOptions, io: CommandIo): Promise<number> {
   const library = await import('@ts-oci/builder')
   const { stdout, stderr, exitCode } = await library.call(options)
-  session.stdout.write(stdout)
-  session.stderr.write(stderr)
+  io.stdout.write(stdout)
+  io.stderr.write(stderr)
   return exitCode
 }
 

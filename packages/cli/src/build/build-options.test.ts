@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import { build } from '../flags.ts'
 import { parseArgv } from '../parse-argv.ts'
-import type { Session } from '../session.ts'
+import type { CommandIo } from '../command-io.ts'
 import { csvFields } from './csv.ts'
 import { buildArguments, buildOptions } from './options.ts'
 import { parseOutput } from './outputs.ts'
 import { parseSecret, parseSsh } from './secrets.ts'
 
-function optionsOf(argv: readonly string[], env: Session['env'] = {}) {
+function optionsOf(argv: readonly string[], env: CommandIo['env'] = {}) {
   const { stdin, stdout, stderr } = process
   return buildOptions(parseArgv(build, argv), {
     stdin,

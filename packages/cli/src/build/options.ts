@@ -3,7 +3,7 @@ import type { build } from '../flags.ts'
 import type { Input } from '../flag-types.ts'
 import { registryOptions, numberFlag } from '../common-options.ts'
 import { parseBinarySize } from '../render/units.ts'
-import type { Session } from '../session.ts'
+import type { CommandIo } from '../command-io.ts'
 import { booleanWord } from '../boolean-word.ts'
 import { UsageError } from '../usage-error.ts'
 import { splitOnce } from './csv.ts'
@@ -13,8 +13,8 @@ import { parseSecret, parseSsh } from './secrets.ts'
 type Flags = Input<typeof build>['flags']
 
 /** The library's options for a command line. @throws UsageError */
-export function buildOptions({ args, flags }: Input<typeof build>, session: Session): BuildOptions {
-  const stdoutIsTerminal = session.stdout.isTTY === true
+export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo): BuildOptions {
+  const stdoutIsTerminal = io.stdout.isTTY === true
   const context = args[0] ?? '.'
   if (context === '-' && flags.file === '-') {
     throw new UsageError('context and Dockerfile cannot both come from standard input', {
@@ -28,7 +28,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
   return {
     context,
     file: flags.file,
-    stdin: context === '-' || flags.file === '-' ? session.stdin : undefined,
+    stdin: context === '-' || flags.file === '-' ? io.stdin : undefined,
     tags: flags.tag,
     target: flags.target,
     platform: flags.platform,
@@ -39,9 +39,9 @@ export function buildOptions({ args, flags }: Input<typeof build>, session: Sess
     keepCacheMounts: flags['keep-cache-mounts'],
     noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),
     store: flags.store,
-    signal: session.signal,
+    signal: io.signal,
     ...registryOptions(flags),
-    ...values(flags, session),
+    ...values(flags, io),
     ...stepOptions(flags),
   }
 }
@@ -66,13 +66,13 @@ function pullFlag(value: string | undefined): BuildOptions['pull'] {
   })
 }
 
-function values(flags: Flags, session: Session): Partial<BuildOptions> {
+function values(flags: Flags, io: CommandIo): Partial<BuildOptions> {
   return {
-    buildArgs: buildArguments(flags['build-arg'], session.env),
+    buildArgs: buildArguments(flags['build-arg'], io.env),
     labels: pairs(flags.label, 'label', ''),
     annotations: annotations(flags.annotation),
     buildContexts: pairs(flags['build-context'], 'build-context'),
-    secrets: flags.secret.map((text) => parseSecret(text, session.env)),
+    secrets: flags.secret.map((text) => parseSecret(text, io.env)),
     ssh: flags.ssh.map(parseSsh),
     sourceDateEpoch: numberFlag('source-date-epoch', flags['source-date-epoch'], 0),
   }
@@ -95,7 +95,7 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
 }
 
 /** `NAME` alone takes the variable of the environment, and is not passed where there is none. */
-export function buildArguments(texts: readonly string[], env: Session['env']): Record<string, string> {
+export function buildArguments(texts: readonly string[], env: CommandIo['env']): Record<string, string> {
   // A map first: an argument may be called __proto__.
   const result = new Map<string, string>()
   for (const text of texts) {

@@ -7,9 +7,9 @@ import { ageOf, humanSize } from '../render/units.ts'
 
 const createdByLength = 45
 
-export const HistoryCommand = defineCommand(history, async ({ args, flags }, session) => {
+export const HistoryCommand = defineCommand(history, async ({ args, flags }, io) => {
   const library = await import('@ts-oci/builder')
-  const found = await library.history(args[0] ?? '', { store: flags.store, signal: session.signal })
+  const found = await library.history(args[0] ?? '', { store: flags.store, signal: io.signal })
   const rows = found.map((row) => rowOf(row, flags['no-trunc'], flags.human))
   const columns = [
     { header: 'IMAGE', field: 'ID' },
@@ -18,7 +18,7 @@ export const HistoryCommand = defineCommand(history, async ({ args, flags }, ses
     { header: 'SIZE', field: 'Size' },
     { header: 'COMMENT', field: 'Comment' },
   ] as const
-  session.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
+  io.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
   return 0
 })
 

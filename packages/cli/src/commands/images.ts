@@ -6,12 +6,12 @@ import { shortId } from '../render/ids.ts'
 import { renderListing } from '../render/listing.ts'
 import { ageOf, dateOf, humanSize } from '../render/units.ts'
 
-export const ImagesCommand = defineCommand(images, async ({ args, flags }, session) => {
+export const ImagesCommand = defineCommand(images, async ({ args, flags }, io) => {
   const [wanted] = args
   // As Docker has it, `NAME` is one more pattern of a reference.
   const fits = imageFilter(wanted === undefined ? flags.filter : [...flags.filter, `reference=${wanted}`])
   const library = await import('@ts-oci/builder')
-  const found = await library.images({ store: flags.store, signal: session.signal })
+  const found = await library.images({ store: flags.store, signal: io.signal })
   const rows = found.filter(fits).map((image) => rowOf(image, flags['no-trunc']))
   const columns = [
     { header: 'REPOSITORY', field: 'Repository' },
@@ -21,10 +21,10 @@ export const ImagesCommand = defineCommand(images, async ({ args, flags }, sessi
     { header: 'CREATED', field: 'CreatedSince', empty: 'N/A' },
     { header: 'SIZE', field: 'Size' },
   ] as const
-  session.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
+  io.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
   // A table without rows looks like an empty store; scripts, which ask for ids or fields, read no more than those.
   if (rows.length === 0 && wanted !== undefined && !flags.quiet && flags.format === undefined)
-    session.stderr.write(`no image of the store is called ${wanted}: ${countOf(found)}\n`)
+    io.stderr.write(`no image of the store is called ${wanted}: ${countOf(found)}\n`)
   return 0
 })
 

@@ -4,11 +4,11 @@ import { info } from '../flags.ts'
 import { fillTemplate } from '../render/template.ts'
 import { humanSize } from '../render/units.ts'
 
-export const InfoCommand = defineCommand(info, async ({ flags }, session) => {
+export const InfoCommand = defineCommand(info, async ({ flags }, io) => {
   const library = await import('@ts-oci/builder')
-  const report = await library.info({ store: flags.store, signal: session.signal })
-  if (flags.format === undefined) session.stdout.write(describe(report))
-  else session.stdout.write(`${fillTemplate(flags.format === 'json' ? '{{json .}}' : flags.format, report)}\n`)
+  const report = await library.info({ store: flags.store, signal: io.signal })
+  if (flags.format === undefined) io.stdout.write(describe(report))
+  else io.stdout.write(`${fillTemplate(flags.format === 'json' ? '{{json .}}' : flags.format, report)}\n`)
   return 0
 })
 

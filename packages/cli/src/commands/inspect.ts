@@ -5,20 +5,20 @@ import { renderError } from '../render/errors.ts'
 import { fillTemplate } from '../render/template.ts'
 import { jsonText } from '../render/terminal-text.ts'
 
-export const InspectCommand = defineCommand(inspect, async ({ args, flags }, session) => {
+export const InspectCommand = defineCommand(inspect, async ({ args, flags }, io) => {
   const library = await import('@ts-oci/builder')
   const found: ImageInspection[] = []
   const errors: unknown[] = []
   for (const image of args) {
     try {
-      found.push(await library.inspect(image, { store: flags.store, signal: session.signal }))
+      found.push(await library.inspect(image, { store: flags.store, signal: io.signal }))
     } catch (error) {
       errors.push(error)
     }
   }
   // What was found is printed although something else was not: scripts of Docker's users count on it.
-  session.stdout.write(render(found, flags.format))
-  for (const error of errors) session.stderr.write(renderError(error, session.isColored))
+  io.stdout.write(render(found, flags.format))
+  for (const error of errors) io.stderr.write(renderError(error, io.isColored))
   return errors.length === 0 ? 0 : 1
 })
 

@@ -7,7 +7,7 @@ import { prune } from '../flags.ts'
 import { ellipsis } from '../render/ids.ts'
 import { renderTable } from '../render/table.ts'
 import { humanSize, parseDuration } from '../render/units.ts'
-import type { Session } from '../session.ts'
+import type { CommandIo } from '../command-io.ts'
 import { UsageError } from '../usage-error.ts'
 
 const idLength = 12
@@ -15,13 +15,13 @@ const leastDescription = 30
 /** Of a pipe, which has no width. */
 const defaultColumns = 120
 
-export const PruneCommand = defineCommand(prune, async ({ flags }, session) => {
+export const PruneCommand = defineCommand(prune, async ({ flags }, io) => {
   const olderThanMs = parseFilters(flags.filter)
-  if (!flags.force && !(await isConfirmed(flags.all, session))) return session.signal.aborted ? 1 : 0
+  if (!flags.force && !(await isConfirmed(flags.all, io))) return io.signal.aborted ? 1 : 0
   const library = await import('@ts-oci/builder')
-  const outcome = await library.prune({ store: flags.store, all: flags.all, olderThanMs, signal: session.signal })
-  if (outcome.removed.length > 0) session.stdout.write(tableOf(outcome.removed, session.stdout.columns))
-  session.stdout.write(`Total:\t${humanSize(outcome.reclaimedBytes)}\n`)
+  const outcome = await library.prune({ store: flags.store, all: flags.all, olderThanMs, signal: io.signal })
+  if (outcome.removed.length > 0) io.stdout.write(tableOf(outcome.removed, io.stdout.columns))
+  io.stdout.write(`Total:\t${humanSize(outcome.reclaimedBytes)}\n`)
   return 0
 })
 
@@ -57,20 +57,20 @@ function parseFilters(filters: readonly string[]): number | undefined {
   return olderThanMs
 }
 
-async function isConfirmed(all: boolean, session: Session): Promise<boolean> {
+async function isConfirmed(all: boolean, io: CommandIo): Promise<boolean> {
   const what = all ? 'all build cache' : 'all dangling build cache'
-  const reader = createInterface({ input: session.stdin, output: session.terminal })
+  const reader = createInterface({ input: io.stdin, output: io.terminal })
   // On a terminal readline keeps Ctrl-C to itself.
   reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   try {
     const question = `WARNING! This will remove ${what}. Are you sure you want to continue? [y/N] `
     // The end of the input answers nothing, and a question of readline would wait for ever: that is a no.
     const ended = once(reader, 'close').then(() => '\n')
-    const answer = await Promise.race([reader.question(question, { signal: session.signal }), ended])
-    if (answer === '\n') session.stderr.write(answer)
+    const answer = await Promise.race([reader.question(question, { signal: io.signal }), ended])
+    if (answer === '\n') io.stderr.write(answer)
     return /^y(es)?$/i.test(answer.trim())
   } catch (error) {
-    if (session.signal.aborted) return false
+    if (io.signal.aborted) return false
     throw error
   } finally {
     reader.close()

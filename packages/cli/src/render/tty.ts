@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts'
+import type { CommandIo } from '../command-io.ts'
 import { failureLog } from './failure-log.ts'
 import type { Renderer } from './types.ts'
 import { forTerminal } from './terminal-text.ts'
@@ -14,7 +14,7 @@ export interface TtyOptions {
 }
 
 /** A live display of what runs, since when, the end of its output, and transfers; redrawn ten times a second. */
-export function ttyRenderer(terminal: Session['terminal'], options: TtyOptions): Renderer {
+export function ttyRenderer(terminal: CommandIo['terminal'], options: TtyOptions): Renderer {
   const trace = newTrace(keptLines)
   const startedMs = Date.now()
   let drawn = 0

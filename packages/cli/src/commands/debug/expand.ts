@@ -2,7 +2,7 @@ import { defineCommand } from '../../define-command.ts'
 import { debugExpand } from '../../flags.ts'
 import { answerLines } from '../../json-lines.ts'
 
-export const DebugExpandCommand = defineCommand(debugExpand, async (_input, session) => {
+export const DebugExpandCommand = defineCommand(debugExpand, async (_input, io) => {
   const library = await import('@ts-oci/builder')
-  return answerLines(session, library.debugExpand)
+  return answerLines(io, library.debugExpand)
 })

@@ -2,7 +2,7 @@ import { defineCommand } from '../../define-command.ts'
 import { debugIgnore } from '../../flags.ts'
 import { answerLines } from '../../json-lines.ts'
 
-export const DebugIgnoreCommand = defineCommand(debugIgnore, async (_input, session) => {
+export const DebugIgnoreCommand = defineCommand(debugIgnore, async (_input, io) => {
   const library = await import('@ts-oci/builder')
-  return answerLines(session, library.debugIgnore)
+  return answerLines(io, library.debugIgnore)
 })

@@ -2,7 +2,7 @@ import { defineCommand } from '../../define-command.ts'
 import { debugParse } from '../../flags.ts'
 import { answerLines } from '../../json-lines.ts'
 
-export const DebugParseCommand = defineCommand(debugParse, async (_input, session) => {
+export const DebugParseCommand = defineCommand(debugParse, async (_input, io) => {
   const library = await import('@ts-oci/builder')
-  return answerLines(session, library.debugParse)
+  return answerLines(io, library.debugParse)
 })

@@ -1,12 +1,12 @@
 import { wantsColor } from './render/color.ts'
 import { forTerminal } from './render/terminal-text.ts'
-import type { Session, TextOutput } from './session.ts'
+import type { CommandIo, TextOutput } from './command-io.ts'
 
 // Whatever an interrupted build still holds is taken back by the kernel: waiting longer helps nobody.
 const graceMs = 700
 
-/** The session of this process; SIGINT, SIGTERM and SIGHUP abort it, a second one ends the process at once. */
-export function processSession(): Session {
+/** Streams and environment of this process; SIGINT, SIGTERM and SIGHUP abort it, a second one ends the process at once. */
+export function processIo(): CommandIo {
   const controller = new AbortController()
   const interrupt = (name: NodeJS.Signals): void => {
     const status = name === 'SIGINT' ? 130 : name === 'SIGTERM' ? 143 : 129

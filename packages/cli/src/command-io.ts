@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 
 /** What a command may touch of the process that runs it; tests give their own. */
-export interface Session {
+export interface CommandIo {
   readonly stdin: NodeJS.ReadStream
   /** Answers. What scripts read comes to them as it is; what a terminal shows does nothing to it. */
   readonly stdout: TextOutput
@@ -25,4 +25,4 @@ export interface TextOutput {
 }
 
 /** An action's status is the process's exit status. */
-export type Action<Input> = (input: Input, session: Session) => Promise<number>
+export type Action<Input> = (input: Input, io: CommandIo) => Promise<number>
