@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { parseReference, repositoryOf } from '../oci/reference.ts'
 import { rewriteTimes } from '../layers/rewrite.ts'
-import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { BlobWish, LayerForms, LayerHandle } from '../layers/types.ts'
 import type { JobRunner } from '../disk/job-runner.ts'
 
 /** The layers of a finished chain as exporters read them. */
@@ -82,7 +82,7 @@ async function provideOwn(
   return { diffId, descriptor: await forms.blob(target, wish(form)), repositories: [], isLocal: true }
 }
 
-function wish(form: WantedForm): { compression: 'none' | 'gzip' | 'zstd'; level?: number; force: boolean } {
+function wish(form: WantedForm): BlobWish {
   const compression = form.compression === 'stored' ? 'none' : form.compression
   return { compression, ...(form.level === undefined ? {} : { level: form.level }), force: form.force ?? false }
 }

@@ -1,6 +1,6 @@
 import type { LayerRecord, Store } from '../store/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
-import { MediaType } from '../oci/media-types.ts'
+import { layerMediaType } from '../oci/media-types.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { BlobWish, LayerHandle } from './types.ts'
 
@@ -27,25 +27,26 @@ export interface CompressedBlobOptions {
  */
 export async function compressedBlob(options: CompressedBlobOptions): Promise<Descriptor> {
   const { store, want } = options
+  const { compression, level } = want
   const record = options.record()
   const isPulled =
     record !== undefined &&
     (record.blobs.some((blob) => blob.origin === 'pulled') || (record.remote !== undefined && !record.hasTar))
   if (isPulled && !want.force) return (await options.ensureBlob()).descriptor
-  if (want.compression === 'none') {
+  const mediaType = layerMediaType(compression)
+  if (compression === 'none') {
     const { diffId, sizeBytes } = await options.tar()
-    return { mediaType: MediaType.ociLayer, digest: diffId as string as Digest, size: sizeBytes }
+    return { mediaType, digest: diffId as string as Digest, size: sizeBytes }
   }
-  const mediaType = want.compression === 'gzip' ? MediaType.ociLayerGzip : MediaType.ociLayerZstd
   const { compressFile, compressorId } = await import('../tar/compression.ts')
-  const origin = compressorId(want.compression, want.level)
+  const origin = compressorId(compression, level)
   const find = (): Descriptor | undefined =>
     options
       .record()
       ?.blobs.find(
         (blob) =>
           blob.descriptor.mediaType === mediaType &&
-          (blob.origin === origin || want.level === undefined) &&
+          (blob.origin === origin || level === undefined) &&
           store.blobs.has(blob.descriptor.digest),
       )?.descriptor
   const early = find()
@@ -57,8 +58,8 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
     const compressed = await compressFile({
       source: store.blobs.path(diffId as string as Digest),
       destination: path,
-      compression: want.compression as 'gzip' | 'zstd',
-      level: want.level,
+      compression,
+      level,
       signal: options.signal,
     })
     store.blobs.adopt(path, compressed.digest)

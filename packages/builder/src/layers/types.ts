@@ -1,5 +1,6 @@
 import type { LayerRecord } from '../store/types.ts'
 import type { LayerEntry, LayerTable, View } from '../view/types.ts'
+import type { Compression } from '../oci/compressions.ts'
 import type { DiffID } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 
@@ -71,7 +72,7 @@ export interface ImageLayer {
 }
 
 export interface BlobWish {
-  readonly compression: 'none' | 'gzip' | 'zstd'
+  readonly compression: Compression
   readonly level?: number
   readonly force: boolean
 }

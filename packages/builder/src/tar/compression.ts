@@ -4,15 +4,19 @@ import type { Writable } from 'node:stream'
 import { constants, createZstdCompress } from 'node:zlib'
 import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
+import type { Compression } from '../oci/compressions.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { createGzipWriter } from './gzip-writer.ts'
+
+/** Of a blob that is compressed at all. */
+export type BlobCompression = Exclude<Compression, 'none'>
 
 export interface CompressFileOptions {
   /** A plain tar. */
   readonly source: string
   /** A new file. */
   readonly destination: string
-  readonly compression: 'gzip' | 'zstd'
+  readonly compression: BlobCompression
   /** gzip 0–9, zstd 1–22. Without it gzip is made by our own encoder. */
   readonly level?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -30,12 +34,40 @@ const READ_BYTES = 1 << 20
 /** A file that is being written is looked at so often: it grows by a few MiB meanwhile. */
 const GROWTH_MS = 3
 
+/** One way to compress a blob. */
+interface Compressor {
+  /** The least level and the greatest. */
+  readonly levels: readonly [min: number, max: number]
+  /** Differs where the bytes do. */
+  id(level: number | undefined): string
+  write(
+    source: number,
+    growth: Growth,
+    level: number | undefined,
+    output: Output,
+    signal: AbortSignal | undefined,
+  ): Promise<void>
+}
+
+/** How each compression of `oci/compressions.ts` is written. */
+const COMPRESSORS: Readonly<Record<BlobCompression, Compressor>> = {
+  gzip: {
+    levels: [0, 9],
+    id: (level) => (level === undefined ? DEFLATE_ID : `node-zlib ${process.versions.zlib} level ${level}`),
+    write: writeGzip,
+  },
+  zstd: {
+    levels: [1, 22],
+    id: (level = DEFAULT_ZSTD_LEVEL) => `node-zstd ${process.versions.zstd} level ${level}`,
+    write: (source, _growth, level = DEFAULT_ZSTD_LEVEL, output, signal) =>
+      writeZstd(source, statFd(source).size, level, output, signal),
+  },
+}
+
 /** What made a blob, for its record: bytes of another compressor are other bytes. Throws OCI_OPTION_INVALID. */
-export function compressorId(compression: 'gzip' | 'zstd', level?: number): string {
+export function compressorId(compression: BlobCompression, level?: number): string {
   checkLevel(compression, level)
-  const { zlib, zstd } = process.versions
-  if (compression === 'zstd') return `node-zstd ${zstd} level ${level ?? DEFAULT_ZSTD_LEVEL}`
-  return level === undefined ? DEFLATE_ID : `node-zlib ${zlib} level ${level}`
+  return COMPRESSORS[compression].id(level)
 }
 
 /**
@@ -50,8 +82,7 @@ export async function compressFile(options: CompressFileOptions): Promise<Compre
   try {
     const output = openOutput(options.destination)
     try {
-      if (compression === 'gzip') await writeGzip(source, growth, level, output, signal)
-      else await writeZstd(source, statFd(source).size, level ?? DEFAULT_ZSTD_LEVEL, output, signal)
+      await COMPRESSORS[compression].write(source, growth, level, output, signal)
       return output.finish()
     } finally {
       output.close()
@@ -61,8 +92,8 @@ export async function compressFile(options: CompressFileOptions): Promise<Compre
   }
 }
 
-function checkLevel(compression: 'gzip' | 'zstd', level: number | undefined): void {
-  const [min, max] = compression === 'gzip' ? [0, 9] : [1, 22]
+function checkLevel(compression: BlobCompression, level: number | undefined): void {
+  const [min, max] = COMPRESSORS[compression].levels
   if (level === undefined || (Number.isInteger(level) && level >= min && level <= max)) return
   throw new BuilderError('OCI_OPTION_INVALID', `${compression} has no compression level ${level}`, {
     hint: `levels are ${min} to ${max}`,
