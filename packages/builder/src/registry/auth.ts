@@ -3,6 +3,7 @@ import type { Challenge } from './challenge.ts'
 import { createCredentialLookup } from './credentials.ts'
 import type { RegistryHost, Repository } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
+import { unlessCanceled } from './shared.ts'
 import { fetchToken, type TokenRealm, tokenRealm } from './token.ts'
 import type { Transport } from './transport.ts'
 
@@ -115,7 +116,7 @@ async function settled(
   signal: AbortSignal | undefined,
 ): Promise<CachedToken | undefined> {
   try {
-    return await pending
+    return await unlessCanceled(pending, signal)
   } catch (error) {
     if (signal?.aborted !== true && isTsOciError(error) && error.code === 'OCI_CANCELED') return undefined
     throw error

@@ -5,6 +5,7 @@ import { type RegistryHost, registryHost, type Repository } from './host.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 import { type RegistryClientOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { readDocument } from './response-errors.ts'
+import { createShared } from './shared.ts'
 import { createTransport, type Transport } from './transport.ts'
 
 /** What the requests of one client share: connections, tokens, schemes, what is known of targets. */
@@ -30,7 +31,7 @@ export function createConnections(
   const options: ResolvedOptions = { ...resolveOptions(given), insecureRegistries }
   const transport = makeTransport(options)
   const auth = createAuthorizer(transport, options)
-  const origins = new Map<string, Promise<URL>>()
+  const origins = createShared<URL>()
   const context = { transport, auth, options }
   return {
     options,
@@ -43,17 +44,9 @@ export function createConnections(
     allowInsecure(domain) {
       insecureRegistries.add(domain)
       // What was found out before was found out under the stricter rule.
-      origins.delete(registryHost(domain, insecureRegistries).address)
+      origins.forget(registryHost(domain, insecureRegistries).address)
     },
-    origin(host, signal) {
-      let origin = origins.get(host.address)
-      if (origin === undefined) {
-        origin = findOrigin(host, context, signal)
-        origins.set(host.address, origin)
-        origin.catch(() => origins.delete(host.address))
-      }
-      return origin
-    },
+    origin: (host, signal) => origins.get(host.address, signal, (shared) => findOrigin(host, context, shared)),
   }
 }
 

@@ -3,6 +3,7 @@ import { type AuthFile, authFilePaths, readAuthFile } from './auth-files.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { registryHost, type Repository } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
+import { createShared } from './shared.ts'
 
 /** What the user's files know about a repository. */
 export interface CredentialAnswer {
@@ -23,22 +24,16 @@ const HUB_KEYS = ['https://index.docker.io/v1/', 'docker.io', 'index.docker.io',
  * the general helper, then the entries, the longest prefix of `registry/path` first (containers-auth.json(5)).
  */
 export function createCredentialLookup(options: ResolvedOptions): CredentialLookup {
-  const answers = new Map<string, Promise<CredentialAnswer>>()
+  const answers = createShared<CredentialAnswer>()
   let files: Promise<AuthFile[]> | undefined
   return {
     find(repository, signal) {
       const given = options.credentials[repository.host.name]
       if (given !== undefined) return Promise.resolve({ credential: given, notes: ['given by an option'] })
-      const key = `${repository.host.name}/${repository.path}`
-      let answer = answers.get(key)
-      if (answer === undefined) {
+      return answers.get(`${repository.host.name}/${repository.path}`, signal, async (shared) => {
         files ??= readAll(authFilePaths(options.environment, options.authFile), options.authFile !== undefined)
-        answer = files.then((all) => findIn(all, repository, options, signal))
-        answers.set(key, answer)
-        // A canceled lookup must not stand for a later one.
-        answer.catch(() => answers.delete(key))
-      }
-      return answer
+        return findIn(await files, repository, options, shared)
+      })
     },
   }
 }

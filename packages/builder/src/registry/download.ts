@@ -1,7 +1,6 @@
 import { BuilderError } from '../base/errors.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { type Repository, repositoryName } from './host.ts'
-import { toRegistryError } from './network-errors.ts'
 import { pause, pauseAfter } from './retry.ts'
 import { type RegistryRequest, type RegistryResponse, send } from './request.ts'
 import { createSlownessWatch } from './slowness.ts'
@@ -69,7 +68,7 @@ export async function* fetchBlob(
     const before = transfer.received
     try {
       const response = await open(connections, repository, transfer, signal)
-      yield* readBody(connections, repository, response, transfer, signal)
+      yield* readBody(connections, response, transfer)
       if (transfer.received === descriptor.size) return
       throw tooShort(transfer)
     } catch (error) {
@@ -119,10 +118,8 @@ async function open(
 
 async function* readBody(
   connections: Connections,
-  repository: Repository,
   response: RegistryResponse,
   transfer: Transfer,
-  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { descriptor } = transfer
   let skip = startOf(response, transfer)
@@ -139,7 +136,7 @@ async function* readBody(
       watch.waiting()
     }
   } catch (error) {
-    throw toRegistryError(error, { registry: repository.host.name, url: response.url, signal })
+    throw response.explain(error)
   } finally {
     // Also when the reader stops early: the connection is not drained for nothing.
     response.body.destroy()

@@ -25,6 +25,12 @@ export interface HttpResponse {
   readonly body: Readable
 }
 
+/** A response whose reader can say in words what became of its body. */
+export interface ExplainedResponse extends HttpResponse {
+  /** The error of the body as one of ours. */
+  readonly explain: (error: unknown) => unknown
+}
+
 /** One way to send, with connections of its own. */
 export interface Sender {
   send(request: HttpRequest): Promise<HttpResponse>

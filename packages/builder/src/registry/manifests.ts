@@ -3,6 +3,7 @@ import { type Digest, digestOf, isDigest, parseDigest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { MANIFEST_ACCEPT } from '../oci/media-types.ts'
 import { type Repository, repositoryName } from './host.ts'
+import { withRetries } from './retry.ts'
 import { send, type RegistryResponse } from './request.ts'
 import { readDocument } from './response-errors.ts'
 import type { Connections } from './connections.ts'
@@ -53,12 +54,12 @@ export async function fetchManifest(
   signal?: AbortSignal,
 ): Promise<FetchedManifest> {
   const request = manifestRequest(repository, tagOrDigest, signal)
-  const response = await send(connections, request)
-  const bytes = await readDocument(
-    response,
-    { maxBytes: MAX_MANIFEST_BYTES, deadlineMs: connections.options.timeouts.documentMs },
-    request.what,
-  )
+  const limits = { maxBytes: MAX_MANIFEST_BYTES, deadlineMs: connections.options.timeouts.documentMs }
+  // A document that is cut off is asked for again as one that does not come.
+  const { response, bytes } = await withRetries(connections.options, signal, async () => {
+    const response = await send(connections, { ...request, retries: 0 })
+    return { response, bytes: await readDocument(response, limits, request.what) }
+  })
   const digest = digestOf(bytes)
   const told = headerOf(response, 'docker-content-digest')
   const expected = tagOrDigest.includes(':')

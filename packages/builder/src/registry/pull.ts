@@ -10,6 +10,7 @@ import { awaitSelection, selectImage } from '../oci/select-image.ts'
 import type { Descriptor, ImageConfig, Manifest, Platform } from '../oci/types.ts'
 import { type RegistryClient, tagOrDigestOf } from './client.ts'
 import { type Repository, repositoryName } from './host.ts'
+import { unlessCanceled } from './shared.ts'
 
 /** An image as a registry has it: manifest and config, both in the store now; no layer. */
 export interface PulledImage {
@@ -211,7 +212,11 @@ async function oneAtATime<T>(
   const jobs = running.get(client) ?? new Map<Digest, Promise<unknown>>()
   running.set(client, jobs)
   // After a failure of the first each of the others tries for itself, one by one.
-  for (let other = jobs.get(digest); other !== undefined; other = jobs.get(digest)) await other.catch(() => undefined)
+  for (let other = jobs.get(digest); other !== undefined; other = jobs.get(digest))
+    await unlessCanceled(
+      other.catch(() => undefined),
+      signal,
+    )
   const mine = client.downloads(signal, job)
   jobs.set(digest, mine)
   try {

@@ -6,7 +6,7 @@ import { isLoopback, meansThisMachine, type Repository } from './host.ts'
 import { failureOf } from './response-errors.ts'
 import { withRetries } from './retry.ts'
 import type { Connections } from './connections.ts'
-import { discard, headerOf, type HttpRequest, type HttpResponse } from './transport.ts'
+import { discard, type ExplainedResponse, headerOf, type HttpRequest } from './transport.ts'
 
 /** A request to a repository, as the distribution specification has them. */
 export interface RegistryRequest {
@@ -31,7 +31,7 @@ export interface RegistryRequest {
   readonly expectedBytes?: number
 }
 
-export interface RegistryResponse extends HttpResponse {
+export interface RegistryResponse extends ExplainedResponse {
   /** After redirects. */
   readonly url: URL
 }

@@ -1,5 +1,5 @@
 import { BuilderError, type BuilderErrorCode } from '../base/errors.ts'
-import { type HttpResponse, headerOf } from './transport.ts'
+import { type ExplainedResponse, headerOf } from './transport.ts'
 import { retryAfterMs } from './retry.ts'
 
 const MAX_ERROR_BYTES = 64 * 1024
@@ -14,7 +14,7 @@ export interface DocumentLimits {
  * Reads a whole body, bounded in bytes and in time.
  * @throws OCI_REGISTRY_PROTOCOL when it is larger, OCI_REGISTRY_UNREACHABLE (transient) when it takes longer.
  */
-export async function readDocument(response: HttpResponse, limits: DocumentLimits, what: string): Promise<Buffer> {
+export async function readDocument(response: ExplainedResponse, limits: DocumentLimits, what: string): Promise<Buffer> {
   const declared = Number(headerOf(response, 'content-length') ?? 0)
   const tooLarge = (): BuilderError =>
     new BuilderError('OCI_REGISTRY_PROTOCOL', `${what} is larger than ${limits.maxBytes} bytes`, {
@@ -39,6 +39,8 @@ export async function readDocument(response: HttpResponse, limits: DocumentLimit
       chunks.push(chunk)
     }
     return Buffer.concat(chunks)
+  } catch (error) {
+    throw response.explain(error)
   } finally {
     clearTimeout(timer)
     response.body.destroy()
@@ -57,7 +59,7 @@ export interface FailureContext {
 }
 
 /** Makes a typed error of a response that is not what was asked for; reads its body. */
-export async function failureOf(response: HttpResponse, context: FailureContext): Promise<BuilderError> {
+export async function failureOf(response: ExplainedResponse, context: FailureContext): Promise<BuilderError> {
   const said = context.redact(await errorText(response, context.deadlineMs))
   const { status } = response
   const wait = retryAfterMs(headerOf(response, 'retry-after'), Date.now())
@@ -109,7 +111,7 @@ function meaningOf(status: number, { registry, notes }: FailureContext): readonl
   ]
 }
 
-async function errorText(response: HttpResponse, deadlineMs: number): Promise<string> {
+async function errorText(response: ExplainedResponse, deadlineMs: number): Promise<string> {
   let text: string
   try {
     text = (await readDocument(response, { maxBytes: MAX_ERROR_BYTES, deadlineMs }, 'error')).toString('utf8')

@@ -4,7 +4,7 @@ import { isLoopback, meansThisMachine, type RegistryHost } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
 import { failureOf, readDocument } from './response-errors.ts'
 import { withRetries } from './retry.ts'
-import type { HttpRequest, HttpResponse, Transport } from './transport.ts'
+import type { ExplainedResponse, HttpRequest, Transport } from './transport.ts'
 
 /** Where a registry gets its tokens made. */
 export interface TokenRealm {
@@ -117,7 +117,7 @@ function httpRequest(request: TokenRequest): HttpRequest {
   return { ...common, method: 'GET', url, headers: { accept: 'application/json', authorization: `Basic ${basic}` } }
 }
 
-async function refusal(response: HttpResponse, request: TokenRequest): Promise<BuilderError> {
+async function refusal(response: ExplainedResponse, request: TokenRequest): Promise<BuilderError> {
   const { registry, credential, redact } = request
   const error = await failureOf(response, {
     what: `the token service of ${registry} (${request.realm.url.host})`,

@@ -1,15 +1,15 @@
-import type { HttpRequest, HttpResponse, Sender, TlsOptions } from './http-types.ts'
+import type { ExplainedResponse, HttpRequest, HttpResponse, Sender, TlsOptions } from './http-types.ts'
 import { isUnknownIssuer, toRegistryError } from './network-errors.ts'
 import { createNodeHttp } from './node-http.ts'
 import type { ResolvedOptions } from './options.ts'
 import { proxyFor } from './proxies.ts'
 
-export type { HttpRequest, HttpResponse } from './http-types.ts'
+export type { ExplainedResponse, HttpRequest, HttpResponse } from './http-types.ts'
 
 /** Sends single requests over kept connections; knows nothing of registries, redirects or credentials. */
 export interface Transport {
   /** @throws OCI_REGISTRY_UNREACHABLE, OCI_REGISTRY_INSECURE, OCI_REGISTRY_PROTOCOL, OCI_CANCELED */
-  send(request: HttpRequest): Promise<HttpResponse>
+  send(request: HttpRequest): Promise<ExplainedResponse>
   close(): Promise<void>
 }
 
@@ -33,17 +33,18 @@ export function createTransport(options: ResolvedOptions): Transport {
     if (sender === undefined) senders.set(key, (sender = makeSender(proxy, isLight, trusted, options)))
     return sender
   }
-  const send = async (request: HttpRequest): Promise<HttpResponse> => {
+  const send = async (request: HttpRequest): Promise<ExplainedResponse> => {
     const proxy = proxyFor(request.url, options.environment)
+    const explain = (error: unknown): unknown => toRegistryError(error, { ...request, proxy: proxy?.host })
     try {
-      return await (await senderFor(request, proxy)).send(request)
+      return { ...(await (await senderFor(request, proxy)).send(request)), explain }
     } catch (error) {
       // Node trusts its own list of authorities; one that the administrator added to the system is tried only then (38 ms).
       if (isUnknownIssuer(error) && trust === 'bundled' && !request.skipVerify && isRepeatable(request)) {
         trust = 'system'
         return await send(request)
       }
-      throw toRegistryError(error, { ...request, proxy: proxy?.host })
+      throw explain(error)
     }
   }
   const close = async (): Promise<void> => {
