@@ -1,7 +1,7 @@
 import type { ImageRecord } from '../store/types.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
 import { createLayerForms } from '../layers/layer-forms.ts'
-import type { LayerForms } from '../layers/types.ts'
+import type { LayerForms, LayerHandle } from '../layers/types.ts'
 import { findImage, readImage } from './images.ts'
 import { internalStep } from '../build/internal-step.ts'
 import { timeOf } from '../oci/created.ts'
@@ -93,10 +93,7 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
         (id, index) =>
           async (stop: AbortSignal): Promise<Descriptor> => {
             const stored = manifest.layers[index]!
-            const descriptor =
-              stored.mediaType === MediaType.ociLayer
-                ? await forms.blob(forms.load(id), { compression: 'gzip', force: false })
-                : stored
+            const descriptor = stored.mediaType === MediaType.ociLayer ? await gzipOf(forms, forms.load(id)) : stored
             const from = store.layers.get(id)?.remote?.references ?? []
             repositories.set(descriptor.digest, from)
             await send(descriptor, from, stop)
@@ -140,6 +137,11 @@ export async function push(image: string, options: CommonOptions & RegistryOptio
       return { name, digest: descriptor.digest, sizeBytes: bytes.length }
     },
   )
+}
+
+/** Of a layer that was made here never what an image that was pulled since made of it; one that came plain stays so. */
+function gzipOf(forms: LayerForms, layer: LayerHandle): Promise<Descriptor> {
+  return forms.blob(layer, { compression: 'gzip', force: !layer.isForeign })
 }
 
 /** Undefined where it is known. */

@@ -55,7 +55,7 @@ export async function runExports(
   const source = {
     images: images.map((image, index): ExportImage => ({
       image,
-      layers: createLayerProvider({ store, forms, jobs, layers: layers[index]! }),
+      layers: createLayerProvider({ store, forms, layers: layers[index]!, base: image.base }),
       view: () => forms.view(layers[index]!),
       async *readFile(entry, signal) {
         const { readEntry } = await import('../layers/read-entry.ts')

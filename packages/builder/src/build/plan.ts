@@ -3,13 +3,14 @@ import { MAIN_CONTEXT, type BuildContexts } from './contexts.ts'
 import type { BuildSources } from './sources.ts'
 import { FRONTENDS } from '../frontends/list.ts'
 import type { FrontendInput, FrontendOptions, LowerEnvironment, Recipe } from '../frontends/types.ts'
-import type { LoweredImage } from '../image/lowered.ts'
+import type { BaseImage, LoweredImage } from '../image/lowered.ts'
 import type { Edge } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { internalStep } from './internal-step.ts'
 import { formatPlatform, hostPlatform } from '../oci/platform.ts'
 import type { Platform } from '../oci/types.ts'
 import { findInLayout } from '../ops/image/layout.ts'
+import type { ResolvedImage } from '../ops/environment.ts'
 import type { CheckedImageResolver, PullPolicy } from '../ops/image/resolve.ts'
 import type { SourceSpec } from '../graph/op-specs.ts'
 import type { BuildWarning, ProgressSink } from '../base/progress.ts'
@@ -144,14 +145,27 @@ export function environmentOf({ sources, images, contexts, sink, hooks }: LowerP
     ...(sourceTime === undefined ? {} : { resolveSourceEpoch: (source) => sourceTime(sourceTimeEdge(source)) }),
     resolveLayoutConfig: async (reference, platform) => {
       const resolved = await images.resolveLayout(findInLayout(reference), platform)
-      return { digest: resolved.digest, config: resolved.config }
+      return { digest: resolved.digest, config: resolved.config, base: baseOf(resolved) }
     },
     resolveImageConfig: metadata((reference, platform) =>
       internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
         const resolved = await images.resolve(reference, platform)
-        return { reference: resolved.reference, digest: resolved.digest, config: resolved.config }
+        return {
+          reference: resolved.reference,
+          digest: resolved.digest,
+          config: resolved.config,
+          base: baseOf(resolved),
+        }
       }),
     ),
+  }
+}
+
+function baseOf({ reference, isRemote, manifest, config }: ResolvedImage): BaseImage {
+  const diffIds = config.rootfs.diff_ids
+  return {
+    ...(isRemote ? { reference } : {}),
+    layers: (manifest.layers ?? []).map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })),
   }
 }
 

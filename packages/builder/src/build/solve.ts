@@ -46,7 +46,7 @@ async function chainOf(
   needsTar: boolean,
 ): Promise<readonly LayerHandle[]> {
   const layers = result === undefined ? [] : layersOf(forms, result)
-  for (const layer of layers) if (needsTar && !layer.isBase) await forms.tar(layer)
+  for (const layer of layers) if (needsTar && !layer.isForeign) await forms.tar(layer)
   return layers
 }
 

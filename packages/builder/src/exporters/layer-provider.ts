@@ -1,31 +1,47 @@
 import { createReadStream } from 'node:fs'
 import type { Store } from '../store/types.ts'
 import type { ExportLayer, LayerProvider, ProvidedLayer, WantedForm } from './types.ts'
+import type { BaseImage } from '../image/lowered.ts'
 import type { Digest } from '../oci/digest.ts'
-import { MediaType } from '../oci/media-types.ts'
+import { layerCompression, MediaType } from '../oci/media-types.ts'
 import { parseReference, repositoryOf } from '../oci/reference.ts'
+import type { ImageLayer } from '../oci/types.ts'
 import { rewriteTimes } from '../layers/rewrite.ts'
 import type { BlobWish, LayerForms, LayerHandle } from '../layers/types.ts'
-import type { JobRunner } from '../disk/job-runner.ts'
 
-/** The layers of a finished chain as exporters read them. */
-export function createLayerProvider(options: {
+export interface LayerProviderOptions {
   readonly store: Store
   readonly forms: LayerForms
-  readonly jobs: JobRunner
+  /** Bottom first. */
   readonly layers: readonly LayerHandle[]
-}): LayerProvider {
-  const { store, layers } = options
+  readonly base: BaseImage | undefined
+}
+
+/**
+ * The layers of a finished chain as exporters read them. The build alone decides their bytes: layers of its base are those
+ * that the base names, all others are its own. Whether they came from the cache, and what else the store holds of them,
+ * decides nothing.
+ */
+export function createLayerProvider(options: LayerProviderOptions): LayerProvider {
+  const { store, layers, base } = options
+  let counted: number | undefined
+  const isBase = (index: number): boolean => index < (counted ??= countBaseLayers(options))
   return {
     count: layers.length,
     layer: (index): ExportLayer => {
-      const layer = layers[index]!
-      return { id: layer.id, createdMs: layer.createdMs, description: layer.description, isBase: layer.isBase }
+      const { id, createdMs, description } = layers[index]!
+      return { id, createdMs, description, isBase: isBase(index) }
     },
     provide: async (index, form, signal) => {
       signal?.throwIfAborted()
       const layer = layers[index]!
-      return layer.isBase ? provideBase(options, layer, form) : provideOwn(options, layer, form)
+      if (!isBase(index)) return provideOther(options, layer, form)
+      // What never left this machine, or came to it as a plain tar, is packed like a layer of this build.
+      const image = base!.layers[index]!
+      const isLocalTar = base!.reference === undefined && image.descriptor.digest === (image.diffId as string)
+      return isLocalTar
+        ? provideOwn(options, layer, form)
+        : provideNamed(options, layer, { image, reference: base!.reference }, form)
     },
     file: (digest) => ({ path: store.blobs.path(digest), isVerified: store.blobs.isFresh(digest) }),
     open: (digest, signal) =>
@@ -36,41 +52,73 @@ export function createLayerProvider(options: {
   }
 }
 
-async function provideBase(
-  options: { readonly store: Store; readonly forms: LayerForms },
-  layer: LayerHandle,
-  form: WantedForm,
-): Promise<ProvidedLayer> {
-  const { forms, store } = options
-  const record = forms.record(layer)
-  const repositories = [
-    ...new Set((record?.remote?.references ?? []).map((reference) => repositoryOf(parseReference(reference)))),
-  ]
-  const known = record?.blobs[0]?.descriptor ?? record?.remote?.descriptor
-  if (form.force && form.compression !== 'stored') {
-    const { diffId } = await forms.tar(layer)
-    return { diffId, descriptor: await forms.blob(layer, wish(form)), repositories, isLocal: true }
-  }
-  if (form.descriptorOnly && known !== undefined && record?.diffId !== undefined) {
-    return { diffId: record.diffId, descriptor: known, repositories, isLocal: store.blobs.has(known.digest) }
-  }
-  // A base that was built here has no compressed blob of its own: it is made like a layer of this build.
-  if (known === undefined) return provideOwn(options, layer, form)
-  const descriptor = await forms.blob(layer, { compression: 'none', force: false })
-  return { diffId: forms.record(layer)!.diffId!, descriptor, repositories, isLocal: true }
+/** As BuildKit counts: a layer is of the base for as long as all below it are. */
+function countBaseLayers({ forms, layers, base }: LayerProviderOptions): number {
+  const firstOther = layers.findIndex((layer, index) => {
+    const image = base?.layers[index]
+    return image === undefined || forms.record(layer)?.diffId !== image.diffId
+  })
+  return firstOther < 0 ? layers.length : firstOther
 }
 
-async function provideOwn(
-  options: { readonly store: Store; readonly forms: LayerForms; readonly jobs?: JobRunner },
+/** A layer above the base: one of this build, or of another image that was merged into it. */
+async function provideOther(
+  options: LayerProviderOptions,
   layer: LayerHandle,
   form: WantedForm,
 ): Promise<ProvidedLayer> {
   const { forms } = options
-  const target =
-    form.rewriteTimestampSec === undefined || options.jobs === undefined
-      ? layer
-      : await rewriteTimes({ forms, layer, limitSec: form.rewriteTimestampSec })
-  const { diffId, sizeBytes } = await forms.tar(target)
+  if (form.rewriteTimestampSec !== undefined)
+    return provideOwn(options, await rewriteTimes({ forms, layer, limitSec: form.rewriteTimestampSec }), form)
+  const image = layer.isForeign ? imageOf(options, layer) : undefined
+  return image === undefined
+    ? provideOwn(options, layer, form)
+    : provideNamed(options, layer, { image, reference: undefined }, form)
+}
+
+function imageOf({ forms }: LayerProviderOptions, layer: LayerHandle): ImageLayer | undefined {
+  const record = forms.record(layer)
+  const pulled = record?.blobs.find((blob) => blob.origin === 'pulled')
+  const descriptor = record?.remote?.descriptor ?? pulled?.descriptor
+  return descriptor === undefined || record?.diffId === undefined ? undefined : { descriptor, diffId: record.diffId }
+}
+
+interface NamedLayer {
+  readonly image: ImageLayer
+  /** Where a registry has it, besides those that the store knows. */
+  readonly reference: string | undefined
+}
+
+/** A layer as an image has it, unless another compression is forced. */
+async function provideNamed(
+  { store, forms }: LayerProviderOptions,
+  layer: LayerHandle,
+  { image, reference }: NamedLayer,
+  form: WantedForm,
+): Promise<ProvidedLayer> {
+  const { diffId, descriptor } = image
+  const references = forms.record(layer)?.remote?.references ?? []
+  const repositories = [...new Set(references.map((known) => repositoryOf(parseReference(known))))]
+  if (isForcedAway(descriptor, form)) {
+    await forms.tar(layer)
+    return { diffId, descriptor: await forms.blob(layer, wish(form)), repositories, isLocal: true }
+  }
+  if (form.descriptorOnly !== true) await forms.imageBlob(layer, image, reference)
+  return { diffId, descriptor, repositories, isLocal: store.blobs.has(descriptor.digest) }
+}
+
+/** As BuildKit: a level alone is no reason to compress again what has the type that is asked for. */
+function isForcedAway({ mediaType }: ImageLayer['descriptor'], { force, compression }: WantedForm): boolean {
+  if (force !== true || compression === 'stored') return false
+  return layerCompression(mediaType) !== compression
+}
+
+async function provideOwn(
+  { forms }: LayerProviderOptions,
+  layer: LayerHandle,
+  form: WantedForm,
+): Promise<ProvidedLayer> {
+  const { diffId, sizeBytes } = await forms.tar(layer)
   if (form.compression === 'none' || form.compression === 'stored') {
     return {
       diffId,
@@ -79,10 +127,14 @@ async function provideOwn(
       isLocal: true,
     }
   }
-  return { diffId, descriptor: await forms.blob(target, wish(form)), repositories: [], isLocal: true }
+  return { diffId, descriptor: await forms.blob(layer, wish(form)), repositories: [], isLocal: true }
 }
 
-function wish(form: WantedForm): BlobWish {
-  const compression = form.compression === 'stored' ? 'none' : form.compression
-  return { compression, ...(form.level === undefined ? {} : { level: form.level }), force: form.force ?? false }
+/** Of one's own making, whatever else is at hand. */
+function wish({ compression, level }: WantedForm): BlobWish {
+  return {
+    compression: compression === 'stored' ? 'none' : compression,
+    ...(level === undefined ? {} : { level }),
+    force: true,
+  }
 }

@@ -2,7 +2,7 @@ import type { BuildWarning } from '../base/progress.ts'
 import type { SourceFile } from '../base/source.ts'
 import type { Edge } from '../graph/types.ts'
 import type { NetworkMode, SourceSpec } from '../graph/op-specs.ts'
-import type { LoweredImage } from '../image/lowered.ts'
+import type { BaseImage, LoweredImage } from '../image/lowered.ts'
 import type { ImageConfig, Platform } from '../oci/types.ts'
 import type { State } from './state/types.ts'
 
@@ -43,25 +43,27 @@ export interface FrontendOptions extends Omit<LowerOptions, 'targetPlatform' | '
   readonly platforms: readonly Platform[]
 }
 
+/** What is known of an image before anything of it is fetched. */
+export interface ResolvedConfig {
+  readonly digest: string
+  readonly config: ImageConfig
+  /** Its layers, for a build with outputs. */
+  readonly base?: BaseImage
+}
+
 /** What lowering may ask of the world while it works: nothing else reaches outside. */
 export interface LowerEnvironment {
   /**
    * The config of a base image; asked only for stages that the target reaches.
    * `reference` is canonical; the answer's `reference` carries the digest (`name:tag@sha256:…`).
    */
-  resolveImageConfig(
-    reference: string,
-    platform: Platform,
-  ): Promise<{ readonly reference: string; readonly digest: string; readonly config: ImageConfig }>
+  resolveImageConfig(reference: string, platform: Platform): Promise<ResolvedConfig & { readonly reference: string }>
   /** Path → exists, for checks such as CopyIgnoredFile: patterns of the context's ignore file, undefined without one. */
   readonly ignorePatterns?: readonly string[]
   /** Patterns of the ignore file of a named local context, by its key. */
   ignorePatternsOf?(key: string): Promise<readonly string[] | undefined>
   /** As `resolveImageConfig`, of an image in an OCI layout: `reference` is `name@sha256:…` as the named context has it. */
-  resolveLayoutConfig?(
-    reference: string,
-    platform: Platform,
-  ): Promise<{ readonly digest: string; readonly config: ImageConfig }>
+  resolveLayoutConfig?(reference: string, platform: Platform): Promise<ResolvedConfig>
   /** Name (`local://NAME`) of a directory of this machine that the input itself names; equal ones have one name. */
   openDirectory?(directory: string, ignorePatterns: readonly string[]): string
   /** When the content of a source was made, in seconds (commit time, Last-Modified): for a SOURCE_DATE_EPOCH that names a context or a stage. */

@@ -1,6 +1,6 @@
 import type { BuildWarning } from '../base/progress.ts'
 import type { Edge } from '../graph/types.ts'
-import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../oci/types.ts'
+import type { ContainerConfig, HistoryEntry, ImageConfig, ImageLayer, Platform } from '../oci/types.ts'
 
 /**
  * What a frontend hands over and an exporter takes: a whole image for one platform, before its layers are known. Neither
@@ -15,9 +15,19 @@ export interface LoweredImage {
   readonly history: readonly HistoryEntry[]
   /** How many entries of `history` came with the base. */
   readonly baseHistoryLength: number
+  /** The image that it builds on, over any number of stages; undefined without one. */
+  readonly base?: BaseImage
   readonly warnings: readonly BuildWarning[]
   /** Paths of the context that anything reachable reads, relative and sorted, `['.']` for all of it; undefined: nothing reads it. */
   readonly contextPaths?: readonly string[]
   /** SOURCE_DATE_EPOCH in seconds, where the build has one. */
   readonly sourceDateEpoch?: number
+}
+
+/** The layers of an image as it has them: outputs leave them as they are (unless compression is forced). */
+export interface BaseImage {
+  /** Where a registry has it: `name:tag@sha256:…`. */
+  readonly reference?: string
+  /** Bottom first. */
+  readonly layers: readonly ImageLayer[]
 }

@@ -23,7 +23,7 @@ export interface CompressedBlobOptions {
 
 /**
  * A blob of a layer as an exporter wants it. What is there already is taken: a base's blob as it was pulled whatever its
- * compression (unless forced), an own layer's if the same compressor made it. A digest is never made again by compressing again.
+ * compression (unless forced), else what the same compressor made: what other builds asked for changes no byte of this one.
  */
 export async function compressedBlob(options: CompressedBlobOptions): Promise<Descriptor> {
   const { store, want } = options
@@ -45,9 +45,7 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
       .record()
       ?.blobs.find(
         (blob) =>
-          blob.descriptor.mediaType === mediaType &&
-          (blob.origin === origin || level === undefined) &&
-          store.blobs.has(blob.descriptor.digest),
+          blob.descriptor.mediaType === mediaType && blob.origin === origin && store.blobs.has(blob.descriptor.digest),
       )?.descriptor
   const early = find()
   if (early) return early

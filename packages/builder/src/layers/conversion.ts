@@ -71,7 +71,7 @@ export interface FormsState extends LayerFormsOptions {
   shared<T>(key: string, work: () => Promise<T>): Promise<T>
   handleOf(
     record: Pick<LayerRecord, 'id' | 'createdMs' | 'description'>,
-    more?: { readonly progressVertex?: string | undefined; readonly isBase?: boolean },
+    more?: { readonly progressVertex?: string | undefined },
   ): LayerHandle
   /** @throws OCI_BLOB_NOT_FOUND */
   load(id: string, progressVertex?: string): LayerHandle

@@ -12,14 +12,12 @@ export function createFormsState(options: LayerFormsOptions, conversions: FormsS
   const pending = new Map<string, Promise<unknown>>()
   const underWay = new Map<string, Promise<unknown>>()
 
-  const handleOf: FormsState['handleOf'] = (
-    { id, createdMs, description },
-    { progressVertex, isBase = false } = {},
-  ) => {
+  const handleOf: FormsState['handleOf'] = ({ id, createdMs, description }, { progressVertex } = {}) => {
     let handle = handles.get(id)
     if (handle === undefined) {
       store.lease(id)
-      handle = { id, createdMs, description, progressVertex, isBase }
+      // Layers that were pulled have their diffID as id; whatever a build made has one of its own.
+      handle = { id, createdMs, description, progressVertex, isForeign: id.startsWith('sha256:') }
       handles.set(id, handle)
     }
     return handle
@@ -59,8 +57,7 @@ export function createFormsState(options: LayerFormsOptions, conversions: FormsS
       store.lease(id)
       const record = store.layers.get(id)
       if (record === undefined) throw missingForm(id, `layer ${id} is not in the store`)
-      // Layers that were pulled have their diffID as id; whatever a build made has one of its own.
-      return handleOf(record, { progressVertex, isBase: record.id.startsWith('sha256:') })
+      return handleOf(record, { progressVertex })
     },
     record: (layer) => store.layers.get(layer.id),
     requireRecord: (layer) => {

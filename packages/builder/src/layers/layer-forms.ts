@@ -15,7 +15,9 @@ import { ensureForm, makeOnce } from './resolver.ts'
 import { treeForm } from './tree-form.ts'
 import { mayUseTree } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
-import type { ImageLayer, LayerForms, LayerHandle } from './types.ts'
+import { imageBlob, noteBlob } from './image-blob.ts'
+import type { LayerForms, LayerHandle } from './types.ts'
+import type { ImageLayer } from '../oci/types.ts'
 
 /**
  * Layers of one build over the rows of a store. Each conversion happens once, in this process and across processes.
@@ -72,6 +74,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
         makeOnce: (target, find, make) => makeOnce(state, layer, target, find, make),
         signal: state.signal,
       }),
+    imageBlob: (layer, image, reference) => imageBlob(state, layer, image, reference),
     readFile: (entry, maxBytes) => readFile(state, entry, maxBytes),
     resolveContents: (entries) => resolveContents(state, entries),
     isPersistent: (layer) => isStored(state, layer, () => true),
@@ -105,31 +108,16 @@ function imageLayer(
   },
 ): LayerHandle {
   const { reference, progressVertex, needsTree } = facts
-  const { store } = state
   // An image that was built here brings its layers along under the ids that they have.
-  const built = store.layers.findByDiffId(diffId)
+  const built = state.store.layers.findByDiffId(diffId)
   const named = {
     id: built?.id ?? diffId,
     createdMs: built?.createdMs ?? 0,
     // BuildKit's words: they are the history of an image that brings none.
     description: built?.description ?? `pulled from ${reference ?? 'image'}`,
   }
-  const layer = state.handleOf(named, { progressVertex, isBase: true })
+  const layer = state.handleOf(named, { progressVertex })
   if (needsTree) unpackWhileFetching(state, layer)
-  const known = state.record(layer)
-  // The name of this build is asked first: what an earlier one named may be gone, or serve damaged bytes.
-  const isKnown =
-    reference === undefined ||
-    known?.remote?.references[0] === reference ||
-    (known !== undefined && known.blobs.length > 0 && known.remote?.references.includes(reference) === true)
-  if (known && isKnown && (known.hasTar || known.blobs.length > 0 || known.remote !== undefined)) return layer
-  const isPlain = descriptor.digest === (diffId as string)
-  const isHere = store.blobs.has(descriptor.digest)
-  state.put(layer, {
-    diffId,
-    ...(reference === undefined ? {} : { remote: { descriptor, references: [reference] } }),
-    blobs: isHere && !isPlain ? [{ descriptor, origin: 'pulled' }] : [],
-    ...(isHere && isPlain ? { hasTar: true, tarSizeBytes: descriptor.size } : {}),
-  })
+  noteBlob(state, layer, { descriptor, diffId }, reference)
   return layer
 }

@@ -16,7 +16,7 @@ export async function overlayTrees(
   const trees: string[] = []
   for (const layer of chain) trees.push(await treeOf(state, layer))
   // Layers of ours list every parent.
-  const firstOwn = chain.findIndex((layer) => !layer.isBase)
+  const firstOwn = chain.findIndex((layer) => !layer.isForeign)
   const base = firstOwn < 0 ? chain : chain.slice(0, firstOwn)
   // What a layer leaves out must be listed by another one below it.
   if (base.length < 2) return onlyTopmost(trees)

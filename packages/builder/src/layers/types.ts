@@ -2,7 +2,7 @@ import type { LayerRecord } from '../store/types.ts'
 import type { LayerEntry, LayerTable, View } from '../view/types.ts'
 import type { Compression } from '../oci/compressions.ts'
 import type { DiffID } from '../oci/digest.ts'
-import type { Descriptor } from '../oci/types.ts'
+import type { Descriptor, ImageLayer } from '../oci/types.ts'
 
 /** A layer during one build: a row of the store, or entries that nobody has written yet (a *selection*). */
 export interface LayerHandle {
@@ -11,8 +11,8 @@ export interface LayerHandle {
   readonly description: string
   /** Where bytes that are fetched for this layer are reported. */
   readonly progressVertex: string | undefined
-  /** Came with an image, not made by a vertex of this build. */
-  readonly isBase: boolean
+  /** Packed elsewhere: it came with an image, and may leave out directories that it changes nothing of. */
+  readonly isForeign: boolean
 }
 
 /** Layers and their forms: each is converted once, when somebody needs another. */
@@ -50,8 +50,10 @@ export interface LayerForms {
   overlayTrees(chain: readonly LayerHandle[]): Promise<readonly string[]>
   /** Plain tar in the store's blobs. */
   tar(layer: LayerHandle): Promise<{ readonly diffId: DiffID; readonly sizeBytes: number }>
-  /** A blob as an exporter wants it. `preferExisting`: any compression that is at hand will do. */
+  /** A blob of one's own making; of a layer that was pulled the one that came, unless another is forced. */
   blob(layer: LayerHandle, want: BlobWish): Promise<Descriptor>
+  /** The very blob that an image names; fetched where it is not at hand. `reference`: where a registry has the image. */
+  imageBlob(layer: LayerHandle, image: ImageLayer, reference: string | undefined): Promise<Descriptor>
   /** Bytes of a file that a view names. */
   readFile(entry: LayerEntry, maxBytes: number): Promise<Uint8Array>
   /** Sources of the kind `layer` become ranges or tree paths; layers are inflated where needed. */
@@ -63,12 +65,6 @@ export interface LayerForms {
   record(layer: LayerHandle): LayerRecord | undefined
   /** One sync, after which the trees that this build made outlive a crash of the machine. */
   syncTrees(): void
-}
-
-/** A layer as a manifest and a config name it. */
-export interface ImageLayer {
-  readonly descriptor: Descriptor
-  readonly diffId: DiffID
 }
 
 export interface BlobWish {

@@ -9,6 +9,12 @@ export interface Platform {
   readonly 'os.features'?: readonly string[]
 }
 
+/** A layer as a manifest and a config name it. */
+export interface ImageLayer {
+  readonly descriptor: Descriptor
+  readonly diffId: DiffID
+}
+
 export interface Descriptor {
   readonly mediaType: string
   readonly digest: Digest

@@ -9,7 +9,7 @@ function chain(...ids: readonly string[]): readonly Result[] {
     createdMs: 0,
     description: id,
     progressVertex: undefined,
-    isBase: false,
+    isForeign: false,
   }))
   return [{ kind: 'layers', layers }]
 }

@@ -1,5 +1,6 @@
 /** The image config that a stage makes while its instructions are lowered. */
 import type { ContainerConfig, Healthcheck, HistoryEntry, ImageConfig, Platform } from '../../../oci/types.ts'
+import type { BaseImage } from '../../../image/lowered.ts'
 import { formatEpoch } from './go-format.ts'
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -30,6 +31,7 @@ export interface DraftImage {
   author: string
   readonly config: DraftConfig
   readonly history: HistoryEntry[]
+  readonly base: BaseImage | undefined
 }
 
 function emptyConfig(): DraftConfig {
@@ -52,7 +54,7 @@ function emptyConfig(): DraftConfig {
 
 /** A config that says nothing at all. */
 export function blankImage(): DraftImage {
-  return { platform: undefined, author: '', config: emptyConfig(), history: [] }
+  return { platform: undefined, author: '', config: emptyConfig(), history: [], base: undefined }
 }
 
 /** What `FROM scratch` begins with. */
@@ -67,11 +69,12 @@ export function scratchImage(platform: Platform): DraftImage {
       env: new Map(platform.os === 'windows' ? [] : [['PATH', DEFAULT_PATH]]),
     },
     history: [],
+    base: undefined,
   }
 }
 
 /** What a base image's config begins with. */
-export function draftOf(image: ImageConfig): DraftImage {
+export function draftOf(image: ImageConfig, base?: BaseImage): DraftImage {
   const config = image.config ?? {}
   return {
     platform: platformOf(image),
@@ -92,6 +95,7 @@ export function draftOf(image: ImageConfig): DraftImage {
       shell: config.Shell ?? [],
     },
     history: [...(image.history ?? [])],
+    base,
   }
 }
 
@@ -129,6 +133,7 @@ export function inheritImage(image: DraftImage): DraftImage {
       onBuild: [],
     },
     history: [...image.history],
+    base: image.base,
   }
 }
 

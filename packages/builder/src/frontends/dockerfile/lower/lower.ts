@@ -206,6 +206,7 @@ function finishImage(
     },
     history: image.history,
     baseHistoryLength: target.baseHistoryLength,
+    ...(image.base === undefined ? {} : { base: image.base }),
     warnings: [],
     ...(contextPaths.size === 0 ? {} : { contextPaths: followedPaths(contextPaths) ?? ['.'] }),
     ...(epoch === undefined ? {} : { sourceDateEpoch: epoch }),

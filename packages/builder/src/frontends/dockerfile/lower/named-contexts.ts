@@ -2,10 +2,10 @@
 import { BuilderError } from '../../../base/errors.ts'
 import { formatFamiliar, formatReference, parseReference, withDefaultTag } from '../../../oci/reference.ts'
 import { formatPlatformFully, normalizePlatform } from '../../../oci/platform.ts'
-import type { ImageConfig, Platform } from '../../../oci/types.ts'
+import type { Platform } from '../../../oci/types.ts'
 import { parseGitReference } from '../read/git-reference.ts'
 import { type DraftImage, draftOf } from './image-config.ts'
-import type { LowerEnvironment, LowerOptions } from '../../types.ts'
+import type { LowerEnvironment, LowerOptions, ResolvedConfig } from '../../types.ts'
 import { quote } from '../../../base/text.ts'
 import { type BuildState, createState, setVariable } from './build-state.ts'
 import { edgeOf, type PendingGraph } from './pending.ts'
@@ -99,13 +99,13 @@ async function loadImage(
 ): Promise<LoadedContext> {
   if (name === 'scratch') return { state: createState(undefined), image: undefined }
   const reference = formatReference(withDefaultTag(parseReference(name)))
-  const { config } = await environment.resolveImageConfig(reference, use.platform)
+  const resolved = await environment.resolveImageConfig(reference, use.platform)
   const output = graph.add(() =>
     edgeOf({ kind: 'source', identifier: `docker-image://${reference}`, attrs: {} }, [], use.platform, {
       name: `[context ${use.nameWithPlatform}] ${name}`,
     }),
   )
-  return fromImage(config, createState(output, normalizePlatform(use.platform)))
+  return fromImage(resolved, createState(output, normalizePlatform(use.platform)))
 }
 
 async function loadLayout(
@@ -119,7 +119,7 @@ async function loadLayout(
     throw invalid(`oci-layout reference ${quote(text)}: no layouts are at hand`)
   const [, store, , digest] = match
   const reference = formatReference({ ...parseReference(use.name), digest: digest! })
-  const { config } = await environment.resolveLayoutConfig(text, use.platform)
+  const resolved = await environment.resolveLayoutConfig(text, use.platform)
   const output = graph.add(() =>
     edgeOf(
       { kind: 'source', identifier: `oci-layout://${reference}`, attrs: { 'oci.store': store! } },
@@ -130,11 +130,11 @@ async function loadLayout(
       },
     ),
   )
-  return fromImage(config, createState(output, normalizePlatform(use.platform)))
+  return fromImage(resolved, createState(output, normalizePlatform(use.platform)))
 }
 
-function fromImage(config: ImageConfig, state: BuildState): LoadedContext {
-  const image = draftOf(config)
+function fromImage({ config, base }: ResolvedConfig, state: BuildState): LoadedContext {
+  const image = draftOf(config, base)
   for (const [name, value] of image.config.env) setVariable(state, name, value ?? '')
   if (image.config.workingDir !== '') state.directory = image.config.workingDir
   if (image.platform !== undefined) state.platform = normalizePlatform(image.platform)

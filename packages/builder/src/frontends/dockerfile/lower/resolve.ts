@@ -132,7 +132,7 @@ async function resolveImage(
   const { options, environment, graph, linter } = context
   let platform = stage.platform ?? options.targetPlatform
   const answer = await askForConfig(table, environment, stage.baseName, written, platform)
-  const image = draftOf(answer.config)
+  const image = draftOf(answer.config, answer.base)
   if (stage.platform === undefined && options.isPlatformRequested !== true) {
     platform = detectPlatform(image.platform, platform, options.buildPlatform)
   }
