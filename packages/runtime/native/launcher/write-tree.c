@@ -289,9 +289,10 @@ _Noreturn void run_tree_writer(const struct executor_config *config, const char 
   char path[PATH_MAX];
   if (strlen(directory) + sizeof "/" TREE_FEED > sizeof path) fail_with(ENAMETOOLONG, "open", directory);
   strcat(strcat(strcpy(path, directory), "/"), TREE_FEED);
+  // The report first: an executor with much to do may have made it at the number that the feed gets.
+  report_to = keep_apart(report, REPORT);
   // Without waiting for a writer, who may have gone again. Its end is then the end.
   feed = keep_apart(open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC), FEED);
-  report_to = keep_apart(report, REPORT);
   if (fcntl(feed, F_SETFL, 0) < 0) fail("open", TREE_FEED);
   k_close_range(0, FEED - 1, 0);
   k_close_range(REPORT + 1, ~0u, 0);

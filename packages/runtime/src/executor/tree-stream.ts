@@ -1,6 +1,7 @@
 import { constants, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { filesError } from '../files/errors.ts'
+import { RuntimeError } from '../errors.ts'
+import { errnoName, filesError } from '../files/errors.ts'
 import { closeFd, growPipe, mknodAt, openRoot } from '../files/index.ts'
 import type { TreeStream } from './tree-types.ts'
 import type { Connection } from './connection.ts'
@@ -67,7 +68,12 @@ async function requestWriter(connection: Connection, directory: string): Promise
   const error = payload.readUInt32LE(0)
   if (error === 0) return
   const [operation = '', path = ''] = payload.toString('latin1', 4).split('\0')
-  throw filesError(operation === '' ? 'write a tree' : operation, path, error)
+  if (operation !== '') throw filesError(operation, path, error)
+  if (errnoName(error) !== 'EINTR') throw filesError('start a process that writes', directory, error)
+  // How the executor tells of one that said nothing itself.
+  throw new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', 'the process that writes a tree was killed before it was done', {
+    hint: 'from outside, or because the machine is out of memory: build again',
+  })
 }
 
 /** What is written before the process opens its end stays, as long as a reader is held. */
