@@ -434,6 +434,19 @@ describe('a layer whose headers say more than one thing of a file', () => {
     })
   })
 
+  test('has of a device the number that mknod takes, which may be that of a whiteout', async () => {
+    const whiteout = rawEntry({ name: 'c', flag: '3', devMinor: 1 << 20 })
+    const null4097 = rawEntry({ name: 'd', flag: '3', devMajor: 0x1001, devMinor: 3 })
+    await extract([whiteout, null4097], (entries, inTree) => {
+      expect(entries).toMatchObject([
+        { path: 'c', type: 'whiteout' },
+        { path: 'd', type: 'character', devMajor: 1, devMinor: 3 },
+      ])
+      expect(lstatSync(inTree('c')).rdev).toBe(0)
+      if (isRoot) expect(lstatSync(inTree('d')).rdev).toBe(0x103)
+    })
+  })
+
   test('may delete a name of a directory that it replaces by a link', async () => {
     await extract([rawEntry({ name: 'a/.wh.a' }), rawEntry({ name: 'a', flag: '2', link: 'b' })], (_entries, inTree) =>
       expect(lstatSync(inTree('a')).isSymbolicLink()).toBe(true),

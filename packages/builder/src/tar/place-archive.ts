@@ -159,8 +159,8 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
       size: raw.size,
       ...unpackedTime(raw),
       link: raw.type === 'symlink' ? raw.link : undefined,
-      devMajor: isDevice ? raw.devMajor & 0xfff : undefined,
-      devMinor: isDevice ? raw.devMinor & 0xfffff : undefined,
+      devMajor: isDevice ? raw.devMajor : undefined,
+      devMinor: isDevice ? raw.devMinor : undefined,
       xattrs: raw.type === 'symlink' ? undefined : raw.xattrs,
       content,
     })

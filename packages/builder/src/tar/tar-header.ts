@@ -26,6 +26,9 @@ const PREFIX = 345
 const GNU_TIMES = [345, 357]
 const STAR_TIMES = [476, 488]
 const STAR_TRAILER = 508
+/** As much of a device's number as mknod(2) takes: what it makes of one with more may be an overlay's whiteout. */
+const MAJOR_BITS = 0xfff
+const MINOR_BITS = 0xfffff
 
 /**
  * Decodes a header block: v7, ustar, star, GNU. What is valid is what Go's archive/tar takes, since every builder and
@@ -50,8 +53,8 @@ export function readHeader(block: Buffer, offset: number): RawHeader {
     gid: toId(readNumber(block, offset + 116, 8, 'gid')),
     size: toSize(readNumber(block, offset + 124, 12, 'size')),
     mtimeSec: readNumber(block, offset + 136, 12, 'mtime'),
-    devMajor: isV7 ? 0 : toId(readNumber(block, offset + DEV_MAJOR, 8, 'devmajor')),
-    devMinor: isV7 ? 0 : toId(readNumber(block, offset + DEV_MINOR, 8, 'devminor')),
+    devMajor: isV7 ? 0 : toId(readNumber(block, offset + DEV_MAJOR, 8, 'devmajor')) & MAJOR_BITS,
+    devMinor: isV7 ? 0 : toId(readNumber(block, offset + DEV_MINOR, 8, 'devminor')) & MINOR_BITS,
   }
 }
 
