@@ -233,6 +233,16 @@ describe('a state', () => {
     ['patterns and parents', () => base.copy(other, '/', { include: ['*.md'], parents: true }), 'do not go together'],
     ['a file has a name', () => base.file('/etc/', ''), 'names no file'],
     ['a health check waits a millisecond', () => base.healthcheck('x', { intervalMs: 0.5 }), 'intervalMs is 0.5'],
+    [
+      'a health check does not wait for ever',
+      () => base.healthcheck('x', { timeoutMs: Infinity }),
+      'timeoutMs is Infinity',
+    ],
+    [
+      'a health check is tried a whole number of times',
+      () => base.healthcheck('x', { retries: 1.5 }),
+      'retries is 1.5',
+    ],
   ])('%s', (_, act, message) => {
     expect(act).toThrow(message)
   })

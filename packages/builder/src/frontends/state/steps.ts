@@ -192,12 +192,13 @@ export function healthcheckStep(command: Command | false, options: HealthcheckOp
   const { intervalMs = 0, timeoutMs = 0, startPeriodMs = 0, startIntervalMs = 0, retries = 0 } = options
   const times = { intervalMs, timeoutMs, startPeriodMs, startIntervalMs }
   for (const [name, value] of Object.entries(times)) {
-    if (value === 0 || value >= 1) continue
+    if (value === 0 || (value >= 1 && Number.isFinite(value))) continue
     throw new BuilderError('OCI_OPTION_INVALID', `healthcheck: ${name} is ${value}`, {
       hint: 'one millisecond at least',
     })
   }
-  if (!(retries >= 0)) throw new BuilderError('OCI_OPTION_INVALID', `healthcheck: retries is ${retries}`)
+  if (!Number.isSafeInteger(retries) || retries < 0)
+    throw new BuilderError('OCI_OPTION_INVALID', `healthcheck: retries is ${retries}`, { hint: 'a whole number' })
   const test = typeof command === 'string' ? ['CMD-SHELL', command] : command === false ? ['NONE'] : ['CMD', ...command]
   return {
     keyword: 'HEALTHCHECK',
