@@ -3,7 +3,7 @@ import { openStreamContext, type StreamContext } from '../context/archive.ts'
 import type { Store, TemporaryDirectory } from '../store/types.ts'
 import { MAX_BUILD_FILE_BYTES, tooLarge } from './build-file.ts'
 import { BuilderError, isTsOciError, scrubCredentials } from '../base/errors.ts'
-import type { LayerForms } from '../layers/types.ts'
+import type { LayerReader } from '../layers/types.ts'
 import { isComplaint } from '../frontends/dockerfile/expand/complaint.ts'
 import { parseGitReference, type GitReference } from '../frontends/dockerfile/read/git-reference.ts'
 import { gitSource, httpSource } from '../frontends/dockerfile/lower/sources.ts'
@@ -35,7 +35,7 @@ export interface UrlContext {
 
 export interface RemoteParts {
   readonly store: Store
-  readonly forms: LayerForms
+  readonly forms: LayerReader
   readonly signal: AbortSignal
   /** The merged file system of an edge, solved. */
   readonly solve: (edge: Edge) => Promise<View>

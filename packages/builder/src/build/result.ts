@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { ProgressSink, VertexEvent } from '../base/progress.ts'
 import type { ExportResult, PreparedExport } from '../exporters/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
-import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { LayerHandle, LayerRecords } from '../layers/types.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import type { VertexState } from '../solver/reporter.ts'
 import { warningsOf } from './plan.ts'
@@ -23,7 +23,7 @@ export interface Built {
   readonly images: readonly LoweredImage[]
   /** Of each image, bottom first. */
   readonly layers: readonly (readonly LayerHandle[])[]
-  readonly forms: LayerForms
+  readonly forms: Pick<LayerRecords, 'record'>
   readonly outputs: readonly PreparedExport[]
   readonly exported: readonly ExportResult[]
   readonly states: readonly VertexState[]

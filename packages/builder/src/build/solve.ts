@@ -1,6 +1,6 @@
 import type { Edge } from '../graph/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
-import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { LayerFactory, LayerFiles, LayerHandle, LayerReader } from '../layers/types.ts'
 import { layersOf } from '../ops/context-layer.ts'
 import { ignoredCacheMounts } from '../ops/exec/ignored-caches.ts'
 import { reachableVertices } from '../solver/demand.ts'
@@ -9,9 +9,12 @@ import type { Result } from '../solver/types.ts'
 import type { Store } from '../store/types.ts'
 import type { View } from '../view/types.ts'
 
+/** What a chain for outputs takes of layers. */
+type ChainForms = Pick<LayerFactory, 'fromSelection'> & Pick<LayerFiles, 'tar'>
+
 export interface SolveParts {
   readonly solver: Solver
-  readonly forms: LayerForms
+  readonly forms: ChainForms
   readonly store: Store
   /** The caches of steps that run anew on purpose stay as they are. */
   readonly keepsCacheMounts: boolean
@@ -41,7 +44,7 @@ export async function solveImages(
 
 /** The layers of the target, each in a form that outputs can read: what is gone is noticed before one of them begins. */
 async function chainOf(
-  forms: LayerForms,
+  forms: ChainForms,
   result: Result | undefined,
   needsTar: boolean,
 ): Promise<readonly LayerHandle[]> {
@@ -62,7 +65,11 @@ export function readLocals(solver: Solver, edge: Edge | undefined): void {
 }
 
 /** When the content of a source was made: the newest time of its files. */
-export async function sourceTime(solver: Solver, forms: LayerForms, edge: Edge): Promise<number | undefined> {
+export async function sourceTime(
+  solver: Solver,
+  forms: Pick<LayerReader, 'view'>,
+  edge: Edge,
+): Promise<number | undefined> {
   const view = await solveView(solver, forms, edge)
   let newest = 0
   for (const entry of view.walk('')) if (entry.type === 'file') newest = Math.max(newest, entry.mtimeSec)
@@ -70,7 +77,7 @@ export async function sourceTime(solver: Solver, forms: LayerForms, edge: Edge):
 }
 
 /** The file system of a vertex that is needed before the rest is known: a context that comes from elsewhere. */
-export async function solveView(solver: Solver, forms: LayerForms, edge: Edge): Promise<View> {
+export async function solveView(solver: Solver, forms: Pick<LayerReader, 'view'>, edge: Edge): Promise<View> {
   const outcome = await solver.solve(edge, { tree: false, tar: false })
   return solver.use(outcome, async (results) => {
     const result = results[edge.output]

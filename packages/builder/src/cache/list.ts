@@ -1,12 +1,11 @@
-import type { LayerForms } from '../layers/types.ts'
 import type { Store } from '../store/types.ts'
-import { createStoreCache } from './store-cache.ts'
+import { createStoreCache, type CacheForms } from './store-cache.ts'
 import type { CacheManager } from './types.ts'
 
 /** What the caches of one build share; made by `build/composition.ts`. */
 export interface CacheEnvironment {
   readonly store: Pick<Store, 'cache' | 'lease'>
-  readonly forms: Pick<LayerForms, 'load' | 'hasContent'>
+  readonly forms: CacheForms
 }
 
 /** The list of caches: the first is written, all are asked. A new one is a file, or a folder, beside these and one line here. */

@@ -1,14 +1,14 @@
 import { missingLayerOf } from '../layers/missing-form.ts'
-import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { LayerFactory, LayerHandle, LayerRecords } from '../layers/types.ts'
 import type { CacheRecord, Store } from '../store/types.ts'
 import { storeKeysOf } from './keys.ts'
 import type { CacheCandidate, CacheManager } from './types.ts'
 
+/** What a cache asks of layers. */
+export type CacheForms = Pick<LayerFactory, 'load'> & Pick<LayerRecords, 'hasContent'>
+
 /** The records of the store as a cache: what this machine built, at hand without a transfer. */
-export function createStoreCache(
-  store: Pick<Store, 'cache' | 'lease'>,
-  forms: Pick<LayerForms, 'load' | 'hasContent'>,
-): CacheManager {
+export function createStoreCache(store: Pick<Store, 'cache' | 'lease'>, forms: CacheForms): CacheManager {
   const { cache } = store
   const candidateOf = (record: CacheRecord): CacheCandidate => {
     // Another build may replace the record: its layers are leased by themselves.
@@ -41,7 +41,7 @@ export function createStoreCache(
 
 /** The layers of a record, where all of them can be read by this process. */
 function layersAtHand(
-  forms: Pick<LayerForms, 'load' | 'hasContent'>,
+  forms: CacheForms,
   record: CacheRecord,
   progressVertex: string,
 ): readonly LayerHandle[] | undefined {

@@ -6,12 +6,14 @@ import type { Digest } from '../oci/digest.ts'
 import { layerCompression, MediaType } from '../oci/media-types.ts'
 import { parseReference, repositoryOf } from '../oci/reference.ts'
 import type { ImageLayer } from '../oci/types.ts'
-import { rewriteTimes } from '../layers/rewrite.ts'
-import type { BlobWish, LayerForms, LayerHandle } from '../layers/types.ts'
+import type { BlobWish, LayerFactory, LayerFiles, LayerHandle, LayerRecords } from '../layers/types.ts'
+
+/** What outputs ask of layers. */
+type OutputForms = LayerFiles & Pick<LayerRecords, 'record'> & Pick<LayerFactory, 'withTimesUpTo'>
 
 export interface LayerProviderOptions {
   readonly store: Store
-  readonly forms: LayerForms
+  readonly forms: OutputForms
   /** Bottom first. */
   readonly layers: readonly LayerHandle[]
   readonly base: BaseImage | undefined
@@ -69,7 +71,7 @@ async function provideOther(
 ): Promise<ProvidedLayer> {
   const { forms } = options
   if (form.rewriteTimestampSec !== undefined)
-    return provideOwn(options, await rewriteTimes({ forms, layer, limitSec: form.rewriteTimestampSec }), form)
+    return provideOwn(options, await forms.withTimesUpTo(layer, form.rewriteTimestampSec), form)
   const image = layer.isForeign ? imageOf(options, layer) : undefined
   return image === undefined
     ? provideOwn(options, layer, form)

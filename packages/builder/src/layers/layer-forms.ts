@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { BuilderError } from '../base/errors.ts'
 import type { LayerEntry, View } from '../view/types.ts'
-import { createChainView } from '../view/view.ts'
+import { createChainViews } from '../view/view.ts'
 import { findBlob, isStored } from './at-hand.ts'
 import { compressedBlob } from './compressed-blob.ts'
 import { resolveContents } from './contents.ts'
@@ -12,6 +11,8 @@ import { missingForm } from './missing-form.ts'
 import { toStored } from './stored-table.ts'
 import { tableOf, tarOf, treeOf } from './form-of.ts'
 import { ensureForm, makeOnce } from './resolver.ts'
+import { withTimesUpTo } from './rewrite.ts'
+import { fromSelection } from './selection.ts'
 import { treeForm } from './tree-form.ts'
 import { mayUseTree } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
@@ -26,11 +27,12 @@ import type { ImageLayer } from '../oci/types.ts'
 export function createLayerForms(options: LayerFormsOptions): LayerForms {
   const state = createFormsState(options, async () => (await import('./conversions.ts')).CONVERSIONS)
   const views = new Map<string, Promise<View>>()
+  const merge = createChainViews()
   const viewOf = (chain: readonly LayerHandle[]): Promise<View> => {
     const key = chain.map((layer) => layer.id).join('/')
     let view = views.get(key)
     if (view === undefined) {
-      view = Promise.all(chain.map((layer) => tableOf(state, layer))).then(createChainView)
+      view = Promise.all(chain.map((layer) => tableOf(state, layer))).then(merge)
       views.set(key, view)
       view.catch(() => views.delete(key))
     }
@@ -38,11 +40,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
   }
   return {
     load: state.load,
-    fromSelection: (entries, facts) => {
-      const layer = state.handleOf({ id: `l-${randomBytes(16).toString('hex')}`, ...facts })
-      state.selections.set(layer.id, entries)
-      return layer
-    },
+    fromSelection: (entries, facts) => fromSelection(state, entries, facts),
     fromTree: async (id, entries, facts) => {
       const layer = state.handleOf({ id, ...facts })
       state.store.layers.writeTable(id, toStored(entries))
@@ -52,6 +50,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     },
     fromImage: (layers, reference, progressVertex, needsTree) =>
       layers.map((layer) => imageLayer(state, layer, { reference, progressVertex, needsTree: needsTree ?? false })),
+    withTimesUpTo: (layer, limitSec) => withTimesUpTo(state, layer, limitSec),
     table: (layer) => tableOf(state, layer),
     view: viewOf,
     tree: (layer) => treeOf(state, layer),

@@ -6,7 +6,7 @@ import { makeEntry } from '../view/entry.ts'
 import type { ContentSource } from '../view/types.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
 import { readEntry } from './read-entry.ts'
-import type { LayerForms } from './types.ts'
+import type { LayerReader } from './types.ts'
 
 const SIZE = 300_000_000
 
@@ -26,7 +26,7 @@ test.each(['tree', 'range'] as const)('a large file of a %s is read in pieces th
   closeSync(fd)
   const content: ContentSource =
     kind === 'tree' ? { kind, root: directory.path, path: 'large' } : { kind, file: directory.join('large'), offset: 0 }
-  const forms = { resolveContents: async (entries: unknown) => entries } as LayerForms
+  const forms: Pick<LayerReader, 'resolveContents'> = { resolveContents: async (entries) => entries }
   const executor = (): Promise<never> => Promise.reject(new Error('the file is ours'))
   const jobs = createJobRunner({ executor, signal: new AbortController().signal })
   const runHere: typeof jobs = { ...jobs, run: (name, input) => jobs.run(name, input, false) }

@@ -3,7 +3,7 @@ import { BuilderError } from '../base/errors.ts'
 import { contentChunks } from '../disk/file-bytes.ts'
 import type { ContentSource, LayerEntry } from '../view/types.ts'
 import type { JobRunner } from '../disk/job-runner.ts'
-import type { LayerForms } from './types.ts'
+import type { LayerReader } from './types.ts'
 
 type Pieces = AsyncGenerator<Uint8Array, void, undefined>
 
@@ -13,7 +13,7 @@ const PART_BYTES = 1 << 20
 
 /** The bytes of a file that a view names, piece by piece; each is valid until the next one is asked for. */
 export async function* readEntry(
-  forms: LayerForms,
+  forms: Pick<LayerReader, 'resolveContents'>,
   jobs: JobRunner,
   entry: LayerEntry,
   signal?: AbortSignal,

@@ -15,21 +15,20 @@ export interface LayerHandle {
   readonly isForeign: boolean
 }
 
-/** Layers and their forms: each is converted once, when somebody needs another. */
-export interface LayerForms {
+/** What a layer says of itself before anybody looks into it. */
+export interface LayerFacts {
+  readonly createdMs: number
+  readonly description: string
+}
+
+/** Where layers come from. */
+export interface LayerFactory {
   /** A layer of the store. */
   load(id: string, progressVertex?: string): LayerHandle
   /** A layer that only exists as entries; written when `tar`, `tree` or `blob` is asked for. */
-  fromSelection(
-    entries: readonly LayerEntry[],
-    facts: { readonly createdMs: number; readonly description: string },
-  ): LayerHandle
+  fromSelection(entries: readonly LayerEntry[], facts: LayerFacts): LayerHandle
   /** A tree that a step wrote, and the entries that it adds. */
-  fromTree(
-    id: string,
-    entries: readonly LayerEntry[],
-    facts: { readonly createdMs: number; readonly description: string },
-  ): Promise<LayerHandle>
+  fromTree(id: string, entries: readonly LayerEntry[], facts: LayerFacts): Promise<LayerHandle>
   /**
    * The layers of an image whose manifest and config are in the store; nothing is fetched. `reference`: where a registry
    * has them; `needsTree`: a step will be run on them, so what is fetched is unpacked on its way.
@@ -40,32 +39,52 @@ export interface LayerForms {
     progressVertex?: string,
     needsTree?: boolean,
   ): readonly LayerHandle[]
+  /** The same layer with no time above the limit, in seconds (BuildKit's `rewrite-timestamp`); made once. */
+  withTimesUpTo(layer: LayerHandle, limitSec: number): Promise<LayerHandle>
+}
 
+/** What is in layers, read without mounting them. */
+export interface LayerReader {
   table(layer: LayerHandle): Promise<LayerTable>
   /** The merged file system of a chain. */
   view(chain: readonly LayerHandle[]): Promise<View>
+  /** Bytes of a file that a view names. */
+  readFile(entry: LayerEntry, maxBytes: number): Promise<Uint8Array>
+  /** Sources of the kind `layer` become ranges or tree paths; layers are inflated where needed. */
+  resolveContents(entries: readonly LayerEntry[]): Promise<readonly LayerEntry[]>
+}
+
+/** Layers as directories, for steps. */
+export interface LayerTrees {
   /** Directory in overlay form. */
   tree(layer: LayerHandle): Promise<string>
   /** The directories that an overlay stacks for a chain, bottom first. */
   overlayTrees(chain: readonly LayerHandle[]): Promise<readonly string[]>
+  /** One sync, after which the trees that this build made outlive a crash of the machine. */
+  syncTrees(): void
+}
+
+/** Layers as files, for outputs. */
+export interface LayerFiles {
   /** Plain tar in the store's blobs. */
   tar(layer: LayerHandle): Promise<{ readonly diffId: DiffID; readonly sizeBytes: number }>
   /** A blob of one's own making; of a layer that was pulled the one that came, unless another is forced. */
   blob(layer: LayerHandle, want: BlobWish): Promise<Descriptor>
   /** The very blob that an image names; fetched where it is not at hand. `reference`: where a registry has the image. */
   imageBlob(layer: LayerHandle, image: ImageLayer, reference: string | undefined): Promise<Descriptor>
-  /** Bytes of a file that a view names. */
-  readFile(entry: LayerEntry, maxBytes: number): Promise<Uint8Array>
-  /** Sources of the kind `layer` become ranges or tree paths; layers are inflated where needed. */
-  resolveContents(entries: readonly LayerEntry[]): Promise<readonly LayerEntry[]>
+}
+
+/** What the store has of layers; nothing is made. */
+export interface LayerRecords {
+  record(layer: LayerHandle): LayerRecord | undefined
   /** True when some persistent form is in the store. */
   isPersistent(layer: LayerHandle): boolean
   /** As `isPersistent`, and this process can read it: a tree of another boot or another kind of isolation does not count. */
   hasContent(layer: LayerHandle): boolean
-  record(layer: LayerHandle): LayerRecord | undefined
-  /** One sync, after which the trees that this build made outlive a crash of the machine. */
-  syncTrees(): void
 }
+
+/** Layers and their forms: each is converted once, when somebody needs another. Who uses them takes the roles that it needs. */
+export interface LayerForms extends LayerFactory, LayerReader, LayerTrees, LayerFiles, LayerRecords {}
 
 export interface BlobWish {
   readonly compression: Compression

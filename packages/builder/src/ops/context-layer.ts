@@ -1,13 +1,17 @@
-import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { LayerFactory, LayerHandle } from '../layers/types.ts'
 import type { LayerEntry, View, ViewEntry } from '../view/types.ts'
 import { toByteString, type ByteString } from '../base/byte-string.ts'
 import type { Result } from '../solver/types.ts'
 import type { LocalResult } from '../context/types.ts'
 
+type SelectionForms = Pick<LayerFactory, 'fromSelection'>
+
+// Not a field of the result: the rooms `context` and `layers` stand on one floor, and do not know each other. Each result
+// is one build's, as its layer is.
 const whole = new WeakMap<LocalResult, LayerHandle>()
 
 /** The layers of a result; a build context that something stands on is one layer with all of it. */
-export function layersOf(forms: LayerForms, result: Result): readonly LayerHandle[] {
+export function layersOf(forms: SelectionForms, result: Result): readonly LayerHandle[] {
   if (result.kind === 'layers') return result.layers
   const layer = whole.get(result) ?? contextLayer(forms, result, '/')
   whole.set(result, layer)
@@ -18,7 +22,7 @@ export function layersOf(forms: LayerForms, result: Result): readonly LayerHandl
  * What a mount shows of a build context, as a layer: the selected path, the directories above it, and every symlink on
  * the way with what it leads to, as the mount resolves them once more.
  */
-export function contextLayer(forms: LayerForms, context: LocalResult, selector: string): LayerHandle {
+export function contextLayer(forms: SelectionForms, context: LocalResult, selector: string): LayerHandle {
   const entries = new Map<ByteString, ViewEntry>()
   const selected = collectWay(context.view, toByteString(selector), entries)
   for (const entry of context.view.walk(selected)) entries.set(entry.path, entry)

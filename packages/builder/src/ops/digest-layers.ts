@@ -1,12 +1,12 @@
 import { digestSelectors } from '../view/content-digest.ts'
-import type { LayerHandle } from '../layers/types.ts'
+import type { LayerHandle, LayerReader } from '../layers/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OpsEnvironment } from './environment.ts'
 import type { ContentSelector } from '../view/types.ts'
 
 /** Digest of what selectors choose from a chain of layers: the second key of a COPY --from or a read-only mount. */
 export async function digestLayerPaths(
-  environment: Pick<OpsEnvironment, 'forms' | 'jobs'>,
+  environment: { readonly forms: LayerReader } & Pick<OpsEnvironment, 'jobs'>,
   layers: readonly LayerHandle[],
   selectors: readonly ContentSelector[],
 ): Promise<Digest> {

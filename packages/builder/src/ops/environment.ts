@@ -1,6 +1,6 @@
 import type { Executor } from '@ts-oci/runtime'
 import type { Store } from '../store/types.ts'
-import type { LayerForms } from '../layers/types.ts'
+import type { LayerFactory, LayerFiles, LayerReader, LayerTrees } from '../layers/types.ts'
 import type { JobRunner } from '../disk/job-runner.ts'
 import type { ImageConfig, Manifest, Platform } from '../oci/types.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -10,7 +10,7 @@ import type { LocalResult } from '../context/types.ts'
 /** What the drivers of one build share, put together by its composition; each driver takes what it uses of it, and no more. */
 export interface OpsEnvironment {
   readonly store: Store
-  readonly forms: LayerForms
+  readonly forms: LayerFactory & LayerReader & LayerTrees & Pick<LayerFiles, 'tar'>
   readonly jobs: JobRunner
   /** Started when the first step needs it. */
   readonly executor: () => Promise<Executor>

@@ -47,6 +47,8 @@ export interface RegistryClient extends AsyncDisposable {
   /** Bounds of simultaneous transfers, for whoever moves blobs through this client. */
   readonly downloads: Limiter
   readonly uploads: Limiter
+  /** Blobs that are on their way to the store: who wants one of them waits for it. */
+  readonly pulls: Map<Digest, Promise<unknown>>
   close(): Promise<void>
 }
 
@@ -78,6 +80,7 @@ export function createRegistryClient(
     uploadBlob: (repository, descriptor, options) => uploadBlob(connections, repository, descriptor, options),
     downloads: connections.downloads,
     uploads: connections.uploads,
+    pulls: new Map(),
     close,
     [Symbol.asyncDispose]: close,
   }

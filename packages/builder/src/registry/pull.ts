@@ -200,8 +200,6 @@ function isFaultOfSource(error: unknown): boolean {
   return isTsOciError(error) && (error.code.startsWith('OCI_REGISTRY_') || error.code === 'OCI_DIGEST_MISMATCH')
 }
 
-const running = new WeakMap<RegistryClient, Map<Digest, Promise<unknown>>>()
-
 /** A layer that an image names twice, or that two stages pull at once, travels once: the second waits for the first. */
 async function oneAtATime<T>(
   client: RegistryClient,
@@ -209,8 +207,7 @@ async function oneAtATime<T>(
   signal: AbortSignal | undefined,
   job: () => Promise<T>,
 ): Promise<T> {
-  const jobs = running.get(client) ?? new Map<Digest, Promise<unknown>>()
-  running.set(client, jobs)
+  const jobs = client.pulls
   // After a failure of the first each of the others tries for itself, one by one.
   for (let other = jobs.get(digest); other !== undefined; other = jobs.get(digest))
     await unlessCanceled(

@@ -1,7 +1,7 @@
 import type { CacheMap } from '../cache/types.ts'
 import type { LocalResult } from '../context/types.ts'
 import type { Vertex } from '../graph/types.ts'
-import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import type { LayerFiles, LayerHandle, LayerRecords, LayerTrees } from '../layers/types.ts'
 
 /** What a vertex output is: a chain of layers (bottom first), or a build context that is read where it lies. */
 export type Result = LayersResult | LocalResult
@@ -50,7 +50,9 @@ export interface RunContext {
 }
 
 /** What the solver asks of layers. */
-export type SolverForms = Pick<LayerForms, 'isPersistent' | 'tree' | 'tar' | 'syncTrees'>
+export type SolverForms = Pick<LayerRecords, 'isPersistent'> &
+  Pick<LayerTrees, 'tree' | 'syncTrees'> &
+  Pick<LayerFiles, 'tar'>
 
 /**
  * Does the work of a key while no other build, of this process or another one, does that of the same key: a lock of a store

@@ -4,30 +4,38 @@ import { resolvePath } from './resolve.ts'
 import { applyLayer, editTree, emptyTree, nodeAt, sortedChildren, walkNodes, type TreeNode } from './tree.ts'
 import type { LayerTable, View, ViewEntry } from './types.ts'
 
+// Not a field of the view: how a merged tree is kept is this room's own affair, and anybody may write a view of another kind.
 const treeOfView = new WeakMap<View, TreeNode>()
 
-/** Trees of chains by their tables, bottom first: a chain of one layer more starts from what is known of it. */
+/** Trees of chains by their tables, bottom first; a table that its layer has given up takes its trees with it. */
 interface ChainNode {
   readonly root: TreeNode
   readonly next: WeakMap<LayerTable, ChainNode>
 }
-const scratchChain: ChainNode = { root: emptyTree(), next: new WeakMap() }
 
 /**
  * The merged, read-only file system of a chain of layers, bottom first: what an overlay mount of the same layers
  * shows. Throws OCI_LAYER_INVALID for a hard link to nothing.
  */
 export function createChainView(tables: readonly LayerTable[]): View {
-  let chain = scratchChain
-  for (const table of tables) {
-    let next = chain.next.get(table)
-    if (next === undefined) {
-      next = { root: applyLayer(chain.root, table.entries), next: new WeakMap() }
-      chain.next.set(table, next)
+  return createChainViews()(tables)
+}
+
+/** As `createChainView`, for many chains: one of a layer more starts from what is known of it. */
+export function createChainViews(): (tables: readonly LayerTable[]) => View {
+  const scratch: ChainNode = { root: emptyTree(), next: new WeakMap() }
+  return (tables) => {
+    let chain = scratch
+    for (const table of tables) {
+      let next = chain.next.get(table)
+      if (next === undefined) {
+        next = { root: applyLayer(chain.root, table.entries), next: new WeakMap() }
+        chain.next.set(table, next)
+      }
+      chain = next
     }
-    chain = next
+    return viewOfTree(chain.root)
   }
-  return viewOfTree(chain.root)
 }
 
 /** The view of a merged tree. */

@@ -1,10 +1,10 @@
 import { BuilderError } from '../../base/errors.ts'
 import { layersOf } from '../context-layer.ts'
-import type { OpsEnvironment } from '../environment.ts'
+import type { LayerFactory } from '../../layers/types.ts'
 import type { OpDriver } from '../../solver/types.ts'
 
 /** What one chain adds to another: the layers above it. */
-export function createDiffDriver({ forms }: Pick<OpsEnvironment, 'forms'>): OpDriver {
+export function createDiffDriver({ forms }: { readonly forms: LayerFactory }): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'diff',

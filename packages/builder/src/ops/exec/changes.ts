@@ -1,11 +1,12 @@
 import type { Executor } from '@ts-oci/runtime'
 import { diffUpper } from '../../disk/upper.ts'
 import type { LayerEntry, View } from '../../view/types.ts'
+import type { LayerReader } from '../../layers/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 
 /** The entries that a step added, changed or removed: its upper directory, compared with what lay below. */
 export async function collectChanges(
-  environment: Pick<OpsEnvironment, 'forms' | 'jobs'>,
+  environment: { readonly forms: LayerReader } & Pick<OpsEnvironment, 'jobs'>,
   executor: Executor,
   upper: string,
   lower: View,

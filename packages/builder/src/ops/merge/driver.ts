@@ -1,9 +1,9 @@
 import { layersOf } from '../context-layer.ts'
-import type { OpsEnvironment } from '../environment.ts'
+import type { LayerFactory } from '../../layers/types.ts'
 import type { OpDriver } from '../../solver/types.ts'
 
 /** Stacks chains of layers on each other; no byte is touched. */
-export function createMergeDriver({ forms }: Pick<OpsEnvironment, 'forms'>): OpDriver {
+export function createMergeDriver({ forms }: { readonly forms: LayerFactory }): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'merge',

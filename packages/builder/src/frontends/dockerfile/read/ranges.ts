@@ -16,6 +16,7 @@ type AstRange = ReturnType<AstInstruction['getRange']>
 /** Offsets in the file, end exclusive. */
 type Span = readonly [start: number, end: number]
 
+// Not a field of the instruction: that is plain data, compared and printed as JSON, and most never have their ranges asked.
 const known = new WeakMap<RawInstruction, InstructionRanges>()
 
 /** The places of an instruction's keyword, flags and arguments. Where one cannot be told, the whole instruction is given. */
