@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { describeWith, temporaryDirectory } from '@ts-oci/testing'
 import { bind } from '../frontends/state/mounts.ts'
 import { image, local, scratch } from '../frontends/state/state.ts'
@@ -31,7 +31,7 @@ test('a state gives the image of the Dockerfile that says the same', async () =>
     'HEALTHCHECK --interval=5s CMD ["/check"]',
     'CMD ["/srv/run"]',
   ]
-  const here = local(context, { ignore: ['**/*.md'] })
+  const here = local(context)
   const files = scratch().copy(here, '/files/', { sources: ['app'] })
   const state = scratch()
     .workdir('/srv')
@@ -59,6 +59,45 @@ test('a state gives the image of the Dockerfile that says the same', async () =>
   expect(made.digest).toBe(written.digest)
   expect(readFileSync(directory.join('made.files/etc/note'), 'utf8')).toBe('a $note\n')
   expect(existsSync(directory.join('made.files/unpacked/sub/b.txt'))).toBe(true)
+})
+
+describe('a local directory', () => {
+  async function filesOf(options?: Parameters<typeof local>[1]): Promise<readonly string[]> {
+    await using directory = await temporaryDirectory()
+    const context = directory.join('context')
+    mkdirSync(`${context}/.git`, { recursive: true })
+    for (const name of ['.git/config', '.env', 'index.js']) writeFileSync(`${context}/${name}`, name)
+    writeFileSync(`${context}/.dockerignore`, '.git\n.env\n.dockerignore\n')
+    const state = scratch().copy(local(context, options), '/')
+    const dest = directory.join('out')
+    await build({ state, store: directory.join('store'), outputs: [{ type: 'local', dest }] })
+    return readdirSync(dest).sort()
+  }
+
+  test('leaves out what its ignore file names', async () => {
+    expect(await filesOf()).toEqual(['index.js'])
+  })
+
+  test('takes patterns instead of its ignore file, and none where that is said', async () => {
+    expect(await filesOf({ ignore: ['*.js'] })).toEqual(['.dockerignore', '.env', '.git'])
+    expect(await filesOf({ ignore: false })).toEqual(['.dockerignore', '.env', '.git', 'index.js'])
+  })
+
+  test('is copied anew when its ignore file names something else', async () => {
+    await using directory = await temporaryDirectory()
+    const context = directory.join('context')
+    mkdirSync(context)
+    for (const name of ['a', 'b']) writeFileSync(`${context}/${name}`, name)
+    const state = scratch().copy(local(context), '/')
+    const filesWith = async (ignore: string): Promise<readonly string[]> => {
+      writeFileSync(`${context}/.dockerignore`, `${ignore}\n.dockerignore\n`)
+      const dest = directory.join(`without-${ignore}`)
+      await build({ state, store: directory.join('store'), outputs: [{ type: 'local', dest }] })
+      return readdirSync(dest)
+    }
+    expect(await filesWith('a')).toEqual(['b'])
+    expect(await filesWith('b')).toEqual(['a'])
+  })
 })
 
 test.each(['file', 'dockerfile', 'target', 'buildContexts', 'noCacheFilter'])(

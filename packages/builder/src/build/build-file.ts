@@ -82,3 +82,8 @@ function readPlain(path: string, name: string): FoundFile {
   if (status.size > MAX_BUILD_FILE_BYTES) throw tooLarge(name)
   return { kind: 'file', bytes: readFileSync(path) }
 }
+
+/** The text of such a file. */
+export function decode(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+}

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { LowerEnvironment } from '../frontends/types.ts'
+import { readIgnore } from './ignore-file.ts'
 import type { BuildSources } from './sources.ts'
 import { openLocalContext } from '../context/local.ts'
 import type { Store } from '../store/types.ts'
@@ -10,8 +13,8 @@ import type { LocalResult } from '../context/types.ts'
 /** The directories of this machine that a build reads, by the names that `local://` sources give them. */
 export interface BuildContexts {
   readonly open: OpsEnvironment['openLocal']
-  /** Adds a directory under a name of its own and answers that name; equal ones have one name. */
-  add(directory: string, ignorePatterns: readonly string[]): string
+  /** Adds a directory under a name of its own; equal ones have one name. Without patterns its `.dockerignore` counts. */
+  readonly add: NonNullable<LowerEnvironment['openDirectory']>
   /** Makes sources known that were found later. */
   use(sources: BuildSources): void
   close(): void
@@ -20,8 +23,8 @@ export interface BuildContexts {
 /** Name of the main context, as BuildKit has it. */
 export const MAIN_CONTEXT = 'context'
 
-/** @param known learns the directories, for whoever reads them in another process */
-export function createContexts(store: Store, known: Set<string>, signal: AbortSignal): BuildContexts {
+/** @param granted learns the directories, for whoever reads them in another process */
+export function createContexts(store: Store, granted: Set<string>, signal: AbortSignal): BuildContexts {
   const directories = new Map<string, { readonly directory: string; readonly ignorePatterns: readonly string[] }>()
   const added = new Map<string, string>()
   const opened = new Map<string, LocalResult & Partial<Disposable>>()
@@ -29,20 +32,21 @@ export function createContexts(store: Store, known: Set<string>, signal: AbortSi
     for (const [name, source] of found.namedDirectories) directories.set(name, source)
     if (found.contextDirectory !== undefined)
       directories.set(MAIN_CONTEXT, { directory: found.contextDirectory, ignorePatterns: found.ignorePatterns ?? [] })
-    for (const { directory } of directories.values()) known.add(resolve(directory))
+    for (const { directory } of directories.values()) granted.add(resolve(directory))
     if (found.contextArchive !== undefined) opened.set(MAIN_CONTEXT, found.contextArchive)
   }
   return {
     use,
-    add: (directory, ignorePatterns) => {
+    add: (directory, given) => {
+      const ignorePatterns = given ?? (existsSync(directory) ? readIgnore(directory) : undefined) ?? []
       const key = JSON.stringify([directory, ignorePatterns])
-      const given = added.get(key)
-      if (given !== undefined) return given
+      const known = added.get(key)
+      if (known !== undefined) return { name: known, ignorePatterns }
       const name = `state-${directories.size}`
       added.set(key, name)
       directories.set(name, { directory, ignorePatterns })
-      known.add(resolve(directory))
-      return name
+      granted.add(resolve(directory))
+      return { name, ignorePatterns }
     },
     open: async (name, attrs) => {
       const open = opened.get(name)

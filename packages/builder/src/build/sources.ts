@@ -1,10 +1,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
-import { MAX_BUILD_FILE_BYTES, readBuildFile, tooLarge } from './build-file.ts'
+import { decode, MAX_BUILD_FILE_BYTES, readBuildFile, tooLarge } from './build-file.ts'
 import { BuilderError } from '../base/errors.ts'
-import { parseIgnoreFile } from '../patterns/ignore.ts'
 import type { Edge } from '../graph/types.ts'
 import type { LocalResult } from '../context/types.ts'
+import { readIgnore } from './ignore-file.ts'
 import type { RemoteContexts } from './remote-context.ts'
 import { parseReference } from '../oci/reference.ts'
 import { findInLayout } from '../ops/image/layout.ts'
@@ -227,28 +227,6 @@ function readDockerfile(path: string): { readonly path: string; readonly text: s
   throw new BuilderError('OCI_DOCKERFILE_NOT_FOUND', `failed to read dockerfile: open ${basename(path)}: ${reason}`, {
     hint: `name another one with -f; looked for ${path}, and links are followed inside its directory only`,
   })
-}
-
-/**
- * `<Dockerfile>.dockerignore` beside the Dockerfile replaces `.dockerignore` of the context. A directory of that name is
- * none, as for Docker; for a pipe Docker waits, and to take it for none would send what it was to leave out.
- * @throws BuilderError OCI_CONTEXT_INVALID
- */
-function readIgnore(directory: string, dockerfile?: string): readonly string[] | undefined {
-  const paths = [...(dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`]), join(directory, '.dockerignore')]
-  for (const path of paths) {
-    const file = readBuildFile(dirname(path), basename(path))
-    if (file.kind === 'file') return parseIgnoreFile(decode(file.bytes))
-    if (file.kind === 'special')
-      throw new BuilderError('OCI_CONTEXT_INVALID', `open ${basename(path)}: it is a pipe, a socket or a device`, {
-        hint: `remove ${path}, or put a file in its place`,
-      })
-  }
-  return undefined
-}
-
-function decode(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }
 
 export function isRemote(context: string): boolean {

@@ -64,10 +64,18 @@ export interface LowerEnvironment {
   ignorePatternsOf?(key: string): Promise<readonly string[] | undefined>
   /** As `resolveImageConfig`, of an image in an OCI layout: `reference` is `name@sha256:…` as the named context has it. */
   resolveLayoutConfig?(reference: string, platform: Platform): Promise<ResolvedConfig>
-  /** Name (`local://NAME`) of a directory of this machine that the input itself names; equal ones have one name. */
-  openDirectory?(directory: string, ignorePatterns: readonly string[]): string
+  /**
+   * Name (`local://NAME`) of a directory of this machine that the input itself names, and what is left out of it; equal ones
+   * have one name. Without patterns the directory's own ignore file is read.
+   */
+  openDirectory?(directory: string, ignorePatterns: readonly string[] | undefined): OpenedDirectory
   /** When the content of a source was made, in seconds (commit time, Last-Modified): for a SOURCE_DATE_EPOCH that names a context or a stage. */
   resolveSourceEpoch?(source: SourceSpec): Promise<number | undefined>
+}
+
+export interface OpenedDirectory {
+  readonly name: string
+  readonly ignorePatterns: readonly string[]
 }
 
 export interface LowerOptions {

@@ -86,7 +86,7 @@ function nameStates(order: readonly State[]): ReadonlyMap<State, string> {
   return new Map(
     order.map((one, index) => {
       if (one.origin.kind !== 'local') return [one, `${state}-${index}`]
-      const key = JSON.stringify([one.origin.directory, one.origin.ignore])
+      const key = JSON.stringify([one.origin.directory, one.origin.ignore ?? null])
       const name = directories.get(key) ?? `${directory}-${index}`
       directories.set(key, name)
       return [one, name]

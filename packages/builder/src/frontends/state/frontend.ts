@@ -29,9 +29,10 @@ function withDirectories(
   const { openDirectory } = environment
   if (openDirectory === undefined) throw new Error('whoever lowers a state must give it directories')
   const directories = [...locals].map(([name, { directory, ignore }]) => {
-    return { name, key: openDirectory(directory, ignore), ignore }
+    const { name: key, ignorePatterns } = openDirectory(directory, ignore)
+    return { name, key, ignorePatterns }
   })
-  const ignored = new Map(directories.map(({ key, ignore }) => [key, ignore]))
+  const ignored = new Map(directories.map(({ key, ignorePatterns }) => [key, ignorePatterns]))
   return {
     options: {
       ...options,

@@ -14,7 +14,7 @@ import {
   runStep,
 } from './steps.ts'
 import { literal, shownText } from './text.ts'
-import type { State, StateOrigin, StateStep, StepList, Text } from './types.ts'
+import type { LocalOptions, State, StateOrigin, StateStep, StepList, Text } from './types.ts'
 
 /**
  * Starts from an image of a registry or of the store.
@@ -29,9 +29,12 @@ export function scratch(): State {
   return createState({ kind: 'scratch' }, undefined)
 }
 
-/** A directory of this machine, to copy from or to mount. `ignore` holds patterns as in `.dockerignore`. */
-export function local(directory: string, options: { readonly ignore?: readonly string[] } = {}): State {
-  return createState({ kind: 'local', directory, ignore: options.ignore ?? [] }, undefined)
+/**
+ * A directory of this machine, to copy from or to mount. What its `.dockerignore` names is left out of it, as out of the
+ * context of a Dockerfile; `ignore` holds other patterns instead.
+ */
+export function local(directory: string, { ignore }: LocalOptions = {}): State {
+  return createState({ kind: 'local', directory, ignore: ignore === false ? [] : ignore }, undefined)
 }
 
 function createState(origin: StateOrigin, steps: StepList | undefined): State {

@@ -16,7 +16,7 @@ export type Command = string | readonly string[]
 export type StateOrigin =
   | { readonly kind: 'image'; readonly reference: Text; readonly platform?: Text }
   | { readonly kind: 'scratch'; readonly platform?: Text }
-  | { readonly kind: 'local'; readonly directory: string; readonly ignore: readonly string[] }
+  | { readonly kind: 'local'; readonly directory: string; readonly ignore: readonly string[] | undefined }
 
 /** What an instruction of the Dockerfile says beyond its text. */
 type DraftOf<I> = I extends StageInstruction ? Omit<I, keyof RawInstruction> : never
@@ -35,6 +35,11 @@ export interface StateStep {
 export interface StepList {
   readonly step: StateStep
   readonly before: StepList | undefined
+}
+
+export interface LocalOptions {
+  /** Patterns instead of those of the directory's `.dockerignore`; `false`: nothing is left out. */
+  readonly ignore?: readonly string[] | false
 }
 
 export interface RunOptions {
