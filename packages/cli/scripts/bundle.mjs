@@ -2,7 +2,8 @@
 // and that alone took half of a build in which everything is cached. What a cached build does not need stays in chunks
 // of its own, loaded on demand.
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { isBuiltin } from 'node:module'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -26,6 +27,8 @@ const GROUPS = {
   work: /\/(?:executor|isolation|network|exec|disk|layers|tar|view)\/|\/apply\.js$/,
   rare: /./,
 }
+/** The groups that every build loads: they and all that they share become one file, main.js. */
+const CORE = /^(?:main|build|builder|registry)(?:-[A-Z0-9]{8})?\.js$/
 const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+|@ts-oci\/builder)['"]\s*\)/g
 
 rmSync(making, { recursive: true, force: true })
@@ -47,6 +50,7 @@ const { metafile } = await build({
   banner: { js: "import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);" },
   plugins: [{ name: 'own-modules', setup: readOwnModules }],
 })
+await joinCore()
 writeFileSync(join(making, 'LICENSES.txt'), licenses())
 rmSync(target, { recursive: true, force: true })
 mkdirSync(dirname(target), { recursive: true })
@@ -98,6 +102,88 @@ function ownUrl(path) {
   if (name === 'cli') return `new URL(${JSON.stringify(`../${rest.slice(1).join('/')}`)}, import.meta.url).href`
   const packageUrl = `import.meta.resolve('@ts-oci/${name}/package.json')`
   return `new URL(${JSON.stringify(rest.join('/'))}, ${packageUrl}).href`
+}
+
+/**
+ * esbuild makes a chunk for every set of entries that share something, so that a cached build would read twenty files.
+ * Those of the core become one; what the other chunks import of them gets a name of its own there.
+ */
+async function joinCore() {
+  const chunks = new Map(Object.entries(metafile.outputs).map(([file, output]) => [basename(file), output]))
+  const core = new Set([...chunks.keys()].filter((name) => CORE.test(name)))
+  for (const name of core)
+    for (const { path, kind } of chunks.get(name).imports)
+      if (kind === 'import-statement' && chunks.has(basename(path))) core.add(basename(path))
+  const prefixes = new Map([...core].map((name, index) => [name, name === 'main.js' ? '' : `core${index}_`]))
+  const exported = [...core].map((name) => {
+    const names = chunks.get(name).exports.map((symbol) => `${symbol} as ${prefixes.get(name)}${symbol}`)
+    return `export { ${names.join(', ')} } from './${name}'`
+  })
+  const { outputFiles } = await build({
+    stdin: { contents: exported.join('\n'), resolveDir: making },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22.19',
+    legalComments: 'none',
+    external: [...chunks.keys()].filter((name) => !core.has(name)).map((name) => `./${name}`),
+    // An import on demand of what is in the same file.
+    plugins: [{ name: 'core-on-demand', setup: leaveOnDemand }],
+    write: false,
+    logLevel: 'warning',
+  })
+  for (const name of core) rmSync(join(making, name))
+  writeFileSync(join(making, 'main.js'), builtinsAsAsked(intoCore(outputFiles[0].text)))
+  for (const name of chunks.keys()) {
+    if (core.has(name)) continue
+    const file = join(making, name)
+    writeFileSync(file, intoCore(readFileSync(file, 'utf8')))
+  }
+
+  function leaveOnDemand({ onResolve }) {
+    onResolve({ filter: /^\.\// }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    )
+  }
+
+  function intoCore(text) {
+    return text
+      .replaceAll(/^import \{([^}]*)\} from "\.\/([^"/]+)";/gm, (whole, symbols, name) => {
+        if (!core.has(name)) return whole
+        const list = symbols.split(',').map((symbol) => {
+          const [outer, inner = outer] = symbol.trim().split(/\s+as\s+/)
+          return `${prefixes.get(name)}${outer} as ${inner}`
+        })
+        return `import { ${list.join(', ')} } from "./main.js";`
+      })
+      .replaceAll(/^import "\.\/([^"/]+)";/gm, (whole, name) => (core.has(name) ? 'import "./main.js";' : whole))
+      .replaceAll(/\bimport\("\.\/([^"/]+)"\)\.then\(\((\w+)\) => \2\.(member\d+)\)/g, (whole, name, group, member) =>
+        core.has(name) ? `import("./main.js").then((${group}) => ${group}.${prefixes.get(name)}${member})` : whole,
+      )
+  }
+}
+
+/**
+ * An import of a module of Node reads all its properties, and behind some of them are other modules that nobody here needs
+ * (streams of node:fs, WebCrypto): taken this way only what is named is read. node:child_process waits for its first use.
+ */
+function builtinsAsAsked(text) {
+  const taken = []
+  const rest = text.replaceAll(/^import (?:(\w+)|\* as (\w+)|\{([^}]*)\}) from "((?:node:)?[\w/]+)";\n/gm, take)
+  return `${taken.join('\n')}\n${rest}`
+
+  function take(whole, byDefault, namespace, symbols, name) {
+    if (!isBuiltin(name)) return whole
+    const found = `process.getBuiltinModule(${JSON.stringify(name)})`
+    if (symbols === undefined) taken.push(`const ${byDefault ?? namespace} = ${found};`)
+    else
+      for (const symbol of symbols.split(',')) {
+        const [outer, inner = outer] = symbol.trim().split(/\s+as\s+/)
+        const later = name === 'node:child_process' ? `(...args) => ${found}.${outer}(...args)` : `${found}.${outer}`
+        taken.push(`const ${inner} = ${outer === 'default' ? found : later};`)
+      }
+    return ''
+  }
 }
 
 /** The licenses of the libraries that are inside. */
