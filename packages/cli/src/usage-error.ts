@@ -29,7 +29,10 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return ranked[0]?.candidate
 }
 
-/** Levenshtein's distance; a swap of neighbours counts one, as it is one slip of the fingers. */
+/**
+ * Levenshtein's distance; a swap of neighbours counts one, as it is one slip of the fingers. The builder's own counts that as
+ * two, as BuildKit does.
+ */
 function editDistance(a: string, b: string): number {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => [i, ...Array.from<number>({ length: b.length }).fill(0)])
   const at = (i: number, j: number): number => rows[i]?.[j] ?? 0

@@ -19,12 +19,16 @@ export interface VertexEvent {
 }
 
 /** A part of a vertex's work that counts: a blob pulled, a layer packed, a push. */
-export interface StatusEvent {
+export interface StatusEvent extends StatusProgress {
   readonly type: 'status'
   readonly vertex: string
   /** Unique within the vertex: `sha256:… pull`. */
   readonly id: string
   readonly text: string
+}
+
+/** How far such a part is; times as of a vertex. */
+export interface StatusProgress {
   readonly current?: number
   readonly total?: number
   readonly startedMs?: number

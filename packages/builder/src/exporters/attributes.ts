@@ -1,3 +1,4 @@
+import { parseBoolean } from '../base/boolean.ts'
 import { BuilderError } from '../base/errors.ts'
 
 /** Attributes of one output; each is taken once, what nobody took is unknown. */
@@ -28,9 +29,9 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
   const flag = (key: string): boolean | undefined => {
     const value = take(key)
     if (value === undefined) return undefined
-    if (value === '' || TRUE.has(value)) return true
-    if (FALSE.has(value)) return false
-    throw invalid(key, value, 'true or false')
+    const flag = value === '' ? true : parseBoolean(value)
+    if (flag === undefined) throw invalid(key, value, 'true or false')
+    return flag
   }
 
   return {
@@ -54,7 +55,7 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
     refuse(keys, hint) {
       for (const key of keys) {
         const value = take(key)
-        if (value === undefined || FALSE.has(value)) continue
+        if (value === undefined || parseBoolean(value) === false) continue
         throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: attribute ${key} is not supported`, {
           hint,
         })
@@ -70,7 +71,3 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
     },
   }
 }
-
-// strconv.ParseBool.
-const TRUE = new Set(['1', 't', 'T', 'TRUE', 'true', 'True'])
-const FALSE = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False'])

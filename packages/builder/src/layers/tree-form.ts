@@ -1,4 +1,5 @@
 import { existsSync, renameSync } from 'node:fs'
+import { bootId } from '../base/boot-id.ts'
 import type { Executor } from '@ts-oci/runtime'
 import type { TreeForm } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
@@ -9,7 +10,7 @@ import { resolveContents } from './contents.ts'
 import { isPulled, type Conversion, type Made, type FormsState } from './conversion.ts'
 import { missingForm } from './missing-form.ts'
 import { tableOf } from './form-of.ts'
-import { readBootId, treeKind } from './tree-owners.ts'
+import { treeKind } from './tree-owners.ts'
 import type { LayerHandle } from './types.ts'
 
 /** entries that nobody has written yet → tree. */
@@ -97,7 +98,7 @@ function targetFor({ overlayXattr, idMapping }: Executor): {
 
 /** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */
 export function treeForm(executor: Executor): TreeForm {
-  return { ...treeKind(executor), bootId: readBootId(), synced: false }
+  return { ...treeKind(executor), bootId: bootId(), synced: false }
 }
 
 /** What lies there was never finished, is of another boot or was damaged: nobody has it mounted. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { bootId } from '../base/boot-id.ts'
 import type { Executor, ExecutorOptions, IdMapping } from '@ts-oci/runtime'
 import type { TreeForm, TreeKind } from '../store/types.ts'
 
@@ -13,15 +13,7 @@ export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation
 }
 
 export function isOfThisBoot(tree: TreeForm): boolean {
-  return tree.synced || tree.bootId === readBootId()
-}
-
-let bootId: string | undefined
-
-/** The kernel's boot id: a tree that was not synced counts only until the next boot. */
-export function readBootId(): string {
-  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return bootId
+  return tree.synced || tree.bootId === bootId()
 }
 
 /** What kind of tree an executor mounts. */

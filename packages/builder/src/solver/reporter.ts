@@ -1,5 +1,5 @@
 import type { Vertex } from '../graph/types.ts'
-import type { ProgressSink, VertexEvent } from '../base/progress.ts'
+import type { ProgressSink, StatusProgress, VertexEvent } from '../base/progress.ts'
 import type { Digest } from '../oci/digest.ts'
 
 /** How one vertex ended. */
@@ -21,17 +21,7 @@ export interface VertexReporter {
   completed(vertex: Vertex, cached: boolean): void
   failed(vertex: Vertex, error: unknown, canceled: boolean): void
   log(vertex: Vertex, stream: 'stdout' | 'stderr', data: Uint8Array): void
-  status(
-    vertex: Vertex | Digest,
-    id: string,
-    text: string,
-    progress: {
-      readonly current?: number
-      readonly total?: number
-      readonly startedMs?: number
-      readonly completedMs?: number
-    },
-  ): void
+  status(vertex: Vertex | Digest, id: string, text: string, progress: StatusProgress): void
   states(): readonly VertexState[]
 }
 

@@ -1,3 +1,4 @@
+import type { StatusProgress } from '../base/progress.ts'
 import type { CacheMap } from '../cache/types.ts'
 import type { LocalResult } from '../context/types.ts'
 import type { Vertex } from '../graph/types.ts'
@@ -37,16 +38,7 @@ export interface RunContext {
   /** Lends this vertex' turn to others while it waits for what they, or another build, hold. */
   whileWaiting<T>(wait: () => Promise<T>): Promise<T>
   log(stream: 'stdout' | 'stderr', data: Uint8Array): void
-  status(
-    id: string,
-    text: string,
-    progress: {
-      readonly current?: number
-      readonly total?: number
-      readonly startedMs?: number
-      readonly completedMs?: number
-    },
-  ): void
+  status(id: string, text: string, progress: StatusProgress): void
 }
 
 /** What the solver asks of layers. */

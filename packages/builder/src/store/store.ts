@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { bootId } from '../base/boot-id.ts'
 import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
 import { createBlobStore } from './blobs.ts'
 import { cacheMountIds, setCacheMountAside } from './cache-mounts.ts'
@@ -227,12 +228,4 @@ function checkCacheMount(root: string, path: string): void {
   if (stat === undefined || stat.isDirectory()) return
   const found = stat.isSymbolicLink() ? 'a symbolic link' : 'not a directory'
   throw unusable(root, `${path} is ${found}`, undefined, 'find out who put it there, and remove it')
-}
-
-let boot: string | undefined
-
-/** Changes with every start of the machine. */
-export function bootId(): string {
-  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return boot
 }

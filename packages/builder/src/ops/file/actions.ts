@@ -15,6 +15,7 @@ import type {
 import type { FileOpContext } from './context.ts'
 import { copyOptions, copySource, sourceNotFound } from './copy.ts'
 import { resolveOwner } from './owner.ts'
+import { missingPath } from './required-paths.ts'
 import { failed, refuseNul, type FileTarget, type Ids, type Time } from '../../view/file-target.ts'
 
 /** Runs one action on its target. */
@@ -93,16 +94,14 @@ function expandSource(view: View, source: ByteString): readonly ByteString[] {
   return expandWildcard(view, source)
 }
 
-/** Sources of `--parents` are patterns: a literal one must exist all the same. */
 function requirePaths(action: FileActionCopy, view: View): void {
-  for (const path of action.requiredPaths ?? []) {
-    if (view.lookup(toByteString(path)) !== undefined) continue
-    throw new BuilderError(
-      'OCI_COPY_SOURCE_NOT_FOUND',
-      `"/${fromByteString(cleanPath(toByteString(path)))}": not found`,
-      { details: { path } },
-    )
-  }
+  const path = missingPath(action, view)
+  if (path === undefined) return
+  throw new BuilderError(
+    'OCI_COPY_SOURCE_NOT_FOUND',
+    `"/${fromByteString(cleanPath(toByteString(path)))}": not found`,
+    { details: { path } },
+  )
 }
 
 /** Opens as a shell's `>` does: an existing file keeps mode and owner unless the action names one. */

@@ -1,5 +1,4 @@
 import { basename, join } from 'node:path/posix'
-import { toByteString } from '../../base/byte-string.ts'
 import { BuilderError } from '../../base/errors.ts'
 import type { SizedSource } from '../../disk/job-types.ts'
 import type { LayerEntry, View, ContentSelector } from '../../view/types.ts'
@@ -10,6 +9,7 @@ import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../context-layer.ts'
 import type { FileAction, FileSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver, Result } from '../../solver/types.ts'
+import { missingPath } from './required-paths.ts'
 import { requireSentDirectory } from './sent.ts'
 
 /** What files are copied with. */
@@ -61,19 +61,18 @@ export function createFileDriver(environment: FileParts): OpDriver {
   }
 }
 
-/** Sources of `--parents` are patterns, which may find nothing: a literal one must exist all the same. */
+/** In the words that BuildKit has for inputs of the vertex, before any action is applied. */
 function requirePaths(spec: FileSpec, vertex: Vertex, views: readonly View[]): void {
   for (const { action, secondaryInput } of spec.actions) {
     if (action.kind !== 'copy') continue
-    for (const path of action.requiredPaths ?? []) {
-      if (views[secondaryInput]?.lookup(toByteString(path)) !== undefined) continue
-      const ref = vertex.inputs[secondaryInput]?.vertex.digest.slice(7, 32)
-      throw new BuilderError(
-        'OCI_COPY_SOURCE_NOT_FOUND',
-        `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${JSON.stringify(join('/', path))}: not found`,
-        { details: { path } },
-      )
-    }
+    const path = missingPath(action, views[secondaryInput])
+    if (path === undefined) continue
+    const ref = vertex.inputs[secondaryInput]?.vertex.digest.slice(7, 32)
+    throw new BuilderError(
+      'OCI_COPY_SOURCE_NOT_FOUND',
+      `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${JSON.stringify(join('/', path))}: not found`,
+      { details: { path } },
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 /** `skip=A,B;error=true;experimental=all`: which checks speak, and whether they fail the build. */
 import { Complaint } from '../expand/complaint.ts'
-import { parseBoolean } from '../read/quantities.ts'
+import { parseBoolean } from '../../../base/boolean.ts'
 import { quote, trimSpace } from '../../../base/text.ts'
 
 export interface CheckConfig {

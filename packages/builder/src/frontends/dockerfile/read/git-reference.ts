@@ -1,7 +1,7 @@
 /** Git repositories as ADD and build contexts name them: `https://host/repo.git#ref:subdir`, `?tag=v1&subdir=x`, `git@host:repo`. */
 import { Complaint } from '../expand/complaint.ts'
 import { joinPath } from './path.ts'
-import { parseBoolean } from './quantities.ts'
+import { parseBoolean } from '../../../base/boolean.ts'
 import { quote } from '../../../base/text.ts'
 
 export interface GitReference {

@@ -2,7 +2,8 @@
 import type { CacheSharing, DeviceRequest, MountType, RunMount } from './ast.ts'
 import { parseCsvFields } from './csv.ts'
 import { Complaint, isComplaint } from '../expand/complaint.ts'
-import { parseBoolean, parseSize, parseUint32 } from './quantities.ts'
+import { parseBoolean } from '../../../base/boolean.ts'
+import { parseSize, parseUint32 } from './quantities.ts'
 import { withSuggestion } from '../../../base/suggest.ts'
 import { lowerCase, quote } from '../../../base/text.ts'
 

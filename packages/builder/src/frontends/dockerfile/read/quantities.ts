@@ -81,26 +81,6 @@ export function parseUint32(text: string, base: 8 | 10): number | undefined {
   return value <= 0xffff_ffff ? value : undefined
 }
 
-const TRUTHS: Readonly<Record<string, boolean>> = {
-  1: true,
-  t: true,
-  T: true,
-  true: true,
-  TRUE: true,
-  True: true,
-  0: false,
-  f: false,
-  F: false,
-  false: false,
-  FALSE: false,
-  False: false,
-}
-
-/** Reads a boolean as Go spells them; undefined when the text is none. */
-export function parseBoolean(text: string): boolean | undefined {
-  return Object.hasOwn(TRUTHS, text) ? TRUTHS[text] : undefined
-}
-
 const BINARY_UNITS = 'kmgtp'
 
 /**
