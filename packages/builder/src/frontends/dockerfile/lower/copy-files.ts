@@ -58,7 +58,7 @@ function createNames(context: InstructionContext): CopyNames {
     env,
   }
   const plain = nameInStage(stage, name, nameOptions)
-  if (stage.commandTotal > 0) stage.commandIndex--
+  if (stage.steps.total > 0) stage.steps.index--
   const linked = nameInStage(stage, `LINK ${name}`, nameOptions)
   const ignoreCache = stage.ignoreCache ? { ignoreCache: true } : {}
   return { plain, linked, metadata: (text, more) => metadataFor(text, location, { ...ignoreCache, ...more }) }

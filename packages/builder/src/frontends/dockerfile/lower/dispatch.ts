@@ -21,10 +21,10 @@ export function dispatchStages(
 ): void {
   const { options } = context
   for (const stage of table.list) {
-    if (options.allStages !== true && (!reachable.has(stage) || stage.isDispatched)) continue
+    if (options.allStages !== true && (!reachable.has(stage) || stage.phase.isDispatched)) continue
     beginStage(stage, context)
     for (const command of stage.commands) {
-      stage.isInTrigger = command.isTrigger
+      stage.steps.isInTrigger = command.isTrigger
       guarded(command.instruction.location, context.onError, () => lowerCommand(stage, command, context))
     }
     for (const path of stage.contextPaths) contextPaths.add(path)
@@ -40,7 +40,7 @@ function lowerCommand(stage: StageState, command: StageCommand, context: FileCon
 
 function beginStage(stage: StageState, { options }: FileContext): void {
   inherit(stage)
-  stage.isDispatched = true
+  stage.phase.isDispatched = true
   stage.platform ??= options.targetPlatform
   const { config } = stage.image
   if (!config.env.has('PATH') && stage.platform.os !== 'windows') config.env.set('PATH', DEFAULT_PATH)

@@ -7,7 +7,7 @@ import { toErrorLocation } from '../read/errors.ts'
 import { expandWord } from '../expand/expand.ts'
 import { type Environment, type ExpandOptions } from '../expand/types.ts'
 import { trimSpace, upperCase } from '../../../base/text.ts'
-import type { StageState } from './stage-state.ts'
+import type { StageNaming } from './stage-state.ts'
 
 export interface NameOptions {
   /** Show the platform: several are built at once. */
@@ -18,15 +18,16 @@ export interface NameOptions {
 }
 
 /** The name with its place in the stage in front; counts the stage's commands on. */
-export function nameInStage(stage: StageState, text: string, options: NameOptions): string {
-  if (stage.commandTotal === 0) return text
-  stage.commandIndex++
-  const total = String(stage.commandTotal)
-  const index = String(stage.commandIndex).padStart(total.length)
+export function nameInStage(stage: StageNaming, text: string, options: NameOptions): string {
+  const { steps } = stage
+  if (steps.total === 0) return text
+  steps.index++
+  const total = String(steps.total)
+  const index = String(steps.index).padStart(total.length)
   const platform =
     options.multiPlatform && options.platform !== undefined ? `${platformName(options.platform, options.env)} ` : ''
   const name = stage.displayName === '' ? '' : `${stage.displayName} `
-  return `[${platform}${name}${index}/${total}] ${stage.isInTrigger ? 'ONBUILD ' : ''}${text}`
+  return `[${platform}${name}${index}/${total}] ${steps.isInTrigger ? 'ONBUILD ' : ''}${text}`
 }
 
 function platformName(platform: Platform, env: Environment | undefined): string {

@@ -53,9 +53,9 @@ async function resolveBases(
 ): Promise<void> {
   const work: Promise<void>[] = []
   for (const stage of table.list) {
-    if (stage.base !== undefined || stage.isDispatched || stage.isResolved) continue
+    if (stage.base !== undefined || stage.phase.isDispatched || stage.phase.isResolved) continue
     const isNeeded = reachable.has(stage) || context.options.allStages === true
-    stage.isResolved = isNeeded
+    stage.phase.isResolved = isNeeded
     if (stage.baseName === SCRATCH && stage.namedContext === undefined) beginWithNothing(stage, context.options)
     else work.push(resolveBase(table, stage, isNeeded, context))
   }
@@ -71,7 +71,7 @@ function beginWithNothing(stage: StageState, options: LowerOptions): void {
   stage.state = createState(undefined)
   stage.image = scratchImage(options.targetPlatform)
   stage.platform = options.targetPlatform
-  if (stage.stage === undefined) stage.isDispatched = true
+  if (stage.stage === undefined) stage.phase.isDispatched = true
 }
 
 async function resolveBase(
@@ -85,7 +85,7 @@ async function resolveBase(
   } catch (error) {
     throw located(error, stage.location)
   }
-  if (stage.stage === undefined) stage.isDispatched = true
+  if (stage.stage === undefined) stage.phase.isDispatched = true
 }
 
 async function resolveReference(
@@ -115,7 +115,7 @@ async function resolveReference(
 
 async function replaceStage(stage: StageState, context: ResolveContext): Promise<void> {
   const { state, image } = await loadNamedContext(stage.namedContext!, { ...context, paths: () => stage.paths })
-  stage.isDispatched = true
+  stage.phase.isDispatched = true
   stage.state = state
   if (image === undefined) return
   stage.image = image
@@ -220,8 +220,8 @@ export function inherit(stage: StageState): void {
 
 /** Puts the base's triggers before the stage's own instructions; true when they read something new. */
 function takeTriggers(table: StageTable, stage: StageState): boolean {
-  if (stage.areTriggersTaken) return false
-  stage.areTriggersTaken = true
+  if (stage.phase.areTriggersTaken) return false
+  stage.phase.areTriggersTaken = true
   const triggers = stage.base === undefined ? stage.image.config.onBuild : deferredBy(stage.base)
   stage.image.config.onBuild = []
   if (triggers.length === 0) return false
@@ -229,7 +229,7 @@ function takeTriggers(table: StageTable, stage: StageState): boolean {
     triggers.map((text) => connect(table, stage, parseTrigger(text, stage), true)),
   )
   stage.commands = [...commands, ...stage.commands]
-  stage.commandTotal += commands.length
+  stage.steps.total += commands.length
   return commands.some((command) => command.sources.length > 0)
 }
 

@@ -110,7 +110,7 @@ function readInput(context: InstructionContext, mount: RunMount, stage: StageSta
 
 function sourceOf(context: InstructionContext, mount: RunMount, stage: StageState | undefined): Output | undefined {
   if (mount.type === 'cache' && mount.from === '') return undefined
-  if (mount.from !== '' && stage?.isDispatched !== true) {
+  if (mount.from !== '' && stage?.phase.isDispatched !== true) {
     throw new Complaint(
       `cannot mount from stage ${quote(mount.from)} to ${quote(mount.target)}, stage needs to be defined before current command`,
     )

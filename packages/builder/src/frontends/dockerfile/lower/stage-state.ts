@@ -21,40 +21,65 @@ export interface SeenOnce {
   healthcheck: SourceRange | undefined
 }
 
-export interface StageState {
+/** What the file says of a stage: known when its FROM has been read, and never another. */
+export interface StageText {
   /** Undefined for an image that COPY or a mount names: a stage without instructions. */
   readonly stage: Stage | undefined
   readonly location: SourceRange
+  readonly name: string
+  /** Its steps run anew on purpose. */
+  readonly ignoreCache: boolean
+}
+
+/** What a stage builds on and reads; settled when bases are resolved, before any instruction is applied. */
+export interface StageLinks {
   /** As written, variables expanded; canonical with digest once it is resolved. */
   baseName: string
-  /** As it is shown before instructions: `build`, `stage-1`; empty when it is the only one. */
-  displayName: string
-  readonly name: string
   /** The stage that this one builds on. */
   base: StageState | undefined
-  /** The image that this one builds on was resolved and says how many entries its history has. */
-  baseHistoryLength: number
-  image: DraftImage
-  state: BuildState
-  platform: Platform | undefined
   /** Specifier of the named context that replaces this stage. */
   namedContext: NamedContextUse | undefined
   readonly dependencies: Map<StageState, StageInstruction>
   commands: StageCommand[]
+  readonly phase: StagePhase
+}
+
+/** How far a stage has come. */
+export interface StagePhase {
+  isResolved: boolean
+  areTriggersTaken: boolean
+  isDispatched: boolean
+}
+
+/** What instructions make of a stage, and the next stage begins with that builds on it (`inherit`). */
+export interface StageResult {
+  image: DraftImage
+  /** The image that this one builds on was resolved and says how many entries its history has. */
+  baseHistoryLength: number
+  state: BuildState
+  platform: Platform | undefined
   /** Each ARG with the value that it has there, in the order of their first appearance. */
   readonly arguments: Map<string, string | undefined>
-  /** Paths of the build context that the stage reads. */
-  readonly contextPaths: Set<string>
   /** Paths of this stage that anybody reads; shared with the stage it builds on. */
   paths: Set<string>
-  isResolved: boolean
-  isDispatched: boolean
-  areTriggersTaken: boolean
-  ignoreCache: boolean
-  commandIndex: number
-  commandTotal: number
-  isInTrigger: boolean
   isWorkdirSet: boolean
+}
+
+/** What a step is called after. */
+export interface StageNaming {
+  /** As it is shown before instructions: `build`, `stage-1`; empty when it is the only one. */
+  displayName: string
+  readonly steps: {
+    total: number
+    /** Of the step that was named last, from 1. */
+    index: number
+    isInTrigger: boolean
+  }
+}
+
+export interface StageState extends StageText, StageLinks, StageResult, StageNaming {
+  /** Paths of the build context that the stage reads. */
+  readonly contextPaths: Set<string>
   readonly seen: SeenOnce
   outline: Outline
 }
@@ -71,6 +96,7 @@ export interface StageStateOptions {
   readonly location: SourceRange
   readonly baseName: string
   readonly displayName: string
+  readonly ignoreCache?: boolean
   readonly outline: Outline
 }
 
@@ -78,28 +104,24 @@ export function createStageState(options: StageStateOptions): StageState {
   return {
     stage: options.stage,
     location: options.location,
-    baseName: options.baseName,
-    displayName: options.displayName,
     name: options.stage?.name ?? '',
+    ignoreCache: options.ignoreCache ?? false,
+    baseName: options.baseName,
     base: undefined,
-    baseHistoryLength: 0,
-    image: blankImage(),
-    state: createState(undefined),
-    platform: undefined,
     namedContext: undefined,
     dependencies: new Map(),
     commands: [],
+    phase: { isResolved: false, areTriggersTaken: false, isDispatched: false },
+    image: blankImage(),
+    baseHistoryLength: 0,
+    state: createState(undefined),
+    platform: undefined,
     arguments: new Map(),
-    contextPaths: new Set(),
     paths: new Set(),
-    isResolved: false,
-    isDispatched: false,
-    areTriggersTaken: false,
-    ignoreCache: false,
-    commandIndex: 0,
-    commandTotal: 0,
-    isInTrigger: false,
     isWorkdirSet: false,
+    displayName: options.displayName,
+    steps: { total: 0, index: 0, isInTrigger: false },
+    contextPaths: new Set(),
     seen: { cmd: undefined, entrypoint: undefined, healthcheck: undefined },
     outline: options.outline,
   }

@@ -45,8 +45,7 @@ export function createStages(stages: readonly Stage[], context: StageContext): S
       const state = createStage(stage, context)
       table.add(state)
       if (state.namedContext !== undefined) state.base = undefined
-      else state.commandTotal = countSteps(stage, state.base !== undefined)
-      state.ignoreCache = ignoresCache(context.options, stage.name)
+      else state.steps.total = countSteps(stage, state.base !== undefined)
     })
   }
   return table
@@ -65,6 +64,7 @@ function createStage(stage: Stage, context: StageContext): StageState {
     location,
     baseName: expansion.text,
     displayName: stage.name || `stage-${stage.index}`,
+    ignoreCache: ignoresCache(options, stage.name),
     outline: copyOutline(outline),
   })
   const used = new Set(expansion.matched)

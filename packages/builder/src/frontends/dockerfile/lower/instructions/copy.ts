@@ -37,7 +37,7 @@ export function sourceOf(
 ): Output | undefined {
   const source = command.sources[0]
   if (source === undefined) return contextOutput
-  if (!source.isDispatched) {
+  if (!source.phase.isDispatched) {
     throw new Complaint(
       `cannot copy from stage "${from}", it needs to be defined before current stage "${stage.displayName}"`,
     )

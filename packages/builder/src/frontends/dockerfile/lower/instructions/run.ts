@@ -12,7 +12,7 @@ import { joinPath } from '../../read/path.ts'
 import { createInputList, edgeOf } from '../pending.ts'
 import { readMounts, type RunMounts, type StepInput } from '../run-mounts.ts'
 import { withShell } from './shell.ts'
-import type { StageState } from '../stage-state.ts'
+import type { StageResult } from '../stage-state.ts'
 
 /** Where scripts that begin with `#!` are put for the step. */
 const SCRIPT_DIRECTORY = '/dev/pipes/'
@@ -97,7 +97,7 @@ function maskSecrets(env: Environment, names: readonly string[]): Environment {
 }
 
 /** `|2 a=1 b=2`: the arguments that the step sees, each once, with the value that its environment has. */
-function argumentsOf(stage: StageState): string[] {
+function argumentsOf(stage: StageResult): string[] {
   const { arguments: values, state } = stage
   if (values.size === 0) return []
   return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${state.env.get(key) ?? value ?? ''}`)]

@@ -1,7 +1,7 @@
 import type { UserInstruction } from '../../read/ast.ts'
 import { addHistory } from '../image-config.ts'
 import type { Lowering } from '../context.ts'
-import type { StageState } from '../stage-state.ts'
+import type { StageResult } from '../stage-state.ts'
 
 export const lowerUser: Lowering<UserInstruction> = ({ stage, epoch, expand }, instruction) => {
   const user = expand(instruction.user)
@@ -9,7 +9,7 @@ export const lowerUser: Lowering<UserInstruction> = ({ stage, epoch, expand }, i
   addHistory(stage.image, `USER ${user}`, false, epoch)
 }
 
-export function setUser(stage: StageState, user: string): void {
+export function setUser(stage: StageResult, user: string): void {
   stage.state.user = user
   stage.image.config.user = user
 }

@@ -5,7 +5,7 @@ import type { InstructionContext, Lowering } from '../context.ts'
 import { addFileAction } from '../file-action.ts'
 import { parseOwner } from '../owner.ts'
 import { absolutePath, actionPath, checkPathLength, cleanPath } from '../../read/path.ts'
-import type { StageState } from '../stage-state.ts'
+import type { StageResult } from '../stage-state.ts'
 
 const MODE = 0o755
 
@@ -23,7 +23,7 @@ export const lowerWorkdir: Lowering<WorkdirInstruction> = (context, instruction)
 }
 
 /** Changes the working directory; an absolute path is kept as it is written. */
-export function setDirectory(stage: StageState, path: string): void {
+export function setDirectory(stage: StageResult, path: string): void {
   const written = stage.platform?.os === 'windows' ? withoutDrive(path) : path
   const directory = absolutePath(stage.image.config.workingDir, written, false)
   stage.image.config.workingDir = directory
