@@ -86,35 +86,35 @@ export function copySource(
   const isNewDirectory = options.copyContents && entry.type === 'directory' && standing === undefined
   made.push(...target.makeDirectories(isNewDirectory ? finalPath : parentPath(finalPath), directoryOptions))
 
-  createCopier(view, target, options).copy(entry, '', finalPath, false, undefined, undefined)
+  createCopier(view, target, options).copy({ source: entry, components: '', path: finalPath, isBelow: false })
   // Making what is below them has touched the new directories again.
   if (options.time !== undefined) for (const path of made) setTime(target, path, options.time)
 }
 
+/** One entry that is to be copied. */
+interface Copied {
+  readonly source: ViewEntry
+  /** Its path below what the action names. */
+  readonly components: ByteString
+  /** Where it comes to. */
+  readonly path: ByteString
+  /** An existing directory takes the source's mode and owner too; the destination itself keeps them. */
+  readonly isBelow: boolean
+  /** What the patterns made of the directory that it lies in. */
+  readonly includeAbove?: DirectoryMatches | undefined
+  readonly excludeAbove?: DirectoryMatches | undefined
+}
+
 interface Copier {
-  copy(
-    source: ViewEntry,
-    components: ByteString,
-    path: ByteString,
-    isBelow: boolean,
-    include: DirectoryMatches | undefined,
-    exclude: DirectoryMatches | undefined,
-  ): void
+  copy(copied: Copied): void
 }
 
 function createCopier(view: View, target: FileTarget, options: CopyOptions): Copier {
   const parents: Parent[] = []
   const linkKeys = new Map<string, string>()
 
-  /** `isBelow`: an existing directory takes the source's mode and owner too; the destination itself keeps them. */
-  function copy(
-    source: ViewEntry,
-    components: ByteString,
-    path: ByteString,
-    isBelow: boolean,
-    includeAbove: DirectoryMatches | undefined,
-    excludeAbove: DirectoryMatches | undefined,
-  ): void {
+  function copy(copied: Copied): void {
+    const { source, components, path, isBelow, includeAbove, excludeAbove } = copied
     const included = match(options.include, components, includeAbove, true)
     const excluded = match(options.exclude, components, excludeAbove, false)
     const isIncluded = included.isMatch && !excluded.isMatch
@@ -127,29 +127,27 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
       removeIfReplaced(source, path)
       copyParents(isBelow)
     }
-    if (source.type === 'directory')
-      copyDirectory(source, components, path, isBelow, isIncluded, excluded.isMatch, included.matches, excluded.matches)
+    if (source.type === 'directory') copyDirectory(copied, included, excluded)
     else copyFile(source, path)
   }
 
-  function copyDirectory(
-    source: ViewEntry,
-    components: ByteString,
-    path: ByteString,
-    isBelow: boolean,
-    isIncluded: boolean,
-    isExcluded: boolean,
-    include: DirectoryMatches | undefined,
-    exclude: DirectoryMatches | undefined,
-  ): void {
+  function copyDirectory({ source, components, path, isBelow }: Copied, included: Matched, excluded: Matched): void {
+    const isIncluded = included.isMatch && !excluded.isMatch
     options.signal?.throwIfAborted()
     const standing = target.entry(path)
     const wasMade = isIncluded && makeDirectory(source, path)
-    if (!isExcluded || options.exclude?.hasExceptions === true) {
+    if (!excluded.isMatch || options.exclude?.hasExceptions === true) {
       parents.push({ source, target: path, isCopied: isIncluded })
       for (const child of view.children(source.path)) {
         const name = baseName(child.path)
-        copy(child, joinPath(components, name), joinPath(path, name), true, include, exclude)
+        copy({
+          source: child,
+          components: joinPath(components, name),
+          path: joinPath(path, name),
+          isBelow: true,
+          includeAbove: included.matches,
+          excludeAbove: excluded.matches,
+        })
       }
       parents.pop()
     }
@@ -237,8 +235,14 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
   return { copy }
 }
 
-const IN = { isMatch: true, matches: undefined }
-const OUT = { isMatch: false, matches: undefined }
+/** What patterns make of an entry. */
+interface Matched {
+  readonly isMatch: boolean
+  readonly matches: DirectoryMatches | undefined
+}
+
+const IN: Matched = { isMatch: true, matches: undefined }
+const OUT: Matched = { isMatch: false, matches: undefined }
 
 /** The source itself (no components) is always in. */
 function match(
@@ -246,7 +250,7 @@ function match(
   components: ByteString,
   above: DirectoryMatches | undefined,
   otherwise: boolean,
-): { readonly isMatch: boolean; readonly matches: DirectoryMatches | undefined } {
+): Matched {
   if (components === '' || matcher === undefined) return otherwise ? IN : OUT
   const { excluded, matches } = matcher.matchesWithParent(fromByteString(components), above)
   return { isMatch: excluded, matches }
