@@ -42,7 +42,9 @@ export function createGitDriver(environment: GitParts): OpDriver {
       const source = specOf(vertex)
       const commit = await resolveOnce(vertex)
       return [
-        await withGit(environment, source, run, (git) => checkoutLayer(environment, vertex, source, commit, git, run)),
+        await withGit(environment, source, run, (git) =>
+          checkoutLayer(environment, { vertex, source, commit, git, run }),
+        ),
       ]
     },
   }
@@ -61,29 +63,24 @@ function keyOf(source: GitCheckout, commit: ResolvedCommit): string {
   return `git:${id}${name}${subdirectory}${source.skipSubmodules ? '(skip-submodules)' : ''}${source.usesCommitTime ? '(mtime=commit)' : ''}`
 }
 
-async function checkoutLayer(
-  environment: GitParts,
-  vertex: Vertex,
-  source: GitCheckout,
-  commit: ResolvedCommit,
-  git: Git,
-  run: RunContext,
-): Promise<Result> {
-  const { store } = environment
-  return store.locks.hold('repository', [repositoryLock(source.remote)], run, () =>
-    checkOutLocked(environment, vertex, source, commit, git, run),
+interface Checkout {
+  readonly vertex: Vertex
+  readonly source: GitCheckout
+  readonly commit: ResolvedCommit
+  readonly git: Git
+  readonly run: RunContext
+}
+
+async function checkoutLayer(environment: GitParts, checkout: Checkout): Promise<Result> {
+  const { source, run } = checkout
+  return environment.store.locks.hold('repository', [repositoryLock(source.remote)], run, () =>
+    checkOutLocked(environment, checkout),
   )
 }
 
-async function checkOutLocked(
-  environment: GitParts,
-  vertex: Vertex,
-  source: GitCheckout,
-  commit: ResolvedCommit,
-  git: Git,
-  run: RunContext,
-): Promise<Result> {
+async function checkOutLocked(environment: GitParts, checkout: Checkout): Promise<Result> {
   const { store, forms } = environment
+  const { vertex, source, commit, git, run } = checkout
   const [{ checkOut, commitTime }, { checkoutEntries }] = await Promise.all([
     import('./fetch.ts'),
     import('./entries.ts'),
