@@ -115,6 +115,7 @@ describe('names of images, as Docker keeps them', () => {
     [['rmi'], 'at least 1 argument'],
     [['history'], 'exactly 1 argument'],
     [['pull', 'in valid'], 'invalid reference format'],
+    [['push', '--authfile', '/nope', 'app'], 'there is no auth file /nope'],
   ])('%j is refused', async (args, message) => {
     await using directory = await temporaryDirectory()
     await buildNumber(directory, 'app', 1)
@@ -205,6 +206,44 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'what imag
       status: 1,
       stdout: '',
     })
+  })
+
+  test('images --digests has the digest of the registry, none before a push, and none of the store alone can be pulled', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const repository = `${registry.host}/team/app`
+    const digests = async (): Promise<string> =>
+      (await tsbuild(directory, ['images', '--format', '{{.Tag}} {{.Digest}}', repository])).stdout
+    await buildNumber(directory, `${repository}:1`, 1)
+    expect(await digests()).toBe('1 <none>\n')
+    const stored = (
+      await tsbuild(directory, ['inspect', '-f', '{{.Descriptor.digest}}', `${repository}:1`])
+    ).stdout.trim()
+    await tsbuild(directory, ['push', '-q', `${repository}:1`])
+    const shown = await checkTool('skopeo', ['inspect', '--tls-verify=false', `docker://${repository}:1`])
+    const { Digest: pushed } = JSON.parse(shown) as { readonly Digest: string }
+    expect(await digests()).toBe(`1 ${pushed}\n`)
+    expect((await tsbuild(directory, ['images', '--digests'])).stdout).toContain(` ${pushed} `)
+    // Another repository does not have it.
+    await tsbuild(directory, ['tag', `${repository}:1`, 'local:2'])
+    expect((await tsbuild(directory, ['images', '--format', 'json', 'local'])).stdout).toContain('"Digest":"<none>"')
+    expect(stored).not.toBe(pushed)
+    expect(await tsbuild(directory, ['pull', `${repository}@${stored}`])).toMatchObject({ status: 1, stdout: '' })
+    expect((await tsbuild(directory, ['pull', `${repository}@${pushed}`])).status).toBe(0)
+  })
+
+  test('pull says when the one image that there is is of another platform', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const base = await pushBase(await makeBusyboxBase(directory.join('layout')), registry, 'busybox:1')
+    const [wanted, actual] = process.arch === 'x64' ? ['linux/arm64', 'linux/amd64'] : ['linux/amd64', 'linux/arm64']
+    const pulled = await tsbuild(directory, ['pull', '-q', '--platform', wanted, base])
+    expect(pulled).toMatchObject({
+      status: 0,
+      // The words of Docker 28.
+      stderr: `WARNING: image with reference ${base} was found but its platform (${actual}) does not match the specified platform (${wanted})\n`,
+    })
+    expect((await tsbuild(directory, ['pull', '-q', '--platform', actual, base])).stderr).toBe('')
   })
 
   test('an image on a base that was never fetched: listed, shown, pushed without it, completed by an archive', async () => {

@@ -4,7 +4,7 @@ import { knownTime, timeOf } from '../oci/created.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { parseImageConfig } from '../oci/image-config.ts'
 import { parseManifest } from '../oci/manifest.ts'
-import { canonicalName, familiarRepository, formatFamiliar, parseReference } from '../oci/reference.ts'
+import { canonicalName, familiarRepository, formatFamiliar, parseReference, repositoryOf } from '../oci/reference.ts'
 import type { ImageConfig, Manifest } from '../oci/types.ts'
 import type {
   CommonOptions,
@@ -21,21 +21,35 @@ const DANGLING = '<none>'
 /** Every image of the store, newest first. */
 export async function images(options: CommonOptions = {}): Promise<readonly ImageSummary[]> {
   await using session = await sessionOf(options)
-  return [...session.store.images.list()]
+  const records = [...session.store.images.list()]
+  // A digest is the image's, whichever of its names was pulled or pushed.
+  const byConfig = new Map<Digest, string[]>()
+  for (const { images, repoDigests } of records) {
+    const { configDigest } = images[0]
+    byConfig.set(configDigest, [...(byConfig.get(configDigest) ?? []), ...repoDigests])
+  }
+  return records
     .sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))
-    .map((record) => summaryOf(session.store, record))
+    .map((record) => summaryOf(session.store, record, byConfig.get(record.images[0].configDigest) ?? []))
 }
 
-function summaryOf(store: Store, record: ImageRecord): ImageSummary {
+function summaryOf(store: Store, record: ImageRecord, repoDigests: readonly string[]): ImageSummary {
   const reference = isDangling(record.name) ? undefined : parseReference(record.name)
   return {
     repository: reference === undefined ? DANGLING : familiarRepository(reference),
     tag: reference?.tag ?? DANGLING,
     id: record.images[0].configDigest,
     digest: record.digest,
+    repositoryDigests: reference === undefined ? [] : digestsIn(repositoryOf(reference), repoDigests),
     createdMs: knownTime(record.createdMs),
     sizeBytes: imageSize(store, record),
   }
+}
+
+function digestsIn(repository: string, repoDigests: readonly string[]): readonly Digest[] {
+  const prefix = `${repository}@`
+  const digests = repoDigests.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))
+  return [...new Set(digests.filter(isDigest))]
 }
 
 function isDangling(name: string): boolean {

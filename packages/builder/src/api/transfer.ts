@@ -5,12 +5,20 @@ import type { LayerForms, LayerHandle } from '../layers/types.ts'
 import { findImage, readImage } from './images.ts'
 import { internalStep } from '../build/internal-step.ts'
 import { timeOf } from '../oci/created.ts'
-import { digestOf, type Digest } from '../oci/digest.ts'
+import { digestOf, isDigest, type Digest } from '../oci/digest.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
-import { hostPlatform, parsePlatform } from '../oci/platform.ts'
-import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
-import type { Descriptor } from '../oci/types.ts'
+import { rankPlatform } from '../oci/platform-match.ts'
+import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from '../oci/platform.ts'
+import {
+  canonicalName,
+  formatFamiliar,
+  type ImageReference,
+  parseReference,
+  repositoryOf,
+  withDefaultTag,
+} from '../oci/reference.ts'
+import type { Descriptor, ImageConfig, Platform } from '../oci/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
@@ -28,16 +36,19 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
   return await internalStep(sink, `pulling ${formatFamiliar(reference)}`, async (_report, vertexId) => {
     const { pullManifest } = await import('../registry/index.ts')
     const client = await session.registry()
-    const before = reference.digest === undefined ? store.images.get(canonicalName(image)) : undefined
+    const name = canonicalName(image)
+    const before = store.images.get(name)
+    await checkRegistryHas(session, reference)
     const pulled = await pullManifest(client, reference, {
       blobs: store.blobs,
       platform,
       signal,
-      ...(before === undefined ? {} : { knownDigest: before.images[0].manifestDigest }),
+      ...(before === undefined || reference.digest !== undefined
+        ? {}
+        : { knownDigest: before.images[0].manifestDigest }),
     })
     const forms = formsOf(session, sink)
     const diffIds = pulled.config.rootfs.diff_ids
-    const name = canonicalName(image)
     const layers = forms.fromImage(
       pulled.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })),
       name,
@@ -70,8 +81,32 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
         repoDigests: [...new Set([...known, repoDigest])],
       })
     })
-    return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew }
+    const mismatch = mismatchOf(pulled.config, platform)
+    return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew, mismatch }
   })
+}
+
+/**
+ * A manifest of the store may be one that no registry has: its layers are plain where a push compresses them. What no
+ * pull and no push brought is asked for, although the bytes are at hand.
+ * @throws OCI_REGISTRY_NOT_FOUND
+ */
+async function checkRegistryHas({ store, registry, signal }: Session, reference: ImageReference): Promise<void> {
+  const { digest } = reference
+  if (digest === undefined || !isDigest(digest) || !store.blobs.has(digest)) return
+  const wanted = `${repositoryOf(reference)}@${digest}`
+  if (store.images.list().some(({ repoDigests }) => repoDigests.includes(wanted))) return
+  const client = await registry()
+  await client.resolve(client.repository(reference), digest, signal)
+}
+
+/** Of an index the entry for the platform is taken, or none; an image that stands alone may be another one's. */
+function mismatchOf(config: ImageConfig, wanted: Platform): PullOutcome['mismatch'] {
+  const { os, architecture, variant } = config
+  if (os === '' || architecture === '') return undefined
+  const actual = normalizePlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) })
+  if (rankPlatform(actual, wanted) !== undefined) return undefined
+  return { wanted: formatPlatform(wanted), actual: formatPlatform(actual) }
 }
 
 /** Sends an image of the store to its registry. Layers that were made here are compressed once, then kept. */

@@ -170,8 +170,10 @@ export interface ImageSummary {
   readonly tag: string
   /** Config digest, `sha256:…`. */
   readonly id: Digest
-  /** Manifest digest. */
+  /** Digest of the manifest in the store, whose layers are plain where they were made here. */
   readonly digest: Digest
+  /** Digests that registries have it under in `repository`, as pulls and pushes learnt; the newest last. */
+  readonly repositoryDigests: readonly Digest[]
   /** Undefined where the image does not say. */
   readonly createdMs: number | undefined
   readonly sizeBytes: number
@@ -218,6 +220,8 @@ export interface PullOutcome {
   readonly configDigest: Digest
   /** False when the store had it already. */
   readonly isNew: boolean
+  /** Set where the registry has one image alone, and that is of another platform than the wanted one. */
+  readonly mismatch?: { readonly wanted: string; readonly actual: string } | undefined
 }
 export interface PushOutcome {
   readonly name: string

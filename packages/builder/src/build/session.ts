@@ -1,5 +1,5 @@
 import type { Executor, JobLimits } from '@ts-oci/runtime'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { BuilderError } from '../base/errors.ts'
@@ -38,9 +38,10 @@ export async function sessionOf(options: SessionOptions & Pick<CommonOptions, 's
 
 /**
  * @param sharing whether several builds may run in it at once: each then keeps what its steps write, for those who join
- * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION
+ * @throws OCI_STORE_UNUSABLE, OCI_STORE_VERSION, OCI_CREDENTIALS
  */
 export async function openSession(options: SessionOptions, sharing: { readonly isShared: boolean }): Promise<Session> {
+  await checkAuthFile(options.authFile)
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const contexts = new Set<string>()
@@ -108,6 +109,13 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
       await store.close()
     },
   }
+}
+
+/** A name with a slip would else be noticed on the day on which a registry first asks. @throws OCI_CREDENTIALS */
+async function checkAuthFile(path: string | undefined): Promise<void> {
+  if (path === undefined || existsSync(path)) return
+  const { noAuthFile } = await import('../registry/auth-files.ts')
+  throw noAuthFile(path)
 }
 
 /**

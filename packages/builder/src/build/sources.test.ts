@@ -91,6 +91,14 @@ describe('a Dockerfile', () => {
     await expect(findSources({ context: root })).rejects.toMatchObject({ message: 'open Dockerfile: too many links' })
   })
 
+  test('a Containerfile is named where there is no Dockerfile: podman and buildah find it by themselves', async () => {
+    const root = context({ Containerfile: text })
+    await expect(findSources({ context: root })).rejects.toMatchObject({
+      code: 'OCI_DOCKERFILE_NOT_FOUND',
+      hint: `there is a Containerfile: -f ${root}/Containerfile`,
+    })
+  })
+
   test('is looked for as dockerfile where there is none of the standard name, or one that cannot be read', async () => {
     const others: Readonly<Record<string, Entry>>[] = [
       {},

@@ -223,9 +223,12 @@ function dockerfilePath(file: string | undefined, directory: string): string {
 function readDockerfile(path: string): { readonly path: string; readonly text: string } {
   const found = withLowerCase(path).map((one) => [one, readBuildFile(dirname(one), basename(one))] as const)
   for (const [one, file] of found) if (file.kind === 'file') return { path: one, text: decode(file.bytes) }
+  const containerfile = join(dirname(path), 'Containerfile')
   const reason = found[0]![1].kind === 'absent' ? 'no such file or directory' : 'it is not a file'
   throw new BuilderError('OCI_DOCKERFILE_NOT_FOUND', `failed to read dockerfile: open ${basename(path)}: ${reason}`, {
-    hint: `name another one with -f; looked for ${path}, and links are followed inside its directory only`,
+    hint: existsSync(containerfile)
+      ? `there is a Containerfile: -f ${containerfile}`
+      : `name another one with -f; looked for ${path}, and links are followed inside its directory only`,
   })
 }
 

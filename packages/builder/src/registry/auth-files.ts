@@ -41,6 +41,13 @@ export function authFilePaths(environment: Environment, authFile: string | undef
   ]
 }
 
+/** Of a file that the user named. */
+export function noAuthFile(path: string): BuilderError {
+  return new BuilderError('OCI_CREDENTIALS', `there is no auth file ${path}`, {
+    hint: 'name the file that docker login, podman login or skopeo login wrote',
+  })
+}
+
 /**
  * Reads one auth file; undefined when it is not there.
  * @throws OCI_CREDENTIALS when it is there and cannot be read or is no JSON.

@@ -1,5 +1,5 @@
-import { BuilderError, isTsOciError } from '../base/errors.ts'
-import { type AuthFile, authFilePaths, readAuthFile } from './auth-files.ts'
+import { isTsOciError } from '../base/errors.ts'
+import { type AuthFile, authFilePaths, noAuthFile, readAuthFile } from './auth-files.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { registryHost, type Repository } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
@@ -44,10 +44,7 @@ async function readAll(paths: readonly string[], isNamed: boolean): Promise<Auth
   for (const path of new Set(paths)) {
     const file = await readAuthFile(path)
     if (file !== undefined) files.push(file)
-    else if (isNamed)
-      throw new BuilderError('OCI_CREDENTIALS', `there is no auth file ${path}`, {
-        hint: 'name the file that docker login, podman login or skopeo login wrote',
-      })
+    else if (isNamed) throw noAuthFile(path)
   }
   return files
 }

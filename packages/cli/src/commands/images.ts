@@ -8,11 +8,14 @@ import { ageOf, dateOf, humanSize } from '../render/units.ts'
 
 export const ImagesCommand = defineCommand(images, async ({ args, flags }, io) => {
   const [wanted] = args
+  const asksDigest = flags.digests || /\.Digest\b/.test(flags.format ?? '')
   // As Docker has it, `NAME` is one more pattern of a reference.
   const fits = imageFilter(wanted === undefined ? flags.filter : [...flags.filter, `reference=${wanted}`])
   const library = await import('@ts-oci/builder')
   const found = await library.images({ store: flags.store, signal: io.signal })
-  const rows = found.filter(fits).map((image) => rowOf(image, flags['no-trunc']))
+  const rows = found
+    .filter(fits)
+    .flatMap((image) => digestsOf(image, asksDigest).map((digest) => rowOf(image, digest, flags['no-trunc'])))
   const columns = [
     { header: 'REPOSITORY', field: 'Repository' },
     { header: 'TAG', field: 'Tag' },
@@ -32,11 +35,17 @@ function countOf({ length }: readonly ImageSummary[]): string {
   return length === 0 ? 'it is empty' : `tsbuild images lists the ${length === 1 ? 'one' : length} that it has`
 }
 
-function rowOf(image: ImageSummary, isLong: boolean) {
+/** As Docker has it: a row for each digest that a registry has the image under, where digests are asked for. */
+function digestsOf({ repositoryDigests }: ImageSummary, isAsked: boolean): readonly string[] {
+  if (repositoryDigests.length === 0) return ['<none>']
+  return isAsked ? repositoryDigests : repositoryDigests.slice(-1)
+}
+
+function rowOf(image: ImageSummary, digest: string, isLong: boolean) {
   return {
     Repository: image.repository,
     Tag: image.tag,
-    Digest: image.digest,
+    Digest: digest,
     ID: isLong ? image.id : shortId(image.id),
     CreatedAt: dateOf(image.createdMs),
     CreatedSince: image.createdMs === undefined ? '' : ageOf(image.createdMs),

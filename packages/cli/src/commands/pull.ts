@@ -13,6 +13,12 @@ export const PullCommand = defineCommand(pull, async ({ args, flags }, io) => {
     const status = outcome.isNew ? 'Downloaded newer image for' : 'Image is up to date for'
     io.stdout.write(`Digest: ${outcome.digest}\nStatus: ${status} ${outcome.name}\n`)
   }
+  const { mismatch } = outcome
+  // As Docker does: the image is taken, and whoever asked for another one is told.
+  if (mismatch !== undefined)
+    io.stderr.write(
+      `WARNING: image with reference ${outcome.name} was found but its platform (${mismatch.actual}) does not match the specified platform (${mismatch.wanted})\n`,
+    )
   io.stdout.write(`${outcome.name}\n`)
   return 0
 })
