@@ -100,17 +100,20 @@ describe('a local directory', () => {
   })
 })
 
-test.each(['file', 'dockerfile', 'target', 'buildContexts', 'noCacheFilter'])(
-  '%s beside a state is refused',
-  async (name) => {
-    await using directory = await temporaryDirectory()
-    const options = { state: scratch().env('A', '1'), store: directory.join('store'), [name]: {} }
-    await expect(build(options)).rejects.toMatchObject({
-      code: 'OCI_OPTION_INVALID',
-      message: `${name} is for Dockerfiles, and this build has a state`,
-    })
-  },
-)
+test.each([
+  ['file', 'Dockerfile'],
+  ['dockerfile', 'FROM scratch'],
+  ['target', 'final'],
+  ['buildContexts', {}],
+  ['noCacheFilter', []],
+])('%s beside a state is refused', async (name, value) => {
+  await using directory = await temporaryDirectory()
+  const options = { state: scratch().env('A', '1'), store: directory.join('store'), [name]: value }
+  await expect(build(options)).rejects.toMatchObject({
+    code: 'OCI_OPTION_INVALID',
+    message: `${name} is for Dockerfiles, and this build has a state`,
+  })
+})
 
 describeWith(buildNeeds, 'a state on a base', () => {
   let world: BuildWorld

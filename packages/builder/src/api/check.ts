@@ -36,7 +36,7 @@ export interface CallOptions extends BuildOptions {
  * const { stdout, exitCode } = await call({ context: '.', method: 'check' })
  */
 export async function call(options: CallOptions): Promise<CallOutput> {
-  const checked = checkOptions(options)
+  const checked = checkOptions(options, ['method', 'json'])
   // What a text alone answers, and a directory has it, needs no store.
   if (options.method === 'targets' && isDirectory(options.context)) {
     const { dockerfile } = await findSources(options)

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { checkOptions } from './options.ts'
+import type { BuildOptions } from './public-types.ts'
 
 test.each([
   ['nofile=1024', { name: 'nofile', soft: 1024, hard: 1024 }],
@@ -54,3 +55,18 @@ test.each(['Host.example/x:1', 'HOST:5000/x', 'x:V1', 'localhost/x:A'])(
     expect(checkOptions({ context: '.', tags: [tag] }).names).toHaveLength(1)
   },
 )
+
+test.each([
+  [{ tags: 'my-app' }, 'the option tags has to be a list of texts, not a text', 'tags: ["my-app"]'],
+  [{ output: [] }, 'unknown option output', 'did you mean outputs?'],
+  [{ buildargs: {} }, 'unknown option buildargs', 'did you mean buildArgs?'],
+  [{ cacheFrom: [] }, 'unknown option cacheFrom', expect.stringContaining('noCache')],
+  [{ buildArgs: ['A=1'] }, 'the option buildArgs has to be a record of texts, not such a list', undefined],
+  [{ buildArgs: { A: 1 } }, 'the option buildArgs has to be a record of texts, not such an object', undefined],
+  [{ outputs: ['type=oci'] }, 'the option outputs has to be a list of records, not such a list', undefined],
+  [{ noCache: 'false' }, 'the option noCache has to be true or false, not a text', undefined],
+  [{ target: null }, 'the option target has to be a text, not null', undefined],
+])('options %j, which mean nothing, are refused by name', (given, message, hint) => {
+  const options = { context: '.', ...given } as unknown as BuildOptions
+  expect(() => checkOptions(options)).toThrow(expect.objectContaining({ code: 'OCI_OPTION_INVALID', message, hint }))
+})

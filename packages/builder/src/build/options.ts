@@ -2,6 +2,7 @@ import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName, parseReference } from '../oci/reference.ts'
 import type { Platform } from '../oci/types.ts'
+import { checkOptionKinds } from './option-kinds.ts'
 import { platformOption } from './platform-option.ts'
 import type { BuildOptions } from './public-types.ts'
 
@@ -22,8 +23,12 @@ export interface CheckedOptions {
 const EPOCH = 'SOURCE_DATE_EPOCH'
 const ENTITLEMENTS = ['network.host', 'security.insecure']
 
-/** @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED, OCI_REFERENCE_INVALID, OCI_PLATFORM_INVALID */
-export function checkOptions(options: BuildOptions): CheckedOptions {
+/**
+ * @param ofTheCall names of options that one call has beside those of a build
+ * @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED, OCI_REFERENCE_INVALID, OCI_PLATFORM_INVALID
+ */
+export function checkOptions(options: BuildOptions, ofTheCall: readonly string[] = []): CheckedOptions {
+  checkOptionKinds(options, ofTheCall)
   const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
   // Here alone: everything behind takes a list of them.
   if (platforms.length > 1) {
