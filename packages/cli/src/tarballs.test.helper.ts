@@ -17,7 +17,9 @@ export async function bareEnvironment(directory: TemporaryDirectory): Promise<No
   for (const tool of ['npm', 'npx', 'sh', 'env']) await symlink(findTool(tool) ?? tool, join(bin, tool))
   const { NODE_OPTIONS: _flags, ...inherited } = process.env
   // What an npm that started these tests says to its scripts is not for the npm below.
-  const own = Object.entries(inherited).filter(([name]) => !/^npm_(?!config_(?:cache|registry)$)/.test(name))
+  const own = Object.entries(inherited).filter(
+    ([name]) => !/^npm_(?!config_(?:cache|registry|cafile|ca|strict_ssl|proxy|https_proxy|noproxy)$)/.test(name),
+  )
   return {
     ...Object.fromEntries(own),
     PATH: bin,

@@ -88,3 +88,9 @@ describe('a miss is explained', () => {
     expect(createExplainer(store, () => ['/other']).explain('[2/2] RUN make prod', now)).toBeUndefined()
   })
 })
+
+test('a variable that was not there before is new', () => {
+  const withEnv = (env: readonly string[]): string => JSON.stringify({ op: { meta: { env } } })
+  expect(explainDifference(withEnv(['A=1']), withEnv(['A=1', 'V=1']))).toBe('variable V is new')
+  expect(explainDifference(withEnv(['V=1']), withEnv(['V=2']))).toBe('variable V changed')
+})

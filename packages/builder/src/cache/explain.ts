@@ -188,7 +188,7 @@ function compareEnv(then: readonly string[], now: readonly string[]): string[] {
   const after = names(now)
   const changed = [...after]
     .filter(([name, entry]) => before.get(name) !== entry)
-    .map(([name]) => `variable ${name} changed`)
+    .map(([name]) => `variable ${name} ${before.has(name) ? 'changed' : 'is new'}`)
   return [
     ...changed,
     ...[...before.keys()].filter((name) => !after.has(name)).map((name) => `variable ${name} is gone`),

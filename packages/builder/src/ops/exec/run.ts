@@ -180,8 +180,15 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
   return env
 }
 
-/** With one id a chown to any other is EINVAL, which no program explains. */
-const SINGLE_ID_HINT = 'this build has one user id, so a step cannot give files to other users'
+/** With one id a chown to any other is EINVAL, and a change of user or groups EPERM, which no program explains. */
+export function singleIdHint(tail: string): string | undefined {
+  const cannot = /set(groups|e[ug]id|res[ug]id|re[ug]id|[ug]id)/i.test(tail)
+    ? 'a program in a step cannot become another user (as apt does)'
+    : /invalid argument|operation not permitted/i.test(tail)
+      ? 'a step cannot give files to other users'
+      : undefined
+  return cannot && `this build has one user id, so ${cannot}: ${subordinateRemedy()}`
+}
 
 function exitError(
   spec: ExecSpec,
@@ -190,11 +197,7 @@ function exitError(
   facts: { readonly tail: string; readonly hasSingleId: boolean; readonly storeRoot: string },
 ): BuilderError {
   const { tail } = facts
-  const hint =
-    fullDiskHint(facts.storeRoot, tail) ??
-    (facts.hasSingleId && /invalid argument|operation not permitted|setgroups|seteuid|setresuid/i.test(tail)
-      ? `${SINGLE_ID_HINT}: ${subordinateRemedy()}`
-      : undefined)
+  const hint = fullDiskHint(facts.storeRoot, tail) ?? (facts.hasSingleId ? singleIdHint(tail) : undefined)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
     return stepError(
