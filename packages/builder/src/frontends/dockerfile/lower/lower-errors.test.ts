@@ -26,6 +26,12 @@ test('a name of one word that is no image may be meant for a context', async () 
   })
 })
 
+test('a name that is nearly that of a stage is first of all a misspelt one', async () => {
+  await expect(lowerText('FROM scratch AS build\nFROM scratch\nCOPY --from=biuld /a /\n')).rejects.toMatchObject({
+    hint: expect.stringMatching(/^no stage is named biuld: did you mean build\?; /),
+  })
+})
+
 // Messages and lines are those of BuildKit (of Docker 28.5) for the same files.
 describe('errors', () => {
   const B = 'FROM registry.example/base:1'

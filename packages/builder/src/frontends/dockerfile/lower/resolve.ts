@@ -16,7 +16,7 @@ import { reachableFrom, type StageTable } from './stage-table.ts'
 import type { StageState } from './stage-state.ts'
 import { parseInstructions } from '../read/parse.ts'
 import { canonicalBaseName, connect, detectPlatform, SCRATCH } from './stages.ts'
-import { withSuggestion } from '../../../base/suggest.ts'
+import { findSuggestion, withSuggestion } from '../../../base/suggest.ts'
 
 export interface ResolveContext {
   readonly options: LowerOptions
@@ -174,7 +174,9 @@ async function askForConfig(
       known,
       { caseSensitive: true },
     )
-    const hint = [error.hint, contextHint(written, error)].filter((part) => part !== undefined).join('; ')
+    const hint = [stageHint(written, error, table.names()), error.hint, contextHint(written, error)]
+      .filter((part) => part !== undefined)
+      .join('; ')
     throw new BuilderError(error.code, message, {
       hint: hint === '' ? undefined : hint,
       cause: error,
@@ -183,16 +185,27 @@ async function askForConfig(
   }
 }
 
-/** There is no such image, or nobody to ask for it: a name of one word may have been meant for a context. */
-function contextHint(written: string, { code, details }: BuilderError): string | undefined {
+/** A name that is nearly that of a stage is first of all a misspelt one. */
+function stageHint(written: string, error: BuilderError, stages: readonly string[]): string | undefined {
+  const stage = isUnknown(error) ? findSuggestion(written, stages) : undefined
+  return stage && `no stage is named ${written}: did you mean ${stage}?`
+}
+
+/** A name of one word may have been meant for a context. */
+function contextHint(written: string, error: BuilderError): string | undefined {
   if (!/^[a-z0-9][a-z0-9_-]*$/.test(written) || COMMON_IMAGES.includes(written)) return undefined
-  const isUnknown =
+  return isUnknown(error) ? `if ${written} is a named context, give --build-context ${written}=DIRECTORY` : undefined
+}
+
+/** There is no such image, or nobody to ask for it. */
+function isUnknown({ code, details }: BuilderError): boolean {
+  return (
     code === 'OCI_REGISTRY_NOT_FOUND' ||
     code === 'OCI_IMAGE_NOT_FOUND' ||
     code === 'OCI_REGISTRY_UNAUTHORIZED' ||
     code === 'OCI_REGISTRY_DENIED' ||
     details['errno'] === 'ENOTFOUND'
-  return isUnknown ? `if ${written} is a named context, give --build-context ${written}=DIRECTORY` : undefined
+  )
 }
 
 const COMMON_IMAGES = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubuntu', 'fedora'].flatMap((name) => [
