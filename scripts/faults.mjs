@@ -11,12 +11,16 @@ const GRACE_MS = 60_000
 
 const directory = join(root, 'scripts/faults')
 const wanted = process.argv.slice(2)
-const names = readdirSync(directory)
+const known = readdirSync(directory)
   .filter((name) => name.endsWith('.mjs'))
   .map((name) => name.slice(0, -'.mjs'.length))
-  .filter((name) => wanted.length === 0 || wanted.includes(name))
   .toSorted()
-if (names.length === 0) throw new Error(`no such module in scripts/faults: ${wanted.join(' ')}`)
+const unknown = wanted.filter((name) => !known.includes(name))
+if (unknown.length > 0) {
+  console.error(`no trial is called ${unknown.join(', ')}: there are ${known.join(', ')}`)
+  process.exit(1)
+}
+const names = known.filter((name) => wanted.length === 0 || wanted.includes(name))
 
 const failed = []
 for (const name of names) {

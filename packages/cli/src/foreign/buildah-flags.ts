@@ -1,4 +1,4 @@
-import { isTrue, isFalse, insecure, epoch, squash, type ForeignFlag } from './flag-row.ts'
+import { isTrue, isFalse, leaveOut, insecure, epoch, squash, type ForeignFlag } from './flag-row.ts'
 
 const rights =
   'leave it out; a step that needs more than the capabilities of Docker: RUN --security=insecure with --allow security.insecure'
@@ -112,6 +112,9 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'os-feature', use: 'leave it out: images are for Linux' },
   { name: 'os-version', use: 'leave it out: images are for Linux' },
   { name: 'pid', done: ['private'], use: namespaces },
+  { name: 'print', tool: 'older releases of buildx', as: ['--call={}'] },
+  { name: 'pull-always', isBoolean: true, as: ['--pull=always'], when: /^(true|1|t)$/i, done: isFalse, use: leaveOut },
+  { name: 'pull-never', isBoolean: true, as: ['--pull=never'], when: /^(true|1|t)$/i, done: isFalse, use: leaveOut },
   { name: 'retry-delay', use: '--retry N: the pauses double by themselves, and Retry-After counts' },
   { name: 'rewrite-timestamp', isBoolean: true, done: isFalse, use: epoch },
   { name: 'runtime', use: 'leave it out: steps are started by no OCI runtime; --isolation MODE' },

@@ -10,6 +10,8 @@ export interface ForeignFlag {
   readonly done?: readonly string[] | 'any'
   /** Words of ours that mean the same; `{}` is the value. */
   readonly as?: readonly string[]
+  /** What is taken off the value before it is `{}`. */
+  readonly strip?: RegExp
   /** The values for which `as` holds; all of them where this is missing. */
   readonly when?: RegExp
   /** What to use instead, where neither `done` nor `as` holds. */

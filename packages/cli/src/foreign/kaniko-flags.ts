@@ -31,8 +31,9 @@ export const ofKaniko: readonly ForeignFlag[] = [
   {
     name: 'context',
     as: ['{}'],
-    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|git|ssh):/,
-    use: 'name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, or - for a tar on standard input',
+    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|git|ssh|dir):/,
+    strip: /^dir:\/\//,
+    use: 'of a tar: tsbuild [OPTIONS] - < FILE; from s3:// or gs:// fetch it first; else name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, or - for a tar on standard input',
   },
   {
     name: 'context-sub-path',

@@ -79,6 +79,14 @@ describe('flags of other builders', () => {
     expect(parse('--cache=false', '.').flags['no-cache']).toBe(true)
   })
 
+  test('a directory of kaniko, and words of older programs, are read as ours', () => {
+    expect(parse('--context=dir:///workspace').args).toEqual(['/workspace'])
+    const { flags } = parse('--print=outline', '--pull-never', '.')
+    expect([flags.call, flags.pull]).toEqual(['outline', 'never'])
+    expect(failureOf('--layers=false', '.').message).toContain('--layers=false: ')
+    expect(failureOf('--context=s3://bucket/x').message).not.toContain('does not have')
+  })
+
   test('a line of buildah is read as ours', () => {
     const { args, flags } = parse('--layers', '--format=oci', '--tls-verify', '--arch', 'arm64', '-qt', 'x', '.')
     expect([args, flags.tag, flags.platform, flags.quiet]).toEqual([['.'], ['x'], 'linux/arm64', true])

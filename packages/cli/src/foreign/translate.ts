@@ -24,10 +24,14 @@ function translate(flag: ForeignFlag, typed: string, value: string): readonly st
   if (plain === undefined) throw new UsageError(`invalid argument "${value}" for ${typed}`, { hint: 'true or false' })
   if (flag.done === 'any' || flag.done?.includes(plain)) return []
   if (flag.as !== undefined && (flag.when?.test(value) ?? true))
-    return flag.as.map((word) => word.replaceAll('{}', () => value))
-  throw new UsageError(`${typed} is a flag of ${flag.tool ?? 'others'}, which tsbuild does not have`, {
-    hint: flag.use,
-  })
+    return flag.as.map((word) => word.replaceAll('{}', () => value.replace(flag.strip ?? '', '')))
+  const tool = flag.tool ?? 'others'
+  // Other values of the flag are taken: that there is no such flag would be wrong.
+  const message =
+    flag.as === undefined && flag.done === undefined
+      ? `${typed} is a flag of ${tool}, which tsbuild does not have`
+      : `${typed}=${value}: ${typed} is a flag of ${tool}, and tsbuild does not take it with this value`
+  throw new UsageError(message, { hint: flag.use })
 }
 
 /** What the reference of the flags says about one. */
