@@ -69,6 +69,7 @@ describe('names of images, as Docker keeps them', () => {
     expect(await listed(directory, 'app')).toHaveLength(2)
     expect(await listed(directory, 'app:2')).toHaveLength(1)
     expect(await listed(directory, '--filter', 'reference=a*:?')).toHaveLength(2)
+    expect(await listed(directory, '-a', 'app')).toHaveLength(2)
     expect(await listed(directory, '--filter', 'reference=ot')).toEqual([])
     expect(await tsbuild(directory, ['images', 'none'])).toMatchObject({
       status: 0,

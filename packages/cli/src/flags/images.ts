@@ -14,6 +14,7 @@ export const images = defineSpec({
     { ...quiet, summary: 'print only ids' },
     format,
     noTrunc,
+    { name: 'all', char: 'a', kind: 'boolean', summary: 'accepted without effect: there are no images between' },
     { name: 'digests', kind: 'boolean', summary: 'show digests' },
     {
       name: 'filter',
