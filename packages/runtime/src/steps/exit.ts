@@ -65,5 +65,15 @@ function setupError(step: StepSpec, isolation: Isolation, operation: string, err
   const code = /^(mount|overlay|make the mount|bind|attach|mask|make .* read-only)/.test(operation)
     ? 'OCI_RUNTIME_MOUNT'
     : 'OCI_RUNTIME_STEP_START'
-  return new RuntimeError(code, `${step.name}: ${operation}: ${errnoText(error)}`, { details })
+  return new RuntimeError(code, `${step.name}: ${operation}: ${errnoText(error)}`, {
+    details,
+    hint: diskHint(operation),
+  })
+}
+
+/** An overlay takes no upper directory on another one, which is what the disk of a container mostly is. */
+function diskHint(operation: string): string | undefined {
+  return /not supported as upperdir/.test(operation)
+    ? 'the disk of the store cannot carry an overlay (the own disk of a container?): set TSBUILD_HOME or --store to a directory on a volume or a tmpfs, as in docker run -v tsbuild:/store -e TSBUILD_HOME=/store'
+    : undefined
 }
