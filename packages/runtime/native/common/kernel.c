@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "kernel.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,7 +25,12 @@ int k_open_how(int directory, const char *path, const struct kernel_open_how *ho
 
 int k_openat2(int directory, const char *path, int flags, uint64_t resolve) {
   const struct kernel_open_how how = {.flags = (uint64_t)(unsigned)flags | O_CLOEXEC, .resolve = resolve};
-  return k_open_how(directory, path, &how);
+  // EAGAIN: something on the machine was renamed or mounted while `..` was resolved; the kernel asks us to try again.
+  for (int attempt = 0; attempt < 64; attempt++) {
+    int fd = k_open_how(directory, path, &how);
+    if (fd >= 0 || errno != EAGAIN) return fd;
+  }
+  return -1;
 }
 
 int k_fsopen(const char *type) { return (int)syscall(NR_fsopen, type, K_FSOPEN_CLOEXEC); }
