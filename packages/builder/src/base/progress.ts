@@ -1,3 +1,5 @@
+import type { ErrorLocation } from './errors.ts'
+
 /** BuildKit's event model: what a build tells while it runs. Times are milliseconds of the Unix epoch. */
 export type ProgressEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent
 
@@ -55,13 +57,7 @@ export interface BuildWarning {
   readonly message: string
   readonly detail?: string
   readonly url?: string
-  readonly location?: {
-    readonly file: string
-    readonly startLine: number
-    readonly startColumn: number
-    readonly endLine: number
-    readonly endColumn: number
-  }
+  readonly location?: ErrorLocation
 }
 
 export type ProgressSink = (event: ProgressEvent) => void

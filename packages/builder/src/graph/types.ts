@@ -1,3 +1,4 @@
+import type { ErrorLocation } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/types.ts'
 import type { OpSpec } from './op-specs.ts'
@@ -25,13 +26,7 @@ export interface VertexMetadata {
   /** The instruction as the file has it, for `com.docker.dockerfile.v1.command`-like descriptions. */
   readonly command?: string
   /** Where in which file. */
-  readonly location?: {
-    readonly file: string
-    readonly startLine: number
-    readonly startColumn: number
-    readonly endLine: number
-    readonly endColumn: number
-  }
+  readonly location?: ErrorLocation
   readonly ignoreCache?: boolean
   readonly progressGroup?: { readonly id: string; readonly name: string; readonly weak?: boolean }
   readonly description?: Readonly<Record<string, string>>

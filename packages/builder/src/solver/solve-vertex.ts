@@ -106,12 +106,12 @@ async function run(
   const { vertex, map, inputs } = solving
   const ignoreCache = vertex.metadata.ignoreCache ?? false
   const keys = storeKeysOf({ map, inputs: known })
-  const { key } = firstOf(vertex, keys)
-  const described = await describeFiles(vertex, map, inputs, keys.byContent ?? firstOf(vertex, keys))
+  const first = firstOf(vertex, keys)
+  const described = await describeFiles(vertex, map, inputs, keys.byContent ?? first)
   // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
-  const own = { ...described, key: ignoreCache ? `${key}#${randomBytes(8).toString('hex')}` : key }
+  const own = { ...described, key: ignoreCache ? `${first.key}#${randomBytes(8).toString('hex')}` : first.key }
   const work: RecordedWork = { ...solving, own, keys: [keys.byDefinition, keys.byContent] }
-  const done = await options.recorded.runOnce<CacheCandidate>(work, key, find, () =>
+  const done = await options.recorded.runOnce<CacheCandidate>(work, first.key, find, () =>
     ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) },
   )
   return isCandidate(done) ? hit(options, solving, known, done) : options.recorded.outcome(work, done)
