@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { isTsOciError } from '../../base/errors.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
@@ -47,8 +46,7 @@ export async function withCacheMounts<T>(
           return await work(directories)
         } catch (error) {
           // A build that begins with empty caches took one away before it was mounted here: nothing has run yet.
-          const isGone = isTsOciError(error) && error.code === 'OCI_RUNTIME_MOUNT' && !areThere(directories)
-          if (!isGone || tries === MAX_TRIES) throw error
+          if (!isTakenAway(error, directories) || tries === MAX_TRIES) throw error
         }
       }
     } finally {
@@ -72,8 +70,14 @@ async function prepareAll(
   return directories
 }
 
-function areThere(directories: ReadonlyMap<ExecMount, string>): boolean {
-  return [...directories.values()].every((directory) => existsSync(directory))
+/**
+ * Whether it was a cache's own directory that the executor did not find. The error says so, the disk does not: a third
+ * build may have made the directory anew since.
+ */
+function isTakenAway(error: unknown, directories: ReadonlyMap<ExecMount, string>): boolean {
+  if (!isTsOciError(error) || error.code !== 'OCI_RUNTIME_MOUNT' || error.details['errno'] !== 'ENOENT') return false
+  const operation = String(error.details['operation'])
+  return [...directories.values()].some((directory) => operation.endsWith(`: source ${directory}`))
 }
 
 async function cachesOf(

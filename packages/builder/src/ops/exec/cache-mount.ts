@@ -78,24 +78,14 @@ async function makeCacheMount(
   const { jobs } = environment
   const executor = await environment.executor()
   const owners = executor.idMapping.kind === 'single' ? 'drop' : 'keep'
-  if (entries === undefined) {
-    await jobs.run('makeDirectory', { path, mode: 0o755, uid: 0, gid: 0 }, true)
-    return
-  }
-  // Under another name until it is whole: what a kill leaves half filled would be used for ever.
+  // Under another name until it is whole: what a kill leaves half filled would be used for ever, and a build that
+  // empties its caches may take away whatever bears the name.
   await using temporary = await environment.store.createTemporaryDirectory('cache-mount')
   const draft = `${temporary.path}/mount`
-  await jobs.run(
-    'makeDirectory',
-    {
-      path: draft,
-      mode: root?.mode ?? 0o755,
-      uid: owners === 'keep' ? (root?.uid ?? 0) : 0,
-      gid: owners === 'keep' ? (root?.gid ?? 0) : 0,
-    },
-    true,
-  )
-  await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
+  const [uid, gid] = owners === 'keep' ? [root?.uid ?? 0, root?.gid ?? 0] : [0, 0]
+  await jobs.run('makeDirectory', { path: draft, mode: root?.mode ?? 0o755, uid, gid }, true)
+  if (entries !== undefined)
+    await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
   await jobs.run('rename', { from: draft, to: path }, true)
 }
 
