@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createHash } from 'node:crypto'
-import { describeWith, until } from '@ts-oci/testing'
+import { describeWith, testWith, until } from '@ts-oci/testing'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import { openStore } from '../store/store.ts'
 import { history } from './images.ts'
+import { serveRepositories } from '../ops/git/repositories.test.helper.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 
 // Expected values are those of BuildKit 0.25 for the same files.
@@ -44,6 +45,19 @@ describeWith(buildNeeds, 'mounts of a step', () => {
     })
     const lines = ['WORKDIR /work', 'RUN --mount=type=secret,id=s,target=here cat /work/here > /out']
     expect(await outOf(lines, { secrets })).toBe('secret')
+  })
+
+  testWith(['git'], 'a cache cannot be the mirror of a repository, whose configuration git reads outside', async () => {
+    await using repositories = await serveRepositories()
+    repositories.make('repo', { 'a.txt': 'a' })
+    const remote = `${repositories.url}/repo`
+    const lines = [
+      `ADD ${remote} /repo`,
+      `ARG ID="git repository ${remote}"`,
+      'RUN --mount=type=cache,id=$ID,target=/m ls -A /m > /out; touch /m/config; test -e /repo/a.txt',
+      'RUN --mount=type=cache,id=$ID,target=/m ls -A /m >> /out',
+    ]
+    expect(await outOf(lines)).toBe('config\n')
   })
 
   test('the variable of a secret that may be missing and is, is empty', async () => {

@@ -8,6 +8,7 @@ import type { Locks, LockWish } from './types.ts'
 import type { LockKind } from './lock-order.ts'
 
 const GIT_MIRROR = 'git repository '
+const STEP_PREFIXED = new RegExp(`^(step )*${GIT_MIRROR}`)
 
 interface CacheMountParts {
   readonly paths: StorePaths
@@ -18,6 +19,19 @@ interface CacheMountParts {
 /** Git sources keep their mirrors as cache mounts do. */
 export function isGitMirror(id: string): boolean {
   return id.startsWith(GIT_MIRROR)
+}
+
+/** Id under which the mirror of a git repository is kept. */
+export function gitMirrorId(remote: string): string {
+  return `${GIT_MIRROR}${remote}`
+}
+
+/**
+ * Id of the cache that a step calls `id`, which is any text. Never one of a git mirror: git runs outside of all steps,
+ * with the configuration and attributes that it finds there. Different ids stay different.
+ */
+export function stepCacheId(id: string): string {
+  return STEP_PREFIXED.test(id) ? `step ${id}` : id
 }
 
 /** The lock of a git repository's mirror. */

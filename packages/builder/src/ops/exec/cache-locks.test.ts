@@ -8,7 +8,7 @@ import { createLayerForms } from '../../layers/layer-forms.ts'
 import { openStore } from '../../store/store.ts'
 import { withCacheMounts } from './cache-locks.ts'
 
-const CACHE: ExecMount = {
+const CACHE = {
   type: 'cache',
   dest: '/cache',
   input: -1,
@@ -16,7 +16,7 @@ const CACHE: ExecMount = {
   output: -1,
   readonly: false,
   cache: { id: 'shared one', sharing: 'shared' },
-} as ExecMount
+} satisfies Partial<ExecMount>
 
 /** Runs a command that cannot be found, so an exit 127 says that everything before it was set up. */
 function runMissingCommand(executor: Executor, directory: string, cache: string): Promise<StepExit> {
@@ -56,7 +56,7 @@ describeWith(['root'], 'a cache that another build empties before a step has it 
       { signal, whileWaiting: (work) => work() },
       async (directories) => {
         tries++
-        const cache = directories.get(CACHE)!
+        const cache = [...directories.values()][0]!
         const step = directory.join(`step-${tries}`)
         mkdirSync(`${step}/lower`, { recursive: true })
         if (tries > 1) return runMissingCommand(started, step, cache)

@@ -1,5 +1,6 @@
 import { isTsOciError } from '../../base/errors.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
+import { stepCacheId } from '../../store/cache-mounts.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
 import { cacheMountId, initialContent, prepareCacheMount, type CacheParts, type InitialContent } from './cache-mount.ts'
 
@@ -89,7 +90,7 @@ async function cachesOf(
   for (const mount of spec.mounts) {
     if (mount.type !== 'cache') continue
     const initial = await initialContent(environment, mount.input < 0 ? undefined : inputs[mount.input], mount)
-    const id = cacheMountId(mount.cache?.id ?? mount.dest, initial)
+    const id = cacheMountId(stepCacheId(mount.cache?.id ?? mount.dest), initial)
     const sharing = mount.cache?.sharing ?? 'shared'
     const known = caches.get(id)
     if (known === undefined) caches.set(id, { id, initial, mounts: [mount], sharing })

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { repositoryLock } from '../../store/cache-mounts.ts'
+import { gitMirrorId, repositoryLock } from '../../store/cache-mounts.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { BuilderError, scrubCredentials } from '../../base/errors.ts'
 import type { OpsEnvironment } from '../environment.ts'
@@ -88,7 +88,7 @@ async function checkOutLocked(environment: GitParts, checkout: Checkout): Promis
   await using temporary = await store.createTemporaryDirectory('git')
   const workTree = join(temporary.path, 'checkout')
   mkdirSync(workTree)
-  const repository = store.cacheMountDirectory(`git repository ${source.remote}`)
+  const repository = store.cacheMountDirectory(gitMirrorId(source.remote))
   await checkOut(git, source, commit, { repository, workTree, temporaryDirectory: temporary.path })
   const timeSec = source.usesCommitTime ? await commitTime(git, commit, repository) : undefined
   const entries = checkoutEntries(workTree, source, timeSec)
