@@ -44,6 +44,7 @@ export const fieldTags = {
   path: 16,
   readable: 17,
   mountBase: 18,
+  rootDirectory: 19,
   mount: 32,
   mountTarget: 33,
   mountSource: 34,

@@ -32,7 +32,8 @@ struct running {
   pid_t pid;
   int pidfd, streams[2], status;
   int wait_status;
-  char *work; // the overlay's work directory
+  char *work;      // the overlay's work directory
+  char *directory; // the plain directory that was its root
 };
 
 static struct executor_config *config;
@@ -100,6 +101,7 @@ static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   struct running entry = {.id = id};
   int error = parse_step(payload, length, &step) ? start_step(&step, &entry) : EBADMSG;
   entry.work = error || !step.work ? NULL : strdup(step.work);
+  entry.directory = error || !step.directory ? NULL : strdup(step.directory);
   free_step(&step);
   if (error) {
     send_start_failure(id, error, error == EBADMSG ? "read the request" : "clone the step's namespaces");
@@ -198,6 +200,8 @@ static void finish_step(struct running *step) {
   remove_stubs(config, step->id);
   if (step->work) empty_work_directory(step->work);
   free(step->work);
+  if (step->directory) clear_plain_directory(config, step->id, step->directory);
+  free(step->directory);
 }
 
 static void reap(void) {

@@ -18,6 +18,7 @@
 #include "../common/remove-tree.h"
 #include "confine.h"
 #include "string-list.h"
+#include "stubs.h"
 #include "write-tree.h"
 
 // A child that does one thing, and reports it on a pipe if that fails.
@@ -219,6 +220,12 @@ void empty_work_directory(const char *work) {
   char path[PATH_MAX + 8];
   snprintf(path, sizeof path, "%s/work", work);
   remove_tree(path);
+}
+
+void clear_plain_directory(const struct executor_config *shared, uint32_t id, const char *directory) {
+  char notes[PATH_MAX + 32];
+  plain_stub_notes(shared->state, id, notes);
+  remove_plain_stubs(directory, notes);
 }
 
 void end_executor(const struct executor_config *shared) {

@@ -23,6 +23,8 @@ bool helper_ended(pid_t pid, int status, struct buffer *output);
 // Removes directories of executors that did not end in order; they hold their directory locked while they live.
 void sweep_leftovers(const struct executor_config *config);
 void remove_stubs(const struct executor_config *config, uint32_t id);
+// Takes away the mount points that a step found missing in the plain directory that was its root.
+void clear_plain_directory(const struct executor_config *config, uint32_t id, const char *directory);
 // Removes what overlay leaves in a work directory: a directory of mode 000 that an ordinary user could not enter.
 void empty_work_directory(const char *work);
 // Ends every process below, removes this executor's directory, ends.

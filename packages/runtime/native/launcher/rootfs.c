@@ -26,7 +26,7 @@ static const struct target fixed_targets[FIXED_TARGETS] = {
 };
 
 struct layout {
-  char root[PATH_MAX + 32], stage[PATH_MAX + 32], base[PATH_MAX + 32], empty[PATH_MAX + 32], low[PATH_MAX + 32], top[PATH_MAX + 32];
+  char root[PATH_MAX + 32], stage[PATH_MAX + 32], base[PATH_MAX + 32], empty[PATH_MAX + 32], low[PATH_MAX + 32], top[PATH_MAX + 32], notes[PATH_MAX + 32];
 };
 
 static void lay_out(const struct executor_config *config, uint32_t id, struct layout *layout) {
@@ -36,6 +36,7 @@ static void lay_out(const struct executor_config *config, uint32_t id, struct la
   snprintf(layout->empty, sizeof layout->empty, "%s/empty", config->state);
   snprintf(layout->low, sizeof layout->low, "%s/low-%u", config->state, id);
   snprintf(layout->top, sizeof layout->top, "%s/top-%u", config->state, id);
+  plain_stub_notes(config->state, id, layout->notes);
 }
 
 // What shows as `/` is the topmost layer's own directory: the new upper takes over what lay there.
@@ -84,6 +85,21 @@ static int mount_root_with_stubs(const struct executor_config *config, const str
   return mount_root(config, step, layout, low, true);
 }
 
+// A plain directory, bound in its place: what it shows is what is written. Recursively, as mounts that came from a more
+// privileged namespace are locked together.
+static int bind_directory(const struct executor_config *config, const struct step_spec *step, const struct layout *layout,
+                          const struct target *targets, size_t count) {
+  int directory = k_openat2(AT_FDCWD, step->directory, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (directory < 0) step_fail(errno, "open %s", step->directory);
+  make_plain_stubs(directory, layout->notes, targets, count);
+  int root = k_open_tree(directory, "", true);
+  if (root < 0) step_fail(errno, "bind %s", step->directory);
+  if (config->nodev && k_mount_setattr(root, config->nodev, true) < 0) step_fail(errno, "bind %s: set its flags", step->directory);
+  if (k_move_mount(root, AT_FDCWD, layout->root) < 0) step_fail(errno, "attach %s", step->directory);
+  close(directory);
+  return root;
+}
+
 static int bind_file(int files, const char *name) {
   int tree = k_open_tree(files, name, false);
   if (tree < 0 || k_mount_setattr(tree, K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, false) < 0)
@@ -122,7 +138,7 @@ int build_rootfs(struct executor_config *config, const struct step_spec *step, u
       if (!strcmp(plan->target.path, targets[j].path)) targets[j] = plan->target;
   }
 
-  int root = mount_root_with_stubs(config, step, layout, targets, count);
+  int root = step->directory ? bind_directory(config, step, layout, targets, count) : mount_root_with_stubs(config, step, layout, targets, count);
   bool insecure = step->flags & STEP_INSECURE;
   mount_proc(config, root, insecure);
   mount_dev(config, step, root);

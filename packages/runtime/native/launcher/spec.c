@@ -86,6 +86,7 @@ static bool parse_field(struct step_spec *step, const struct field *field) {
   case FIELD_ARG: return take_into(field, &step->args);
   case FIELD_ENV: return take_into(field, &step->env);
   case FIELD_UPPER: return take_string(field, &step->upper);
+  case FIELD_ROOT_DIRECTORY: return take_string(field, &step->directory);
   case FIELD_WORK: return take_string(field, &step->work);
   case FIELD_CWD: return take_string(field, &step->cwd);
   case FIELD_HOSTNAME: return take_string(field, &step->hostname);
@@ -104,6 +105,7 @@ static bool parse_field(struct step_spec *step, const struct field *field) {
 
 static bool complete(const struct step_spec *step) {
   if (step->args.count == 0 || !step->cwd || !step->hostname || !step->upper != !step->work) return false;
+  if (step->directory && (step->upper || step->lowers.count || step->directory[0] != '/')) return false;
   for (size_t i = 0; i < step->mount_count; i++) {
     const struct mount_spec *mount = &step->mounts[i];
     if (!mount->target) return false;

@@ -42,6 +42,7 @@ struct bytes {
 struct step_spec {
   struct strings lowers, args, env; // lowers top first
   const char *upper, *work, *cwd, *hostname;
+  const char *directory; // the root is this one, as it is; no overlay
   struct bytes hosts, resolv_conf;
   uint32_t uid, gid, flags;
   gid_t *additional_gids;

@@ -37,6 +37,7 @@ export function createExecutor(
     isolation: mode,
     idMapping,
     overlayXattr: isolation.overlayXattr,
+    roots: isolation.roots ?? 'any',
     runStep: async (step, io) => {
       const user = mapUser(idMapping, step.process.user, step.name)
       for (const { source } of step.mounts) {

@@ -14,7 +14,7 @@ import { spawnLauncher } from './launcher.ts'
 
 const step = {
   name: 'x',
-  root: { lowers: [] },
+  root: { kind: 'overlay', lowers: [] },
   mounts: [{ source: { kind: 'tmpfs' }, target: '/t', readonly: true }],
   process: { args: ['/none'], env: ['A=1'], cwd: '/', user: { uid: 0, gid: 0, additionalGids: [7] } },
   network: 'none',

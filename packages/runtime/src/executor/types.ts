@@ -1,5 +1,5 @@
 import type { IsolationMode } from '../isolation/list.ts'
-import type { IdMapping } from '../isolation/types.ts'
+import type { IdMapping, StepRoots } from '../isolation/types.ts'
 import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { TreeStream } from './tree-types.ts'
 
@@ -29,6 +29,8 @@ export interface Executor extends AsyncDisposable {
   readonly idMapping: IdMapping
   /** Which attribute marks opaque directories in the trees that its overlay mounts write. */
   readonly overlayXattr: 'trusted' | 'user'
+  /** Which roots its steps may have: an isolation that mounts nothing takes plain directories alone. */
+  readonly roots: StepRoots
   /** Runs one process on a root file system; resolves when it ended and its namespaces are gone. */
   runStep(step: StepSpec, io: StepIo): Promise<StepExit>
   /**

@@ -23,9 +23,14 @@ export interface Refusal {
   readonly remedy: string
 }
 
+/** `directory`: it mounts nothing, so a step's root is a plain directory, and so are the sources of its mounts. */
+export type StepRoots = 'any' | 'directory'
+
 /** A way to isolate steps: what the module of a member exports. */
 export interface Isolation {
   readonly overlayXattr: 'trusted' | 'user'
+  /** Absent: any. */
+  readonly roots?: StepRoots
   /** What to try, the strongest first; or why there is nothing to try. */
   plans(): readonly LaunchPlan[] | Refusal
   /** Why a start failed and what helps. */

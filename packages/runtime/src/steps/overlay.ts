@@ -14,5 +14,5 @@ export function prepareOverlay(directory: string, lowers: readonly string[]): Ov
   const work = join(directory, 'work')
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o700 })
-  return { lowers, upper, work }
+  return { kind: 'overlay', lowers, upper, work }
 }

@@ -34,24 +34,7 @@ const rlimitNumbers: Readonly<Record<string, number>> = {
 /** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
 export function encodeStep(step: StepSpec, network: Network): Buffer {
   const fields = createFieldWriter()
-  const { root } = step
-  if (root.lowers.length > overlayLimit) {
-    throw new RuntimeError(
-      'OCI_RUNTIME_MOUNT',
-      `${step.name}: ${root.lowers.length} layers are more than the kernel stacks (${overlayLimit} beside the mount points)`,
-      {
-        hint: 'merge some RUN and COPY instructions below this step into fewer layers',
-      },
-    )
-  }
-  // The kernel wants the topmost first.
-  for (const lower of root.lowers.toReversed()) fields.string(fieldTags.lower, lower)
-  if (root.upper !== undefined) {
-    if (root.work === undefined)
-      throw new RuntimeError('OCI_RUNTIME_MOUNT', `${step.name}: an upper directory without a work directory`)
-    fields.string(fieldTags.upper, root.upper)
-    fields.string(fieldTags.work, root.work)
-  }
+  rootFields(fields, step)
   processFields(fields, step.process)
   fields.string(fieldTags.hostname, step.hostname)
   fields.bytes(fieldTags.hosts, Buffer.from(network.hosts(step.hostname, step.extraHosts)))
@@ -62,6 +45,27 @@ export function encodeStep(step: StepSpec, network: Network): Buffer {
   // Parents before what is mounted inside them.
   for (const mount of step.mounts.toSorted((a, b) => depth(a.target) - depth(b.target))) mountFields(fields, mount)
   return fields.payload()
+}
+
+function rootFields(fields: FieldWriter, { name, root }: StepSpec): void {
+  if (root.kind === 'directory') return fields.string(fieldTags.rootDirectory, root.path)
+  if (root.lowers.length > overlayLimit) {
+    throw new RuntimeError(
+      'OCI_RUNTIME_MOUNT',
+      `${name}: ${root.lowers.length} layers are more than the kernel stacks (${overlayLimit} beside the mount points)`,
+      {
+        hint: 'merge some RUN and COPY instructions below this step into fewer layers',
+      },
+    )
+  }
+  // The kernel wants the topmost first.
+  for (const lower of root.lowers.toReversed()) fields.string(fieldTags.lower, lower)
+  if (root.upper !== undefined) {
+    if (root.work === undefined)
+      throw new RuntimeError('OCI_RUNTIME_MOUNT', `${name}: an upper directory without a work directory`)
+    fields.string(fieldTags.upper, root.upper)
+    fields.string(fieldTags.work, root.work)
+  }
 }
 
 function depth(path: string): number {

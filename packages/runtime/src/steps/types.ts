@@ -8,7 +8,7 @@ import type { NetworkName } from '../network/list.ts'
 export interface StepSpec {
   /** For messages. */
   readonly name: string
-  readonly root: OverlayRoot
+  readonly root: StepRoot
   readonly mounts: readonly StepMount[]
   readonly process: ProcessSpec
   readonly network: NetworkName
@@ -21,12 +21,25 @@ export interface StepSpec {
   readonly shmSizeBytes?: number
 }
 
-/** An overlay: `lowers` bottom first, as layers are listed in an image. Absolute host paths. */
+/** What a step sees as `/`. Absolute host paths. */
+export type StepRoot = OverlayRoot | DirectoryRoot
+
+/** An overlay: `lowers` bottom first, as layers are listed in an image. */
 export interface OverlayRoot {
+  readonly kind: 'overlay'
   readonly lowers: readonly string[]
   /** Receives what the step writes; an empty directory of ours. Absent: the root is read-only. */
   readonly upper?: string
   readonly work?: string
+}
+
+/**
+ * A plain directory that the step changes in place: it and what comes of a failure belong to the caller. Mount points that
+ * it lacks are made in it and taken away again at the step's end, unless the step changed them.
+ */
+export interface DirectoryRoot {
+  readonly kind: 'directory'
+  readonly path: string
 }
 
 export interface ProcessSpec {

@@ -5,6 +5,7 @@ import { isTsOciError } from '../errors.ts'
 import { startExecutor } from '../executor/start.ts'
 import { prepareOverlay } from '../steps/overlay.ts'
 import type { Executor, ExecutorOptions } from '../executor/types.ts'
+import type { StepSpec } from '../steps/types.ts'
 import type { TestStep } from './machine.test.helper.ts'
 
 const [own = '', rootfs = '', isolation = 'auto'] = process.argv.slice(2)
@@ -63,12 +64,14 @@ async function run(step: TestStep): Promise<object> {
     layers,
     onlyLayers,
     readonlyRoot,
+    directoryRoot,
     cancelAfterMs,
     cancelAt,
     ...rest
   } = step
   const lowers = [...(onlyLayers ? [] : [rootfs]), ...(layers ?? [])]
-  const root = readonlyRoot ? { lowers } : prepareOverlay(directory, lowers)
+  const root = rootOf(directory, lowers, step)
+  const upper = root.kind === 'overlay' ? root.upper : undefined
   const chunks = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[], output: [] as Uint8Array[] }
   const controller = new AbortController()
   if (cancelAfterMs !== undefined) setTimeout(() => controller.abort(), cancelAfterMs)
@@ -102,10 +105,19 @@ async function run(step: TestStep): Promise<object> {
         },
       },
     )
-    return { exit, ...texts(), upper: root.upper, durationMs: performance.now() - started }
+    return { exit, ...texts(), upper, durationMs: performance.now() - started }
   } catch (error) {
-    return { error: describe(error), ...texts(), upper: root.upper, durationMs: performance.now() - started }
+    return { error: describe(error), ...texts(), upper, durationMs: performance.now() - started }
   }
+}
+
+function rootOf(
+  directory: string,
+  lowers: readonly string[],
+  { readonlyRoot, directoryRoot }: TestStep,
+): StepSpec['root'] {
+  if (directoryRoot !== undefined) return { kind: 'directory', path: directoryRoot }
+  return readonlyRoot === true ? { kind: 'overlay', lowers } : prepareOverlay(directory, lowers)
 }
 
 function withoutMounts(step: object): object {

@@ -34,6 +34,8 @@ export type TestStep = Partial<Omit<StepSpec, 'root' | 'process'>> & {
   readonly layers?: readonly string[]
   readonly onlyLayers?: boolean
   readonly readonlyRoot?: boolean
+  /** A directory that is the root as it is, instead of an overlay. */
+  readonly directoryRoot?: string
   readonly cancelAfterMs?: number
   /** Abort once this text was written. */
   readonly cancelAt?: string

@@ -52,7 +52,7 @@ export async function runExec(
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o755 })
   makeLeftBehind(view, upper)
-  const root: OverlayRoot = { lowers, upper, work }
+  const root: OverlayRoot = { kind: 'overlay', lowers, upper, work }
   const output = createTail()
   let startedMs = Date.now()
   const exit = await withMounts(environment, spec, inputs, temporary.path, run, (mounts) => {
