@@ -1,11 +1,11 @@
-import type { ByteString } from '../base/byte-string.ts'
 import { BuilderError, type BuilderErrorCode } from '../base/errors.ts'
-import { fromByteString } from '../base/byte-string.ts'
+import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { BLOCK_BYTES, paddedSize } from './header.ts'
-import { decodePax } from './pax.ts'
-import { dataSize, entryName, entryType, toTarEntry, type TarEntry } from './tar-entry.ts'
+import { beginMeta, createMetaHeaders, isMetaFlag, type MetaHeader } from './meta-headers.ts'
+import { createSparseFeed, type SparseFeed } from './sparse-feed.ts'
+import { dataSize, entryName, entryType, toTarEntry, type EntryRecords, type TarEntry } from './tar-entry.ts'
 import { readHeader, type RawHeader } from './tar-header.ts'
-import { createSparseMapReader, sparseRecords, checkSparseMap } from './tar-sparse.ts'
+import { checkSparseMap, createSparseMapReader, sparseRecords, type SparseMapReader } from './tar-sparse.ts'
 import type { SparseMap } from '../view/types.ts'
 
 export type { TarEntry } from './tar-entry.ts'
@@ -31,269 +31,221 @@ export interface TarReader {
   end(): void
 }
 
-/** A PAX or GNU header larger than this is an attack on memory, not a name. */
-const MAX_META_BYTES = 1 << 20
-
-const META_FLAGS = new Set(['x', 'g', 'L', 'K'])
-
 /**
  * Reads ustar, v7, star, PAX and GNU tars, and ends where Go's archive/tar ends: at two blocks of zeros, or where the
  * input ends between two entries. What it cannot read throws `code` (default OCI_LAYER_INVALID).
  */
 export function createTarReader(handler: TarHandler, code: BuilderErrorCode = 'OCI_LAYER_INVALID'): TarReader {
-  const carry = Buffer.allocUnsafe(BLOCK_BYTES)
-  let carried = 0
-  let position = 0
-  let dataLeft = 0
-  let paddingLeft = 0
-  let zeroBlocks = 0
-  let isInEntry = false
-  let meta: { readonly flag: string; readonly data: Buffer; filled: number } | undefined
-  let sparse: ReturnType<typeof createSparseFeed> | undefined
+  return new TarStream(handler, code)
+}
+
+/** A sparse file whose header was read. */
+interface SparseFile {
+  readonly raw: RawHeader
+  readonly records: EntryRecords
+  readonly name: ByteString
+  /** Bytes with the holes. */
+  readonly size: number
+  /** Where its data ends, map included, counted from the tar's first byte. */
+  readonly dataEnd: number
+}
+
+class TarStream implements TarReader {
+  private readonly handler: TarHandler
+  private readonly code: BuilderErrorCode
+  /** A block that came in several chunks. */
+  private readonly carry = Buffer.allocUnsafe(BLOCK_BYTES)
+  private carried = 0
+  private position = 0
+  private dataLeft = 0
+  private paddingLeft = 0
+  private zeroBlocks = 0
+  private isInEntry = false
+  private readonly metaHeaders = createMetaHeaders()
+  /** The header whose data comes now, if it is about the next one. */
+  private meta: MetaHeader | undefined = undefined
+  private sparse: SparseFeed | undefined = undefined
   /** A sparse file whose map is still to come. */
-  let mapped: { readonly take: (block: Buffer, offset: number) => boolean } | undefined
-  const next = {
-    pax: undefined as Map<string, ByteString> | undefined,
-    name: undefined as ByteString | undefined,
-    link: undefined as ByteString | undefined,
+  private mapped: { readonly file: SparseFile; readonly reader: SparseMapReader } | undefined = undefined
+
+  constructor(handler: TarHandler, code: BuilderErrorCode) {
+    this.handler = handler
+    this.code = code
   }
 
-  function push(chunk: Uint8Array): void {
+  get isFinished(): boolean {
+    return this.zeroBlocks >= 2
+  }
+
+  push(chunk: Uint8Array): void {
     const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     let at = 0
-    while (at < buffer.length && zeroBlocks < 2) {
+    while (at < buffer.length && this.zeroBlocks < 2) {
       const before = at
-      if (mapped !== undefined) at += takeBlock(buffer, at)
-      else if (dataLeft > 0) at += takeData(buffer, at)
-      else if (paddingLeft > 0) at += skipPadding(buffer.length - at)
-      else at += takeBlock(buffer, at)
-      position += at - before
+      if (this.mapped !== undefined) at += this.takeBlock(buffer, at)
+      else if (this.dataLeft > 0) at += this.takeData(buffer, at)
+      else if (this.paddingLeft > 0) at += this.skipPadding(buffer.length - at)
+      else at += this.takeBlock(buffer, at)
+      this.position += at - before
     }
   }
 
-  function takeData(buffer: Buffer, at: number): number {
-    const length = Math.min(dataLeft, buffer.length - at)
+  end(): void {
+    if (this.isFinished) return
+    // Padding may be missing: many a writer leaves out what nobody reads.
+    if (this.dataLeft > 0 || this.isInEntry || this.carried > 0 || this.meta !== undefined || this.mapped !== undefined)
+      throw this.invalid('the tar ends in the middle of an entry')
+  }
+
+  private takeData(buffer: Buffer, at: number): number {
+    const { meta, sparse, handler } = this
+    const length = Math.min(this.dataLeft, buffer.length - at)
     if (meta !== undefined) {
       buffer.copy(meta.data, meta.filled, at, at + length)
       meta.filled += length
     } else if (sparse !== undefined) sparse.push(buffer.subarray(at, at + length))
-    else if (handler.data !== undefined && isInEntry) handler.data(buffer.subarray(at, at + length))
-    dataLeft -= length
-    if (dataLeft === 0) endOfData()
+    else if (handler.data !== undefined && this.isInEntry) handler.data(buffer.subarray(at, at + length))
+    this.dataLeft -= length
+    if (this.dataLeft === 0) this.endOfData()
     return length
   }
 
-  function endOfData(): void {
-    if (meta !== undefined) takeMeta(meta.flag, meta.data)
-    else if (isInEntry) {
-      isInEntry = false
-      sparse?.end()
-      sparse = undefined
-      handler.entryEnd?.()
-    }
-    meta = undefined
+  private startData(size: number): void {
+    this.dataLeft = size
+    this.paddingLeft = paddedSize(size) - size
+    if (size === 0) this.endOfData()
   }
 
-  function skipPadding(available: number): number {
-    const length = Math.min(paddingLeft, available)
-    paddingLeft -= length
+  private endOfData(): void {
+    const { meta } = this
+    if (meta !== undefined) this.endOfMeta(meta)
+    else if (this.isInEntry) {
+      this.isInEntry = false
+      this.sparse?.end()
+      this.sparse = undefined
+      this.handler.entryEnd?.()
+    }
+  }
+
+  private endOfMeta(meta: MetaHeader): void {
+    this.meta = undefined
+    try {
+      this.metaHeaders.add(meta)
+    } catch (error) {
+      throw this.asOurs(error)
+    }
+    if (meta.flag === 'g') this.handler.other?.(meta.flag)
+  }
+
+  private skipPadding(available: number): number {
+    const length = Math.min(this.paddingLeft, available)
+    this.paddingLeft -= length
     return length
   }
 
   /** A header, or a block of a sparse file's map. */
-  function takeBlock(buffer: Buffer, at: number): number {
-    const length = Math.min(BLOCK_BYTES - carried, buffer.length - at)
+  private takeBlock(buffer: Buffer, at: number): number {
+    const length = Math.min(BLOCK_BYTES - this.carried, buffer.length - at)
     if (length === BLOCK_BYTES) {
-      readBlock(buffer, at, position + BLOCK_BYTES)
+      this.readBlock(buffer, at, this.position + BLOCK_BYTES)
       return BLOCK_BYTES
     }
-    buffer.copy(carry, carried, at, at + length)
-    carried += length
-    if (carried === BLOCK_BYTES) {
-      carried = 0
-      readBlock(carry, 0, position + length)
+    buffer.copy(this.carry, this.carried, at, at + length)
+    this.carried += length
+    if (this.carried === BLOCK_BYTES) {
+      this.carried = 0
+      this.readBlock(this.carry, 0, this.position + length)
     }
     return length
   }
 
-  function readBlock(block: Buffer, offset: number, dataOffset: number): void {
-    if (mapped !== undefined) return guard(() => readMapBlock(block, offset))
-    if (isZero(block, offset)) {
-      zeroBlocks++
-      return
+  private readBlock(block: Buffer, offset: number, dataOffset: number): void {
+    try {
+      if (this.mapped !== undefined) this.takeMapBlock(block, offset)
+      else if (isZero(block, offset)) this.zeroBlocks++
+      // One block of zeros may be the last one; what stands behind it is none of a tar.
+      else if (this.zeroBlocks > 0) throw this.invalid('the tar goes on behind a block of zeros')
+      else this.takeHeader(readHeader(block, offset), dataOffset)
+    } catch (error) {
+      throw this.asOurs(error)
     }
-    // One block of zeros may be the last one; what stands behind it is none of a tar.
-    if (zeroBlocks > 0) throw invalid('the tar goes on behind a block of zeros')
-    guard(() => takeHeader(readHeader(block, offset), dataOffset))
   }
 
-  function takeHeader(raw: RawHeader, dataOffset: number): void {
-    if (META_FLAGS.has(raw.flag)) {
-      if (raw.size > MAX_META_BYTES) throw invalid(`a header of the tar is ${raw.size} bytes long`)
-      meta = { flag: raw.flag, data: Buffer.alloc(raw.size), filled: 0 }
-      startData(raw.size)
-      return
+  private takeHeader(raw: RawHeader, dataOffset: number): void {
+    if (isMetaFlag(raw.flag)) {
+      this.meta = beginMeta(raw)
+      return this.startData(raw.size)
     }
-    const records = { ...next }
-    clearNext()
+    const records = this.metaHeaders.take()
     const name = entryName(raw, records)
     const type = entryType(raw.flag, name)
-    // Links and directories have no data, whatever their size field says.
-    const hasData = type === 'file' || type === undefined
     const size = dataSize(raw, records.pax)
     const found = sparseRecords(records.pax)
-    if (found !== undefined && type === 'file') return takeSparse(raw, records, found, size, name, dataOffset)
-    if (found !== undefined && type !== undefined) throw invalid(`"${fromByteString(name)}" is sparse and no file`)
-    const entry = toTarEntry(raw, records, {
-      name,
-      type: type ?? 'file',
-      size: type === 'file' ? size : 0,
-      dataOffset,
-    })
-    if (type === undefined) takeUnknown(raw.flag, name)
-    else {
-      isInEntry = true
-      handler.entry(entry)
+    if (found !== undefined && type === 'file') {
+      const file = { raw, records, name: found.name ?? name, size: found.size ?? size, dataEnd: dataOffset + size }
+      return this.takeSparse(file, size, found.map)
     }
-    startData(hasData ? size : 0)
+    if (found !== undefined && type !== undefined) throw this.invalid(`"${fromByteString(name)}" is sparse and no file`)
+    const isFile = type === 'file'
+    const entry = toTarEntry(raw, records, { name, type: type ?? 'file', size: isFile ? size : 0, dataOffset })
+    if (type === undefined) this.takeUnknown(raw.flag, name)
+    else {
+      this.isInEntry = true
+      this.handler.entry(entry)
+    }
+    // Links and directories have no data, whatever their size field says.
+    this.startData(isFile || type === undefined ? size : 0)
   }
 
-  function takeUnknown(flag: string, name: ByteString): void {
-    if (handler.other !== undefined) return handler.other(flag)
+  private takeUnknown(flag: string, name: ByteString): void {
+    if (this.handler.other !== undefined) return this.handler.other(flag)
     const kind = flag === 'S' ? 'is a sparse file of old GNU tar' : `has the unknown type ${JSON.stringify(flag)}`
-    throw new BuilderError(code, `"${fromByteString(name)}" ${kind}, which no builder unpacks`, {
+    throw new BuilderError(this.code, `"${fromByteString(name)}" ${kind}, which no builder unpacks`, {
       ...(flag === 'S' && { hint: 'write the archive with --format=posix' }),
     })
   }
 
-  function takeSparse(
-    raw: RawHeader,
-    records: typeof next,
-    found: NonNullable<ReturnType<typeof sparseRecords>>,
-    storedSize: number,
-    headerName: ByteString,
-    dataOffset: number,
-  ): void {
-    const name = found.name ?? headerName
-    const size = found.size ?? storedSize
-    const begin = (map: SparseMap): void => {
-      checkSparseMap(map, size)
-      // The data of form 1.0 begins behind its map.
-      handler.entry(
-        toTarEntry(raw, records, { name, type: 'file', size, dataOffset: dataOffset + storedSize - dataLeft, map }),
-      )
-      isInEntry = true
-      if (map.reduce((sum, { length }) => sum + length, 0) !== dataLeft)
-        throw invalid(`the sparse file "${fromByteString(name)}" holds more or less data than its map says`)
-      sparse = createSparseFeed(
-        map,
-        size,
-        (piece) => handler.data?.(piece),
-        (bytes) => handler.hole?.(bytes),
-      )
-      if (dataLeft === 0) endOfData()
-    }
-    dataLeft = storedSize
-    paddingLeft = paddedSize(storedSize) - storedSize
-    if (found.map !== undefined) return begin(found.map)
-    const reader = createSparseMapReader()
-    mapped = {
-      take(block, offset) {
-        if (dataLeft < BLOCK_BYTES) throw invalid('the map of a sparse file in the tar is cut off')
-        dataLeft -= BLOCK_BYTES
-        const map = reader.push(block, offset)
-        if (map !== undefined) begin(map)
-        return map !== undefined
-      },
-    }
+  private takeSparse(file: SparseFile, storedSize: number, map: SparseMap | undefined): void {
+    this.dataLeft = storedSize
+    this.paddingLeft = paddedSize(storedSize) - storedSize
+    if (map === undefined) this.mapped = { file, reader: createSparseMapReader() }
+    else this.beginSparse(file, map)
   }
 
-  function readMapBlock(block: Buffer, offset: number): void {
-    const current = mapped!
-    if (current.take(block, offset)) mapped = undefined
+  private takeMapBlock(block: Buffer, offset: number): void {
+    const { file, reader } = this.mapped!
+    if (this.dataLeft < BLOCK_BYTES) throw this.invalid('the map of a sparse file in the tar is cut off')
+    this.dataLeft -= BLOCK_BYTES
+    const map = reader.push(block, offset)
+    if (map === undefined) return
+    this.mapped = undefined
+    this.beginSparse(file, map)
   }
 
-  function startData(size: number): void {
-    dataLeft = size
-    paddingLeft = paddedSize(size) - size
-    if (size === 0) endOfData()
+  private beginSparse({ raw, records, name, size, dataEnd }: SparseFile, map: SparseMap): void {
+    const { handler, dataLeft } = this
+    checkSparseMap(map, size)
+    handler.entry(toTarEntry(raw, records, { name, type: 'file', size, dataOffset: dataEnd - dataLeft, map }))
+    this.isInEntry = true
+    if (map.reduce((sum, { length }) => sum + length, 0) !== dataLeft)
+      throw this.invalid(`the sparse file "${fromByteString(name)}" holds more or less data than its map says`)
+    this.sparse = createSparseFeed(
+      map,
+      size,
+      (piece) => handler.data?.(piece),
+      (bytes) => handler.hole?.(bytes),
+    )
+    if (dataLeft === 0) this.endOfData()
   }
 
-  function takeMeta(flag: string, data: Buffer): void {
-    if (flag === 'x') next.pax = guard(() => decodePax(data))
-    else if (flag === 'g') {
-      // Global records are read and not applied, as containerd and Go's archive/tar do; they end what came before them.
-      guard(() => decodePax(data))
-      clearNext()
-      handler.other?.(flag)
-    } else {
-      const nul = data.indexOf(0)
-      const text = data.toString('latin1', 0, nul < 0 ? data.length : nul)
-      if (flag === 'L') next.name = text === '' ? undefined : text
-      else next.link = text === '' ? undefined : text
-    }
+  /** What the parts of a tar throw speaks of a layer; in another kind of archive it is that one's error. */
+  private asOurs(error: unknown): unknown {
+    const isForeign = error instanceof BuilderError && error.code === 'OCI_LAYER_INVALID' && this.code !== error.code
+    return isForeign ? new BuilderError(this.code, error.message, { cause: error }) : error
   }
 
-  function clearNext(): void {
-    next.pax = next.name = next.link = undefined
-  }
-
-  function guard<T>(work: () => T): T {
-    try {
-      return work()
-    } catch (error) {
-      if (error instanceof BuilderError && error.code === 'OCI_LAYER_INVALID' && code !== error.code)
-        throw new BuilderError(code, error.message, { cause: error })
-      throw error
-    }
-  }
-
-  function invalid(message: string): BuilderError {
-    return new BuilderError(code, message)
-  }
-
-  function end(): void {
-    if (zeroBlocks >= 2) return
-    // Padding may be missing: many a writer leaves out what nobody reads.
-    if (dataLeft > 0 || isInEntry || carried > 0 || meta !== undefined || mapped !== undefined)
-      throw invalid('the tar ends in the middle of an entry')
-  }
-
-  return {
-    push,
-    get isFinished() {
-      return zeroBlocks >= 2
-    },
-    end,
-  }
-}
-
-/** Puts the data of a sparse file where its map says, and tells the holes between. */
-function createSparseFeed(
-  map: SparseMap,
-  sizeBytes: number,
-  data: (piece: Buffer) => void,
-  hole: (sizeBytes: number) => void,
-): { push(piece: Buffer): void; end(): void } {
-  let index = 0
-  let position = 0
-  function skipTo(offset: number): void {
-    if (offset > position) hole(offset - position)
-    position = offset
-  }
-  return {
-    push(piece) {
-      for (let at = 0; at < piece.length;) {
-        const { offset, length } = map[index]!
-        if (position < offset) skipTo(offset)
-        const taken = Math.min(offset + length - position, piece.length - at)
-        if (taken > 0) data(piece.subarray(at, at + taken))
-        position += taken
-        at += taken
-        if (position === offset + length) index++
-      }
-    },
-    end: () => skipTo(sizeBytes),
+  private invalid(message: string): BuilderError {
+    return new BuilderError(this.code, message)
   }
 }
 
