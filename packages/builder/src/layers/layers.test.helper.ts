@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { makeEntry } from '../view/entry.ts'
-import { orderLinks, sortEntries } from '../tar/table.ts'
+import { orderLinks, sortEntries } from '../tar/entry-order.ts'
 import type { LayerEntry, LayerTable } from '../view/types.ts'
 
 /** What stands at a name of a generated layer. */

@@ -23,8 +23,7 @@ export interface MetaHeader {
 
 /** Throws OCI_LAYER_INVALID for one that is too large. */
 export function beginMeta({ flag, size }: RawHeader): MetaHeader {
-  if (size > MAX_META_BYTES)
-    throw new BuilderError('OCI_LAYER_INVALID', `a header of the tar is ${size} bytes long`)
+  if (size > MAX_META_BYTES) throw new BuilderError('OCI_LAYER_INVALID', `a header of the tar is ${size} bytes long`)
   return { flag, data: Buffer.alloc(size), filled: 0 }
 }
 

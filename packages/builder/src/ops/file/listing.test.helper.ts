@@ -1,5 +1,5 @@
 import { makeEntry } from '../../view/entry.ts'
-import { sortEntries } from '../../tar/table.ts'
+import { sortEntries } from '../../tar/entry-order.ts'
 import type { EntryType, LayerEntry, View } from '../../view/types.ts'
 import { createChainView } from '../../view/view.ts'
 
