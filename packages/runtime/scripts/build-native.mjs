@@ -18,7 +18,12 @@ const ARCHITECTURES = {
 const warnings = ['-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-missing-field-initializers']
 
 const parts = [
-  { name: 'launcher', file: 'launcher', flags: () => ['-std=gnu11', '-O2', '-static', '-s', ...warnings] },
+  {
+    name: 'launcher',
+    folders: ['supervisor'],
+    file: 'launcher',
+    flags: () => ['-std=gnu11', '-O2', '-static', '-s', ...warnings],
+  },
   {
     name: 'addon',
     file: 'addon.node',
@@ -55,7 +60,7 @@ function build(arch, part) {
   if (!ARCHITECTURES[arch])
     fail(`there is no native code for ${arch}`, `it is written for ${Object.keys(ARCHITECTURES).join(' and ')}`)
   const compiler = compilerOf(arch)
-  const { sources, headers } = filesOf(part.name)
+  const { sources, headers } = filesOf(part)
   const flags = part.flags(arch)
   const stamp = fingerprint([...sources, ...headers], [compiler, ...flags])
   const output = join(packageRoot, 'dist', 'native', arch)
@@ -94,9 +99,12 @@ function compilerHint(arch) {
     : `install one (Debian, Ubuntu: apt-get install ${ARCHITECTURES[arch].packages}) or name it in CC_${arch.toUpperCase()}`
 }
 
-/** `NAME.c`, everything in `NAME/`, and what both parts share in `common/`. */
-function filesOf(name) {
-  const files = [join(native, `${name}.c`), ...list(join(native, name)), ...list(join(native, 'common'))]
+/** `NAME.c`, everything in `NAME/` and other folders of its own, and what both parts share in `common/`. */
+function filesOf({ name, folders = [] }) {
+  const files = [
+    join(native, `${name}.c`),
+    ...[name, ...folders, 'common'].flatMap((folder) => list(join(native, folder))),
+  ]
   return {
     sources: files.filter((path) => path.endsWith('.c')),
     headers: files.filter((path) => path.endsWith('.h')),
