@@ -1,8 +1,11 @@
-import type { BuildResult, BuildSummary, SummaryStep, VertexReport } from '../build/public-types.ts'
+import type { BuildResult, BuildSummary, InternalStepReport, SummaryStep, VertexReport } from '../build/public-types.ts'
 import type { Digest } from '../oci/digest.ts'
 
 /** As many steps are listed as slowest. */
 const MAX_SLOWEST = 5
+
+/** What took less is 0.00 s in a list: there is nothing to gain. */
+const LEAST_MS = 5
 
 /**
  * What a build spent its time on, told from its result alone.
@@ -14,47 +17,79 @@ export function summarize(result: Pick<BuildResult, 'vertices' | 'internalSteps'
   const ran = vertices.filter(({ status }) => status === 'ran')
   const timed = [...ran, ...internalSteps].filter(({ startedMs }) => startedMs > 0)
   const startMs = timed.reduce((first, { startedMs }) => Math.min(first, startedMs), Infinity)
-  const endMs = timed.reduce((last, { startedMs, durationMs }) => Math.max(last, startedMs + durationMs), startMs)
+  const endMs = timed.reduce((last, step) => Math.max(last, endOf(step)), startMs)
   return {
     durationMs: timed.length === 0 ? 0 : endMs - startMs,
-    ranCount: ran.length,
-    cached: vertices.filter(({ status }) => status === 'cached').map(({ name }) => name),
-    slowest: timed
-      .map(stepOf)
-      .sort((a, b) => b.durationMs - a.durationMs)
-      .slice(0, MAX_SLOWEST),
-    criticalPath: criticalPathOf(vertices),
+    ranCount: ran.filter(isInstruction).length,
+    cached: vertices.filter((vertex) => vertex.status === 'cached' && isInstruction(vertex)).map(({ name }) => name),
+    slowest: listed(timed.toSorted((a, b) => b.durationMs - a.durationMs)).slice(0, MAX_SLOWEST),
+    criticalPath: listed(criticalPathOf(vertices, internalSteps)),
     ...traffic,
   }
 }
 
-function stepOf({ name, durationMs }: SummaryStep): SummaryStep {
-  return { name, durationMs }
+type TimedStep = InternalStepReport
+
+const endOf = ({ startedMs, durationMs }: TimedStep): number => startedMs + durationMs
+
+/** The build context is a vertex as well, and one that no cache ever has. */
+const isInstruction = ({ name }: VertexReport): boolean => !name.startsWith('[internal] ')
+
+function listed(steps: readonly TimedStep[]): readonly SummaryStep[] {
+  return steps.filter(({ durationMs }) => durationMs >= LEAST_MS).map(({ name, durationMs }) => ({ name, durationMs }))
+}
+
+/** The longest chain of vertices, between what had to end before it began and what began when it had ended. */
+function criticalPathOf(vertices: readonly VertexReport[], internalSteps: readonly TimedStep[]): readonly TimedStep[] {
+  const chain = longestChain(vertices)
+  const [first, last] = [chain[0], chain.at(-1)]
+  if (first === undefined || last === undefined) return longestRow(internalSteps)
+  return [
+    ...longestRow(internalSteps.filter((step) => endOf(step) <= first.startedMs)),
+    ...chain,
+    ...longestRow(internalSteps.filter(({ startedMs }) => startedMs >= endOf(last))),
+  ]
+}
+
+interface Path<Step> {
+  readonly totalMs: number
+  readonly step: Step
+  readonly before: Path<Step> | undefined
 }
 
 /** The chain of vertices, each of which waited for the one before, that took longest; what was cached took nothing. */
-function criticalPathOf(vertices: readonly VertexReport[]): readonly SummaryStep[] {
-  interface Path {
-    readonly totalMs: number
-    readonly vertex: VertexReport
-    readonly before: Path | undefined
-  }
-  const paths = new Map<Digest, Path>()
-  let longest: Path | undefined
+function longestChain(vertices: readonly VertexReport[]): readonly VertexReport[] {
+  const paths = new Map<Digest, Path<VertexReport>>()
+  let longest: Path<VertexReport> | undefined
   // Inputs stand before their users.
   for (const vertex of vertices) {
-    let before: Path | undefined
+    let before: Path<VertexReport> | undefined
     for (const input of vertex.inputs) {
       const path = paths.get(input)
       if (path !== undefined && path.totalMs > (before?.totalMs ?? 0)) before = path
     }
     const ownMs = vertex.status === 'ran' ? vertex.durationMs : 0
-    const path: Path = { totalMs: (before?.totalMs ?? 0) + ownMs, vertex, before }
+    const path = { totalMs: (before?.totalMs ?? 0) + ownMs, step: vertex, before }
     paths.set(vertex.digest, path)
     if (path.totalMs > (longest?.totalMs ?? 0)) longest = path
   }
-  const steps: SummaryStep[] = []
-  for (let path = longest; path !== undefined; path = path.before)
-    if (path.vertex.status === 'ran') steps.push(stepOf(path.vertex))
+  return stepsOf(longest).filter(({ status }) => status === 'ran')
+}
+
+/** Of steps that have no inputs, only times: those that took longest one behind the other. */
+function longestRow(steps: readonly TimedStep[]): readonly TimedStep[] {
+  const paths: Path<TimedStep>[] = []
+  for (const step of steps.toSorted((a, b) => endOf(a) - endOf(b))) {
+    const before = paths.findLast((path) => endOf(path.step) <= step.startedMs)
+    const totalMs = (before?.totalMs ?? 0) + step.durationMs
+    // Each path is the longest of those that end by the end of its step.
+    if (totalMs > (paths.at(-1)?.totalMs ?? 0)) paths.push({ totalMs, step, before })
+  }
+  return stepsOf(paths.at(-1))
+}
+
+function stepsOf<Step>(last: Path<Step> | undefined): readonly Step[] {
+  const steps: Step[] = []
+  for (let path = last; path !== undefined; path = path.before) steps.push(path.step)
   return steps.reverse()
 }

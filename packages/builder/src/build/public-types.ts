@@ -154,12 +154,16 @@ export interface SummaryStep {
 export interface BuildSummary extends Traffic {
   /** From the start of the first step to the end of the last. */
   readonly durationMs: number
+  /** Of instructions; reading the build context is none. */
   readonly ranCount: number
-  /** Names of the vertices that were in the cache. */
+  /** Names of the instructions that were in the cache. */
   readonly cached: readonly string[]
-  /** Of vertices and internal steps, at most five, the slowest first. */
+  /** Of vertices and internal steps, at most five, the slowest first; what took less than 5 ms is left out. */
   readonly slowest: readonly SummaryStep[]
-  /** The chain of vertices that took longest, in their order: no build with more processors ends before it does. */
+  /**
+   * The chain of vertices that took longest, in their order, with the internal steps before and behind it: no build with
+   * more processors ends before it does. What took less than 5 ms is left out.
+   */
   readonly criticalPath: readonly SummaryStep[]
 }
 
