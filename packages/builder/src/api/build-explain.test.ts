@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { checkTool, describeWith, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { build } from './build.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 
@@ -36,6 +36,8 @@ describeWith(['git'], 'a miss in another clone', () => {
     // Another Dockerfile: the repository alone says that it is the same project.
     await writeFile(directory.join('second/Dockerfile'), 'FROM scratch AS app\n# words\nCOPY src /src\n')
     expect(await reasonsOf('second')).toEqual(['src/app.js changed'])
+    await chmod(directory.join('second/src/app.js'), 0o755)
+    expect(await reasonsOf('second')).toEqual(['mode of src/app.js changed from 0644 to 0755'])
   })
 
   test('is explained without a repository by the text of the Dockerfile, or by the name of the image', async () => {

@@ -28,9 +28,26 @@ describe('a miss is explained', () => {
   })
 
   test('by the files that changed, came and went', () => {
-    const before = withFiles(keyOf({}, [content('old', '/src')]), [{ 'src/a': '1', 'src/b': '2', 'src/same': '3' }])
-    const now = withFiles(keyOf({}, [content('new', '/src')]), [{ 'src/a': '9', 'src/c': '4', 'src/same': '3' }])
+    const before = withFiles(keyOf({}, [content('old', '/src')]), [
+      { 'src/a': '644:1', 'src/b': '644:2', 'src/same': '644:3' },
+    ])
+    const now = withFiles(keyOf({}, [content('new', '/src')]), [
+      { 'src/a': '644:9', 'src/c': '644:4', 'src/same': '644:3' },
+    ])
     expect(explain(before, now)).toBe('src/a changed, src/c is new, src/b is gone')
+  })
+
+  test('by the mode of a file of which nothing else changed', () => {
+    const files = (mark: string, other: string) =>
+      withFiles(keyOf({}, [content(mark, '/src')]), [{ 'src/a': mark, 'src/b': other }])
+    expect(explain(files('644:1', '600:5'), files('4755:1', '644:6'))).toBe(
+      'mode of src/a changed from 0644 to 4755, src/b changed',
+    )
+  })
+
+  test('without the names of files where a store of an older release knows no modes', () => {
+    const files = (mark: string) => withFiles(keyOf({}, [content(mark, '/src')]), [{ 'src/a': mark }])
+    expect(explain(files('1'), files('644:1'))).toBe('the content of /src changed')
   })
 
   test('by the name of a variable, never by its value', () => {

@@ -116,16 +116,31 @@ function compareFiles(
   then: Readonly<Record<string, string>> | null | undefined,
   now: Readonly<Record<string, string>> | null | undefined,
 ): InputDifference[] {
-  if (!then || !now) return []
+  if (!then || !now || !hasModes(then)) return []
   const changes = [
-    ...Object.keys(now).flatMap((path) =>
-      then[path] === undefined ? [`${path} is new`] : then[path] === now[path] ? [] : [`${path} changed`],
-    ),
+    ...Object.keys(now).flatMap((path) => {
+      const [mark, other] = [now[path]!, then[path]]
+      if (other === undefined) return [`${path} is new`]
+      return other === mark ? [] : [compareMarks(path, other, mark)]
+    }),
     ...Object.keys(then).flatMap((path) => (now[path] === undefined ? [`${path} is gone`] : [])),
   ]
   if (changes.length === 0) return []
   const rest = changes.length > MAX_FILES ? ` and ${changes.length - MAX_FILES} more` : ''
   return [{ words: `${changes.slice(0, MAX_FILES).join(', ')}${rest}`, count: changes.length }]
+}
+
+/** Marks as stores of older releases have them say nothing about modes: nothing can be compared with them. */
+function hasModes(marks: Readonly<Record<string, string>>): boolean {
+  return Object.values(marks).every((mark) => mark.includes(':'))
+}
+
+/** A mark is a mode and a checksum of all else: `644:1b2c`. */
+function compareMarks(path: string, then: string, now: string): string {
+  const [oldMode = '', oldRest] = then.split(':')
+  const [mode = '', rest] = now.split(':')
+  if (rest !== oldRest) return `${path} changed`
+  return `mode of ${path} changed from ${oldMode.padStart(4, '0')} to ${mode.padStart(4, '0')}`
 }
 
 /** Members of an op by their LLB names, in the words of a Dockerfile. */

@@ -44,7 +44,8 @@ const MAX_DESCRIBED = 10_000
 
 /**
  * A short mark for each entry that `selectors` choose, by its path in the view: what two of these do not share is what
- * changed. Undefined when there are too many. Throws as {@link digestSelectors}.
+ * changed. A mark is the entry's mode in octal digits, a colon, and a checksum of all else. Undefined when there are too
+ * many. Throws as {@link digestSelectors}.
  */
 export async function describeSelectors(
   view: View,
@@ -58,8 +59,10 @@ export async function describeSelectors(
   for (const [index, digest] of (await digestFiles(files)).entries()) digests.set(files[index]!, digest)
   const marks: Record<string, string> = {}
   for (const { entry } of entries) {
-    const record = recordOf(entry, '', entry.contentDigest ?? digests.get(entry), new Map())
-    marks[fromByteString(entry.path)] = crc32(Buffer.from(record, 'latin1')).toString(16)
+    const digest = entry.contentDigest ?? digests.get(entry)
+    const record = recordOf({ ...entry, mode: 0 }, '', digest, new Map())
+    const mark = `${entry.mode.toString(8)}:${crc32(Buffer.from(record, 'latin1')).toString(16)}`
+    marks[fromByteString(entry.path)] = mark
   }
   return marks
 }
