@@ -28,7 +28,10 @@ test('a name of one word that is no image may be meant for a context', async () 
 
 test('a name that is nearly that of a stage is first of all a misspelt one', async () => {
   await expect(lowerText('FROM scratch AS build\nFROM scratch\nCOPY --from=biuld /a /\n')).rejects.toMatchObject({
-    hint: expect.stringMatching(/^no stage is named biuld: did you mean build\?; /),
+    message: expect.stringMatching(
+      /^no stage is named biuld \(did you mean build\?\), and as an image: failed to resolve .*biuld:latest: not found$/,
+    ),
+    location: { startLine: 3 },
   })
 })
 

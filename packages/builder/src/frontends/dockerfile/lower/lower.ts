@@ -27,6 +27,7 @@ import { createTextBudget } from '../expand/text-budget.ts'
 import { parseBoolean } from '../../../base/boolean.ts'
 import { connectStages, createStages, findTarget, type StageContext } from './stages.ts'
 import { createIgnoredPaths } from './ignored-paths.ts'
+import { otherFrontendWarning } from './other-frontend.ts'
 import { unusedArgsWarning } from './unused-args.ts'
 
 /** All that lowering found out, for those who want more than the image. */
@@ -56,7 +57,9 @@ export async function lowerDockerfile(
   )
   const violation = violationOf(config, findings)
   if (violation !== undefined) throw checkError(violation, findings)
-  return { ...image, warnings: [...findings.map(toWarning), ...unusedArgsWarning(parsed, table, options.buildArgs)] }
+  const { buildArgs } = options
+  const more = [...otherFrontendWarning(parsed, buildArgs), ...unusedArgsWarning(parsed, table, buildArgs)]
+  return { ...image, warnings: [...findings.map(toWarning), ...more] }
 }
 
 function checkError(message: string, findings: readonly CheckFinding[]): BuilderError {

@@ -131,7 +131,7 @@ async function resolveImage(
 ): Promise<void> {
   const { options, environment, graph, linter } = context
   let platform = stage.platform ?? options.targetPlatform
-  const answer = await askForConfig(table, environment, stage.baseName, written, platform)
+  const answer = await askForConfig(table, environment, stage, written, platform)
   const image = draftOf(answer.config, answer.base)
   if (stage.platform === undefined && options.isPlatformRequested !== true) {
     platform = detectPlatform(image.platform, platform, options.buildPlatform)
@@ -158,7 +158,7 @@ async function resolveImage(
 async function askForConfig(
   table: StageTable,
   environment: LowerEnvironment,
-  reference: string,
+  { baseName: reference, stage: owner }: StageState,
   written: string,
   platform: StageState['platform'] & {},
 ): ReturnType<LowerEnvironment['resolveImageConfig']> {
@@ -168,27 +168,20 @@ async function askForConfig(
     if (!(error instanceof BuilderError)) throw error
     const known = [...table.names(), ...COMMON_IMAGES]
     const reason = error.code === 'OCI_REGISTRY_NOT_FOUND' ? `${reference}: not found` : error.message
-    const message = withSuggestion(
-      `${written}: failed to resolve source metadata for ${reference}: ${reason}`,
-      written,
-      known,
-      { caseSensitive: true },
-    )
-    const hint = [stageHint(written, error, table.names()), error.hint, contextHint(written, error)]
-      .filter((part) => part !== undefined)
-      .join('; ')
+    const failure = `failed to resolve source metadata for ${reference}: ${reason}`
+    // FROM keeps BuildKit's words. What --from names and is nearly a stage is first of all a misspelt one.
+    const meant = owner === undefined && isUnknown(error) ? findSuggestion(written, table.names()) : undefined
+    const message =
+      meant === undefined
+        ? withSuggestion(`${written}: ${failure}`, written, known, { caseSensitive: true })
+        : `no stage is named ${written} (did you mean ${meant}?), and as an image: ${failure}`
+    const hint = [error.hint, contextHint(written, error)].filter((part) => part !== undefined).join('; ')
     throw new BuilderError(error.code, message, {
       hint: hint === '' ? undefined : hint,
       cause: error,
       details: error.details,
     })
   }
-}
-
-/** A name that is nearly that of a stage is first of all a misspelt one. */
-function stageHint(written: string, error: BuilderError, stages: readonly string[]): string | undefined {
-  const stage = isUnknown(error) ? findSuggestion(written, stages) : undefined
-  return stage && `no stage is named ${written}: did you mean ${stage}?`
 }
 
 /** A name of one word may have been meant for a context. */
@@ -204,7 +197,8 @@ function isUnknown({ code, details }: BuilderError): boolean {
     code === 'OCI_IMAGE_NOT_FOUND' ||
     code === 'OCI_REGISTRY_UNAUTHORIZED' ||
     code === 'OCI_REGISTRY_DENIED' ||
-    details['errno'] === 'ENOTFOUND'
+    details['errno'] === 'ENOTFOUND' ||
+    details['errno'] === 'EAI_AGAIN'
   )
 }
 

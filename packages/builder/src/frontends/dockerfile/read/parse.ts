@@ -12,9 +12,10 @@ import type {
   Stage,
   StageInstruction,
 } from './ast.ts'
-import { dockerfileError } from './errors.ts'
+import { dockerfileError, type DockerfileErrorOptions } from './errors.ts'
 import { isComplaint, type Complaint } from '../expand/complaint.ts'
 import { INSTRUCTIONS } from './instructions/list.ts'
+import { otherFrontend } from './other-frontend.ts'
 import { rangesOf } from './ranges.ts'
 import { splitDockerfile, type SplitDockerfile, type SplitOptions } from './split.ts'
 import { withSuggestion } from '../../../base/suggest.ts'
@@ -58,24 +59,27 @@ export function checkDockerfile(text: string | Uint8Array, options: ParseOptions
 export function parseInstructions(text: string | Uint8Array, options: ParseOptions = {}): Instruction[] {
   const split = splitDockerfile(toText(text), options)
   if (split.errors.length > 0) throw split.errors[0]!
-  return split.instructions.map(parseInstruction)
+  return split.instructions.map((raw) => parseInstruction(raw))
 }
 
 /**
  * Gives one instruction its meaning.
+ * @param syntax the frontend that the file asks for, which may know more instructions
  * @throws BuilderError `OCI_DOCKERFILE_PARSE`.
  */
-function parseInstruction(raw: RawInstruction): Instruction {
+function parseInstruction(raw: RawInstruction, syntax?: string): Instruction {
   const keyword = lowerCase(raw.keyword)
   if (!Object.hasOwn(INSTRUCTIONS, keyword)) {
     const message = withSuggestion(`unknown instruction: ${raw.keyword}`, raw.keyword, KEYWORDS)
-    throw instructionError(message, raw, rangesOf(raw).keyword)
+    const image = otherFrontend(syntax)
+    const hint = image && `the frontend of # syntax=${image} is not run: the file is read as docker/dockerfile:1`
+    throw instructionError(message, raw, rangesOf(raw).keyword, { hint })
   }
   try {
     return INSTRUCTIONS[keyword as Keyword].parse(raw)
   } catch (error) {
     if (!isComplaint(error)) throw error
-    throw instructionError(error.message, raw, placeOf(error, raw), error)
+    throw instructionError(error.message, raw, placeOf(error, raw), { cause: error })
   }
 }
 
@@ -83,9 +87,14 @@ function placeOf({ flag }: Complaint, raw: RawInstruction): SourceRange {
   return (flag === undefined ? undefined : rangesOf(raw).flags[flag]) ?? raw.location
 }
 
-function instructionError(reason: string, raw: RawInstruction, place: SourceRange, cause?: unknown): BuilderError {
+function instructionError(
+  reason: string,
+  raw: RawInstruction,
+  place: SourceRange,
+  options: Pick<DockerfileErrorOptions, 'cause' | 'hint'>,
+): BuilderError {
   const message = `dockerfile parse error on line ${raw.location.start.line}: ${reason}`
-  return dockerfileError(message, place, { frame: raw.location, cause, details: { reason } })
+  return dockerfileError(message, place, { frame: raw.location, details: { reason }, ...options })
 }
 
 function toText(text: string | Uint8Array): string {
@@ -105,7 +114,7 @@ function readDockerfile(text: string | Uint8Array, options: SplitOptions): Check
   for (const raw of split.instructions) {
     if (errors.length > 0 && options.collect !== true) break
     try {
-      addInstruction(parseInstruction(raw), stages, metaArgs)
+      addInstruction(parseInstruction(raw, split.directives.syntax?.value), stages, metaArgs)
     } catch (error) {
       errors.push(error as BuilderError)
     }
