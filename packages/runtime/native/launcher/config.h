@@ -17,7 +17,6 @@ struct executor_config {
   int files;             // a private tmpfs outside its root: files and nodes of ours, names of layers
   int input;             // its standard input: a null device of ours, whatever it mounts over /dev
   struct sock_fprog filter;
-  char *arguments_start, *arguments_end; // of the process, shown in /proc/PID/cmdline
   struct buffer *requests;               // what was read from the parent and may hold secrets
 };
 

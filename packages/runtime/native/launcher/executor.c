@@ -149,7 +149,7 @@ static void read_control(void) {
     explicit_bzero(input.bytes + input.start, FRAME_HEADER + (size_t)length);
     input.start += FRAME_HEADER + (size_t)length;
   }
-  // Each step's init wipes its copy of this buffer: one large request must not cost every later step as much memory.
+  // One large request must not cost every later step as much memory.
   if (input.start == input.end && input.capacity > INPUT_KEPT) {
     free(input.bytes);
     input = (struct buffer){0};
@@ -187,12 +187,9 @@ static void finish_step(struct running *step) {
   uint8_t report[1024];
   ssize_t length = read(step->status, report, sizeof report);
   struct buffer payload = {0};
-  int status = step->wait_status;
-  // A failure is one message and comes first; the command's own end follows it or stands alone.
-  bool failed = length >= 5 && report[0] != STATUS_ENDED;
-  if (length == 5 && report[0] == STATUS_ENDED) memcpy(&status, report + 1, 4);
-  buffer_append(&payload, &status, 4);
-  if (failed) buffer_append(&payload, report, (size_t)length);
+  buffer_append(&payload, &step->wait_status, 4);
+  // One message, where the command never ran.
+  if (length >= 5) buffer_append(&payload, report, (size_t)length);
   buffer_append_frame(&output, FRAME_EXIT, step->id, payload.bytes, payload.end);
   free(payload.bytes);
   close(step->status);

@@ -5,7 +5,6 @@
 
 #define STATUS_SETUP_FAILED 'S'   // errno, then the operation
 #define STATUS_PROCESS_FAILED 'P' // errno, then the operation: the image's or the command's fault
-#define STATUS_ENDED 'X'          // wait status of the command
 
 // Where failures go from now on.
 void report_failures_to(int status_pipe);

@@ -196,8 +196,6 @@ int launch(int argc, char **argv) {
   static struct executor_config config;
   config.rootless = strcmp(map[0], "identity") != 0;
   config.single_id = !strcmp(map[0], "single");
-  config.arguments_start = argv[0];
-  config.arguments_end = argv[argc - 1] + strlen(argv[argc - 1]);
   fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
   fcntl(JOBS, F_SETFD, FD_CLOEXEC);
   make_state(argv[2], config.state);

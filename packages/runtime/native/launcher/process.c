@@ -15,7 +15,7 @@
 
 #include "../common/kernel.h"
 #include "failure.h"
-#include "init.h"
+#include "home.h"
 #include "resolve.h"
 
 // `/a/../b` needs `/a`: what stands before a `..` is made too, for root, as runc has it.
@@ -123,6 +123,7 @@ static void execute(const struct step_spec *step) {
   step_fail(error, "exec %s", name);
 }
 
+// The command takes the place of this process: in a namespace of its own it is process 1, as in Docker.
 void run_process(const struct step_spec *step) {
   blame_failures_on(STATUS_PROCESS_FAILED);
   setsid();

@@ -132,7 +132,7 @@ void mount_dev(struct executor_config *config, const struct step_spec *step, int
   } devices[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
   static const char *const links[][2] = {
       {"/proc/self/fd", "fd"},         {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
-      {"/proc/self/fd/2", "stderr"},   {"/proc/kcore", "core"},      {"pts/ptmx", "ptmx"},
+      {"/proc/self/fd/2", "stderr"},   {"pts/ptmx", "ptmx"},
   };
   int dev = make_file_system("tmpfs", K_ATTR_NOSUID | config->nodev, options);
   attach_file_system(dev, root, "dev");

@@ -21,7 +21,6 @@
 #include "../common/kernel.h"
 #include "failure.h"
 #include "identity.h"
-#include "init.h"
 #include "process.h"
 #include "protocol.h"
 #include "rootfs.h"
@@ -65,13 +64,6 @@ static void connect_input(const struct executor_config *config) {
   if (k_close_range(STATUS_PIPE + 1, ~0u, 0) < 0) step_fail(errno, "close the step's directories");
 }
 
-// Shown in /proc/1/cmdline of the step: it need not tell where the store lies.
-static void hide_arguments(const struct executor_config *config) {
-  memset(config->arguments_start, 0, (size_t)(config->arguments_end - config->arguments_start));
-  strncpy(config->arguments_start, "init", (size_t)(config->arguments_end - config->arguments_start));
-  prctl(PR_SET_NAME, "init");
-}
-
 void run_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
   report_failures_to(fds.status);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -91,7 +83,6 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   blame_failures_on(STATUS_SETUP_FAILED);
   enter_root(root);
   if (sethostname(step->hostname, strlen(step->hostname)) < 0) step_fail(errno, "set the host name");
-  hide_arguments(config);
   set_limits(step);
   umask(022);
   // The builder's session keyring stays outside.
@@ -101,10 +92,5 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   struct step_spec process = *step;
   process.env = with_home(step);
   drop_privileges(config, step);
-  pid_t child = fork();
-  if (child < 0) step_fail(errno, "fork");
-  if (child == 0) run_process(&process);
-  // This process lives as long as the step: no secret stays in its memory.
-  explicit_bzero(config->requests->bytes, config->requests->capacity);
-  serve_as_init(child, STATUS_PIPE);
+  run_process(&process);
 }

@@ -7,7 +7,7 @@ import type { Machine, Who } from '../testing/machine.test.helper.ts'
 import { startExecutor } from './start.ts'
 
 const rounds = Number(process.env['TSBUILD_KILL_ROUNDS'] ?? 1)
-const victims = ['coordinator', 'launcher', 'executor', 'step init', 'command', 'job process', 'random'] as const
+const victims = ['coordinator', 'launcher', 'executor', 'command', 'job process', 'random'] as const
 type Victim = (typeof victims)[number]
 
 const sleeping = 'while :; do (echo x > /file; sleep 0.01); done'
@@ -142,7 +142,6 @@ function pick(victim: Victim, tree: readonly Process[], coordinator: number): nu
   const childrenOf = (parent: number): readonly Process[] => tree.filter((one) => one.parent === parent)
   const launcher = childrenOf(coordinator)[0]!.pid
   const executor = childrenOf(launcher)[0]!.pid
-  const inits = childrenOf(executor).filter(({ command }) => command.startsWith('init'))
   switch (victim) {
     case 'coordinator':
       return coordinator
@@ -150,10 +149,8 @@ function pick(victim: Victim, tree: readonly Process[], coordinator: number): nu
       return launcher
     case 'executor':
       return executor
-    case 'step init':
-      return inits[0]!.pid
     case 'command':
-      return childrenOf(inits[0]!.pid)[0]!.pid
+      return childrenOf(executor).find(({ command }) => command.includes('while :'))!.pid
     case 'job process':
       return tree.find(({ command }) => command.includes('job-child'))!.pid
     case 'random':

@@ -29,7 +29,7 @@ export async function spawnLauncher(stateDirectory: string, map: readonly string
   }
   const path = nativePartPath('launcher')
   // Descriptors from 3 on are socket pairs: 3 for control, 4 for the child that does file jobs.
-  // No environment: it would lie in the memory of every step's init, and may hold credentials.
+  // No environment: it would lie in the memory of whatever the executor clones, and may hold credentials.
   const child = spawn(path, ['executor', stateDirectory, ...map], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     cwd: '/',

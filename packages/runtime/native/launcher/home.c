@@ -1,60 +1,18 @@
 #define _GNU_SOURCE
-#include "init.h"
+#include "home.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/kernel.h"
-#include "failure.h"
 
 // Enough for every real one.
 #define PASSWD_LIMIT (8u << 20)
-
-_Noreturn static void report_end(int status_pipe, int status) {
-  char message[5] = {STATUS_ENDED};
-  memcpy(message + 1, &status, 4);
-  (void)!write(status_pipe, message, sizeof message);
-  _exit(0);
-}
-
-// Whether the command has a handler for it ("SigCgt:" is a mask).
-static bool catches(pid_t command, int number) {
-  char path[32], line[256];
-  unsigned long long mask = 0;
-  snprintf(path, sizeof path, "/proc/%d/status", command);
-  FILE *file = fopen(path, "re");
-  while (file && fgets(line, sizeof line, file))
-    if (sscanf(line, "SigCgt: %llx", &mask) == 1) break;
-  if (file) fclose(file);
-  return mask >> (number - 1) & 1;
-}
-
-void serve_as_init(pid_t command, int status_pipe) {
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, NULL);
-  // The output belongs to the command alone.
-  for (int fd = 0; fd < 3; fd++) close(fd);
-  for (;;) {
-    int status;
-    pid_t ended;
-    while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
-      if (ended == command) report_end(status_pipe, status);
-    siginfo_t signal;
-    int number = sigwaitinfo(&all, &signal);
-    // Docker's process 1 is the command, which the kernel spares what its own namespace sends and it does not handle.
-    if (number > 0 && number != SIGCHLD && (signal.si_pid == 0 || catches(command, number))) kill(command, number);
-  }
-}
 
 // The file comes from the image: it may be a pipe or a device, of which even opening does something; or a link to a file of
 // /proc, which this process, still root, would read for a step that may not (the kernel's log).
