@@ -28,151 +28,161 @@ export interface TreeWriter {
 }
 
 export function createTreeWriter(tree: TreeRecords, options: TreeWriterOptions): TreeWriter {
-  const names = createStandingNames()
-  const whiteouts = new Set<ByteString>()
-  const opaques = new Set<ByteString>()
+  return new OverlayWriter(tree, options)
+}
 
-  /** Directories on the way that nobody listed are made. */
-  function makeParents(path: ByteString): void {
-    const directory = parentPath(path)
-    const standing = names.find(directory)
-    if (standing?.kind === 'directory') return
-    if (standing !== undefined) throw invalid(path, 'lies below a file of the same layer')
-    makeParents(directory)
-    makeDirectory(directory)
+class OverlayWriter implements TreeWriter {
+  private readonly tree: TreeRecords
+  private readonly options: TreeWriterOptions
+  private readonly names = createStandingNames()
+  private readonly whiteouts = new Set<ByteString>()
+  private readonly opaques = new Set<ByteString>()
+
+  constructor(tree: TreeRecords, options: TreeWriterOptions) {
+    this.tree = tree
+    this.options = options
   }
 
-  function makeDirectory(path: ByteString, entry?: LayerEntry): void {
-    tree.makeDirectory(path)
-    names.add(path, 'directory', entry)
+  beginFile(entry: LayerEntry): void {
+    this.clear(entry.path)
+    this.names.add(entry.path, 'other')
+    this.tree.beginFile(entry.path, attributesOf(entry, this.options))
   }
 
-  /** What an earlier entry of the same name left goes first. */
-  function clear(path: ByteString): void {
-    makeParents(path)
-    if (names.find(path) === undefined) return
-    tree.remove(path)
-    names.remove(path)
-  }
-
-  function beginFile(entry: LayerEntry): void {
-    clear(entry.path)
-    names.add(entry.path, 'other')
-    tree.beginFile(entry.path, attributesOf(entry, options))
-  }
-
-  function place(entry: LayerEntry): void {
+  place(entry: LayerEntry): void {
     switch (entry.type) {
       case 'file':
-        beginFile(entry)
-        return tree.endFile()
+        this.beginFile(entry)
+        return this.tree.endFile()
       case 'directory':
-        return placeDirectory(entry)
+        return this.placeDirectory(entry)
       case 'whiteout':
-        return void whiteouts.add(entry.path)
+        return void this.whiteouts.add(entry.path)
       case 'opaque':
-        return void opaques.add(entry.path)
+        return void this.opaques.add(entry.path)
       case 'hardlink':
-        return placeLink(entry)
+        return this.placeLink(entry)
       case 'symlink':
-        clear(entry.path)
-        names.add(entry.path, 'symlink')
-        tree.makeSymlink(entry.path, entry.link ?? '')
-        return tree.setAttributes(entry.path, attributesOf(entry, options))
+        this.clear(entry.path)
+        this.names.add(entry.path, 'symlink')
+        this.tree.makeSymlink(entry.path, entry.link ?? '')
+        return this.tree.setAttributes(entry.path, attributesOf(entry, this.options))
       default:
-        return placeNode(entry)
+        return this.placeNode(entry)
     }
   }
 
-  function placeDirectory(entry: LayerEntry): void {
+  setLinked(entry: LayerEntry): void {
+    const attributes = attributesOf(entry, this.options)
+    if (this.names.find(entry.path)?.kind !== 'symlink') this.tree.setAttributes(entry.path, attributes)
+    else if (this.options.owners === 'keep')
+      this.tree.setAttributes(entry.path, { owner: { uid: entry.uid, gid: entry.gid } })
+  }
+
+  finish(): void {
+    for (const path of this.whiteouts) this.placeWhiteout(path)
+    for (const path of this.opaques) if (path !== '') this.markOpaque(path)
+    // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
+    for (const [path, { entry }] of this.names.directoriesUpwards())
+      this.tree.setAttributes(path, entry === undefined ? { mode: 0o755 } : attributesOf(entry, this.options))
+  }
+
+  private placeDirectory(entry: LayerEntry): void {
     if (entry.path === '') return
-    const standing = names.find(entry.path)
+    const standing = this.names.find(entry.path)
     if (standing?.kind === 'directory') {
       standing.entry = entry
       return
     }
-    clear(entry.path)
-    makeDirectory(entry.path, entry)
+    this.clear(entry.path)
+    this.makeDirectory(entry.path, entry)
   }
 
-  function placeLink(entry: LayerEntry): void {
+  private placeLink(entry: LayerEntry): void {
     const target = entry.link ?? ''
-    makeParents(entry.path)
+    this.makeParents(entry.path)
     // The old name may be the new one, or lie below it.
-    if (isLinkable(target)) clear(entry.path)
-    const old = names.find(target)
-    if (old === undefined || !isLinkable(target)) throw noTarget(entry)
-    names.add(entry.path, old.kind)
+    if (this.isLinkable(target)) this.clear(entry.path)
+    const old = this.names.find(target)
+    if (old === undefined || !this.isLinkable(target)) throw noTarget(entry)
+    this.names.add(entry.path, old.kind)
     try {
-      tree.makeLink(entry.path, target)
+      this.tree.makeLink(entry.path, target)
     } catch (error) {
       if (isMissingTarget(error)) throw noTarget(entry)
       throw error
     }
   }
 
-  function isLinkable(path: ByteString): boolean {
-    return (names.find(path)?.kind ?? 'directory') !== 'directory'
-  }
-
-  function setLinked(entry: LayerEntry): void {
-    const attributes = attributesOf(entry, options)
-    if (names.find(entry.path)?.kind !== 'symlink') tree.setAttributes(entry.path, attributes)
-    else if (options.owners === 'keep') tree.setAttributes(entry.path, { owner: { uid: entry.uid, gid: entry.gid } })
+  private isLinkable(path: ByteString): boolean {
+    return (this.names.find(path)?.kind ?? 'directory') !== 'directory'
   }
 
   /** One that may not be made here stays in the table. */
-  function placeNode(entry: LayerEntry): void {
+  private placeNode(entry: LayerEntry): void {
     const type = entry.type as 'character' | 'block' | 'fifo'
     const major = entry.devMajor ?? 0
     const minor = entry.devMinor ?? 0
     // On the disk this would be a whiteout.
     if (type === 'character' && major === 0 && minor === 0) return
-    clear(entry.path)
-    names.add(entry.path, 'other')
-    tree.makeNode(entry.path, { type, major, minor }, attributesOf(entry, options))
+    this.clear(entry.path)
+    this.names.add(entry.path, 'other')
+    this.tree.makeNode(entry.path, { type, major, minor }, attributesOf(entry, this.options))
   }
 
-  function finish(): void {
-    for (const path of whiteouts) placeWhiteout(path)
-    for (const path of opaques) if (path !== '') markOpaque(path)
-    // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
-    for (const [path, { entry }] of names.directoriesUpwards())
-      tree.setAttributes(path, entry === undefined ? { mode: 0o755 } : attributesOf(entry, options))
-  }
-
-  function placeWhiteout(path: ByteString): void {
+  private placeWhiteout(path: ByteString): void {
     // Something else has taken the place of its directory since, and hides what was below by itself.
-    if (isBelowOther(path)) return
-    makeParents(path)
-    const standing = names.find(path)
+    if (this.isBelowOther(path)) return
+    this.makeParents(path)
+    const standing = this.names.find(path)
     // The layer deletes a name and makes it anew: a directory then hides what was in the old one.
-    if (standing?.kind === 'directory') opaques.add(path)
+    if (standing?.kind === 'directory') this.opaques.add(path)
     if (standing !== undefined) return
-    names.add(path, 'other')
-    tree.makeNode(path, { type: 'character', major: 0, minor: 0 }, { strict: true })
+    this.names.add(path, 'other')
+    this.tree.makeNode(path, { type: 'character', major: 0, minor: 0 }, { strict: true })
   }
 
-  function isBelowOther(path: ByteString): boolean {
+  private isBelowOther(path: ByteString): boolean {
     for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-      const standing = names.find(path.slice(0, slash))
+      const standing = this.names.find(path.slice(0, slash))
       if (standing?.kind !== 'directory') return standing !== undefined
     }
     return false
   }
 
-  function markOpaque(path: ByteString): void {
-    makeParents(path)
-    const standing = names.find(path)
-    if (standing === undefined) makeDirectory(path)
+  private markOpaque(path: ByteString): void {
+    this.makeParents(path)
+    const standing = this.names.find(path)
+    if (standing === undefined) this.makeDirectory(path)
     else if (standing.kind !== 'directory') return
-    tree.setAttributes(path, {
-      xattrs: new Map([[`${options.xattrs}.overlay.opaque`, Buffer.from('y')]]),
+    this.tree.setAttributes(path, {
+      xattrs: new Map([[`${this.options.xattrs}.overlay.opaque`, Buffer.from('y')]]),
       strict: true,
     })
   }
 
-  return { beginFile, place, setLinked, finish }
+  /** Directories on the way that nobody listed are made. */
+  private makeParents(path: ByteString): void {
+    const directory = parentPath(path)
+    const standing = this.names.find(directory)
+    if (standing?.kind === 'directory') return
+    if (standing !== undefined) throw invalid(path, 'lies below a file of the same layer')
+    this.makeParents(directory)
+    this.makeDirectory(directory)
+  }
+
+  private makeDirectory(path: ByteString, entry?: LayerEntry): void {
+    this.tree.makeDirectory(path)
+    this.names.add(path, 'directory', entry)
+  }
+
+  /** What an earlier entry of the same name left goes first. */
+  private clear(path: ByteString): void {
+    this.makeParents(path)
+    if (this.names.find(path) === undefined) return
+    this.tree.remove(path)
+    this.names.remove(path)
+  }
 }
 
 function attributesOf(entry: LayerEntry, { owners }: TreeWriterOptions): TreeAttributes {

@@ -31,7 +31,7 @@ export function placeArchive(
   destination: ByteString,
   owner: Ids | undefined,
 ): void {
-  const placer = createPlacer(target, destination, owner)
+  const placer = new Placer(target, destination, owner)
   for (const { entry, content } of entries) placer.place(entry, content)
   placer.finish()
 }
@@ -42,55 +42,61 @@ interface LinkedFile {
   last: ViewEntry
 }
 
-interface Placer {
-  place(raw: TarEntry, content: ForeignEntry['content']): void
-  finish(): void
-}
-
-function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | undefined): Placer {
+class Placer {
+  private readonly target: FileTarget
+  private readonly destination: ByteString
+  private readonly owner: Ids | undefined
   /** Files that this archive linked, by their link key. */
-  const linked = new Map<string, LinkedFile>()
-  const directories: { readonly raw: TarEntry; readonly path: ByteString }[] = []
+  private readonly linked = new Map<string, LinkedFile>()
+  private readonly directories: { readonly raw: TarEntry; readonly path: ByteString }[] = []
   /** The parent that was asked for last, and where it is: archives go directory by directory. */
-  let lastParent: ByteString | undefined
-  let lastResolved: ByteString = ''
+  private lastParent: ByteString | undefined = undefined
+  private lastResolved: ByteString = ''
 
-  function place(raw: TarEntry, content: ForeignEntry['content']): void {
+  constructor(target: FileTarget, destination: ByteString, owner: Ids | undefined) {
+    this.target = target
+    this.destination = destination
+    this.owner = owner
+  }
+
+  place(raw: TarEntry, content: ForeignEntry['content']): void {
+    const { target } = this
     const clean = cleanMember(raw, raw.name, 'entry name')
     if (clean === '') return
     checkName(raw, clean)
-    const parent = makeParents(raw, parentPath(clean))
+    const parent = this.makeParents(raw, parentPath(clean))
     const path = joinPath(parent, baseName(clean))
     const standing = target.entry(path)
     const isMerge = standing?.type === 'directory' && raw.type === 'directory'
-    if (standing !== undefined && !isMerge) remove(path)
-    if (raw.type === 'hardlink') placeLink(raw, path)
-    else if (isMerge) target.update(attributesOf(raw, standing, path))
-    else target.put(newEntry(raw, path, content))
-    if (raw.type === 'directory') directories.push({ raw, path })
-    if (raw.type === 'symlink' && raw.xattrs !== undefined) setBehindLink(raw, parent, path)
+    if (standing !== undefined && !isMerge) this.remove(path)
+    if (raw.type === 'hardlink') this.placeLink(raw, path)
+    else if (isMerge) target.update(this.attributesOf(raw, standing, path))
+    else target.put(this.newEntry(raw, path, content))
+    if (raw.type === 'directory') this.directories.push({ raw, path })
+    if (raw.type === 'symlink' && raw.xattrs !== undefined) this.setBehindLink(raw, parent, path)
   }
 
-  function remove(path: ByteString): void {
-    lastParent = undefined
-    target.remove(path)
+  private remove(path: ByteString): void {
+    this.lastParent = undefined
+    this.target.remove(path)
   }
 
   /** Makes directories that the archive does not list, behind links to nothing too; answers where the parent really is. */
-  function makeParents(raw: TarEntry, parent: ByteString): ByteString {
-    if (parent === lastParent) return lastResolved
-    const plain = joinPath(destination, parent)
+  private makeParents(raw: TarEntry, parent: ByteString): ByteString {
+    const { target } = this
+    if (parent === this.lastParent) return this.lastResolved
+    const plain = joinPath(this.destination, parent)
     const isPlain = target.entry(plain)?.type === 'directory'
-    const resolved = isPlain ? plain : resolve(raw, parent)
+    const resolved = isPlain ? plain : this.resolve(raw, parent)
     if (!isPlain && target.entry(resolved)?.type !== 'directory')
       target.makeDirectories(resolved, { mode: 0o755, owner: undefined, time: undefined, isImplied: true })
-    lastParent = parent
-    lastResolved = resolved
+    this.lastParent = parent
+    this.lastResolved = resolved
     return resolved
   }
 
   /** Follows all links. A relative one may not climb out, unless an absolute one led to the directory's root before. */
-  function resolve(raw: TarEntry, path: ByteString): ByteString {
+  private resolve(raw: TarEntry, path: ByteString): ByteString {
     const rest = path.split('/').reverse()
     const found: ByteString[] = []
     let links = 0
@@ -102,7 +108,7 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
         if (found.pop() === undefined && !isInRoot) throw invalid(raw, 'follows a link that leads out')
         continue
       }
-      const entry = target.entry(joinPath(destination, [...found, part].join('/')))
+      const entry = this.target.entry(joinPath(this.destination, [...found, part].join('/')))
       if (entry?.type === 'symlink') {
         if (++links > MAX_LINKS) throw invalid(raw, 'follows too many symbolic links')
         if (entry.link!.startsWith('/')) {
@@ -113,49 +119,50 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
       } else if (entry === undefined || entry.type === 'directory') found.push(part)
       else throw invalid(raw, 'lies below a file')
     }
-    return joinPath(destination, found.join('/'))
+    return joinPath(this.destination, found.join('/'))
   }
 
-  function placeLink(raw: TarEntry, path: ByteString): void {
+  private placeLink(raw: TarEntry, path: ByteString): void {
     const clean = cleanMember(raw, raw.link, 'hard link target')
-    const file = clean === '' ? undefined : target.entry(joinPath(resolve(raw, parentPath(clean)), baseName(clean)))
+    const file =
+      clean === '' ? undefined : this.target.entry(joinPath(this.resolve(raw, parentPath(clean)), baseName(clean)))
     if (file === undefined || file.type === 'directory')
       throw invalid(raw, `is a hard link to "${fromByteString(raw.link)}", which is no file`)
-    const group = groupOf(file)
+    const group = this.groupOf(file)
     group.names.add(path)
     const { last } = group
     // The entry's own owner, mode and time are then those of the file, by all its names.
-    group.last = file.type === 'symlink' ? { ...last, ...ids(raw, file.path) } : attributesOf(raw, last, path)
-    target.put({ ...group.last, path })
+    group.last = file.type === 'symlink' ? { ...last, ...this.ids(raw, file.path) } : this.attributesOf(raw, last, path)
+    this.target.put({ ...group.last, path })
   }
 
   /** A file of the image is copied up when it is linked: it is one with its new name, and no more with its old ones. */
-  function groupOf(file: ViewEntry): LinkedFile {
-    const known = file.linkKey === undefined ? undefined : linked.get(file.linkKey)
+  private groupOf(file: ViewEntry): LinkedFile {
+    const known = file.linkKey === undefined ? undefined : this.linked.get(file.linkKey)
     if (known !== undefined) return known
     const linkKey = newLinkKey()
     const group = { names: new Set([file.path]), last: { ...file, linkKey } }
-    linked.set(linkKey, group)
-    target.update(group.last)
+    this.linked.set(linkKey, group)
+    this.target.update(group.last)
     return group
   }
 
   /** moby sets attributes by a path that it follows: those of a link come to what it names. */
-  function setBehindLink(raw: TarEntry, parent: ByteString, path: ByteString): void {
-    const below = destination === '' ? parent : parent.slice(destination.length + 1)
-    const to = target.resolveBelow(destination, joinPath(below, baseName(path)))
-    const standing = target.entry(to)
+  private setBehindLink(raw: TarEntry, parent: ByteString, path: ByteString): void {
+    const below = this.destination === '' ? parent : parent.slice(this.destination.length + 1)
+    const to = this.target.resolveBelow(this.destination, joinPath(below, baseName(path)))
+    const standing = this.target.entry(to)
     if (standing === undefined) throw invalid(raw, 'sets attributes of what its link names, which is not there')
-    target.update({ ...standing, xattrs: new Map([...(standing.xattrs ?? []), ...raw.xattrs!]) })
+    this.target.update({ ...standing, xattrs: new Map([...(standing.xattrs ?? []), ...raw.xattrs!]) })
   }
 
-  function newEntry(raw: TarEntry, path: ByteString, content: ForeignEntry['content']): ViewEntry {
+  private newEntry(raw: TarEntry, path: ByteString, content: ForeignEntry['content']): ViewEntry {
     const isDevice = raw.type === 'character' || raw.type === 'block'
     return makeEntry({
       path,
       type: raw.type,
       mode: raw.type === 'symlink' ? 0o777 : raw.mode,
-      ...ids(raw, path),
+      ...this.ids(raw, path),
       size: raw.size,
       ...unpackedTime(raw),
       link: raw.type === 'symlink' ? raw.link : undefined,
@@ -166,32 +173,31 @@ function createPlacer(target: FileTarget, destination: ByteString, owner: Ids | 
     })
   }
 
-  function attributesOf(raw: TarEntry, standing: ViewEntry, path: ByteString): ViewEntry {
+  private attributesOf(raw: TarEntry, standing: ViewEntry, path: ByteString): ViewEntry {
     const xattrs = raw.xattrs === undefined ? standing.xattrs : new Map([...(standing.xattrs ?? []), ...raw.xattrs])
-    return { ...standing, mode: raw.mode, ...ids(raw, path), ...unpackedTime(raw), xattrs }
+    return { ...standing, mode: raw.mode, ...this.ids(raw, path), ...unpackedTime(raw), xattrs }
   }
 
-  function ids(raw: TarEntry, path: ByteString): Ids {
-    if (owner !== undefined) return owner
+  private ids(raw: TarEntry, path: ByteString): Ids {
+    if (this.owner !== undefined) return this.owner
     if (raw.uid !== NO_ID && raw.gid !== NO_ID) return { uid: raw.uid, gid: raw.gid }
-    const kept = target.entry(path) ?? target.newOwner(path)
+    const kept = this.target.entry(path) ?? this.target.newOwner(path)
     return { uid: raw.uid === NO_ID ? kept.uid : raw.uid, gid: raw.gid === NO_ID ? kept.gid : raw.gid }
   }
 
   /** Last, since what came into them has set their times; whatever stands there by now. */
-  function finish(): void {
-    for (const { names, last } of linked.values()) {
+  finish(): void {
+    const { target, destination } = this
+    for (const { names, last } of this.linked.values()) {
       for (const path of names) if (target.entry(path)?.linkKey === last.linkKey) target.update({ ...last, path })
     }
-    for (const { raw, path } of directories) {
+    for (const { raw, path } of this.directories) {
       const below = destination === '' ? path : path.slice(destination.length + 1)
       const standing = target.entry(target.resolveBelow(destination, below))
       if (standing === undefined) throw invalid(raw, 'is gone when its time is to be set')
       target.update({ ...standing, ...unpackedTime(raw) })
     }
   }
-
-  return { place, finish }
 }
 
 /** A member's path below the destination, '' for that itself. One that climbs out is an attack. */

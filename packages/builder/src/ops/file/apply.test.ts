@@ -251,6 +251,11 @@ describe('copy', () => {
       'f 644 1:2 2 500 out/a/b/c',
     ])
   })
+  // fsutil: a parent that stands already is only chmod'ed.
+  test('gives a parent that stands already the mode of the source, and leaves its owner', async () => {
+    const entries = await run([base, source], [copy('/', '/', { includePatterns: ['a/b/c'] })])
+    expect(formatListing(entries)).toEqual(['d 750 0:0 0 now a', 'd 700 1:2 0 now a/b', 'f 644 1:2 2 500 a/b/c'])
+  })
   test('of a pattern across directories makes only those that hold a match', async () => {
     const entries = await run([scratch, source], [copy('/', '/', { includePatterns: ['**/x'] })])
     expect(formatListing(entries)).toEqual(['d 750 1:2 0 now a', 'f 644 1:2 2 500 a/x'])

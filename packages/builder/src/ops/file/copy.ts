@@ -86,7 +86,7 @@ export function copySource(
   const isNewDirectory = options.copyContents && entry.type === 'directory' && standing === undefined
   made.push(...target.makeDirectories(isNewDirectory ? finalPath : parentPath(finalPath), directoryOptions))
 
-  createCopier(view, target, options).copy({ source: entry, components: '', path: finalPath, isBelow: false })
+  new Copier(view, target, options).copy({ source: entry, components: '', path: finalPath, isBelow: false })
   // Making what is below them has touched the new directories again.
   if (options.time !== undefined) for (const path of made) setTime(target, path, options.time)
 }
@@ -105,42 +105,49 @@ interface Copied {
   readonly excludeAbove?: DirectoryMatches | undefined
 }
 
-interface Copier {
-  copy(copied: Copied): void
-}
+class Copier {
+  private readonly view: View
+  private readonly target: FileTarget
+  private readonly options: CopyOptions
+  /** The directories that the walk is in. */
+  private readonly parents: Parent[] = []
+  private readonly linkKeys = new Map<string, string>()
 
-function createCopier(view: View, target: FileTarget, options: CopyOptions): Copier {
-  const parents: Parent[] = []
-  const linkKeys = new Map<string, string>()
+  constructor(view: View, target: FileTarget, options: CopyOptions) {
+    this.view = view
+    this.target = target
+    this.options = options
+  }
 
-  function copy(copied: Copied): void {
+  copy(copied: Copied): void {
     const { source, components, path, isBelow, includeAbove, excludeAbove } = copied
-    const included = match(options.include, components, includeAbove, true)
-    const excluded = match(options.exclude, components, excludeAbove, false)
+    const included = match(this.options.include, components, includeAbove, true)
+    const excluded = match(this.options.exclude, components, excludeAbove, false)
     const isIncluded = included.isMatch && !excluded.isMatch
     if (
       !isIncluded &&
-      (source.type !== 'directory' || (options.include === undefined && options.exclude?.hasExceptions !== true))
+      (source.type !== 'directory' ||
+        (this.options.include === undefined && this.options.exclude?.hasExceptions !== true))
     )
       return
     if (isIncluded) {
-      removeIfReplaced(source, path)
-      copyParents(isBelow)
+      this.removeIfReplaced(source, path)
+      this.copyParents(isBelow)
     }
-    if (source.type === 'directory') copyDirectory(copied, included, excluded)
-    else copyFile(source, path)
+    if (source.type === 'directory') this.copyDirectory(copied, included, excluded)
+    else this.copyFile(source, path)
   }
 
-  function copyDirectory({ source, components, path, isBelow }: Copied, included: Matched, excluded: Matched): void {
+  private copyDirectory({ source, components, path, isBelow }: Copied, included: Matched, excluded: Matched): void {
     const isIncluded = included.isMatch && !excluded.isMatch
-    options.signal?.throwIfAborted()
-    const standing = target.entry(path)
-    const wasMade = isIncluded && makeDirectory(source, path)
-    if (!excluded.isMatch || options.exclude?.hasExceptions === true) {
-      parents.push({ source, target: path, isCopied: isIncluded })
-      for (const child of view.children(source.path)) {
+    this.options.signal?.throwIfAborted()
+    const standing = this.target.entry(path)
+    const wasMade = isIncluded && this.makeDirectory(source, path)
+    if (!excluded.isMatch || this.options.exclude?.hasExceptions === true) {
+      this.parents.push({ source, target: path, isCopied: isIncluded })
+      for (const child of this.view.children(source.path)) {
         const name = baseName(child.path)
-        copy({
+        this.copy({
           source: child,
           components: joinPath(components, name),
           path: joinPath(path, name),
@@ -149,18 +156,18 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
           excludeAbove: excluded.matches,
         })
       }
-      parents.pop()
+      this.parents.pop()
     }
     // Last, since every name that was made inside has set the directory's time.
-    if (isBelow ? isIncluded : wasMade) target.update(copiedEntry(source, path))
+    if (isBelow ? isIncluded : wasMade) this.target.update(this.copiedEntry(source, path))
     else if (!isBelow && standing !== undefined)
-      setTime(target, path, options.time ?? { sec: source.mtimeSec, nsec: source.mtimeNsec })
+      setTime(this.target, path, this.options.time ?? { sec: source.mtimeSec, nsec: source.mtimeNsec })
   }
 
-  function makeDirectory(source: ViewEntry, path: ByteString): boolean {
-    const standing = target.entry(path)
+  private makeDirectory(source: ViewEntry, path: ByteString): boolean {
+    const standing = this.target.entry(path)
     if (standing === undefined) {
-      target.put(copiedEntry(source, path))
+      this.target.put(this.copiedEntry(source, path))
       return true
     }
     if (standing.type !== 'directory')
@@ -171,46 +178,46 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
   }
 
   /** Directories that were not included themselves come along with the first thing below them that is. */
-  function copyParents(isBelow: boolean): void {
-    for (const parent of parents) {
+  private copyParents(isBelow: boolean): void {
+    for (const parent of this.parents) {
       if (parent.isCopied) continue
       parent.isCopied = true
-      const wasMade = makeDirectory(parent.source, parent.target)
+      const wasMade = this.makeDirectory(parent.source, parent.target)
       // An existing one takes the mode but not the rest.
-      if (!wasMade && isBelow) target.update({ ...target.entry(parent.target)!, mode: parent.source.mode })
+      if (!wasMade && isBelow) this.target.update({ ...this.target.entry(parent.target)!, mode: parent.source.mode })
     }
   }
 
-  function removeIfReplaced(source: ViewEntry, path: ByteString): void {
-    const standing = options.alwaysReplace ? target.entry(path) : undefined
+  private removeIfReplaced(source: ViewEntry, path: ByteString): void {
+    const standing = this.options.alwaysReplace ? this.target.entry(path) : undefined
     if (standing === undefined || (source.type === 'directory' && standing.type === 'directory')) return
-    target.remove(path)
+    this.target.remove(path)
   }
 
-  function copyFile(source: ViewEntry, path: ByteString): void {
-    if (target.entry(path)?.type === 'directory')
+  private copyFile(source: ViewEntry, path: ByteString): void {
+    if (this.target.entry(path)?.type === 'directory')
       throw new BuilderError('OCI_FILE_OP_FAILED', `cannot replace to directory /${fromByteString(path)} with file`, {
         details: { path },
       })
-    target.put(copiedEntry(source, path))
+    this.target.put(this.copiedEntry(source, path))
   }
 
-  function copiedEntry(source: ViewEntry, path: ByteString): ViewEntry {
+  private copiedEntry(source: ViewEntry, path: ByteString): ViewEntry {
     const mode =
-      source.type === 'symlink' || options.mode === undefined
+      source.type === 'symlink' || this.options.mode === undefined
         ? source.mode
-        : options.mode(source.mode, source.type === 'directory')
+        : this.options.mode(source.mode, source.type === 'directory')
     // Written out, since spreading 30,000 entries costs as much as all else.
     return {
       path,
       // BuildKit makes character devices of all devices that it copies (its mask for sockets takes a bit of a block device).
       type: source.type === 'block' ? 'character' : source.type,
       mode,
-      uid: options.owner?.uid ?? source.uid,
-      gid: options.owner?.gid ?? source.gid,
+      uid: this.options.owner?.uid ?? source.uid,
+      gid: this.options.owner?.gid ?? source.gid,
       size: source.size,
-      mtimeSec: options.time?.sec ?? source.mtimeSec,
-      mtimeNsec: options.time?.nsec ?? source.mtimeNsec,
+      mtimeSec: this.options.time?.sec ?? source.mtimeSec,
+      mtimeNsec: this.options.time?.nsec ?? source.mtimeNsec,
       link: source.link,
       devMajor: source.devMajor,
       devMinor: source.devMinor,
@@ -218,21 +225,19 @@ function createCopier(view: View, target: FileTarget, options: CopyOptions): Cop
       content: source.content,
       contentDigest: source.contentDigest,
       // Only regular files stay one: links, devices and FIFOs are made anew under each name.
-      linkKey: source.linkKey === undefined || source.type !== 'file' ? undefined : keyOfCopy(source.linkKey),
+      linkKey: source.linkKey === undefined || source.type !== 'file' ? undefined : this.keyOfCopy(source.linkKey),
     }
   }
 
   /** Names of one file stay together within one copied source, and only there. */
-  function keyOfCopy(key: string): string {
-    let copied = linkKeys.get(key)
+  private keyOfCopy(key: string): string {
+    let copied = this.linkKeys.get(key)
     if (copied === undefined) {
       copied = newLinkKey()
-      linkKeys.set(key, copied)
+      this.linkKeys.set(key, copied)
     }
     return copied
   }
-
-  return { copy }
 }
 
 /** What patterns make of an entry. */
