@@ -1,5 +1,5 @@
 import type { Store } from '../store/types.ts'
-import type { CacheKey } from './keys.ts'
+import type { CacheKey } from './types.ts'
 
 /** Tells why vertices missed the cache, from what the same place of the same project was keyed with the last time. */
 export interface Explainer {

@@ -1,19 +1,12 @@
 import { digestHex, digestOf, type Digest } from '../oci/digest.ts'
 import { canonicalJson } from '../graph/vertex.ts'
-import type { CacheMap, CacheQuery } from './types.ts'
+import type { CacheKey, CacheMap, CacheQuery, InputKeys, StoreKeys } from './types.ts'
 import type { ContentSelector } from '../view/types.ts'
 
 /** What one input adds to a key: the key of its own result, or the digest of what is read of it. */
 export type KeyPart =
   | { readonly key: string }
   | { readonly content: Digest; readonly selectors: readonly ContentSelector[] }
-
-/** A cache key and what was hashed into it, for explanations. */
-export interface CacheKey {
-  readonly key: string
-  /** JSON. */
-  readonly preimage: string
-}
 
 /** Marks of the files behind each input, for an explanation: beside the key, not in it. */
 export function withFiles(key: CacheKey, files: readonly (Readonly<Record<string, string>> | undefined)[]): CacheKey {
@@ -34,16 +27,14 @@ export function cacheKeyOf(map: CacheMap, parts: readonly KeyPart[]): CacheKey {
   return { key: `k:${digestHex(digestOf(preimage))}`, preimage }
 }
 
-/** The keys under which the store keeps a vertex. */
-export interface StoreKeys {
-  /** Of its op and the keys of its inputs; undefined when an input has none. */
-  readonly byDefinition: CacheKey | undefined
-  /** Of its op and what it reads; undefined when it reads nothing, or that is not known yet. */
-  readonly byContent: CacheKey | undefined
+/** A query whose keys of the store are hashed once, when somebody asks: a vertex that runs is looked for three times. */
+export function createCacheQuery(map: CacheMap, inputs: readonly InputKeys[]): CacheQuery {
+  let known: StoreKeys | undefined
+  return { map, inputs, storeKeys: () => (known ??= storeKeysOf(map, inputs)) }
 }
 
 /** One hash over all inputs stands for their intersection: the store knows each input by its first key alone. */
-export function storeKeysOf({ map, inputs }: CacheQuery): StoreKeys {
+function storeKeysOf(map: CacheMap, inputs: readonly InputKeys[]): StoreKeys {
   if (map.identity !== undefined) return { byDefinition: cacheKeyOf(map, []), byContent: undefined }
   const keys = inputs.flatMap((input): KeyPart[] => (input.keys[0] === undefined ? [] : [{ key: input.keys[0] }]))
   const hasContent = inputs.some(({ content }) => content !== undefined)
@@ -53,7 +44,7 @@ export function storeKeysOf({ map, inputs }: CacheQuery): StoreKeys {
   }
 }
 
-function contentPart({ keys, content }: CacheQuery['inputs'][number]): KeyPart {
+function contentPart({ keys, content }: InputKeys): KeyPart {
   if (content !== undefined) return { content: content.digest, selectors: content.selectors }
   const [key] = keys
   if (key === undefined) throw new Error('an input has neither a key nor content')

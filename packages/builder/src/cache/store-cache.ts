@@ -1,7 +1,6 @@
 import { missingLayerOf } from '../layers/missing-form.ts'
 import type { LayerFactory, LayerHandle, LayerRecords } from '../layers/types.ts'
 import type { CacheRecord, Store } from '../store/types.ts'
-import { storeKeysOf } from './keys.ts'
 import type { CacheCandidate, CacheManager } from './types.ts'
 
 /** What a cache asks of layers. */
@@ -19,7 +18,7 @@ export function createStoreCache(store: Pick<Store, 'cache' | 'lease'>, forms: C
   }
   return {
     find: async (query) => {
-      const { byDefinition, byContent } = storeKeysOf(query)
+      const { byDefinition, byContent } = query.storeKeys()
       const record = (byDefinition && cache.find(byDefinition.key)) ?? (byContent && cache.find(byContent.key))
       if (record === undefined) return []
       // The next time it is found without reading anything.

@@ -34,6 +34,21 @@ export interface InputContent {
   readonly selectors: readonly ContentSelector[]
 }
 
+/** A cache key and what was hashed into it, for explanations. */
+export interface CacheKey {
+  readonly key: string
+  /** JSON. */
+  readonly preimage: string
+}
+
+/** The keys under which the store keeps a vertex. */
+export interface StoreKeys {
+  /** Of its op and the keys of its inputs; undefined when an input has none. */
+  readonly byDefinition: CacheKey | undefined
+  /** Of its op and what it reads; undefined when it reads nothing, or that is not known yet. */
+  readonly byContent: CacheKey | undefined
+}
+
 /**
  * What a vertex is looked for by. It matches a record of the same op that has, for EVERY input, one of that input's keys or
  * its content: what each input allows is intersected over the inputs (`docs/cache.md`).
@@ -41,6 +56,8 @@ export interface InputContent {
 export interface CacheQuery {
   readonly map: CacheMap
   readonly inputs: readonly InputKeys[]
+  /** Under which the store keeps what it finds. */
+  storeKeys(): StoreKeys
 }
 
 /** A record that matches. Nothing of its result is read or fetched for it. */

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Explainer } from '../cache/explain.ts'
-import { storeKeysOf, type CacheKey, type StoreKeys } from '../cache/keys.ts'
-import type { CacheCandidate, CacheManager, CacheMap, InputKeys } from '../cache/types.ts'
+import { createCacheQuery } from '../cache/keys.ts'
+import type { CacheCandidate, CacheKey, CacheManager, CacheMap, CacheQuery, StoreKeys } from '../cache/types.ts'
 import type { Vertex } from '../graph/types.ts'
 import { missingLayerOf } from '../layers/missing-form.ts'
 import type { Failures } from './failures.ts'
 import { createOutcome } from './outcome.ts'
-import { isCandidate, whileMissing, type RecordedVertices, type RecordedWork } from './recorded.ts'
+import { whileMissing } from './missing-layers.ts'
+import { isCandidate, type RecordedVertices } from './recorded.ts'
+import type { RecordedWork } from './run-vertex.ts'
 import type { VertexReporter } from './reporter.ts'
 import type { OpDriver, Result, RunContext } from './types.ts'
 import {
@@ -81,52 +83,51 @@ function unrecorded(options: VertexSolverOptions, { vertex, driver, map, inputs 
 async function solveRecorded(options: VertexSolverOptions, solving: Solving): Promise<VertexOutcome> {
   const { vertex, map, inputs } = solving
   const ignoreCache = vertex.metadata.ignoreCache ?? false
-  let known = inputKeys(vertex, inputs)
+  let query = createCacheQuery(map, inputKeys(vertex, inputs))
   const find = async (joinedKey?: string): Promise<CacheCandidate | undefined> => {
     if (joinedKey !== undefined) return options.cache.get(joinedKey)
-    return ignoreCache ? undefined : bestOf(await options.cache.find({ map, inputs: known }))
+    return ignoreCache ? undefined : bestOf(await options.cache.find(query))
   }
   // By keys alone first: contents are read only of what these do not find.
   const early = inputs.some(isNever) && map.identity === undefined ? undefined : await find()
-  if (early) return hit(options, solving, known, early)
+  if (early) return hit(options, solving, query, early)
   if (map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)) {
-    known = await whileMissing(inputs, () => withContents(vertex, map, inputs, options.digestLayers))
+    const contents = await whileMissing(inputs, () => withContents(vertex, map, inputs, options.digestLayers))
+    query = createCacheQuery(map, contents)
     const found = await find()
-    if (found) return hit(options, solving, known, found)
+    if (found) return hit(options, solving, query, found)
   }
-  return run(options, solving, known, find)
+  return run(options, solving, query, find)
 }
 
 async function run(
   options: VertexSolverOptions,
   solving: Solving,
-  known: readonly InputKeys[],
+  query: CacheQuery,
   find: (joinedKey?: string) => Promise<CacheCandidate | undefined>,
 ): Promise<VertexOutcome> {
   const { vertex, map, inputs } = solving
   const ignoreCache = vertex.metadata.ignoreCache ?? false
-  const keys = storeKeysOf({ map, inputs: known })
+  const keys = query.storeKeys()
   const first = firstOf(vertex, keys)
   const described = await describeFiles(vertex, map, inputs, keys.byContent ?? first)
   // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
   const own = { ...described, key: ignoreCache ? `${first.key}#${randomBytes(8).toString('hex')}` : first.key }
   const work: RecordedWork = { ...solving, own, keys: [keys.byDefinition, keys.byContent] }
-  const done = await options.recorded.runOnce<CacheCandidate>(work, first.key, find, () =>
-    ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) },
-  )
-  return isCandidate(done) ? hit(options, solving, known, done) : options.recorded.outcome(work, done)
+  const done = await options.recorded.runOnce<CacheCandidate>({
+    work,
+    lockKey: first.key,
+    find,
+    telling: () => (ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) }),
+  })
+  return isCandidate(done) ? hit(options, solving, query, done) : options.recorded.outcome(work, done)
 }
 
-function hit(
-  options: VertexSolverOptions,
-  solving: Solving,
-  known: readonly InputKeys[],
-  found: CacheCandidate,
-): VertexOutcome {
-  const { vertex, map } = solving
+function hit(options: VertexSolverOptions, solving: Solving, query: CacheQuery, found: CacheCandidate): VertexOutcome {
+  const { vertex } = solving
   options.reporter.completed(vertex, true)
   // A cache from elsewhere has keys of its own: here the vertex goes by the store's key all the same.
-  const { key, preimage } = found.isForeign ? firstOf(vertex, storeKeysOf({ map, inputs: known })) : found
+  const { key, preimage } = found.isForeign ? firstOf(vertex, query.storeKeys()) : found
   return options.recorded.outcome({ ...solving, own: { key, preimage }, keys: [] }, found)
 }
 

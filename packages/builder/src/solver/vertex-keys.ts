@@ -1,10 +1,10 @@
-import { withFiles, type CacheKey } from '../cache/keys.ts'
+import { withFiles } from '../cache/keys.ts'
 import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
 import type { LayerHandle } from '../layers/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Result } from './types.ts'
-import type { CacheMap, InputContent, InputKeys } from '../cache/types.ts'
+import type { CacheKey, CacheMap, InputContent, InputKeys } from '../cache/types.ts'
 import type { ContentSelector } from '../view/types.ts'
 
 /** What is known of a vertex once it is solved. Its content is loaded when somebody asks. */
