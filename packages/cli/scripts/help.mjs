@@ -25,7 +25,10 @@ for (const width of HELP_WIDTHS) {
   for (const [id, command] of Object.entries(COMMANDS)) {
     const rare = Object.entries(command.flags).filter(([, flag]) => flag.helpGroup === RARE_GROUP)
     const name = id.replaceAll(':', '-')
-    write(rare.length === 0 ? name : `${name}.all`, commandText(id, command.flags, width))
+    const others = 'Flags of kaniko, buildah, podman and Docker, and what they are here: docs/commands.md'
+    const all = commandText(id, command.flags, width)
+    if (rare.length === 0) write(name, all)
+    else write(`${name}.all`, `${all}\n\n${others}`)
     if (rare.length === 0) continue
     const shown = Object.fromEntries(
       Object.entries(command.flags).filter((one) => !rare.some(([key]) => key === one[0])),

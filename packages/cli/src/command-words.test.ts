@@ -107,3 +107,9 @@ describe('-v and --version', () => {
     expect(withCommand(['-v', '/a:/b', '-t', 'x', '.'], none)).toEqual(['build', '-v', '/a:/b', '-t', 'x', '.'])
   })
 })
+
+test('a password that stands before the command is not repeated', () => {
+  expect(() => withCommand(['--creds=me:hunter2', 'pull', 'a'])).toThrow(
+    /^flags go behind the command: --creds=… stands/,
+  )
+})

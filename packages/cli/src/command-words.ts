@@ -59,7 +59,8 @@ function checkFlagsFirst(argv: readonly string[], exists: (path: string) => bool
   const [at = 0] = words
   const word = argv[at] ?? ''
   if (words.length === 0 || !topLevel.includes(word) || (words.length === 1 && exists(word))) return
-  const flags = argv.slice(0, at)
+  // A value may be a password.
+  const flags = argv.slice(0, at).map((one) => one.replace(/^(--creds=).*/, '$1…'))
   throw new UsageError(`flags go behind the command: ${flags.join(' ')} stands before ${word}`, {
     hint: ['tsbuild', word, ...flags, ...argv.slice(at + 1)].join(' '),
   })

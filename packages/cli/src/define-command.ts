@@ -5,12 +5,15 @@ import { processIo } from './process-io.ts'
 
 /** A command that can be run: its row of the table and what it does. */
 export interface TableCommand {
-  /** Resolves to the exit status. */
-  run(argv: readonly string[]): Promise<number>
+  /**
+   * Resolves to the exit status.
+   * @param calledAs the word that was typed for the command, where it is none of ours: `bud`
+   */
+  run(argv: readonly string[], calledAs?: string): Promise<number>
 }
 
 export function defineCommand<C extends CommandSpec>(spec: C, action: Action<Input<C>>): TableCommand {
-  return { run: (argv) => runAction(spec, guarded(action), argv, processIo()) }
+  return { run: (argv, calledAs) => runAction(spec, guarded(action), argv, processIo(), calledAs) }
 }
 
 /** Longer than an interrupted action takes that is not stuck. */

@@ -8,8 +8,9 @@ import type { UsageError } from './usage-error.ts'
 /** Runs the command line `tsbuild ARGV` and ends the process with its exit status. */
 export async function main(argv: readonly string[]): Promise<void> {
   let words: readonly string[]
+  const isForeign = mayBeForeign(argv)
   try {
-    const foreign = mayBeForeign(argv) ? (await import('./foreign/commands.ts')).foreignCommands : []
+    const foreign = isForeign ? (await import('./foreign/commands.ts')).foreignCommands : []
     words = withCommand(argv, undefined, foreign)
   } catch (error) {
     process.stderr.write(forTerminal(renderError(error, wantsColor(process.env, process.stderr.isTTY))))
@@ -19,7 +20,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   const load = commands[name]
   if (load !== undefined && !asksForHelp(words)) {
     const command = await load()
-    const status = await command.run(words.slice(name.split(' ').length))
+    // A directory of such a name has got a command before it instead.
+    const calledAs = isForeign && words.length <= argv.length ? argv[0] : undefined
+    const status = await command.run(words.slice(name.split(' ').length), calledAs)
     // A signal has said its own status already (143 for SIGTERM); what was done in time is no failure.
     return exit(status === 0 ? 0 : (process.exitCode ?? status))
   }

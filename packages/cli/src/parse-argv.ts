@@ -1,6 +1,6 @@
 import { booleanWord } from './boolean-word.ts'
 import type { CommandSpec, FlagSpec, Input } from './flag-types.ts'
-import type { ForeignFlags } from './foreign/translate.ts'
+import type { ForeignWords } from './foreign/translate.ts'
 import { nearest, UsageError } from './usage-error.ts'
 
 type FlagValue = string | boolean | readonly string[] | undefined
@@ -10,16 +10,16 @@ interface Reading {
   readonly values: Map<string, FlagValue>
   /** What follows. */
   readonly rest: string[]
-  readonly foreign: ForeignFlags | undefined
+  readonly foreign: ForeignWords | undefined
 }
 
 /**
  * Reads the arguments of one command by its table, with the rules of Docker's command line: flags and arguments in any
- * order, `--` ends the flags, `-qt x` is `-q -t x`, the last value of a single flag counts. Flags of other builders are
- * known where their table is given.
- * @throws UsageError, an UnknownFlag where somebody else may know the flag
+ * order, `--` ends the flags, `-qt x` is `-q -t x`, the last value of a single flag counts. Flags of other programs are
+ * known where their words are given.
+ * @throws UsageError
  */
-export function parseArgv<C extends CommandSpec>(spec: C, argv: readonly string[], foreign?: ForeignFlags): Input<C> {
+export function parseArgv<C extends CommandSpec>(spec: C, argv: readonly string[], foreign?: ForeignWords): Input<C> {
   const args: string[] = []
   const reading: Reading = { spec, values: new Map(), rest: [...argv], foreign }
   const { rest } = reading
@@ -47,10 +47,7 @@ function finishInput<C extends CommandSpec>(
   return { args, flags } as Input<C>
 }
 
-/** A flag that the command does not have. */
-export class UnknownFlag extends UsageError {}
-
-function unknownFlag(spec: CommandSpec, name: string): UnknownFlag {
+function unknownFlag(spec: CommandSpec, name: string): UsageError {
   const close = name.startsWith('--')
     ? nearest(
         name.slice(2),
@@ -58,7 +55,7 @@ function unknownFlag(spec: CommandSpec, name: string): UnknownFlag {
       )
     : spec.flags.find((flag) => flag.char?.toLowerCase() === name.slice(1).toLowerCase())?.name
   const help = `tsbuild ${spec.name} --help lists the flags`
-  return new UnknownFlag(`unknown flag: ${name}`, {
+  return new UsageError(`unknown flag: ${name}`, {
     hint: close === undefined ? help : `did you mean --${close}? ${help}`,
   })
 }
@@ -69,10 +66,8 @@ function readLong(reading: Reading, word: string): void {
   const given = equals < 0 ? undefined : word.slice(equals + 1)
   const flag = reading.spec.flags.find((one) => one.name === name)
   if (flag === undefined) return readForeign(reading, `--${name}`, given)
-  const { rest, values } = reading
-  if (given !== undefined) store(flag, given, values)
-  else if (flag.kind === 'boolean' || flag.kind === 'optional') store(flag, 'true', values)
-  else store(flag, needValue(flag.value, `--${name}`, rest), values)
+  const isAlone = given === undefined && (flag.kind === 'boolean' || flag.kind === 'optional')
+  take(reading, flag, `--${name}`, isAlone ? 'true' : (given ?? needValue(flag.value, `--${name}`, reading.rest)))
 }
 
 function readShort(reading: Reading, word: string): void {
@@ -84,7 +79,7 @@ function readShort(reading: Reading, word: string): void {
     if (flag === undefined) return readForeign(reading, `-${char}`, remainder.replace(/^=/, '') || undefined)
     if (flag.kind !== 'boolean') {
       const value = remainder === '' ? needValue(flag.value, `-${char}`, rest) : remainder.replace(/^=/, '')
-      store(flag, value, values)
+      take(reading, flag, `-${char}`, value)
       return
     }
     if (remainder.startsWith('=')) {
@@ -95,12 +90,18 @@ function readShort(reading: Reading, word: string): void {
   }
 }
 
-/** Words of ours take the place of a flag of another builder, and are read next. */
+/** Words of ours take the place of a flag of another program, and are read next. */
 function readForeign({ spec, rest, foreign }: Reading, typed: string, given: string | undefined): void {
-  const flag = foreign?.find(typed)
-  if (foreign === undefined || flag === undefined) throw unknownFlag(spec, typed)
-  const value = given ?? (flag.isBoolean === true ? 'true' : needValue('VALUE', typed, rest))
-  rest.unshift(...foreign.translate(flag, typed, value))
+  const words = foreign?.ofFlag(typed, given, () => needValue('VALUE', typed, rest))
+  if (words === undefined) throw unknownFlag(spec, typed)
+  rest.unshift(...words)
+}
+
+/** A value may be another program's: then it is as a flag that is not ours. */
+function take({ rest, values, foreign }: Reading, flag: FlagSpec, typed: string, value: string): void {
+  const words = foreign?.ofValue(typed, value)
+  if (words === undefined) store(flag, value, values)
+  else rest.unshift(...words)
 }
 
 function needValue(placeholder: string | undefined, typed: string, rest: string[]): string {

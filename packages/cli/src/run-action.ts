@@ -1,30 +1,39 @@
 import type { CommandSpec, Input } from './flag-types.ts'
-import { parseArgv, UnknownFlag } from './parse-argv.ts'
+import { parseArgv } from './parse-argv.ts'
 import { exitStatusOf, renderError } from './render/errors.ts'
 import type { Action, CommandIo } from './command-io.ts'
+import { UsageError } from './usage-error.ts'
 
-/** Parses, acts, and turns whatever is thrown into words and an exit status. */
+/**
+ * Parses, acts, and turns whatever is thrown into words and an exit status.
+ * @param calledAs the word that was typed for the command, where it is none of ours: `bud`
+ */
 export async function runAction<C extends CommandSpec>(
   spec: C,
   action: Action<Input<C>>,
   argv: readonly string[],
   io: CommandIo,
+  calledAs?: string,
 ): Promise<number> {
   try {
-    return await action(await read(spec, argv), io)
+    return await action(await read(spec, argv, calledAs), io)
   } catch (error) {
     io.stderr.write(renderError(error, io.isColored))
     return exitStatusOf(error)
   }
 }
 
-/** The flags of other builders are known to `build`; their table is loaded when one is met. */
-async function read<C extends CommandSpec>(spec: C, argv: readonly string[]): Promise<Input<C>> {
+/** What is wrong as a command line of ours may be one of another program: what is known of those is loaded only then. */
+async function read<C extends CommandSpec>(
+  spec: C,
+  argv: readonly string[],
+  calledAs: string | undefined,
+): Promise<Input<C>> {
   try {
-    return parseArgv(spec, argv)
+    if (calledAs === undefined) return parseArgv(spec, argv)
   } catch (error) {
-    if (!(error instanceof UnknownFlag) || spec.name !== 'build') throw error
-    const { ofOtherBuilders } = await import('./foreign/translate.ts')
-    return parseArgv(spec, argv, ofOtherBuilders)
+    if (!(error instanceof UsageError)) throw error
   }
+  const { readForeign } = await import('./foreign/read.ts')
+  return readForeign(spec, argv, calledAs)
 }

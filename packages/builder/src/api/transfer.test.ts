@@ -55,6 +55,19 @@ describeWith(['docker-registry'], 'a name that moves while its image is on its w
     expect(await find(name)).toMatchObject({ digest: other?.digest, repoDigests: [] })
   })
 
+  test('a push to another name sends the image there, and gives the store no such name', async () => {
+    const target = `${registry.host}/elsewhere/app:2`
+    const options = { store, insecureRegistries: [registry.host] }
+    const { name: pushed, digest } = await push('other', { ...options, destination: target })
+    expect(pushed).toBe(target)
+    expect(await find(target)).toBeUndefined()
+    const answer = await fetch(`http://${registry.host}/v2/elsewhere/app/manifests/2`, {
+      method: 'HEAD',
+      headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+    })
+    expect([answer.status, answer.headers.get('docker-content-digest')]).toEqual([200, digest])
+  })
+
   test('a push brings no name back that was removed', async () => {
     await pushWhile(() => remove(name, { store }))
     expect(await find(name)).toBeUndefined()

@@ -20,7 +20,7 @@ import {
 } from '../oci/reference.ts'
 import type { Descriptor, ImageConfig, Platform } from '../oci/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
-import type { CommonOptions, PullOptions, PullOutcome, PushOutcome, RegistryOptions } from '../build/public-types.ts'
+import type { PullOptions, PullOutcome, PushOptions, PushOutcome } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
 import type { Session } from '../build/session-types.ts'
 import { runAll } from '../base/run-all.ts'
@@ -109,19 +109,23 @@ function mismatchOf(config: ImageConfig, wanted: Platform): PullOutcome['mismatc
   return { wanted: formatPlatform(wanted), actual: formatPlatform(actual) }
 }
 
-/** Sends an image of the store to its registry. Layers that were made here are compressed once, then kept. */
-export async function push(image: string, options: CommonOptions & RegistryOptions = {}): Promise<PushOutcome> {
+/**
+ * Sends an image of the store to the registry of its name, or to another name. Layers that were made here are compressed
+ * once, then kept.
+ */
+export async function push(image: string, options: PushOptions = {}): Promise<PushOutcome> {
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
   await using session = await sessionOf(options)
   const { store, signal } = session
   const record = findImage(store, image)
   const { manifest } = readImage(store, record)
+  const target = options.destination ?? image
   return await internalStep(
     sink,
-    `pushing ${formatFamiliar(withDefaultTag(parseReference(image)))}`,
+    `pushing ${formatFamiliar(withDefaultTag(parseReference(target)))}`,
     async (reportStatus) => {
       const forms = formsOf(session, sink)
-      const name = canonicalName(image)
+      const name = canonicalName(target)
       const repositories = new Map<Digest, readonly string[]>()
       const send = sendBlobsTo(session, name, reportStatus)
       const layerWorks = record.images[0].layerIds.map(

@@ -227,6 +227,10 @@ export interface PullOutcome {
   /** Set where the registry has one image alone, and that is of another platform than the wanted one. */
   readonly mismatch?: { readonly wanted: string; readonly actual: string } | undefined
 }
+export interface PushOptions extends CommonOptions, RegistryOptions {
+  /** Name in the registry, where it is another than the image's; the store gets no such name. */
+  readonly destination?: string | undefined
+}
 export interface PushOutcome {
   readonly name: string
   readonly digest: Digest

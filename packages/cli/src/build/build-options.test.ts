@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import { temporaryDirectory } from '@ts-oci/testing'
+import { writeFile } from 'node:fs/promises'
 import { build } from '../flags.ts'
 import { parseArgv } from '../parse-argv.ts'
 import type { CommandIo } from '../command-io.ts'
@@ -111,4 +113,25 @@ test('names that every object of JavaScript has are arguments and secrets like o
   ])
   expect(buildArguments(['toString'], { toString: 'c' })).toEqual({ toString: 'c' })
   for (const id of ['constructor', '__proto__']) expect(parseSecret(`id=${id}`, {})).toEqual({ id, file: id })
+})
+
+describe("kaniko's and buildah's names of places", () => {
+  test('a tar is read as from standard input', async () => {
+    await using directory = await temporaryDirectory()
+    const file = directory.join('context.tar')
+    await writeFile(file, 'bytes')
+    const { context, stdin } = optionsOf([`tar://${file}`])
+    const chunks: Uint8Array[] = []
+    for await (const chunk of stdin!) chunks.push(chunk)
+    expect([context, Buffer.concat(chunks).toString()]).toEqual(['-', 'bytes'])
+    expect(optionsOf(['tar://stdin'])).toMatchObject({ context: '-', stdin: process.stdin })
+    expect(() => optionsOf(['-f', '-', `tar://${file}`])).toThrow('cannot come from standard input')
+    expect(() => optionsOf([`tar://${file}.none`])).toThrow('there is no such file')
+  })
+
+  test('a place is no name of an image', () => {
+    expect(() => optionsOf(['-t', 'docker://r.example/a', '.'])).toThrow('a name has no docker://')
+    expect(() => optionsOf(['-t', 'oci-archive:a.tar', '.'])).toThrow('it is a place, not a name')
+    expect(optionsOf(['-t', 'oci:1', '.']).tags).toEqual(['oci:1'])
+  })
 })

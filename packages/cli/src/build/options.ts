@@ -5,7 +5,9 @@ import { registryOptions, numberFlag } from '../common-options.ts'
 import { parseBinarySize } from '../render/units.ts'
 import type { CommandIo } from '../command-io.ts'
 import { booleanWord } from '../boolean-word.ts'
+import { tagWord } from '../image-word.ts'
 import { UsageError } from '../usage-error.ts'
+import { contextWord } from './context-word.ts'
 import { splitOnce } from './csv.ts'
 import { parseOutput } from './outputs.ts'
 import { parseSecret, parseSsh } from './secrets.ts'
@@ -15,21 +17,14 @@ type Flags = Input<typeof build>['flags']
 /** The library's options for a command line. @throws UsageError */
 export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo): BuildOptions {
   const stdoutIsTerminal = io.stdout.isTTY === true
-  const context = args[0] ?? '.'
-  if (context === '-' && flags.file === '-') {
-    throw new UsageError('context and Dockerfile cannot both come from standard input', {
-      hint: 'give one of them by name',
-    })
-  }
   const outputs = flags.output.map((text) => parseOutput(text, stdoutIsTerminal))
   if (outputs.filter((output) => 'dest' in output && output.dest === '-').length > 1) {
     throw new UsageError('only one --output can go to standard output', { hint: 'name files with dest=FILE' })
   }
   return {
-    context,
+    ...contextWord(args[0] ?? '.', flags.file, io),
     file: flags.file,
-    stdin: context === '-' || flags.file === '-' ? io.stdin : undefined,
-    tags: flags.tag,
+    tags: flags.tag.map(tagWord),
     target: flags.target,
     platform: flags.platform,
     outputs: outputs.length === 0 ? undefined : outputs,

@@ -1,13 +1,18 @@
 import { registryOptions } from '../common-options.ts'
 import { defineCommand } from '../define-command.ts'
 import { pull } from '../flags.ts'
+import { imageWord } from '../image-word.ts'
 import { withProgress } from '../render/with-progress.ts'
 
+const fromElsewhere =
+  'skopeo copy SOURCE oci:STORE:NAME puts an image into the store; tsbuild info says where the store is'
+
 export const PullCommand = defineCommand(pull, async ({ args, flags }, io) => {
+  const name = imageWord(args[0] ?? '', fromElsewhere)
   const library = await import('@ts-oci/builder')
   const common = { store: flags.store, platform: flags.platform, signal: io.signal, ...registryOptions(flags) }
   const outcome = await withProgress(flags, 'Pulling', io, (onProgress) => {
-    return library.pull(args[0] ?? '', { ...common, onProgress })
+    return library.pull(name, { ...common, onProgress })
   })
   if (!flags.quiet) {
     const status = outcome.isNew ? 'Downloaded newer image for' : 'Image is up to date for'

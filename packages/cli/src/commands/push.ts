@@ -1,13 +1,18 @@
 import { registryOptions } from '../common-options.ts'
 import { defineCommand } from '../define-command.ts'
 import { push } from '../flags.ts'
+import { imageWord } from '../image-word.ts'
 import { withProgress } from '../render/with-progress.ts'
 
+const toElsewhere = 'skopeo copy oci:STORE:NAME TARGET takes it from the store; tsbuild info says where the store is'
+
 export const PushCommand = defineCommand(push, async ({ args, flags }, io) => {
+  const [image = '', ...targets] = args
+  const words = [image, ...targets].map((word) => imageWord(word, toElsewhere))
   const library = await import('@ts-oci/builder')
   const common = { store: flags.store, signal: io.signal, ...registryOptions(flags) }
   const outcome = await withProgress(flags, 'Pushing', io, (onProgress) => {
-    return library.push(args[0] ?? '', { ...common, onProgress })
+    return library.push(words[0] ?? '', { ...common, onProgress, destination: words[1] })
   })
   const tag = /:([^:/]+)$/.exec(outcome.name.replace(/@.*/, ''))?.[1] ?? 'latest'
   io.stdout.write(flags.quiet ? `${outcome.name}\n` : `${tag}: digest: ${outcome.digest} size: ${outcome.sizeBytes}\n`)

@@ -132,7 +132,7 @@ export const compatibilityFlags = [
     char: 'c',
     kind: 'text',
     value: 'N',
-    refused: { ...limits, hint: `${limits.hint}; kaniko's -c DIR is the last argument here` },
+    refused: limits,
   },
   { name: 'cpu-period', group: 'Compatibility', kind: 'text', value: 'MICROSECONDS', refused: limits },
   { name: 'cpu-quota', group: 'Compatibility', kind: 'text', value: 'MICROSECONDS', refused: limits },

@@ -89,6 +89,10 @@ export const pull = defineSpec({
 export const push = defineSpec({
   name: 'push',
   summary: 'send an image of the store to a registry',
-  args: [{ name: 'NAME[:TAG]', summary: 'image', required: true }],
+  examples: ['tsbuild push registry.example.com/my-app:1', 'tsbuild push my-app registry.example.com/my-app:1'],
+  args: [
+    { name: 'NAME[:TAG]', summary: 'image; of two names it may be an id', required: true },
+    { name: 'TARGET', summary: 'name in the registry; default the name of the image', required: false },
+  ],
   flags: [{ ...quiet, summary: 'print only the name' }, progress, ...registry, store],
 })

@@ -1,4 +1,14 @@
-import { isTrue, isFalse, leaveOut, insecure, epoch, squash, type ForeignFlag } from './flag-row.ts'
+import {
+  certificates,
+  isTrue,
+  isFalse,
+  leaveOut,
+  insecure,
+  epoch,
+  password,
+  squash,
+  type ForeignFlag,
+} from './flag-row.ts'
 
 const rights =
   'leave it out; a step that needs more than the capabilities of Docker: RUN --security=insecure with --allow security.insecure'
@@ -19,7 +29,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
   },
   { name: 'cap-add', use: rights },
   { name: 'cap-drop', use: rights },
-  { name: 'cert-dir', use: 'set NODE_EXTRA_CA_CERTS=FILE' },
+  { name: 'cert-dir', use: certificates },
   { name: 'cgroupns', done: ['private'], use: namespaces },
   {
     name: 'compat-volumes',
@@ -35,10 +45,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
     done: isFalse,
     use: '--annotation org.opencontainers.image.created=TIME',
   },
-  {
-    name: 'creds',
-    use: 'podman login or docker login, or --authfile FILE: a password on a command line is read by others',
-  },
+  { name: 'creds', use: password },
   { name: 'cw', use: 'confidential workloads are not supported' },
   { name: 'decryption-key', use: 'encrypted images are not supported: decrypt it with skopeo copy first' },
   { name: 'device', use: rights },
@@ -159,6 +166,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
   {
     name: 'volume',
     char: 'v',
-    use: "RUN --mount=type=bind,from=NAME,target=PATH with --build-context NAME=DIR, or RUN --mount=type=cache,target=PATH; kaniko's -v LEVEL is --progress; the version: tsbuild --version",
+    charFor: /[:/]/,
+    use: 'RUN --mount=type=bind,from=NAME,target=PATH with --build-context NAME=DIR, or RUN --mount=type=cache,target=PATH; the version: tsbuild --version',
   },
 ]

@@ -1,7 +1,12 @@
-/** A flag that other builders have and `tsbuild build` has not. One row a flag, plain data. */
+/** What a flag means that no words of ours say: the last step of a reading acts on it (`read.ts`). */
+export type Note = 'push-tags' | 'no-push' | 'insecure'
+
+/** A flag that other programs have for a command of ours, which has it not. One row a flag, plain data. */
 export interface ForeignFlag {
   readonly name: string
   readonly char?: string
+  /** The values behind `-CHAR` that mean this flag, where another one has the letter, too. */
+  readonly charFor?: RegExp
   /** Whose it is; undefined: of the program that the table is about. */
   readonly tool?: string
   /** Needs no value: alone it is `true`. */
@@ -14,11 +19,30 @@ export interface ForeignFlag {
   readonly strip?: RegExp
   /** The values for which `as` holds; all of them where this is missing. */
   readonly when?: RegExp
+  /** Told to the last step, with or without words, where `done` does not hold. */
+  readonly note?: Note
+  /** What `note` comes to, for the reference. */
+  readonly means?: string
   /** What to use instead, where neither `done` nor `as` holds. */
   readonly use?: string
 }
 
+/** A value of a flag of ours that is a flag, or a value, of another program. */
+export interface ForeignValue {
+  /** As typed: `-c`, `--isolation`. */
+  readonly typed: readonly string[]
+  readonly when: RegExp
+  /** `{}` is the value. */
+  readonly as: readonly string[]
+  readonly tool: string
+  /** For the reference: `--isolation oci`. Missing where the row of a flag says it. */
+  readonly shown?: string
+}
+
 // What several tables say.
+export const password =
+  'podman login or docker login, or --authfile FILE: a password on a command line is read by others'
+export const certificates = 'set NODE_EXTRA_CA_CERTS=FILE'
 export const isTrue = ['true'] as const
 export const isFalse = ['false'] as const
 export const leaveOut = 'leave it out'

@@ -1,4 +1,5 @@
 import {
+  certificates,
   isTrue,
   isFalse,
   leaveOut,
@@ -14,6 +15,7 @@ import {
 const either = ['true', 'false'] as const
 const noQuotes = /^[^",]+$/
 const cacheStore = 'leave it out: the store is the cache; keep $TSBUILD_HOME (or --store DIR) between runs'
+const ofDestinations = 'as `--insecure-registry HOST` for the registry of each `--destination`'
 const digestFile = '--metadata-file FILE: the digest is its containerimage.digest, the name its image.name'
 
 /** Of kaniko: README and `executor --help` of its last release. */
@@ -30,10 +32,11 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'compression-level', use: '-o type=registry,compression=gzip,compression-level=N' },
   {
     name: 'context',
+    char: 'c',
     as: ['{}'],
-    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|git|ssh|dir):/,
+    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|git|ssh|dir|tar):/,
     strip: /^dir:\/\//,
-    use: 'of a tar: tsbuild [OPTIONS] - < FILE; from s3:// or gs:// fetch it first; else name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, or - for a tar on standard input',
+    use: 'from s3:// or gs:// fetch it first; else name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, tar://FILE, or - for a tar on standard input',
   },
   {
     name: 'context-sub-path',
@@ -41,7 +44,13 @@ export const ofKaniko: readonly ForeignFlag[] = [
   },
   { name: 'custom-platform', as: ['--platform={}'] },
   { name: 'customPlatform', as: ['--platform={}'] },
-  { name: 'destination', char: 'd', as: ['--tag={}', '--push'] },
+  {
+    name: 'destination',
+    char: 'd',
+    as: ['--tag={}'],
+    note: 'push-tags',
+    means: 'with `--push`, unless there is `--no-push`',
+  },
   { name: 'digest-file', use: digestFile },
   { name: 'dockerfile', as: ['--file={}'] },
   { name: 'force', isBoolean: true, done: either, use: leaveOut },
@@ -64,7 +73,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'image-fs-extract-retry', done: 'any', use: leaveOut },
   { name: 'image-name-tag-with-digest-file', use: digestFile },
   { name: 'image-name-with-digest-file', use: digestFile },
-  { name: 'insecure', isBoolean: true, done: isFalse, use: insecure },
+  { name: 'insecure', isBoolean: true, done: isFalse, note: 'insecure', means: ofDestinations },
   { name: 'insecure-pull', isBoolean: true, done: isFalse, use: insecure },
   { name: 'kaniko-dir', use: storage },
   { name: 'log-format', use: log },
@@ -73,7 +82,8 @@ export const ofKaniko: readonly ForeignFlag[] = [
     name: 'no-push',
     isBoolean: true,
     done: isFalse,
-    use: 'name the image with -t instead of --destination: without --push nothing is pushed',
+    note: 'no-push',
+    means: '`--destination` names the image, and nothing is pushed',
   },
   { name: 'no-push-cache', isBoolean: true, done: either, use: leaveOut },
   {
@@ -89,7 +99,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
     use: 'leave it out: a tag that the registry refuses is an error',
   },
   { name: 'push-retry', as: ['--retry={}'] },
-  { name: 'registry-certificate', use: 'set NODE_EXTRA_CA_CERTS=FILE' },
+  { name: 'registry-certificate', use: certificates },
   {
     name: 'registry-client-cert',
     use: 'client certificates are not supported yet; a registry that asks for a login works',
@@ -100,7 +110,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'single-snapshot', isBoolean: true, done: isFalse, use: squash },
   { name: 'skip-default-registry-fallback', isBoolean: true, done: isFalse, use: mirror },
   { name: 'skip-push-permission-check', isBoolean: true, done: either, use: leaveOut },
-  { name: 'skip-tls-verify', isBoolean: true, done: isFalse, use: insecure },
+  { name: 'skip-tls-verify', isBoolean: true, done: isFalse, note: 'insecure', means: ofDestinations },
   { name: 'skip-tls-verify-pull', isBoolean: true, done: isFalse, use: insecure },
   { name: 'skip-tls-verify-registry', as: ['--insecure-registry={}'] },
   { name: 'snapshot-mode', done: 'any', use: leaveOut },
@@ -108,5 +118,13 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'tar-path', as: ['--output=type=docker,dest={}'], when: noQuotes, use: '-o type=docker,dest=FILE' },
   { name: 'tarPath', as: ['--output=type=docker,dest={}'], when: noQuotes, use: '-o type=docker,dest=FILE' },
   { name: 'use-new-run', isBoolean: true, done: either, use: leaveOut },
-  { name: 'verbosity', done: ['trace', 'debug', 'info', 'warn'], use: log },
+  {
+    name: 'verbosity',
+    char: 'v',
+    charFor: /^(?:panic|fatal|error|warn|info|debug|trace)$/,
+    done: ['trace', 'debug', 'info', 'warn'],
+    as: ['--quiet'],
+    when: /^(?:panic|fatal|error)$/,
+    use: log,
+  },
 ]

@@ -1,34 +1,55 @@
 import { booleanWord } from '../boolean-word.ts'
 import { UsageError } from '../usage-error.ts'
-import type { ForeignFlag } from './flag-row.ts'
-import { foreignFlags } from './flags.ts'
+import type { ForeignFlag, ForeignValue, Note } from './flag-row.ts'
 
-/** Flags of other builders: which there are, and what of ours they are. */
-export interface ForeignFlags {
-  /** By what was typed: `--volume`, `-v`. */
-  find(typed: string): ForeignFlag | undefined
-  translate(flag: ForeignFlag, typed: string, value: string): readonly string[]
+/** Flags of other programs as one command line has them: words of ours that mean the same. */
+export interface ForeignWords {
+  /**
+   * For a flag that is none of ours: `--volume`, `-v`; undefined where nobody knows it.
+   * @param next takes the following word as value
+   * @throws UsageError with what to use, where there is no equivalent
+   */
+  ofFlag(typed: string, given: string | undefined, next: () => string): readonly string[] | undefined
+  /** For a value of a flag of ours that is another program's. */
+  ofValue(typed: string, value: string): readonly string[] | undefined
 }
 
-export const ofOtherBuilders: ForeignFlags = {
-  find: (typed) => foreignFlags.find(({ name, char }) => typed === `--${name}` || typed === `-${char}`),
-  translate,
+/** @param notes where a flag that no words of ours say leaves its mark */
+export function foreignWords(
+  flags: readonly ForeignFlag[],
+  values: readonly ForeignValue[],
+  notes: Set<Note>,
+): ForeignWords {
+  return {
+    ofFlag: (typed, given, next) => {
+      const [first, ...more] = flags.filter(({ name, char }) => typed === `--${name}` || typed === `-${char}`)
+      if (first === undefined) return undefined
+      const value = given ?? (first.isBoolean === true ? 'true' : next())
+      const flag = [first, ...more].find(({ charFor }) => typed.startsWith('--') || charFor?.test(value)) ?? first
+      return translate(flag, typed, value, notes)
+    },
+    ofValue: (typed, value) => {
+      const row = values.find((one) => one.typed.includes(typed) && one.when.test(value))
+      return row?.as.map((word) => word.replace('{}', () => value))
+    },
+  }
 }
 
-/**
- * Our words for a flag of another builder: none where its wish is how `tsbuild` works anyway.
- * @throws UsageError with what to use, where there is no equivalent
- */
-function translate(flag: ForeignFlag, typed: string, value: string): readonly string[] {
+/** None where its wish is how `tsbuild` works anyway. */
+function translate(flag: ForeignFlag, typed: string, value: string, notes: Set<Note>): readonly string[] {
   const plain = flag.isBoolean === true ? booleanWord(value) : value
   if (plain === undefined) throw new UsageError(`invalid argument "${value}" for ${typed}`, { hint: 'true or false' })
   if (flag.done === 'any' || flag.done?.includes(plain)) return []
-  if (flag.as !== undefined && (flag.when?.test(value) ?? true))
+  const isMeant = flag.when?.test(value) ?? true
+  if (flag.note !== undefined && isMeant) notes.add(flag.note)
+  if (flag.as !== undefined && isMeant)
     return flag.as.map((word) => word.replaceAll('{}', () => value.replace(flag.strip ?? '', '')))
+  if (flag.note !== undefined && isMeant) return []
   const tool = flag.tool ?? 'others'
-  // Other values of the flag are taken: that there is no such flag would be wrong.
+  // Other values of the flag are taken: that there is no such flag would be wrong. A value that never is may be a password.
+  const isNeverTaken = flag.done === undefined || (flag.isBoolean === true && plain === 'true')
   const message =
-    flag.as === undefined && flag.done === undefined
+    flag.as === undefined && isNeverTaken
       ? `${typed} is a flag of ${tool}, which tsbuild does not have`
       : `${typed}=${value}: ${typed} is a flag of ${tool}, and tsbuild does not take it with this value`
   throw new UsageError(message, { hint: flag.use })
@@ -36,12 +57,13 @@ function translate(flag: ForeignFlag, typed: string, value: string): readonly st
 
 /** What the reference of the flags says about one. */
 export function describeForeign(flag: ForeignFlag): string {
-  const { as, done, use } = flag
+  const { as, done, use, means } = flag
   const parts: string[] = []
   if (as !== undefined)
     parts.push(
       `as \`${as.map((word) => word.replace('{}', flag.name === 'context' ? 'CONTEXT' : 'VALUE')).join(' ')}\``,
     )
+  if (means !== undefined) parts.push(means)
   if (done === 'any') parts.push('taken: nothing needs it here')
   else if (done !== undefined) parts.push(`\`${done.join('`, `')}\`: taken, it is so anyway`)
   if (use !== undefined && done !== 'any' && done?.length !== 2) parts.push(parts.length === 0 ? use : `else: ${use}`)

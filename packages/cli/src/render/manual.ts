@@ -1,5 +1,5 @@
 import { foreignCommands } from '../foreign/commands.ts'
-import { foreignFlags } from '../foreign/flags.ts'
+import { foreignFlags, foreignValues, type OwnedFlag } from '../foreign/flags.ts'
 import { describeForeign } from '../foreign/translate.ts'
 import type { CommandSpec, FlagSpec } from '../flag-types.ts'
 
@@ -10,22 +10,24 @@ export function renderManual(specs: readonly CommandSpec[]): string {
 }
 
 function foreignFlagTable(): string {
-  const rows = foreignFlags
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map((flag) => {
-      const value = flag.isBoolean === true ? '' : ' VALUE'
-      const char = flag.char === undefined ? '' : `\`-${flag.char}\`, `
-      return `| ${char}\`--${flag.name}${value}\` | ${flag.tool} | ${cell(describeForeign(flag))} |\n`
-    })
+  const commands = Object.entries(foreignFlags).map(([command, flags]) => {
+    const rows = flags.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(foreignFlagRow)
+    for (const { shown, tool, as } of foreignValues[command] ?? [])
+      if (shown !== undefined) rows.push(`| \`${shown}\` | ${tool} | as \`${as.join(' ')}\` |\n`)
+    return `\n### For tsbuild ${command}\n\n| flag | of | here |\n| --- | --- | --- |\n${rows.join('')}`
+  })
   return `
 ## Flags of other builders
 
-\`tsbuild build\` knows the flags of kaniko, buildah, podman and Docker that are not its own: what means the same is taken,
-what does not is an error that says what to use.
+The flags of kaniko, buildah, podman and Docker that are not \`tsbuild\`'s own are known: what means the same is taken, what does
+not is an error that says what to use.
+${commands.join('')}`
+}
 
-| flag | of | here |
-| --- | --- | --- |
-${rows.join('')}`
+function foreignFlagRow(flag: OwnedFlag): string {
+  const value = flag.isBoolean === true ? '' : ' VALUE'
+  const char = flag.char === undefined ? '' : `\`-${flag.char}\`, `
+  return `| ${char}\`--${flag.name}${value}\` | ${flag.tool} | ${cell(describeForeign(flag))} |\n`
 }
 
 function foreignCommandTable(): string {

@@ -1,0 +1,46 @@
+import { isFalse, leaveOut, type ForeignFlag } from './flag-row.ts'
+
+const noHead = "--format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}' prints no head"
+const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
+const onePlatform = 'leave it out: an image of the store is one manifest'
+const size = 'tsbuild info says what is free; tsbuild prune --filter until=DURATION keeps what was used since'
+
+/** Of commands about the store of Docker, buildah and podman, by those of ours. */
+export const ofImageCommands: Readonly<
+  Record<'images' | 'inspect' | 'rmi' | 'history' | 'prune', readonly ForeignFlag[]>
+> = {
+  images: [
+    { name: 'history', isBoolean: true, done: isFalse, use: 'tsbuild history IMAGE' },
+    { name: 'json', tool: 'buildah', isBoolean: true, done: isFalse, use: '--format json, an object a line' },
+    { name: 'noheading', char: 'n', isBoolean: true, done: isFalse, use: noHead },
+    { name: 'sort', done: ['created'], use: `${noHead}: sort them with sort` },
+    { name: 'tree', tool: 'docker', isBoolean: true, done: isFalse, use: onePlatform },
+  ],
+  inspect: [
+    { name: 'size', char: 's', isBoolean: true, done: ['true', 'false'], use: leaveOut },
+    { name: 'type', char: 't', done: ['image', 'all'], use: 'leave it out: the store has images and nothing else' },
+  ],
+  rmi: [
+    {
+      name: 'all',
+      char: 'a',
+      isBoolean: true,
+      done: isFalse,
+      use: 'all of them: tsbuild images -q --no-trunc | sort -u | xargs -r tsbuild rmi -f',
+    },
+    { name: 'ignore', char: 'i', tool: 'podman', isBoolean: true, done: isFalse, use: '--force' },
+    { name: 'no-prune', tool: 'docker', isBoolean: true, done: ['true', 'false'], use: leaveOut },
+    { name: 'platform', tool: 'docker', use: onePlatform },
+    { name: 'prune', char: 'p', isBoolean: true, done: isFalse, use: danglingImages },
+  ],
+  history: [{ name: 'platform', use: onePlatform }],
+  prune: [
+    { name: 'builder', use: 'leave it out: there are no builder instances' },
+    { name: 'keep-storage', use: size },
+    { name: 'max-used-space', use: size },
+    { name: 'min-free-space', use: size },
+    { name: 'reserved-space', use: size },
+    { name: 'verbose', isBoolean: true, done: isFalse, use: leaveOut },
+    { name: 'volumes', isBoolean: true, done: isFalse, use: 'leave it out: prune removes cache mounts, too' },
+  ],
+}

@@ -1,0 +1,106 @@
+import { describe, expect, test } from '@jest/globals'
+import { temporaryDirectory } from '@ts-oci/testing'
+import { writeFile } from 'node:fs/promises'
+import { build, inspect, pull, push, rmi } from '../flags.ts'
+import type { CommandSpec } from '../flag-types.ts'
+import { readForeign } from './read.ts'
+
+const read = (line: string) => readForeign(build, line.split(' '))
+
+function failureOf(spec: CommandSpec, line: string): unknown {
+  try {
+    readForeign(spec, line.split(' '))
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('a line of kaniko', () => {
+  test('has letters of its own for context, file and destination, and pushes', () => {
+    const { args, flags } = read('-c /workspace -f Dockerfile.ci -d r.example/a:1 -v debug')
+    expect([args, flags.file, flags.tag, flags.push]).toEqual([
+      ['/workspace'],
+      'Dockerfile.ci',
+      ['r.example/a:1'],
+      true,
+    ])
+  })
+
+  test('that says --no-push and --tar-path writes an archive with the name and pushes nothing', () => {
+    const { flags } = read('--no-push --tar-path /out/a.tar --destination r.example/a:1 --context .')
+    expect(flags).toMatchObject({ push: false, tag: ['r.example/a:1'], output: ['type=docker,dest=/out/a.tar'] })
+    expect(read('--tar-path /out/a.tar --destination r.example/a:1 -c .').flags.push).toBe(true)
+    expect(read('--no-push=false -d a -c .').flags.push).toBe(true)
+  })
+
+  test('that trusts a registry is about those of its destinations alone', () => {
+    const insecure = (line: string) => read(line).flags['insecure-registry']
+    expect(insecure('--insecure -d r.example:5000/a:1 -d s/b --context .')).toEqual(['r.example:5000', 'docker.io'])
+    expect(insecure('--skip-tls-verify=false -d r.example:5000/a --context .')).toEqual([])
+    expect(failureOf(build, '--insecure-pull -d r.example/a .')).toMatchObject({
+      hint: expect.stringContaining('--insecure-registry HOST'),
+    })
+  })
+
+  test('may have a tar as its context, and ask for errors alone', () => {
+    expect(read('--context tar:///work/c.tar.gz -d a').args).toEqual(['tar:///work/c.tar.gz'])
+    expect(read('-v error -c dir:///w -d a')).toMatchObject({ args: ['/w'], flags: { quiet: true } })
+  })
+})
+
+test('a weight of processors stays what it is: -c with a number', () => {
+  expect(failureOf(build, '-c 512 .')).toMatchObject({ message: expect.stringContaining('resource limits of steps') })
+})
+
+test("buildah's isolation oci is the strongest that there is, and its others are ours or refused", () => {
+  expect(read('--isolation oci .').flags.isolation).toBe('auto')
+  expect(read('--isolation rootless .').flags.isolation).toBe('rootless')
+  expect(failureOf(build, '--isolation hyperv .')).toMatchObject({ message: expect.stringContaining('"hyperv"') })
+})
+
+describe('tsbuild bud', () => {
+  const bud = (...words: string[]) => readForeign(build, words, 'bud')
+
+  test('takes the Containerfile before the Dockerfile, and such a file by itself; build takes neither', async () => {
+    await using directory = await temporaryDirectory()
+    const file = directory.join('Containerfile')
+    expect(bud(directory.path).flags.file).toBeUndefined()
+    await writeFile(file, 'FROM scratch\n')
+    expect(bud(directory.path)).toMatchObject({ args: [directory.path], flags: { file } })
+    expect(bud(file)).toMatchObject({ args: [directory.path], flags: { file } })
+    expect(bud('-f', 'other', directory.path).flags.file).toBe('other')
+    expect(readForeign(build, [directory.path]).flags.file).toBeUndefined()
+  })
+
+  test('builds the current directory where it names none', () => {
+    expect(bud('-t', 'a').args).toEqual(['.'])
+  })
+})
+
+describe('commands that speak to registries', () => {
+  test.each([
+    [pull, 'docker://r.example:5000/a', ['r.example:5000']],
+    [push, 'a localhost/b', ['localhost']],
+    [pull, 'busybox', ['docker.io']],
+  ])('--tls-verify=false is about the registry of the image alone', (spec, line, hosts) => {
+    const { flags } = readForeign<typeof pull | typeof push>(spec, ['--tls-verify=false', ...line.split(' ')])
+    expect(flags['insecure-registry']).toEqual(hosts)
+    expect(readForeign(pull, ['--tls-verify', 'a']).flags['insecure-registry']).toEqual([])
+  })
+
+  test('a password on the command line is refused with what to use, and not repeated', () => {
+    for (const line of ['--creds me:hunter2 a', '--creds=me:hunter2 a'])
+      expect(failureOf(push, line)).toMatchObject({
+        message: '--creds is a flag of buildah and podman, which tsbuild does not have',
+        hint: expect.stringContaining('--authfile FILE'),
+      })
+  })
+
+  test('what cannot be done is told with what to use', () => {
+    expect(failureOf(push, '-a name')).toMatchObject({ hint: expect.stringContaining('xargs -n 1 tsbuild push') })
+    expect(failureOf(rmi, '-a')).toMatchObject({ hint: expect.stringContaining('tsbuild rmi -f') })
+    expect(failureOf(inspect, '--type container a')).toMatchObject({ message: expect.stringContaining('container') })
+    expect(readForeign(inspect, ['--type', 'image', 'a']).args).toEqual(['a'])
+  })
+})
