@@ -51,6 +51,18 @@ export interface Input<C extends CommandSpec = CommandSpec> {
   readonly flags: { readonly [F in C['flags'][number] as F['name']]: ValueOf<F> }
 }
 
+/** Flags of other programs as one command line has them: words of ours that mean the same. */
+export interface ForeignWords {
+  /**
+   * For a flag that is none of ours: `--volume`, `-v`; undefined where nobody knows it.
+   * @param next takes the following word as value
+   * @throws UsageError with what to use, where there is no equivalent
+   */
+  ofFlag(typed: string, given: string | undefined, next: () => string): readonly string[] | undefined
+  /** For a value of a flag of ours that is another program's. */
+  ofValue(typed: string, value: string): readonly string[] | undefined
+}
+
 /** Keeps the literal types of a command's table, from which the types of its input follow. */
 export function defineSpec<const C extends CommandSpec>(spec: C): C {
   return spec

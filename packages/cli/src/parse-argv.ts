@@ -1,6 +1,5 @@
 import { booleanWord } from './boolean-word.ts'
-import type { CommandSpec, FlagSpec, Input } from './flag-types.ts'
-import type { ForeignWords } from './foreign/translate.ts'
+import type { CommandSpec, FlagSpec, ForeignWords, Input } from './flag-types.ts'
 import { nearest, UsageError } from './usage-error.ts'
 
 type FlagValue = string | boolean | readonly string[] | undefined

@@ -1,18 +1,7 @@
 import { booleanWord } from '../boolean-word.ts'
+import type { ForeignWords } from '../flag-types.ts'
 import { UsageError } from '../usage-error.ts'
 import type { ForeignFlag, ForeignValue, Note } from './flag-row.ts'
-
-/** Flags of other programs as one command line has them: words of ours that mean the same. */
-export interface ForeignWords {
-  /**
-   * For a flag that is none of ours: `--volume`, `-v`; undefined where nobody knows it.
-   * @param next takes the following word as value
-   * @throws UsageError with what to use, where there is no equivalent
-   */
-  ofFlag(typed: string, given: string | undefined, next: () => string): readonly string[] | undefined
-  /** For a value of a flag of ours that is another program's. */
-  ofValue(typed: string, value: string): readonly string[] | undefined
-}
 
 /** @param notes where a flag that no words of ours say leaves its mark */
 export function foreignWords(
