@@ -2,10 +2,14 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkTool, findTool, type TemporaryDirectory } from '@ts-oci/testing'
+import { startNpmRegistry } from './npm-registry.test.helper.ts'
 
 const checkout = fileURLToPath(new URL('../../../', import.meta.url))
 /** As a package comes behind those that it needs. */
 export const packageNames = ['runtime', 'builder', 'cli'] as const
+
+/** Less than the test waits: what hangs is ended by its own limit, and told. */
+const NPM_LIMIT_MS = 80_000
 
 export type Manifest = Readonly<Record<string, unknown>> & { readonly version: string }
 
@@ -17,13 +21,12 @@ export async function bareEnvironment(directory: TemporaryDirectory): Promise<No
   for (const tool of ['npm', 'npx', 'sh', 'env']) await symlink(findTool(tool) ?? tool, join(bin, tool))
   const { NODE_OPTIONS: _flags, ...inherited } = process.env
   // What an npm that started these tests says to its scripts is not for the npm below.
-  const own = Object.entries(inherited).filter(
-    ([name]) => !/^npm_(?!config_(?:cache|registry|cafile|ca|strict_ssl|proxy|https_proxy|noproxy)$)/.test(name),
-  )
+  const own = Object.entries(inherited).filter(([name]) => !name.startsWith('npm_'))
   return {
     ...Object.fromEntries(own),
     PATH: bin,
     npm_config_update_notifier: 'false',
+    npm_config_cache: directory.join('npm-cache'),
     TSBUILD_HOME: directory.join('store'),
   }
 }
@@ -31,7 +34,9 @@ export async function bareEnvironment(directory: TemporaryDirectory): Promise<No
 /** Packs the three packages as they were compiled, with the native parts of this machine; returns their paths by name. */
 export async function packPackages(dest: string): Promise<Readonly<Record<string, string>>> {
   const script = join(checkout, 'scripts', 'pack.mjs')
-  await checkTool(process.execPath, [script, '--no-build', '--native', 'here', '--dest', dest])
+  await checkTool(process.execPath, [script, '--no-build', '--native', 'here', '--dest', dest], {
+    limitMs: NPM_LIMIT_MS,
+  })
   const entries = packageNames.map(async (name) => [name, join(dest, `ts-oci-${name}-${await versionOf(name)}.tgz`)])
   return Object.fromEntries(await Promise.all(entries)) as Record<string, string>
 }
@@ -41,7 +46,7 @@ async function versionOf(name: string): Promise<string> {
   return (JSON.parse(text) as Manifest).version
 }
 
-/** An empty project with the tarballs installed; their libraries come from npm's cache where it has them. */
+/** An empty project with the tarballs installed; their libraries are those of the checkout. */
 export async function installPackages(
   project: string,
   tarballs: Readonly<Record<string, string>>,
@@ -49,8 +54,10 @@ export async function installPackages(
 ): Promise<void> {
   await mkdir(project, { recursive: true })
   await writeFile(join(project, 'package.json'), '{ "type": "module" }')
-  const words = ['install', '--prefer-offline', '--no-audit', '--no-fund', ...Object.values(tarballs)]
-  await checkTool('npm', words, { cwd: project, env })
+  await using registry = await startNpmRegistry(checkout)
+  const source = [`--registry=http://${registry.host}`, `--noproxy=127.0.0.1`]
+  const words = ['install', ...source, '--no-audit', '--no-fund', ...Object.values(tarballs)]
+  await checkTool('npm', words, { cwd: project, env, limitMs: NPM_LIMIT_MS })
 }
 
 /** Unpacks a tarball below `folder`; returns its files, relative to the package. */
