@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { LayerTable } from '../view/types.ts'
 import { digestOf, type DiffID, type Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
@@ -10,86 +9,70 @@ import { openMetadata } from './metadata.ts'
 import { bootId } from '../base/boot-id.ts'
 import { openStore } from './store.ts'
 import { markTreesSynced, unsyncedTrees } from './tree-sync.ts'
-import type { Store } from './types.ts'
+import { openedStore } from './opened-store.test.helper.ts'
 
-let root: string
-let store: Store
-const clockMs = 1_700_000_000_000
-
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'ts-oci-store-'))
-  store = await open()
-})
-
-afterEach(async () => {
-  await store.close()
-  rmSync(root, { recursive: true, force: true })
-})
-
-function open(): Promise<Store> {
-  return openStore({ root, now: () => clockMs })
-}
-
-async function reopen(): Promise<void> {
-  await store.close()
-  store = await open()
-}
+const opened = openedStore()
 
 describe('blobs', () => {
   test('content that was put is found by its digest', () => {
-    const digest = store.blobs.put(Buffer.from('hello'))
+    const digest = opened.store.blobs.put(Buffer.from('hello'))
     expect(digest).toBe('sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824')
-    expect(store.blobs.has(digest)).toBe(true)
-    expect(store.blobs.size(digest)).toBe(5)
-    expect(Buffer.from(store.blobs.read(digest)).toString()).toBe('hello')
+    expect(opened.store.blobs.has(digest)).toBe(true)
+    expect(opened.store.blobs.size(digest)).toBe(5)
+    expect(Buffer.from(opened.store.blobs.read(digest)).toString()).toBe('hello')
     expect(
-      readFileSync(join(root, 'blobs/sha256/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824'), 'utf8'),
+      readFileSync(
+        join(opened.root, 'blobs/sha256/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824'),
+        'utf8',
+      ),
     ).toBe('hello')
   })
 
   test('nobody sees a blob before it is committed', async () => {
-    const writer = store.blobs.createWriter()
+    const writer = opened.store.blobs.createWriter()
     await writer.write(Buffer.from('hel'))
     await writer.write(Buffer.from('lo'))
-    expect(readdirSync(join(root, 'blobs/sha256'))).toEqual([])
+    expect(readdirSync(join(opened.root, 'blobs/sha256'))).toEqual([])
     const { digest, sizeBytes } = await writer.commit({ digest: digestOf('hello'), size: 5 })
-    expect([digest, sizeBytes, store.blobs.has(digest)]).toEqual([digestOf('hello'), 5, true])
+    expect([digest, sizeBytes, opened.store.blobs.has(digest)]).toEqual([digestOf('hello'), 5, true])
   })
 
   test('content with another digest is refused and leaves nothing', async () => {
-    const writer = store.blobs.createWriter()
+    const writer = opened.store.blobs.createWriter()
     await writer.write(Buffer.from('evil'))
     await expect(writer.commit({ digest: digestOf('good') })).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
-    expect(readdirSync(join(root, 'blobs/sha256'))).toEqual([])
-    expect(readdirSync(join(root, 'tmp'))).toEqual([])
+    expect(readdirSync(join(opened.root, 'blobs/sha256'))).toEqual([])
+    expect(readdirSync(join(opened.root, 'tmp'))).toEqual([])
   })
 
   test('a cut-off blob is said to be cut off', async () => {
-    const writer = store.blobs.createWriter()
+    const writer = opened.store.blobs.createWriter()
     await writer.write(Buffer.from('hel'))
     await expect(writer.commit({ digest: digestOf('hello'), size: 5 })).rejects.toThrow(/cut off: 3 of 5 bytes/)
   })
 
   test('an aborted writer leaves nothing', async () => {
-    const writer = store.blobs.createWriter()
+    const writer = opened.store.blobs.createWriter()
     await writer.write(Buffer.from('x'))
     await writer.abort()
-    expect(readdirSync(join(root, 'tmp'))).toEqual([])
+    expect(readdirSync(join(opened.root, 'tmp'))).toEqual([])
   })
 
   test('a file below tmp is adopted under its digest', async () => {
-    await using directory = await store.createTemporaryDirectory('pack')
+    await using directory = await opened.store.createTemporaryDirectory('pack')
     writeFileSync(join(directory.path, 'tar'), 'hello')
-    store.blobs.adopt(join(directory.path, 'tar'), digestOf('hello'))
-    expect(store.blobs.has(digestOf('hello'))).toBe(true)
+    opened.store.blobs.adopt(join(directory.path, 'tar'), digestOf('hello'))
+    expect(opened.store.blobs.has(digestOf('hello'))).toBe(true)
   })
 
   test('a missing blob is an error with a code', () => {
-    expect(() => store.blobs.read(digestOf('nothing'))).toThrow(expect.objectContaining({ code: 'OCI_BLOB_NOT_FOUND' }))
+    expect(() => opened.store.blobs.read(digestOf('nothing'))).toThrow(
+      expect.objectContaining({ code: 'OCI_BLOB_NOT_FOUND' }),
+    )
   })
 
   test('a digest cannot name a file outside of the blobs', () => {
-    expect(() => store.blobs.path('sha256:../../../etc/passwd' as Digest)).toThrow(
+    expect(() => opened.store.blobs.path('sha256:../../../etc/passwd' as Digest)).toThrow(
       expect.objectContaining({ code: 'OCI_DIGEST_INVALID' }),
     )
   })
@@ -99,33 +82,33 @@ describe('layers', () => {
   test('a second put adds its forms to the row and keeps the first time', () => {
     const diffId = digestOf('tar') as string as DiffID
     const descriptor = { mediaType: MediaType.ociLayerGzip, digest: digestOf('gz'), size: 2 }
-    store.layers.put(layer('l-1', { hasTable: true }))
-    store.layers.put(
+    opened.store.layers.put(layer('l-1', { hasTable: true }))
+    opened.store.layers.put(
       layer('l-1', { createdMs: 9999, diffId, hasTar: true, tarSizeBytes: 3, blobs: [{ descriptor, origin: 'zlib' }] }),
     )
-    expect(store.layers.get('l-1')).toEqual(
+    expect(opened.store.layers.get('l-1')).toEqual(
       layer('l-1', { hasTable: true, hasTar: true, diffId, tarSizeBytes: 3, blobs: [{ descriptor, origin: 'zlib' }] }),
     )
-    expect(store.layers.findByDiffId(diffId)?.id).toBe('l-1')
+    expect(opened.store.layers.findByDiffId(diffId)?.id).toBe('l-1')
   })
 
   test('a tree of an earlier boot counts only when it was synced', () => {
     const tree = { xattrs: 'trusted', owners: 'identity', bootId: 'another boot', synced: false } as const
-    store.layers.put(layer('l-1', { trees: [tree] }))
-    store.layers.put(layer('l-2', { trees: [{ ...tree, synced: true }] }))
-    expect(store.layers.get('l-1')?.trees).toBeUndefined()
-    expect(store.layers.get('l-2')?.trees).toBeDefined()
+    opened.store.layers.put(layer('l-1', { trees: [tree] }))
+    opened.store.layers.put(layer('l-2', { trees: [{ ...tree, synced: true }] }))
+    expect(opened.store.layers.get('l-1')?.trees).toBeUndefined()
+    expect(opened.store.layers.get('l-2')?.trees).toBeDefined()
   })
 
   test('a sync speaks for no tree that took the place of another one while it ran', async () => {
-    const metadata = openMetadata(root, join(root, 'meta.sqlite'))
+    const metadata = openMetadata(opened.root, join(opened.root, 'meta.sqlite'))
     const unsynced = { xattrs: 'trusted', owners: 'identity', bootId: bootId(), synced: false } as const
-    store.layers.put(layer('l-1', { trees: [unsynced] }))
-    store.layers.put(layer('l-2', { trees: [unsynced] }))
+    opened.store.layers.put(layer('l-1', { trees: [unsynced] }))
+    opened.store.layers.put(layer('l-2', { trees: [unsynced] }))
     const found = unsyncedTrees(metadata, bootId())
-    store.layers.put(layer('l-1', { trees: [unsynced] }))
+    opened.store.layers.put(layer('l-1', { trees: [unsynced] }))
     markTreesSynced(metadata, found)
-    expect(['l-1', 'l-2'].map((id) => store.layers.get(id)?.trees?.[0]?.synced)).toEqual([false, true])
+    expect(['l-1', 'l-2'].map((id) => opened.store.layers.get(id)?.trees?.[0]?.synced)).toEqual([false, true])
     metadata.close()
   })
 
@@ -183,65 +166,67 @@ describe('layers', () => {
         { path: 'gone', type: 'whiteout', mode: 0, uid: 0, gid: 0, size: 0, mtimeSec: 0, mtimeNsec: 0 },
       ],
     }
-    store.layers.writeTable('l-1', table)
-    await reopen()
-    expect(store.layers.readTable('l-1')).toEqual(table)
-    expect(store.layers.readTable('l-2')).toBeUndefined()
+    opened.store.layers.writeTable('l-1', table)
+    await opened.reopen()
+    expect(opened.store.layers.readTable('l-1')).toEqual(table)
+    expect(opened.store.layers.readTable('l-2')).toBeUndefined()
   })
 
   test('a table stays when the transaction that deletes its layer fails, and goes when it commits', () => {
     const table: LayerTable = { entries: [] }
-    store.layers.writeTable('l-1', table)
-    store.layers.put(layer('l-1', { hasTable: true }))
+    opened.store.layers.writeTable('l-1', table)
+    opened.store.layers.put(layer('l-1', { hasTable: true }))
     const fail = (): void =>
-      store.transaction(() => {
-        store.layers.delete('l-1')
+      opened.store.transaction(() => {
+        opened.store.layers.delete('l-1')
         throw new Error('no')
       })
     expect(fail).toThrow('no')
-    expect(store.layers.get('l-1')).toMatchObject({ hasTable: true })
-    expect(readdirSync(join(root, 'tables'))).toEqual(['l-1'])
-    store.transaction(() => store.layers.delete('l-1'))
-    expect([store.layers.get('l-1'), readdirSync(join(root, 'tables'))]).toEqual([undefined, []])
+    expect(opened.store.layers.get('l-1')).toMatchObject({ hasTable: true })
+    expect(readdirSync(join(opened.root, 'tables'))).toEqual(['l-1'])
+    opened.store.transaction(() => opened.store.layers.delete('l-1'))
+    expect([opened.store.layers.get('l-1'), readdirSync(join(opened.root, 'tables'))]).toEqual([undefined, []])
   })
 
   test('the id of a layer cannot name a file elsewhere', () => {
-    expect(() => store.snapshotDirectory('../../etc')).toThrow(/not the id of a layer/)
+    expect(() => opened.store.snapshotDirectory('../../etc')).toThrow(/not the id of a layer/)
   })
 })
 
 describe('the store on disk', () => {
   test('it is an image layout that only its owner may read', () => {
-    expect(readFileSync(join(root, 'oci-layout'), 'utf8')).toBe('{"imageLayoutVersion":"1.0.0"}')
-    expect(existsSync(join(root, 'index.json'))).toBe(true)
+    expect(readFileSync(join(opened.root, 'oci-layout'), 'utf8')).toBe('{"imageLayoutVersion":"1.0.0"}')
+    expect(existsSync(join(opened.root, 'index.json'))).toBe(true)
   })
 
   test('a fresh root is private', async () => {
-    const other = await openStore({ root: join(root, 'sub/store') })
+    const other = await openStore({ root: join(opened.root, 'sub/store') })
     expect(statSync(other.root).mode & 0o777).toBe(0o700)
     await other.close()
   })
 
   test('a store of a newer version is refused', async () => {
-    await store.close()
+    await opened.store.close()
     const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
-    const database = new DatabaseSync(join(root, 'meta.sqlite'))
+    const database = new DatabaseSync(join(opened.root, 'meta.sqlite'))
     database.exec('PRAGMA user_version = 99')
     database.close()
-    await expect(open()).rejects.toMatchObject({ code: 'OCI_STORE_VERSION' })
+    await expect(opened.open()).rejects.toMatchObject({ code: 'OCI_STORE_VERSION' })
   })
 
   test('the root is taken from the environment', async () => {
-    const other = await openStore({ env: { XDG_DATA_HOME: join(root, 'data'), HOME: '/nowhere' } })
-    expect(other.root).toBe(join(root, 'data/ts-oci'))
+    const other = await openStore({ env: { XDG_DATA_HOME: join(opened.root, 'data'), HOME: '/nowhere' } })
+    expect(other.root).toBe(join(opened.root, 'data/ts-oci'))
     await other.close()
-    const named = await openStore({ env: { TSBUILD_HOME: join(root, 'named'), XDG_DATA_HOME: join(root, 'data') } })
-    expect(named.root).toBe(join(root, 'named'))
+    const named = await openStore({
+      env: { TSBUILD_HOME: join(opened.root, 'named'), XDG_DATA_HOME: join(opened.root, 'data') },
+    })
+    expect(named.root).toBe(join(opened.root, 'named'))
     await named.close()
   })
 
   test('a root that is a file is refused', async () => {
-    writeFileSync(join(root, 'file'), '')
-    await expect(openStore({ root: join(root, 'file') })).rejects.toThrow()
+    writeFileSync(join(opened.root, 'file'), '')
+    await expect(openStore({ root: join(opened.root, 'file') })).rejects.toThrow()
   })
 })
