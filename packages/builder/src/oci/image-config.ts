@@ -106,18 +106,12 @@ function checkHealthcheck(value: unknown): void {
 }
 
 /** An image config before it is bytes: what BuildKit's Go types hold, and nothing else. */
-export interface SerializedConfig {
-  readonly architecture: string
-  readonly os: string
-  readonly variant?: string
-  readonly 'os.version'?: string
-  readonly 'os.features'?: readonly string[]
-  readonly author?: string
+export interface SerializedConfig extends Pick<
+  ImageConfig,
+  'architecture' | 'os' | 'variant' | 'os.version' | 'os.features' | 'author' | 'config' | 'rootfs' | 'history'
+> {
   /** Absent in an image without layers and history. */
   readonly created?: string | undefined
-  readonly config?: ContainerConfig
-  readonly rootfs: ImageConfig['rootfs']
-  readonly history?: readonly HistoryEntry[]
   /** Inline cache metadata. */
   readonly 'moby.buildkit.cache.v0'?: unknown
 }

@@ -1,19 +1,12 @@
 import type { ByteString } from '../base/byte-string.ts'
 import { parsePaxInteger, parsePaxTime, XATTR_PREFIX, type PaxRecords } from './pax.ts'
 import { toId, toSize, type RawHeader } from './tar-header.ts'
-import type { ContentSource, EntryType, SparseMap } from '../view/types.ts'
+import type { ContentSource, EntryType, FileAttributes, SparseMap } from '../view/types.ts'
 
 /** One entry of a tar as it is written there: names are neither cleaned nor checked. */
-export interface TarEntry {
+export interface TarEntry extends FileAttributes {
   readonly name: ByteString
   readonly type: Exclude<EntryType, 'whiteout' | 'opaque'>
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  /** Bytes of a file, holes included; 0 for all else. */
-  readonly size: number
-  readonly mtimeSec: number
-  readonly mtimeNsec: number
   readonly link: ByteString
   readonly devMajor: number
   readonly devMinor: number

@@ -12,20 +12,24 @@ export type EntryType =
   | 'whiteout'
   | 'opaque'
 
-/** One entry of a layer table: what a tar header says, and where the bytes lie. Immutable. */
-export interface LayerEntry {
-  /** Path from the root, no leading or trailing slash; the root itself is ''. Of a whiteout: the path that vanishes; of an opaque whiteout: the directory. */
-  readonly path: ByteString
-  readonly type: EntryType
+/** What files have, wherever they are listed. */
+export interface FileAttributes {
   /** Permission bits, 07777. */
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** Bytes of a file; 0 for all else. */
+  /** Bytes of a file, holes included; 0 for all else. */
   readonly size: number
   /** Seconds of the Unix epoch, floored, and the nanoseconds above it. */
   readonly mtimeSec: number
   readonly mtimeNsec: number
+}
+
+/** One entry of a layer table: what a tar header says, and where the bytes lie. Immutable. */
+export interface LayerEntry extends FileAttributes {
+  /** Path from the root, no leading or trailing slash; the root itself is ''. Of a whiteout: the path that vanishes; of an opaque whiteout: the directory. */
+  readonly path: ByteString
+  readonly type: EntryType
   /** Target of a symlink, or the path (from the root) that a hard link names. */
   readonly link?: ByteString
   readonly devMajor?: number

@@ -1,6 +1,6 @@
 /** What each source of COPY and ADD is: a path, a repository, a file of the web, a heredoc. */
 import type { FileActionCopy, FileSpec } from '../../../graph/op-specs.ts'
-import type { SourceContent, SourcesAndDestination } from '../read/ast.ts'
+import type { AddInstruction, CopiedFiles, CopyInstruction, SourceContent } from '../read/ast.ts'
 import { checkCopyIgnoredFile } from '../checks/copy-ignored-file.ts'
 import { Complaint } from '../expand/complaint.ts'
 import { type GitReference, parseGitReference } from '../read/git-reference.ts'
@@ -13,20 +13,15 @@ import { edgeOf, type Output } from './pending.ts'
 import { addSource, fileNameOfUrl, gitSource, httpSource, isHttpSource } from './sources.ts'
 
 /** A COPY or ADD, its variables expanded. */
-export interface CopyRequest extends SourcesAndDestination {
+export interface CopyRequest
+  extends
+    CopiedFiles,
+    Pick<CopyInstruction, 'parents' | 'includePatterns'>,
+    Pick<AddInstruction, 'keepGitDir' | 'checksum' | 'unpack'> {
   readonly keyword: 'ADD' | 'COPY'
   /** Where paths are read from. */
   readonly source: Output | undefined
   readonly readsContext: boolean
-  readonly chown: string
-  readonly chmod: string
-  readonly link: boolean
-  readonly parents: boolean
-  readonly excludePatterns: readonly string[]
-  readonly includePatterns?: readonly string[]
-  readonly keepGitDir: boolean | undefined
-  readonly checksum: string
-  readonly unpack: boolean | undefined
 }
 
 export interface CopyAction {

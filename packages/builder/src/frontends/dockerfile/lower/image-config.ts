@@ -1,4 +1,5 @@
 /** The image config that a stage makes while its instructions are lowered. */
+import type { HealthcheckOptions } from '../read/ast.ts'
 import type { ContainerConfig, Healthcheck, HistoryEntry, ImageConfig, Platform } from '../../../oci/types.ts'
 import type { BaseImage } from '../../../image/lowered.ts'
 import { formatEpoch } from './go-format.ts'
@@ -179,14 +180,7 @@ function emptyObjects(names: Iterable<string>): Record<string, Record<string, ne
 }
 
 /** A health check as it is written: what is zero is absent, durations are nanoseconds. */
-export function healthcheckOf(check: {
-  readonly test: readonly string[]
-  readonly intervalNs: number
-  readonly timeoutNs: number
-  readonly startPeriodNs: number
-  readonly startIntervalNs: number
-  readonly retries: number
-}): Healthcheck {
+export function healthcheckOf(check: HealthcheckOptions): Healthcheck {
   return {
     ...(check.test.length === 0 ? {} : { Test: check.test }),
     ...(check.intervalNs === 0 ? {} : { Interval: check.intervalNs }),

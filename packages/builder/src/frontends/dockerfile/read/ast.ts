@@ -133,28 +133,28 @@ interface InstructionBase<K extends Keyword | StateKeyword> extends RawInstructi
   readonly kind: K
 }
 
-export interface AddInstruction extends InstructionBase<'add'>, SourcesAndDestination {
-  /** A stage or named context; of a state alone: a Dockerfile adds from its build context. */
-  readonly from?: string
+/** What ADD and COPY have in common. */
+export interface CopiedFiles extends SourcesAndDestination {
   readonly chown: string
   readonly chmod: string
   readonly link: boolean
+  readonly excludePatterns: readonly string[]
+}
+
+export interface AddInstruction extends InstructionBase<'add'>, CopiedFiles {
+  /** A stage or named context; of a state alone: a Dockerfile adds from its build context. */
+  readonly from?: string
   /** Undefined when the flag is not written: git sources may say it themselves. */
   readonly keepGitDir: boolean | undefined
   readonly checksum: string
   /** Undefined when the flag is not written: local archives are unpacked, remote ones are not. */
   readonly unpack: boolean | undefined
-  readonly excludePatterns: readonly string[]
 }
 
-export interface CopyInstruction extends InstructionBase<'copy'>, SourcesAndDestination {
+export interface CopyInstruction extends InstructionBase<'copy'>, CopiedFiles {
   /** Stage, image, index or named context as written; empty for the build context. */
   readonly from: string
-  readonly chown: string
-  readonly chmod: string
-  readonly link: boolean
   readonly parents: boolean
-  readonly excludePatterns: readonly string[]
   /** Of a state alone. */
   readonly includePatterns?: readonly string[]
 }
@@ -197,8 +197,10 @@ export interface FromInstruction extends InstructionBase<'from'> {
   readonly platform: string
 }
 
+export interface HealthcheckInstruction extends InstructionBase<'healthcheck'>, HealthcheckOptions {}
+
 /** Times are nanoseconds, 0 when not given. */
-export interface HealthcheckInstruction extends InstructionBase<'healthcheck'> {
+export interface HealthcheckOptions {
   /** `['NONE']`, `['CMD', …]` or `['CMD-SHELL', command]`. */
   readonly test: readonly string[]
   readonly intervalNs: number
