@@ -125,6 +125,7 @@ export function compose(given: CompositionOptions): Composition {
       contexts.close()
       // What is finished is kept, also when something else went wrong.
       forms.syncTrees()
+      await forms.workingTrees.discard()
       await remote[Symbol.asyncDispose]()
     },
   }

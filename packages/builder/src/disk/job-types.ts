@@ -1,3 +1,4 @@
+import type { ByteString } from '../base/byte-string.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { JobContext } from './pauses.ts'
 import type { ArchiveCompression } from '../tar/decompress.ts'
@@ -12,6 +13,10 @@ export interface LayerJobs {
   extract(input: ExtractInput): Promise<ExtractOutput>
   materialize(input: MaterializeInput, context?: JobContext): Promise<void>
   walkUpper(input: WalkUpperInput): Promise<WalkUpperOutput>
+  writePlainTree(input: WritePlainTreeInput, context?: JobContext): Promise<void>
+  recordTree(input: { readonly root: string }): Promise<TreeRecord>
+  compareTree(input: CompareTreeInput): Promise<CompareTreeOutput>
+  splitLinks(input: SplitLinksInput): Promise<void>
   /** sha256 of each file. */
   hashFiles(input: { readonly sources: readonly SizedSource[] }): Promise<readonly Digest[]>
   /** For pairs of files of equal size: whether their bytes are equal. */
@@ -105,4 +110,38 @@ export interface WalkUpperInput {
 export interface WalkUpperOutput {
   /** Raw: nothing compared yet. Contents are `tree` sources below `upper`. Paths of hard links share `linkKey`. */
   readonly entries: readonly (LayerEntry & { readonly linkKey?: string; readonly isOpaque?: boolean })[]
+}
+
+/** Entries of a view with resolved contents, sorted, to a directory as it is to be seen: empty, or of another view. */
+export interface WritePlainTreeInput {
+  readonly removed: readonly ByteString[]
+  readonly entries: readonly LayerEntry[]
+  readonly destination: string
+  readonly owners: 'keep' | 'drop'
+}
+
+/** What a directory holds, by path, in the order of a walk. */
+export interface TreeRecord {
+  /** Joined by NUL, which is in no name. */
+  readonly paths: string
+  readonly count: number
+  /** `FINGERPRINT_WORDS` of each. */
+  readonly fingerprints: Uint32Array
+  /** The largest ctime: what changes within the same tick of the file system's clock cannot be told. */
+  readonly newest: { readonly sec: number; readonly nsec: number }
+}
+
+export interface CompareTreeInput {
+  readonly root: string
+  readonly before: TreeRecord
+}
+export interface CompareTreeOutput extends WalkUpperOutput {
+  /** Paths of one file, where it has several: none of them had before. */
+  readonly linked: readonly (readonly ByteString[])[]
+  readonly after: TreeRecord
+}
+
+export interface SplitLinksInput {
+  readonly root: string
+  readonly groups: CompareTreeOutput['linked']
 }

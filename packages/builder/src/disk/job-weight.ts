@@ -17,7 +17,8 @@ export function isLargeJob(name: keyof LayerJobs, input: unknown): boolean {
 function weigh(name: keyof LayerJobs, input: unknown): number {
   switch (name) {
     case 'pack':
-    case 'materialize': {
+    case 'materialize':
+    case 'writePlainTree': {
       const { entries } = input as { readonly entries: readonly LayerEntry[] }
       return entries.reduce((sum, entry) => sum + entry.size, entries.length * ENTRY_BYTES)
     }

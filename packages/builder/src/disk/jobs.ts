@@ -12,6 +12,7 @@ import { basename, dirname } from 'node:path'
 import { toByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
+import { compareTree, recordTree, splitLinks } from './compare-tree.ts'
 import { contentChunks, isSameContent } from './file-bytes.ts'
 import { makeEntry } from '../view/entry.ts'
 import { extractLayer } from './extract.ts'
@@ -19,6 +20,7 @@ import type { LayerJobs, SizedSource } from './job-types.ts'
 import { materializeInPieces } from './materialize.ts'
 import { packInPieces } from './pack.ts'
 import { runWithPauses } from './pauses.ts'
+import { writePlainTreeInPieces } from './plain-tree.ts'
 import type { LayerEntry } from '../view/types.ts'
 import { walkUpper } from './upper.ts'
 
@@ -42,6 +44,10 @@ export const handlers: LayerJobs = {
   extract: extractLayer,
   materialize: async (input, context) => runWithPauses(materializeInPieces(input), context),
   walkUpper: async (input) => walkUpper(input),
+  writePlainTree: async (input, context) => runWithPauses(writePlainTreeInPieces(input), context),
+  recordTree: async (input) => recordTree(input),
+  compareTree: async (input) => compareTree(input),
+  splitLinks: async (input) => splitLinks(input),
   hashFiles: async ({ sources }) => sources.map(hashFile),
   compareFiles: async ({ pairs }) => pairs.map(({ a, b }) => isSameContent(asEntry(a), asEntry(b))),
   readFile: async ({ source, size, maxBytes }) => {

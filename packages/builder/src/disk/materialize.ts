@@ -18,7 +18,7 @@ import { createTreeWriter } from './tree-writer.ts'
 import type { LayerEntry } from '../view/types.ts'
 
 /** Files up to this size are read and written through one buffer; larger ones are copied inside the kernel. */
-const BUFFER_BYTES = 1 << 20
+export const COPY_BUFFER_BYTES: number = 1 << 20
 
 /**
  * Writes sorted entries with resolved contents as a tree in overlay form into an empty directory.
@@ -33,7 +33,7 @@ export function* materializeInPieces(input: MaterializeInput): Pieces<void> {
   const tree = createLocalTree(input.destination)
   const writer = createTreeWriter(tree, input)
   const reader = createContentReader()
-  const buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+  const buffer = Buffer.allocUnsafe(COPY_BUFFER_BYTES)
   try {
     let count = 0
     for (const entry of input.entries) {
@@ -55,11 +55,13 @@ export function* materializeInPieces(input: MaterializeInput): Pieces<void> {
   }
 }
 
-function writeContent(entry: LayerEntry, fd: number, reader: ContentReader, buffer: Buffer): void {
+/** The bytes of an entry to a file that was begun. */
+export function writeContent(entry: LayerEntry, fd: number, reader: ContentReader, buffer: Buffer): void {
   const { content } = entry
   // A context file is read by the reader, which sees whether it changed.
   const isCopied =
-    entry.size >= BUFFER_BYTES && ((content?.kind === 'range' && content.map === undefined) || content?.kind === 'tree')
+    entry.size >= COPY_BUFFER_BYTES &&
+    ((content?.kind === 'range' && content.map === undefined) || content?.kind === 'tree')
   if (!isCopied) return reader.read(entry, createFileSink(fd, buffer))
   const copied =
     content.kind === 'range'

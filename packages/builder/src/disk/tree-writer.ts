@@ -185,7 +185,8 @@ class OverlayWriter implements TreeWriter {
   }
 }
 
-function attributesOf(entry: LayerEntry, { owners }: TreeWriterOptions): TreeAttributes {
+/** What an entry says of a file beside its content. */
+export function attributesOf(entry: LayerEntry, { owners }: Pick<TreeWriterOptions, 'owners'>): TreeAttributes {
   // What is made is ours already: root's, in its namespace.
   const isOurs = owners === 'drop' || (entry.uid === 0 && entry.gid === 0)
   return {

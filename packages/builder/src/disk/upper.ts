@@ -32,11 +32,9 @@ export function walkUpper(input: WalkUpperInput): WalkUpperOutput {
 
 function upperEntry(walk: PackedEntries, index: number, root: number, input: WalkUpperInput): UpperEntry {
   const path = walk.path(index)
-  const type = walk.type(index) as Exclude<ReturnType<PackedEntries['type']>, 'socket'>
-  const isDevice = type === 'character' || type === 'block'
-  const devMajor = isDevice ? walk.rdevMajor(index) : undefined
-  const devMinor = isDevice ? walk.rdevMinor(index) : undefined
-  if (type === 'character' && devMajor === 0 && devMinor === 0) return makeEntry({ path, type: 'whiteout' })
+  const type = walk.type(index)
+  if (type === 'character' && walk.rdevMajor(index) === 0 && walk.rdevMinor(index) === 0)
+    return makeEntry({ path, type: 'whiteout' })
   const xattrs = walk.hasXattrs(index) ? readXattrs(root, path) : undefined
   if (xattrs?.has('trusted.overlay.redirect') === true || xattrs?.has('user.overlay.redirect') === true) {
     throw new BuilderError(
@@ -44,7 +42,26 @@ function upperEntry(walk: PackedEntries, index: number, root: number, input: Wal
       `the directory "${fromByteString(path)}" was moved by the overlay (redirect_dir), which a layer cannot say`,
     )
   }
-  const capability = xattrs?.get(CAPABILITY)
+  const entry = entryOfWalk(walk, index, {
+    root: input.upper,
+    capability: xattrs?.get(CAPABILITY),
+    link: walk.link(index),
+  })
+  return type === 'directory' && isMarked(xattrs, input) ? { ...entry, isOpaque: true } : entry
+}
+
+/** What a walk does not say of an entry: its capability, the target of a symlink; and the directory that was walked. */
+export interface EntryFacts {
+  readonly root: string
+  readonly capability?: Uint8Array | undefined
+  readonly link?: ByteString | undefined
+}
+
+/** An entry of a directory that a step wrote; anything but a socket. */
+export function entryOfWalk(walk: PackedEntries, index: number, { root, capability, link }: EntryFacts): UpperEntry {
+  const path = walk.path(index)
+  const type = walk.type(index) as Exclude<ReturnType<PackedEntries['type']>, 'socket'>
+  const isDevice = type === 'character' || type === 'block'
   const size = type === 'file' ? walk.size(index) : 0
   const entry = makeEntry({
     path,
@@ -55,20 +72,14 @@ function upperEntry(walk: PackedEntries, index: number, root: number, input: Wal
     size,
     mtimeSec: walk.mtimeSec(index),
     mtimeNsec: walk.mtimeNsec(index),
-    link: type === 'symlink' ? (walk.link(index) ?? '') : undefined,
-    devMajor,
-    devMinor,
+    link: type === 'symlink' ? (link ?? '') : undefined,
+    devMajor: isDevice ? walk.rdevMajor(index) : undefined,
+    devMinor: isDevice ? walk.rdevMinor(index) : undefined,
     xattrs: capability === undefined ? undefined : new Map([[CAPABILITY, capability]]),
-    content: size > 0 ? { kind: 'tree', root: input.upper, path } : undefined,
+    content: size > 0 ? { kind: 'tree', root, path } : undefined,
   })
-  const isLinked = type !== 'directory' && walk.nlink(index) > 1
-  const isOpaque = type === 'directory' && isMarked(xattrs, input)
-  if (!isLinked && !isOpaque) return entry
-  return {
-    ...entry,
-    ...(isLinked ? { linkKey: `upper-${walk.dev(index)}-${walk.ino(index)}` } : {}),
-    ...(isOpaque ? { isOpaque } : {}),
-  }
+  if (type === 'directory' || walk.nlink(index) <= 1) return entry
+  return { ...entry, linkKey: `upper-${walk.dev(index)}-${walk.ino(index)}` }
 }
 
 function isMarked(xattrs: ReadonlyMap<string, Buffer> | undefined, input: WalkUpperInput): boolean {

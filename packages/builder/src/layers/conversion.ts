@@ -62,7 +62,7 @@ export interface FormsState extends LayerFormsOptions {
   /** Entries of layers that nobody has written yet, by layer id. */
   readonly selections: Map<string, readonly LayerEntry[]>
   /** Layers of which a tree will be needed: they are unpacked while they are fetched. By layer id. */
-  readonly unpackers: Map<string, () => Promise<Unpacker>>
+  readonly unpackers: Map<string, () => Promise<Unpacker | undefined>>
   /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
   readonly newTrees: Set<string>
   /** Runs work once for a key and keeps what it gave; a failure is not remembered. */

@@ -1,10 +1,10 @@
 import { BuilderError } from '../base/errors.ts'
 import type { LayerEntry, View } from '../view/types.ts'
 import { createChainViews } from '../view/view.ts'
-import { findBlob, isStored } from './at-hand.ts'
+import { findBlob, findTar, isStored } from './at-hand.ts'
 import { compressedBlob } from './compressed-blob.ts'
 import { resolveContents } from './contents.ts'
-import type { FormsState, LayerFormsOptions } from './conversion.ts'
+import { isPulled, type FormsState, type LayerFormsOptions } from './conversion.ts'
 import { createFormsState } from './forms-state.ts'
 import { overlayTrees } from './overlay-trees.ts'
 import { missingForm } from './missing-form.ts'
@@ -17,7 +17,9 @@ import { treeForm } from './tree-form.ts'
 import { mayUseTree } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
 import { imageBlob, noteBlob } from './image-blob.ts'
-import type { LayerForms, LayerHandle } from './types.ts'
+import type { LayerForms, LayerHandle, WorkingTrees } from './types.ts'
+import { usesOverlay } from './snapshot-kind.ts'
+import { createWorkingTrees } from './working-trees.ts'
 import type { ImageLayer } from '../oci/types.ts'
 
 /**
@@ -38,6 +40,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     }
     return view
   }
+  let workingTrees: WorkingTrees | undefined
   return {
     load: state.load,
     fromSelection: (entries, facts) => fromSelection(state, entries, facts),
@@ -55,6 +58,11 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     view: viewOf,
     tree: (layer) => treeOf(state, layer),
     overlayTrees: (chain) => overlayTrees(state, chain, viewOf),
+    usesOverlay: () => usesOverlay(state),
+    forStep: (layer) => makeForStep(state, layer),
+    get workingTrees() {
+      return (workingTrees ??= createWorkingTrees(state, viewOf))
+    },
     tar: (layer) => tarOf(state, layer),
     blob: (layer, want) =>
       compressedBlob({
@@ -94,6 +102,13 @@ async function readFile(state: FormsState, entry: LayerEntry, maxBytes: number):
   if (content === undefined)
     throw new BuilderError('OCI_BLOB_NOT_FOUND', `the bytes of ${JSON.stringify(entry.path)} are not at hand`)
   return state.jobs.run('readFile', { source: content, size: entry.size, maxBytes }, content.kind === 'tree')
+}
+
+async function makeForStep(state: FormsState, layer: LayerHandle): Promise<void> {
+  if (await usesOverlay(state)) await treeOf(state, layer)
+  else if (findTar(state, layer) !== undefined) return
+  else if (isPulled(state, layer)) await ensureForm(state, layer, 'blob')
+  else await tarOf(state, layer)
 }
 
 /** A layer of an image whose manifest is in the store; nothing is fetched. */

@@ -1,3 +1,4 @@
+import type { WalkUpperOutput } from '../disk/job-types.ts'
 import type { LayerRecord } from '../store/types.ts'
 import type { LayerEntry, LayerTable, View } from '../view/types.ts'
 import type { Compression } from '../oci/compressions.ts'
@@ -60,8 +61,43 @@ export interface LayerTrees {
   tree(layer: LayerHandle): Promise<string>
   /** The directories that an overlay stacks for a chain, bottom first. */
   overlayTrees(chain: readonly LayerHandle[]): Promise<readonly string[]>
+  /**
+   * Makes of a layer what a step will need of it: its tree where overlays are stacked; else its bytes, of which working trees
+   * are made.
+   */
+  forStep(layer: LayerHandle): Promise<void>
+  /** Whether a step's root is an overlay over trees; else a working tree. */
+  usesOverlay(): Promise<boolean>
+  readonly workingTrees: WorkingTrees
   /** One sync, after which the trees that this build made outlive a crash of the machine. */
   syncTrees(): void
+}
+
+/** Roots of steps where no overlay can be had; they live as long as the build. */
+export interface WorkingTrees {
+  /** A directory that holds what a chain shows and that nobody else has: the one that a step handed on, or a new one. */
+  take(chain: readonly LayerHandle[]): Promise<WorkingTree>
+  /** What lies at a path of a chain, for mounts that write to it. */
+  copy(chain: readonly LayerHandle[], path: string): Promise<AsyncDisposable & PlainCopy>
+  /** The same for those that only read: made once, and there until the end of the build. */
+  copyOnce(chain: readonly LayerHandle[], path: string): Promise<PlainCopy>
+  /** Removes all that are left. */
+  discard(): Promise<void>
+}
+
+/** A tree in the hands of one step; disposed of before it was handed on it is removed, whatever state it is in. */
+export interface WorkingTree extends AsyncDisposable {
+  /** Absolute. */
+  readonly path: string
+  /** What is another one than when it was taken, in the form of an overlay's upper directory. */
+  changes(): Promise<WalkUpperOutput>
+  /** After `changes`, when nothing needs what they refer to any more: whoever takes this chain next may have it. */
+  handOn(chain: readonly LayerHandle[]): Promise<void>
+}
+
+export interface PlainCopy {
+  readonly path: string
+  readonly isDirectory: boolean
 }
 
 /** Layers as files, for outputs. */

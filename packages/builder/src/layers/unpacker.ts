@@ -3,6 +3,7 @@ import type { Extraction } from '../disk/extract.ts'
 import type { FormsState, Unpacker } from './conversion.ts'
 import { findTree } from './at-hand.ts'
 import { replaceTree, treeForm } from './tree-form.ts'
+import { usesOverlay } from './snapshot-kind.ts'
 import { treeKind } from './tree-owners.ts'
 import type { createInflatingSink, TableSink } from './table-sink.ts'
 import type { LayerHandle } from './types.ts'
@@ -16,7 +17,8 @@ export function unpackWhileFetching(state: FormsState, layer: LayerHandle): void
  * The bytes are inflated, hashed and read here, beside the network; what is to be written goes on to a process that is
  * confined to the new tree (`Executor.writeTree`), on another core.
  */
-async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Unpacker> {
+async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Unpacker | undefined> {
+  if (!(await usesOverlay(state))) return undefined
   const { store } = state
   const executor = await state.executor()
   // At first need: it costs a cached build milliseconds.

@@ -64,7 +64,7 @@ async function persist(forms: SolverForms, results: readonly Result[], demand: R
     if (result.kind !== 'layers') continue
     for (const layer of result.layers) {
       if (forms.isPersistent(layer)) continue
-      if (demand.tree) await makeAhead(() => forms.tree(layer))
+      if (demand.tree) await makeAhead(() => forms.forStep(layer))
       else if (demand.tar) await forms.tar(layer)
     }
   }

@@ -43,7 +43,7 @@ export interface RunContext {
 
 /** What the solver asks of layers. */
 export type SolverForms = Pick<LayerRecords, 'isPersistent'> &
-  Pick<LayerTrees, 'tree' | 'syncTrees'> &
+  Pick<LayerTrees, 'forStep' | 'syncTrees'> &
   Pick<LayerFiles, 'tar'>
 
 /**

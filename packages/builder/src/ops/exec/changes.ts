@@ -1,20 +1,20 @@
 import type { Executor } from '@ts-oci/runtime'
+import type { WalkUpperOutput } from '../../disk/job-types.ts'
 import { diffUpper } from '../../disk/upper.ts'
 import type { LayerEntry, View } from '../../view/types.ts'
 import type { LayerReader } from '../../layers/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 
-/** The entries that a step added, changed or removed: its upper directory, compared with what lay below. */
+/** The entries that a step added, changed or removed: what it wrote, compared with what lay below. */
 export async function collectChanges(
   environment: { readonly forms: LayerReader } & Pick<OpsEnvironment, 'jobs'>,
   executor: Executor,
-  upper: string,
+  written: WalkUpperOutput,
   lower: View,
 ): Promise<readonly LayerEntry[]> {
   const { forms, jobs } = environment
-  const walked = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr }, true)
   return diffUpper({
-    upper: walked,
+    upper: written,
     lower,
     // With a single id the disk knows no owners: what was only copied up keeps the owner below.
     keepsOwners: executor.idMapping.kind !== 'single',

@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
+import type { LayerHandle } from '../../layers/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
@@ -41,12 +42,12 @@ export async function withMounts<T>(
   work: (mounts: PreparedMounts) => Promise<T>,
 ): Promise<T> {
   return withCacheMounts(environment, spec, inputs, run, async (caches) => {
-    const sockets: AsyncDisposable[] = []
+    const disposables: AsyncDisposable[] = []
     try {
       const list: StepMount[] = []
       const sorted = spec.mounts.filter((mount) => mount.dest !== '/').sort((a, b) => depth(a.dest) - depth(b.dest))
       for (const mount of sorted) {
-        const prepared = await prepareMount(environment, mount, inputs, temporary, caches, sockets)
+        const prepared = await prepareMount(environment, mount, inputs, temporary, caches, disposables)
         if (prepared) list.push(prepared)
       }
       const env: string[] = []
@@ -57,7 +58,7 @@ export async function withMounts<T>(
       }
       return await work({ list, env })
     } finally {
-      for (const socket of sockets) await socket[Symbol.asyncDispose]()
+      for (const one of disposables) await one[Symbol.asyncDispose]()
     }
   })
 }
@@ -72,12 +73,12 @@ async function prepareMount(
   inputs: readonly Result[],
   temporary: string,
   caches: ReadonlyMap<ExecMount, string>,
-  sockets: AsyncDisposable[],
+  disposables: AsyncDisposable[],
 ): Promise<StepMount | undefined> {
   const base = { target: mount.dest, readonly: mount.readonly }
   switch (mount.type) {
     case 'bind':
-      return { ...base, source: await bindSource(environment, mount, inputs, temporary) }
+      return { ...base, source: await bindSource(environment, mount, inputs, temporary, disposables) }
     case 'tmpfs':
       return {
         ...base,
@@ -124,13 +125,13 @@ async function prepareMount(
       const socket = await openAgentSocket({
         agent,
         directory: temporary,
-        name: `ssh-${sockets.length}`,
+        name: `ssh-${disposables.length}`,
         mode: ssh.mode,
         uid: ssh.uid,
         gid: ssh.gid,
         jobs: environment.jobs,
       })
-      sockets.push(socket)
+      disposables.push(socket)
       return { ...base, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
     }
   }
@@ -150,13 +151,38 @@ async function bindSource(
   mount: ExecMount,
   inputs: readonly Result[],
   temporary: string,
+  disposables: AsyncDisposable[],
 ): Promise<StepMount['source']> {
   const { forms } = environment
+  if (!(await forms.usesOverlay())) return copiedSource(environment, mount, inputs, disposables)
   const scratchDirectory = mkdtempSync(join(temporary, 'mount-'))
   const subPath = mount.selector === '' || mount.selector === '/' ? {} : { subPath: toByteString(mount.selector) }
   if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
   const input = inputs[mount.input]!
-  const chain = input.kind === 'layers' ? input.layers : [contextLayer(forms, input, mount.selector)]
-  const lowers = await forms.overlayTrees(chain)
+  const lowers = await forms.overlayTrees(chainOf(environment, mount, input))
   return { kind: 'overlay', lowers, scratchDirectory, ...subPath }
+}
+
+function chainOf({ forms }: MountParts, mount: ExecMount, input: Result): readonly LayerHandle[] {
+  return input.kind === 'layers' ? input.layers : [contextLayer(forms, input, mount.selector)]
+}
+
+/** Where nothing is laid over anything: what lies there, copied; once for all steps that only read it. */
+async function copiedSource(
+  environment: MountParts,
+  mount: ExecMount,
+  inputs: readonly Result[],
+  disposables: AsyncDisposable[],
+): Promise<StepMount['source']> {
+  const { forms } = environment
+  const chain = mount.input < 0 ? [] : chainOf(environment, mount, inputs[mount.input]!)
+  const path = toByteString(mount.selector).replace(/^\/+/, '')
+  if (path !== '' && (await forms.view(chain)).lookup(path, { followLast: true }) === undefined)
+    throw new BuilderError('OCI_STEP_FAILED', `open ${mount.selector}: no such file or directory`, {
+      details: { missingSource: mount.selector },
+    })
+  if (mount.readonly) return { kind: 'bind', hostPath: (await forms.workingTrees.copyOnce(chain, path)).path }
+  const copy = await forms.workingTrees.copy(chain, path)
+  disposables.push(copy)
+  return { kind: 'bind', hostPath: copy.path }
 }

@@ -1,9 +1,7 @@
-import { mkdirSync, renameSync, statfsSync } from 'node:fs'
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { subordinateRemedy, type OverlayRoot, type StepExit, type StepMount } from '@ts-oci/runtime'
+import { statfsSync } from 'node:fs'
+import { subordinateRemedy, type Executor, type StepExit, type StepMount } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../../base/errors.ts'
-import { treeKind } from '../../layers/tree-owners.ts'
+import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
 import type { Vertex } from '../../graph/types.ts'
 import { formatPlatform } from '../../oci/platform.ts'
@@ -13,8 +11,8 @@ import { layersOf } from '../context-layer.ts'
 import type { ExecSpec } from '../../graph/op-specs.ts'
 import type { LayersResult, Result, RunContext } from '../../solver/types.ts'
 import { withAbsoluteMounts, withMounts, type MountParts } from './mounts.ts'
-import { collectChanges } from './changes.ts'
-import { makeLeftBehind, touchedDirectories, withTouchedTimes } from './stubs.ts'
+import { openSnapshot } from './snapshot.ts'
+import { touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
 
 /** What a step is run with. */
@@ -36,31 +34,48 @@ export async function runExec(
   const spec = withAbsoluteMounts(written)
   refuseUnsupported(environment, vertex, spec)
   const rootMount = spec.mounts.find((mount) => mount.dest === '/')
-  const { store, forms } = environment
+  const { forms } = environment
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(forms, inputs[rootMount.input]!)
   const executor = await environment.executor()
-  const lowers = await forms.overlayTrees(chain)
+  const work: StepWork = { environment, vertex, spec, inputs, run, chain, executor }
+  try {
+    return await runOnce(work)
+  } catch (error) {
+    if (!isOverlayRefusal(error) || !(await forms.usesOverlay())) throw error
+    // Nothing of the step has run. This disk, or this kernel, takes no overlay: from now on nobody is given one.
+    refuseOverlay(executor)
+    return await runOnce(work)
+  }
+}
+
+interface StepWork {
+  readonly environment: StepParts
+  readonly vertex: Vertex
+  readonly spec: ExecSpec
+  readonly inputs: readonly Result[]
+  readonly run: RunContext
+  readonly chain: readonly LayerHandle[]
+  readonly executor: Executor
+}
+
+async function runOnce({ environment, vertex, spec, inputs, run, chain, executor }: StepWork): Promise<LayersResult> {
+  const { store, forms } = environment
+  // The trees first: making them may make the tables.
+  await using snapshot = await openSnapshot(environment, executor, chain)
   const view = await forms.view(chain)
   const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => forms.readFile(entry, maxBytes)).catch(
     (error: unknown) => {
       throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
     },
   )
-  await using temporary = await store.createTemporaryDirectory('step')
-  const upper = join(temporary.path, 'upper')
-  const work = join(temporary.path, 'work')
-  mkdirSync(upper, { mode: 0o755 })
-  mkdirSync(work, { mode: 0o755 })
-  makeLeftBehind(view, upper)
-  const root: OverlayRoot = { kind: 'overlay', lowers, upper, work }
   const output = createTail()
   let startedMs = Date.now()
-  const exit = await withMounts(environment, spec, inputs, temporary.path, run, (mounts) => {
+  const exit = await withMounts(environment, spec, inputs, snapshot.temporary, run, (mounts) => {
     startedMs = Date.now()
     return executor.runStep(
       {
         name: vertex.metadata.name,
-        root,
+        root: snapshot.root,
         mounts: mounts.list satisfies readonly StepMount[],
         process: {
           args: spec.meta.args,
@@ -94,25 +109,17 @@ export async function runExec(
       hasSingleId: executor.idMapping.kind === 'single',
       storeRoot: store.root,
     })
-  const changes = await collectChanges(environment, executor, upper, view)
-  const entries = withTouchedTimes(
-    changes,
-    touchedDirectories(
-      view,
-      spec.mounts.map((mount) => mount.dest),
-    ),
-    view,
-    startedMs,
+  const layer = await snapshot.commit(
+    {
+      createdMs: environment.epochMs ?? Date.now(),
+      // BuildKit's words: they are the history of a step on an image that brings none.
+      description: `mount / from exec ${spec.meta.args.join(' ')}`,
+    },
+    (changes) => {
+      const targets = spec.mounts.map((mount) => mount.dest)
+      return withTouchedTimes(changes, touchedDirectories(view, targets), view, startedMs)
+    },
   )
-  const id = `l-${randomBytes(16).toString('hex')}`
-  // Before it is there: a prune looks at leases, and clocks may be set back.
-  store.lease(id)
-  renameSync(upper, store.snapshotDirectory(id, treeKind(executor)))
-  const layer: LayerHandle = await forms.fromTree(id, entries, {
-    createdMs: environment.epochMs ?? Date.now(),
-    // BuildKit's words: they are the history of a step on an image that brings none.
-    description: `mount / from exec ${spec.meta.args.join(' ')}`,
-  })
   return { kind: 'layers', layers: [...chain, layer] }
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { toByteString, type ByteString } from '../../base/byte-string.ts'
 import { makeEntry } from '../../view/entry.ts'
@@ -18,8 +18,19 @@ export function makeLeftBehind(view: View, upper: string): void {
   for (const name of LEFT_BEHIND) {
     if (view.lookup(name, { followLast: true }) !== undefined) continue
     const path = join(upper, name)
-    mkdirSync(path)
+    makeInPlace(path)
     chmodSync(path, 0o755)
+  }
+}
+
+function makeInPlace(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EEXIST') throw error
+    // A link to nothing, which the root of a plain directory has there.
+    unlinkSync(path)
+    mkdirSync(path)
   }
 }
 

@@ -54,7 +54,7 @@ export function createFileDriver(environment: FileParts): OpDriver {
       const layer = forms.fromSelection(entries, { createdMs, description: vertex.metadata.name })
       // Bytes of an unpacked archive lie in the temporary directory: they must be written before it goes.
       if (entries.some((entry) => entry.content?.kind === 'range' && entry.content.file.startsWith(temporary.path)))
-        await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
+        await (run.demand.tree ? forms.forStep(layer) : forms.tar(layer))
       const base = baseInput(spec, vertex.inputs.length)
       return [{ kind: 'layers', layers: [...(base < 0 ? [] : layersOf(forms, inputs[base]!)), layer] }]
     },

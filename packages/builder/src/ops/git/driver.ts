@@ -97,7 +97,7 @@ async function checkOutLocked(environment: GitParts, checkout: Checkout): Promis
     description: vertex.metadata.name,
   })
   // The checkout goes with the temporary directory: the files must be in the store before.
-  await (run.demand.tree ? forms.tree(layer) : forms.tar(layer))
+  await (run.demand.tree ? forms.forStep(layer) : forms.tar(layer))
   return { kind: 'layers', layers: [layer] }
 }
 

@@ -52,7 +52,7 @@ export function createImageDriver(environment: ImageParts): OpDriver {
         run.demand.tree,
       )
       // What a step will mount is fetched and unpacked here, so that the time is told where it is spent.
-      if (run.demand.tree) await makeAhead(() => Promise.all(handles.map((layer) => forms.tree(layer))))
+      if (run.demand.tree) await makeAhead(() => Promise.all(handles.map((layer) => forms.forStep(layer))))
       return [{ kind: 'layers', layers: handles }]
     },
   }

@@ -1,0 +1,58 @@
+import type { LayerEntry } from '../view/types.ts'
+import { createContentReader } from './file-bytes.ts'
+import type { WritePlainTreeInput } from './job-types.ts'
+import { createLocalTree, type LocalTree } from './local-tree.ts'
+import { COPY_BUFFER_BYTES, writeContent } from './materialize.ts'
+import { ENTRIES_A_PIECE, type Pieces } from './pauses.ts'
+import { attributesOf } from './tree-writer.ts'
+
+/**
+ * Makes entries of a view in a directory that is to be somebody's root: no whiteouts, no markers, nothing that only an overlay
+ * reads. Entries are sorted, each below a directory that is listed before it or stands already; `removed` goes first.
+ * Throws OCI_CONTEXT_CHANGED, OCI_FILE_OP_FAILED.
+ */
+export function* writePlainTreeInPieces(input: WritePlainTreeInput): Pieces<void> {
+  const tree = createLocalTree(input.destination)
+  const reader = createContentReader()
+  const buffer = Buffer.allocUnsafe(COPY_BUFFER_BYTES)
+  const directories: LayerEntry[] = []
+  try {
+    for (const path of input.removed) tree.remove(path)
+    let count = 0
+    for (const entry of input.entries) {
+      if (++count % ENTRIES_A_PIECE === 0) yield
+      if (entry.type === 'directory') {
+        tree.makeDirectory(entry.path)
+        directories.push(entry)
+      } else if (entry.type === 'file') {
+        tree.beginFile(entry.path, attributesOf(entry, input))
+        if (entry.size > 0) writeContent(entry, tree.fileFd(), reader, buffer)
+        tree.endFile()
+      } else makeOther(tree, entry, input)
+    }
+    // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
+    for (const entry of directories.toReversed()) tree.setAttributes(entry.path, attributesOf(entry, input))
+  } finally {
+    reader.close()
+    tree.close()
+  }
+}
+
+function makeOther(tree: LocalTree, entry: LayerEntry, input: WritePlainTreeInput): void {
+  switch (entry.type) {
+    case 'symlink':
+      tree.makeSymlink(entry.path, entry.link ?? '')
+      return tree.setAttributes(entry.path, attributesOf(entry, input))
+    case 'character':
+    case 'block':
+    case 'fifo':
+      // One that may not be made here stays in the table.
+      return tree.makeNode(
+        entry.path,
+        { type: entry.type, major: entry.devMajor ?? 0, minor: entry.devMinor ?? 0 },
+        attributesOf(entry, input),
+      )
+    default:
+      throw new Error(`a view has no ${entry.type}`)
+  }
+}

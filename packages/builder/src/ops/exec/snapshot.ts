@@ -1,0 +1,93 @@
+import { mkdirSync, renameSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Executor, StepRoot } from '@ts-oci/runtime'
+import { treeKind } from '../../layers/tree-owners.ts'
+import type { LayerFacts, LayerHandle, WorkingTree } from '../../layers/types.ts'
+import type { LayerEntry } from '../../view/types.ts'
+import type { OpsEnvironment } from '../environment.ts'
+import { collectChanges } from './changes.ts'
+import { makeLeftBehind } from './stubs.ts'
+
+export type SnapshotParts = Pick<OpsEnvironment, 'store' | 'forms' | 'jobs'>
+
+/** What a step writes into, and the layer that comes of it; disposed of without `commit` nothing of it is kept. */
+export interface StepSnapshot extends AsyncDisposable {
+  readonly root: StepRoot
+  /** A directory for what else the step needs while it runs. */
+  readonly temporary: string
+  /** `entriesOf` makes the layer's entries of what changed. */
+  commit(facts: LayerFacts, entriesOf: (changes: readonly LayerEntry[]) => readonly LayerEntry[]): Promise<LayerHandle>
+}
+
+/** The file system of a chain for one step: an overlay over its trees, or where that is refused a working tree. */
+export async function openSnapshot(
+  environment: SnapshotParts,
+  executor: Executor,
+  chain: readonly LayerHandle[],
+): Promise<StepSnapshot> {
+  return (await environment.forms.usesOverlay())
+    ? openOverlay(environment, executor, chain)
+    : openWorkingTree(environment, executor, chain)
+}
+
+async function openOverlay(
+  environment: SnapshotParts,
+  executor: Executor,
+  chain: readonly LayerHandle[],
+): Promise<StepSnapshot> {
+  const { store, forms, jobs } = environment
+  const lowers = await forms.overlayTrees(chain)
+  const view = await forms.view(chain)
+  const temporary = await store.createTemporaryDirectory('step')
+  const upper = join(temporary.path, 'upper')
+  const work = join(temporary.path, 'work')
+  mkdirSync(upper, { mode: 0o755 })
+  mkdirSync(work, { mode: 0o755 })
+  makeLeftBehind(view, upper)
+  return {
+    root: { kind: 'overlay', lowers, upper, work },
+    temporary: temporary.path,
+    commit: async (facts, entriesOf) => {
+      const written = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr }, true)
+      const entries = entriesOf(await collectChanges(environment, executor, written, view))
+      const id = `l-${randomBytes(16).toString('hex')}`
+      // Before it is there: a prune looks at leases, and clocks may be set back.
+      store.lease(id)
+      renameSync(upper, store.snapshotDirectory(id, treeKind(executor)))
+      return forms.fromTree(id, entries, facts)
+    },
+    [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose](),
+  }
+}
+
+async function openWorkingTree(
+  environment: SnapshotParts,
+  executor: Executor,
+  chain: readonly LayerHandle[],
+): Promise<StepSnapshot> {
+  const { store, forms } = environment
+  const view = await forms.view(chain)
+  const tree = await forms.workingTrees.take(chain)
+  // What is made from here on is the step's doing.
+  makeLeftBehind(view, tree.path)
+  const temporary = await store.createTemporaryDirectory('step')
+  return {
+    root: { kind: 'directory', path: tree.path },
+    temporary: temporary.path,
+    commit: async (facts, entriesOf) => {
+      const entries = entriesOf(await collectChanges(environment, executor, await tree.changes(), view))
+      const layer = forms.fromSelection(entries, facts)
+      // The next step changes the tree: what this one wrote is in the store before.
+      await forms.tar(layer)
+      await tree.handOn([...chain, layer])
+      return layer
+    },
+    [Symbol.asyncDispose]: () => disposeBoth(tree, temporary),
+  }
+}
+
+async function disposeBoth(tree: WorkingTree, temporary: AsyncDisposable): Promise<void> {
+  await tree[Symbol.asyncDispose]()
+  await temporary[Symbol.asyncDispose]()
+}
