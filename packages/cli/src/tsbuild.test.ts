@@ -30,6 +30,29 @@ describe('a build from the command line', () => {
     )
   })
 
+  test('the words of kaniko and buildah build what they ask for', async () => {
+    await using directory = await temporaryDirectory()
+    const context = await writeContext(directory, { ...files, Containerfile: 'FROM scratch\nLABEL is=containerfile\n' })
+    const archive = directory.join('app.tar')
+    const line = [
+      '-c',
+      context,
+      '-f',
+      `${context}/Dockerfile`,
+      '-d',
+      'r.example/app:1',
+      '--no-push',
+      '--tar-path',
+      archive,
+    ]
+    expect(await tsbuild(directory, [...line, '-v', 'error'])).toMatchObject({ status: 0, stderr: '' })
+    const manifest = await checkTool('tar', ['-xOf', archive, 'manifest.json'])
+    expect(JSON.parse(manifest)).toMatchObject([{ RepoTags: ['r.example/app:1'] }])
+    expect((await tsbuild(directory, ['bud', '-t', 'bud'], { cwd: context })).status).toBe(0)
+    const { stdout } = await tsbuild(directory, ['inspect', '--type=image', '-f', '{{.Config.Labels}}', 'bud'])
+    expect(stdout).toBe('map[is:containerfile]\n')
+  })
+
   test('a reader that is slow gets all of a long error', async () => {
     await using directory = await temporaryDirectory()
     const context = await writeContext(directory, { Dockerfile: `FROM scratch\nENV a=${'x'.repeat(65_600)}\n` })
