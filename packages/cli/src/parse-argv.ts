@@ -161,8 +161,10 @@ function checkArguments(spec: CommandSpec, args: readonly string[]): void {
   const noun = count.endsWith(' 1') || count === '1' ? 'argument' : 'arguments'
   // A path with a space that no quotes keep together is the commonest reason: who sees the words knows.
   const words = args.length > most ? `: ${args.map((arg) => JSON.stringify(arg)).join(' ')}` : ''
+  const missing = args.length < required ? spec.args[args.length] : undefined
+  const meaning = missing === undefined ? '' : `; ${missing.name}: ${missing.summary}`
   throw new UsageError(`tsbuild ${spec.name} takes ${count} ${noun}, got ${args.length}${words}`, {
-    hint: `tsbuild ${spec.name} [OPTIONS] ${usage}`.trimEnd(),
+    hint: `tsbuild ${spec.name} [OPTIONS] ${usage}`.trimEnd() + meaning,
     exitCode: 1,
   })
 }

@@ -18,6 +18,15 @@ describeWith(buildNeeds, 'a step', () => {
     return world.build(context, options)
   }
 
+  test('that needs a shell which its image does not have is told what needs none', async () => {
+    await expect(run(['FROM scratch', 'RUN true'])).rejects.toMatchObject({
+      message: expect.stringContaining('"/bin/sh -c true" did not complete successfully: exit code: 127'),
+      hint: expect.stringContaining('RUN ["/PROGRAM", "ARGUMENT"]'),
+    })
+    const withoutShell = run(['FROM scratch', 'RUN ["/none"]'])
+    await expect(withoutShell).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', hint: undefined })
+  })
+
   test('that leaves daemons behind ends, and they end with it', async () => {
     const startMs = Date.now()
     await run([

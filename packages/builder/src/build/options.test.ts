@@ -49,6 +49,18 @@ test.each(['UPPER', 'UPPER/x', 'x/UPPER', 'host.example/x/UPPER:1', 'Team/app:v1
   },
 )
 
+test('the name in lower case that was probably meant is proposed', () => {
+  const hintOf = (tag: string): unknown => {
+    try {
+      return checkOptions({ context: '.', tags: [tag] })
+    } catch (error) {
+      return (error as { hint?: unknown }).hint
+    }
+  }
+  expect(hintOf('Team/My App:RC1')).toBe('as in team/my-app:RC1')
+  expect(hintOf('host.example:5000/App')).toBe('as in host.example:5000/app')
+})
+
 test.each(['Host.example/x:1', 'HOST:5000/x', 'x:V1', 'localhost/x:A'])(
   'a name %s is taken, as Docker takes it',
   (tag) => {

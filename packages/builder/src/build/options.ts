@@ -1,4 +1,5 @@
 import { BuilderError, isTsOciError } from '../base/errors.ts'
+import { lowerCase } from '../base/text.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName, parseReference } from '../oci/reference.ts'
 import type { Platform } from '../oci/types.ts'
@@ -63,6 +64,12 @@ export function checkOptions(options: BuildOptions, ofTheCall: readonly string[]
   }
 }
 
+/** The name that was probably meant; a tag may have capitals. */
+function asName(text: string): string {
+  const [tag = ''] = /(?::[^/:]*)?$/.exec(text) ?? []
+  return lowerCase(text.slice(0, text.length - tag.length)).replaceAll(/\s+/g, '-') + tag
+}
+
 function checkTag(tag: string): string {
   const invalid = (reason: string, more: { hint?: string | undefined; cause?: unknown } = {}): BuilderError =>
     new BuilderError('OCI_REFERENCE_INVALID', `invalid tag ${JSON.stringify(tag)}: ${reason}`, more)
@@ -74,7 +81,7 @@ function checkTag(tag: string): string {
         .at(-1)!,
     )
   )
-    throw invalid('repository name must be lowercase')
+    throw invalid('repository name must be lowercase', { hint: `as in ${asName(tag)}` })
   // Docker takes `UPPER/x` for an image of a host called UPPER, for its capitals alone: nobody has meant that.
   if (/^(?!localhost\/)(?=[^/]*[A-Z])[^/.:]+\//.test(tag))
     throw invalid('repository name must be lowercase', { hint: 'a host is known by a dot or a port in its name' })

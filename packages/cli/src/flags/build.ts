@@ -13,6 +13,12 @@ export const build = defineSpec({
     'tsbuild build -t my-app -o type=oci,dest=my-app.tar .',
     'tsbuild -t registry.example.com/my-app --push .',
   ],
-  args: [{ name: 'CONTEXT', summary: 'files of the build: a directory, git or http URL, or -', required: true }],
+  args: [
+    {
+      name: 'CONTEXT',
+      summary: 'files of the build: a directory (. is this one), a git or http URL, or -',
+      required: true,
+    },
+  ],
   flags: [...buildFlags, ...compatibilityFlags],
 })

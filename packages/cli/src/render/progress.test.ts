@@ -178,6 +178,12 @@ describe('a frame of the live display', () => {
     expect(lines.at(-1)).toContain('2.0s')
   })
 
+  test.each([1, 5, 8, 12])('no line breaks on a terminal of %i columns', (width) => {
+    const events = [vertex('a', 'RUN make', { completedMs: base }), vertex('b', 'RUN make test'), log('b', 'output\n')]
+    for (const isFinal of [false, true])
+      for (const line of frame(events, { width, isFinal })) expect(line.length).toBeLessThanOrEqual(width - 1)
+  })
+
   test('the last frame shows everything', () => {
     const events = Array.from({ length: 30 }, (_, i) => vertex(String(i), `step ${i}`, { completedMs: base }))
     const lines = frame(events, { isFinal: true })

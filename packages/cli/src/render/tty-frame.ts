@@ -28,6 +28,9 @@ interface Row {
 
 const tailHeight = 6
 
+/** Cells of a name beside which its time is shown. */
+const LEAST_NAME = 4
+
 /** The lines of one frame, first the headline; never wider than the terminal, nor higher unless it is the last. */
 export function composeFrame(trace: Trace, options: FrameOptions): string[] {
   const room = options.height - 2
@@ -133,6 +136,8 @@ function rowLine(row: Row, options: FrameOptions): string {
   // Less than 50 ms is shown as nothing: digits that only flicker say nothing.
   const time = `${(row.elapsedMs < 50 ? 0 : row.elapsedMs / 1000).toFixed(1)}s`
   const left = options.width - 1 - time.length - 1
+  // A line that breaks would move every later one. Here nothing but the name has room.
+  if (left < LEAST_NAME) return fit(row.text, Math.max(0, options.width - 1))
   const amount = row.amount === '' || left - row.amount.length < 20 ? '' : ` ${row.amount}`
   const text = fit(row.text, left - amount.length) + amount
   const line = `${text}${' '.repeat(Math.max(1, left + 1 - cellWidth(text)))}${time}`

@@ -207,13 +207,14 @@ function exitError(
   const hint = fullDiskHint(facts.storeRoot, tail) ?? (facts.hasSingleId ? singleIdHint(tail) : undefined)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
+    const noShell = exit.exitCode === 127 ? missingShellHint(spec) : undefined
     return stepError(
       spec,
       vertex,
       exit.exitCode === 127 || exit.exitCode === 126
         ? `exit code: ${exit.exitCode}: ${message}`
         : `${operation}: ${message} (${errno})`,
-      { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint },
+      { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint: hint ?? noShell },
     )
   }
   const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
@@ -221,6 +222,13 @@ function exitError(
     details: { exitCode: exit.exitCode, signal: exit.signal, output: tail },
     hint,
   })
+}
+
+/** `FROM scratch` and images without a distribution have no shell, and the shell form of RUN needs one. */
+function missingShellHint({ meta: { args } }: ExecSpec): string | undefined {
+  const [shell, option] = args
+  if (shell !== '/bin/sh' || option !== '-c') return undefined
+  return 'the image has no /bin/sh, or not what it needs: RUN ["/PROGRAM", "ARGUMENT"] starts a program without one'
 }
 
 /** Less than this is full, whatever a program calls it; with a program's word for it, less than that. */
