@@ -1,0 +1,84 @@
+// `npm run environments`: starts each place of scripts/environments/places.mjs, builds the files there with the store on the
+// place's own disk and on a volume, and prints a table. Fails where a place does not do what its entry expects.
+// docs/environments.md tells the variables.
+import { rmSync } from 'node:fs'
+import { expectationOf, places } from './environments/places.mjs'
+import { openWorkDirectory, preparePayload } from './environments/prepare.mjs'
+import { files } from './environments/files.mjs'
+import { runPlace, whyNot } from './environments/start.mjs'
+import { step, stop } from './setup.mjs'
+
+/** From the start of one place to its end. */
+const PLACE_SECONDS = Number(process.env['ENVIRONMENTS_SECONDS'] ?? 900)
+const image = process.env['ENVIRONMENTS_IMAGE'] ?? 'debian:bookworm-slim'
+const isVerbose = process.env['ENVIRONMENTS_VERBOSE'] === '1'
+
+const wanted = select(places, 'ENVIRONMENTS_ONLY', ({ name }) => name)
+const wantedFiles = select(Object.keys(files), 'ENVIRONMENTS_FILES', (name) => name)
+const wantedStores = select(['disk', 'volume'], 'ENVIRONMENTS_STORES', (name) => name)
+const workDirectory = openWorkDirectory()
+const failures = []
+const skipped = []
+const reasons = new Map()
+const payload = preparePayload(workDirectory, image)
+try {
+  for (const place of wanted) await tryPlace(place)
+} finally {
+  rmSync(payload, { recursive: true, force: true, maxRetries: 3 })
+}
+for (const line of skipped) console.log(`not tried: ${line}`)
+console.log(failures.length === 0 ? '\nas expected' : `\nnot as expected:\n  ${failures.join('\n  ')}`)
+process.exitCode = failures.length === 0 ? 0 : 1
+
+async function tryPlace(place) {
+  if (!reasons.has(place.engine)) reasons.set(place.engine, whyNot(place))
+  const reason = reasons.get(place.engine)
+  if (reason !== undefined) return skipped.push(`${place.name}: ${reason}`)
+  step([place.name, ...(place.options ?? [])].join(' '))
+  const seen = new Set()
+  const onReport = (report) => {
+    if (report.file === undefined) return tellInfo(place, report)
+    seen.add(`${report.store} ${report.file}`)
+    tellFile(place, report)
+  }
+  const { status, complaint } = await runPlace(place, {
+    stores: wantedStores,
+    payload,
+    workDirectory,
+    image,
+    timeoutMs: PLACE_SECONDS * 1000,
+    onReport,
+  })
+  // A host's disk is both.
+  const stores = place.engine === 'host' ? ['disk'] : wantedStores
+  const missed = stores.flatMap((store) => wantedFiles.map((file) => `${store} ${file}`)).filter((id) => !seen.has(id))
+  if (status === 0 && missed.length === 0) return
+  failures.push(`${place.name}: ended with ${status}; not built: ${missed.join(', ') || 'nothing'}: ${complaint}`)
+}
+
+function tellInfo(place, { store, info }) {
+  const said = info.error ?? `isolation ${info.isolation ?? 'none'}`
+  console.log(`${store.padEnd(8)}${'info'.padEnd(12)}${said}`)
+  if (isVerbose) console.log(JSON.stringify(info, undefined, 1))
+}
+
+function tellFile(place, { store, file, seconds, code, error, output }) {
+  const expected = expectationOf(place, store, file)
+  const got = code ?? 'works'
+  const isRight = got === expected
+  const word = isRight ? (code === undefined ? 'ok' : 'refused as documented') : 'FAIL'
+  const why = code === undefined ? '' : `  ${code}: ${error}`
+  console.log(`${store.padEnd(8)}${file.padEnd(12)}${word.padEnd(8)}${seconds.toFixed(1).padStart(6)} s${why}`)
+  if (isRight) return
+  failures.push(`${place.name}, ${store}, ${file}: ${got}, expected ${expected}${why && `: ${error}`}`)
+  if (isVerbose && output !== undefined) console.log(output.replaceAll(/^/gm, '    '))
+}
+
+/** Those that a variable names, with blanks between; else all. */
+function select(all, variable, nameOf) {
+  const names = process.env[variable]?.split(' ')
+  if (names === undefined) return all
+  const unknown = names.filter((name) => !all.some((one) => nameOf(one) === name))
+  if (unknown.length > 0) stop(`${variable}: no ${unknown.join(', ')}`, `there are: ${all.map(nameOf).join(', ')}`)
+  return all.filter((one) => names.includes(nameOf(one)))
+}
