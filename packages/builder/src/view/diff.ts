@@ -13,54 +13,74 @@ export type SameContent = (lower: ViewEntry, upper: ViewEntry) => boolean
  * come with it for views (`isTimeOnly`).
  */
 export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameContent): LayerEntry[] {
-  const changes: LayerEntry[] = []
-  const firstNames = new Map<string, ByteString>()
-  const unchangedNames = new Map<string, ByteString>()
-  const firstChanges = new Map<string, number>()
-  let packed = 0
+  return new TreeDiff(isSameContent).between(lower, upper)
+}
 
-  function diffDirectory(below: TreeNode | undefined, above: TreeNode): void {
+class TreeDiff {
+  private readonly isSameContent: SameContent
+  private readonly changes: LayerEntry[] = []
+  /** By link key: the name that carries the data, and where it stands; a name that did not change. */
+  private readonly firstNames = new Map<string, ByteString>()
+  private readonly firstChanges = new Map<string, number>()
+  private readonly unchangedNames = new Map<string, ByteString>()
+  /** Changes that a tar holds. */
+  private packed = 0
+
+  constructor(isSameContent: SameContent) {
+    this.isSameContent = isSameContent
+  }
+
+  between(lower: TreeNode, upper: TreeNode): LayerEntry[] {
+    this.diffDirectory(lower, upper)
+    for (const [linkKey, sameFileAs] of this.unchangedNames) {
+      const index = this.firstChanges.get(linkKey)
+      if (index !== undefined) this.changes[index] = makeEntry({ ...this.changes[index]!, sameFileAs })
+    }
+    return this.changes
+  }
+
+  private diffDirectory(below: TreeNode | undefined, above: TreeNode): void {
     const lowers = below === undefined ? [] : sortedChildren(below)
     const uppers = sortedChildren(above)
     let i = 0
     let j = 0
     while (i < lowers.length || j < uppers.length) {
       const order = compareNames(lowers[i], uppers[j])
-      if (order < 0) add(makeEntry({ path: lowers[i]!.entry.path, type: 'whiteout' }))
-      else diffNode(order === 0 ? lowers[i] : undefined, uppers[j]!)
+      if (order < 0) this.add(makeEntry({ path: lowers[i]!.entry.path, type: 'whiteout' }))
+      else this.diffNode(order === 0 ? lowers[i] : undefined, uppers[j]!)
       if (order <= 0) i++
       if (order >= 0) j++
     }
   }
 
-  function diffNode(below: TreeNode | undefined, above: TreeNode): void {
+  private diffNode(below: TreeNode | undefined, above: TreeNode): void {
     if (below === above) return
-    const isChanged = below === undefined || !isSameEntry(below.entry, above.entry, isSameContent)
+    const isChanged = below === undefined || !isSameEntry(below.entry, above.entry, this.isSameContent)
     if (above.children === undefined) {
-      if (isChanged) addFile(above.entry)
-      else if (above.entry.linkKey !== undefined) unchangedNames.set(above.entry.linkKey, above.entry.path)
+      if (isChanged) this.addFile(above.entry)
+      else if (above.entry.linkKey !== undefined) this.unchangedNames.set(above.entry.linkKey, above.entry.path)
       return
     }
-    const at = changes.length
-    const before = packed
-    add(toLayerEntry(above.entry))
-    diffDirectory(below?.children === undefined ? undefined : below, above)
+    const at = this.changes.length
+    const before = this.packed
+    this.add(toLayerEntry(above.entry))
+    this.diffDirectory(below?.children === undefined ? undefined : below, above)
     // A directory that only stands above changes is their parent; with none below it, it is not in the layer.
-    if (isChanged || packed > before + 1) return
-    packed--
-    if (isSameTime(below.entry, above.entry)) changes.splice(at, 1)
-    else changes[at] = makeEntry({ ...changes[at]!, isTimeOnly: true })
+    if (isChanged || this.packed > before + 1) return
+    this.packed--
+    if (isSameTime(below.entry, above.entry)) this.changes.splice(at, 1)
+    else this.changes[at] = makeEntry({ ...this.changes[at]!, isTimeOnly: true })
   }
 
-  function add(entry: LayerEntry): void {
-    changes.push(entry)
-    packed++
+  private add(entry: LayerEntry): void {
+    this.changes.push(entry)
+    this.packed++
   }
 
-  function addFile(entry: ViewEntry): void {
-    const first = entry.linkKey === undefined ? undefined : firstNames.get(entry.linkKey)
+  private addFile(entry: ViewEntry): void {
+    const first = entry.linkKey === undefined ? undefined : this.firstNames.get(entry.linkKey)
     if (first !== undefined) {
-      add({
+      this.add({
         ...toLayerEntry(entry),
         type: 'hardlink',
         size: 0,
@@ -71,18 +91,11 @@ export function diffTrees(lower: TreeNode, upper: TreeNode, isSameContent: SameC
       return
     }
     if (entry.linkKey !== undefined) {
-      firstNames.set(entry.linkKey, entry.path)
-      firstChanges.set(entry.linkKey, changes.length)
+      this.firstNames.set(entry.linkKey, entry.path)
+      this.firstChanges.set(entry.linkKey, this.changes.length)
     }
-    add(toLayerEntry(entry))
+    this.add(toLayerEntry(entry))
   }
-
-  diffDirectory(lower, upper)
-  for (const [linkKey, sameFileAs] of unchangedNames) {
-    const index = firstChanges.get(linkKey)
-    if (index !== undefined) changes[index] = makeEntry({ ...changes[index]!, sameFileAs })
-  }
-  return changes
 }
 
 function compareNames(lower: TreeNode | undefined, upper: TreeNode | undefined): number {

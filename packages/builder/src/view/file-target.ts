@@ -55,86 +55,100 @@ export interface FileTarget {
 const SET_GID = 0o2000
 
 export function createFileTarget(root: TreeNode, now: Time): FileTarget {
-  const edit: TreeEditor = editTree(root)
-  // The tree only changes through this target: what is asked most often is remembered.
-  let touched: ByteString | undefined
-  let directory: ByteString | undefined
+  return new EditedTree(root, now)
+}
 
-  function touch(path: ByteString): void {
-    if (path === touched) return
-    touched = path
-    const node = edit.node(path)
-    if (node !== undefined) edit.put({ ...node.entry, mtimeSec: now.sec, mtimeNsec: now.nsec })
+class EditedTree implements FileTarget {
+  readonly now: Time
+  private readonly edit: TreeEditor
+  // The tree only changes through this target: what is asked most often is remembered.
+  private touched: ByteString | undefined = undefined
+  private directory: ByteString | undefined = undefined
+
+  constructor(root: TreeNode, now: Time) {
+    this.now = now
+    this.edit = editTree(root)
   }
 
-  function put(entry: ViewEntry): void {
+  resolve(path: ByteString): ByteString {
+    refuseNul(path)
+    const resolved = resolvePath(this.edit.peek(), path, true)
+    if (resolved.node === undefined) refuseBelowFile(this.edit, resolved.path)
+    return resolved.path
+  }
+
+  resolveBelow(directory: ByteString, path: ByteString): ByteString {
+    const node = this.edit.node(directory)
+    return node === undefined ? joinPath(directory, path) : joinPath(directory, resolvePath(node, path, true).path)
+  }
+
+  entry(path: ByteString): ViewEntry | undefined {
+    return this.edit.node(path)?.entry
+  }
+
+  put(entry: ViewEntry): void {
     const parent = parentPath(entry.path)
-    if (parent !== directory) {
-      const node = edit.node(parent)
+    if (parent !== this.directory) {
+      const node = this.edit.node(parent)
       if (node === undefined) throw failed('open', entry.path, 'no such file or directory')
       if (node.children === undefined) throw failed('open', entry.path, 'not a directory')
-      directory = parent
+      this.directory = parent
     }
-    if (entry.path === touched) touched = undefined
-    if (entry.path === directory) directory = undefined
-    edit.put(entry)
-    touch(parent)
+    if (entry.path === this.touched) this.touched = undefined
+    if (entry.path === this.directory) this.directory = undefined
+    this.edit.put(entry)
+    this.touch(parent)
   }
 
-  function update(entry: ViewEntry): void {
-    if (entry.path === touched) touched = undefined
-    edit.put(entry)
+  update(entry: ViewEntry): void {
+    if (entry.path === this.touched) this.touched = undefined
+    this.edit.put(entry)
   }
 
   /** Root, and the group of a directory that hands its group on. */
-  function newOwner(path: ByteString): Ids {
-    const parent = edit.node(parentPath(path))?.entry
+  newOwner(path: ByteString): Ids {
+    const parent = this.edit.node(parentPath(path))?.entry
     return { uid: 0, gid: parent !== undefined && (parent.mode & SET_GID) !== 0 ? parent.gid : 0 }
   }
 
-  function makeDirectories(path: ByteString, options: DirectoryOptions): readonly ByteString[] {
+  makeDirectories(path: ByteString, options: DirectoryOptions): readonly ByteString[] {
     const made: ByteString[] = []
     const make = (directory: ByteString): void => {
-      const node = edit.node(directory)
+      const node = this.edit.node(directory)
       if (node?.children !== undefined) return
       if (node !== undefined) throw failed('mkdir', directory, 'not a directory')
       make(parentPath(directory))
-      const { sec, nsec } = options.time ?? now
-      const { uid, gid } = options.owner ?? newOwner(directory)
-      const above = edit.node(parentPath(directory))?.entry.mode ?? 0
+      const { sec, nsec } = options.time ?? this.now
+      const { uid, gid } = options.owner ?? this.newOwner(directory)
+      const above = this.edit.node(parentPath(directory))?.entry.mode ?? 0
       const mode = (options.mode & 0o777) | (options.isImplied === true ? 0 : above & SET_GID)
-      put(makeEntry({ path: directory, type: 'directory', mode, uid, gid, mtimeSec: sec, mtimeNsec: nsec }))
+      this.put(makeEntry({ path: directory, type: 'directory', mode, uid, gid, mtimeSec: sec, mtimeNsec: nsec }))
       made.push(directory)
     }
     make(path)
     return made
   }
 
-  return {
-    now,
-    resolve(path) {
-      refuseNul(path)
-      const resolved = resolvePath(edit.peek(), path, true)
-      if (resolved.node === undefined) refuseBelowFile(edit, resolved.path)
-      return resolved.path
-    },
-    resolveBelow(directory, path) {
-      const node = edit.node(directory)
-      return node === undefined ? joinPath(directory, path) : joinPath(directory, resolvePath(node, path, true).path)
-    },
-    entry: (path) => edit.node(path)?.entry,
-    newOwner,
-    makeDirectories,
-    put,
-    update,
-    remove(path) {
-      if (edit.node(path) === undefined) return
-      edit.remove(path)
-      touched = directory = undefined
-      touch(parentPath(path))
-    },
-    view: () => viewOfTree(edit.peek()),
-    snapshot: () => edit.snapshot(),
+  remove(path: ByteString): void {
+    if (this.edit.node(path) === undefined) return
+    this.edit.remove(path)
+    this.touched = this.directory = undefined
+    this.touch(parentPath(path))
+  }
+
+  view(): View {
+    return viewOfTree(this.edit.peek())
+  }
+
+  snapshot(): TreeNode {
+    return this.edit.snapshot()
+  }
+
+  private touch(path: ByteString): void {
+    if (path === this.touched) return
+    this.touched = path
+    const node = this.edit.node(path)
+    if (node !== undefined) this.edit.put({ ...node.entry, mtimeSec: this.now.sec, mtimeNsec: this.now.nsec })
   }
 }
 

@@ -93,105 +93,112 @@ export interface TreeEditor {
 }
 
 export function editTree(start: TreeNode): TreeEditor {
-  let root = start
-  let owner = {}
-  // Directories of this edit by path: the walk from the root is paid once a directory.
-  let owned = new Map<ByteString, TreeNode>()
-  let lastPath: ByteString = ''
-  let lastNode: TreeNode | undefined
+  return new TreeEdit(start)
+}
 
-  function own(path: ByteString): TreeNode {
-    const known = owned.get(path)
+class TreeEdit implements TreeEditor {
+  private root: TreeNode
+  private owner = {}
+  // Directories of this edit by path: the walk from the root is paid once a directory.
+  private owned = new Map<ByteString, TreeNode>()
+  private lastPath: ByteString = ''
+  private lastNode: TreeNode | undefined = undefined
+
+  constructor(start: TreeNode) {
+    this.root = start
+  }
+
+  snapshot(): TreeNode {
+    // From here on nothing of this tree is ours to change.
+    this.owner = {}
+    this.owned = new Map()
+    this.lastNode = undefined
+    return this.root
+  }
+
+  peek(): TreeNode {
+    return this.root
+  }
+
+  node(path: ByteString): TreeNode | undefined {
+    if (this.lastNode !== undefined && path !== '' && parentPath(path) === this.lastPath)
+      return this.lastNode.children!.get(baseName(path))
+    return nodeAt(this.root, path)
+  }
+
+  private own(path: ByteString): TreeNode {
+    const known = this.owned.get(path)
     if (known !== undefined) return known
-    const node = path === '' ? root : own(parentPath(path)).children!.get(baseName(path))
+    const node = path === '' ? this.root : this.own(parentPath(path)).children!.get(baseName(path))
     if (node?.children === undefined) throw notDirectory(path)
     let mine = node
-    if (node.owner !== owner) {
-      mine = { entry: node.entry, children: new Map(node.children), owner, sorted: undefined }
-      if (path === '') root = mine
-      else setChild(own(parentPath(path)), baseName(path), mine)
+    if (node.owner !== this.owner) {
+      mine = { entry: node.entry, children: new Map(node.children), owner: this.owner, sorted: undefined }
+      if (path === '') this.root = mine
+      else setChild(this.own(parentPath(path)), baseName(path), mine)
     }
-    owned.set(path, mine)
+    this.owned.set(path, mine)
     return mine
   }
 
-  function put(entry: ViewEntry): TreeNode {
+  put(entry: ViewEntry): TreeNode {
     if (entry.path === '') {
-      const mine = own('')
+      const mine = this.own('')
       mine.entry = entry
       return mine
     }
-    const parent = ownParent(entry.path)
+    const parent = this.ownParent(entry.path)
     const name = baseName(entry.path)
     const before = parent.children!.get(name)
     if (before?.children !== undefined && entry.type === 'directory') {
-      const mine = own(entry.path)
+      const mine = this.own(entry.path)
       mine.entry = entry
       return mine
     }
-    if (before?.children !== undefined) forget(entry.path, before)
-    const node = makeNode(entry, owner)
+    if (before?.children !== undefined) this.forget(entry.path, before)
+    const node = makeNode(entry, this.owner)
     setChild(parent, name, node)
     return node
   }
 
   /** Entries come directory by directory: the last one is at hand without hashing its path. */
-  function ownParent(path: ByteString): TreeNode {
+  private ownParent(path: ByteString): TreeNode {
     const parent = parentPath(path)
-    if (lastNode === undefined || parent !== lastPath) {
-      lastNode = own(parent)
-      lastPath = parent
+    if (this.lastNode === undefined || parent !== this.lastPath) {
+      this.lastNode = this.own(parent)
+      this.lastPath = parent
     }
-    return lastNode
+    return this.lastNode
   }
 
-  function remove(path: ByteString): void {
-    const parent = own(parentPath(path))
+  remove(path: ByteString): void {
+    const parent = this.own(parentPath(path))
     const before = parent.children!.get(baseName(path))
     if (before === undefined) return
-    if (before.children !== undefined) forget(path, before)
+    if (before.children !== undefined) this.forget(path, before)
     parent.children!.delete(baseName(path))
     parent.sorted = undefined
   }
 
-  function clear(path: ByteString): void {
-    const mine = own(path)
-    forget(path, mine)
-    owned.set(path, mine)
+  clear(path: ByteString): void {
+    const mine = this.own(path)
+    this.forget(path, mine)
+    this.owned.set(path, mine)
     mine.children = new Map()
     mine.sorted = undefined
   }
 
   /** What is ours lies below what is ours: nothing else is looked at, however much this edit has touched. */
-  function forget(path: ByteString, node: TreeNode): void {
-    lastNode = undefined
+  private forget(path: ByteString, node: TreeNode): void {
+    this.lastNode = undefined
     const waiting: (readonly [ByteString, TreeNode])[] = [[path, node]]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const [at, gone] = next
-      owned.delete(at)
-      if (gone.owner === owner)
+      this.owned.delete(at)
+      if (gone.owner === this.owner)
         for (const [name, child] of gone.children ?? []) waiting.push([joinPath(at, name), child])
     }
-    if (path === '') owned.set('', root)
-  }
-
-  return {
-    snapshot() {
-      // From here on nothing of this tree is ours to change.
-      owner = {}
-      owned = new Map()
-      lastNode = undefined
-      return root
-    },
-    peek: () => root,
-    node(path) {
-      if (lastNode !== undefined && path !== '' && parentPath(path) === lastPath)
-        return lastNode.children!.get(baseName(path))
-      return nodeAt(root, path)
-    },
-    put,
-    remove,
-    clear,
+    if (path === '') this.owned.set('', this.root)
   }
 }
 
