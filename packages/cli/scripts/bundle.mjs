@@ -29,6 +29,10 @@ const GROUPS = {
 }
 /** The groups that every build loads: they and all that they share become one file, main.js. */
 const CORE = /^(?:main|build|builder|registry)(?:-[A-Z0-9]{8})?\.js$/
+/** Functions of these wait for their first use: each module takes 1.5 to 5 ms to load. */
+const LATER = new Set(
+  ['child_process', 'crypto', 'fs/promises', 'readline', 'readline/promises', 'zlib'].map((name) => `node:${name}`),
+)
 const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+|@ts-oci\/builder)['"]\s*\)/g
 
 rmSync(making, { recursive: true, force: true })
@@ -46,8 +50,8 @@ const { metafile } = await build({
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
-  // Libraries in CommonJS ask for Node's modules this way.
-  banner: { js: "import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);" },
+  // Libraries in CommonJS ask for Node's modules this way, and for nothing else: all else is inside.
+  banner: { js: 'const require=(id)=>process.getBuiltinModule(id);' },
   plugins: [
     { name: 'own-modules', setup: readOwnModules },
     { name: 'no-clock', setup: withoutClock },
@@ -148,7 +152,7 @@ async function joinCore() {
   for (const name of chunks.keys()) {
     if (core.has(name)) continue
     const file = join(making, name)
-    writeFileSync(file, intoCore(readFileSync(file, 'utf8')))
+    writeFileSync(file, builtinsAsAsked(intoCore(readFileSync(file, 'utf8'))))
   }
 
   function leaveOnDemand({ onResolve }) {
@@ -176,7 +180,7 @@ async function joinCore() {
 
 /**
  * An import of a module of Node reads all its properties, and behind some of them are other modules that nobody here needs
- * (streams of node:fs, WebCrypto): taken this way only what is named is read. node:child_process waits for its first use.
+ * (streams of node:fs, WebCrypto): taken this way only what is named is read.
  */
 function builtinsAsAsked(text) {
   const taken = []
@@ -186,11 +190,15 @@ function builtinsAsAsked(text) {
   function take(whole, byDefault, namespace, symbols, name) {
     if (!isBuiltin(name)) return whole
     const found = `process.getBuiltinModule(${JSON.stringify(name)})`
+    // The same object, in a module that is loaded in any case.
+    const constants = found.replace('node:fs/promises', 'node:fs')
     if (symbols === undefined) taken.push(`const ${byDefault ?? namespace} = ${found};`)
     else
       for (const symbol of symbols.split(',')) {
         const [outer, inner = outer] = symbol.trim().split(/\s+as\s+/)
-        const later = name === 'node:child_process' ? `(...args) => ${found}.${outer}(...args)` : `${found}.${outer}`
+        // Classes and constants have to be there at once.
+        const isLater = LATER.has(name) && /^(?!constants$)[a-z]/.test(outer)
+        const later = isLater ? `(...args) => ${found}.${outer}(...args)` : `${constants}.${outer}`
         taken.push(`const ${inner} = ${outer === 'default' ? found : later};`)
       }
     return ''

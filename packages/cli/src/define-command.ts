@@ -1,4 +1,5 @@
 import type { CommandSpec, Input } from './flag-types.ts'
+import { keepHeapSmall } from './heap.ts'
 import { runAction } from './run-action.ts'
 import { type Action } from './command-io.ts'
 import { processIo } from './process-io.ts'
@@ -22,6 +23,7 @@ const graceSeconds = 2
 /** A signal ends the process also while JavaScript computes. Where the addon is missing, the action says so itself. */
 function guarded<Input>(action: Action<Input>): Action<Input> {
   return async (input, io) => {
+    keepHeapSmall()
     const { guardSignals, isTsOciError } = await import('@ts-oci/builder')
     try {
       guardSignals(graceSeconds)

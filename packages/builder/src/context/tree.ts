@@ -9,11 +9,15 @@ import {
 } from '@ts-oci/runtime'
 import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
+import { boundYoungGeneration } from '../base/young-generation.ts'
 import { makeEntry } from '../view/entry.ts'
 import { joinPath } from '../view/paths.ts'
 import type { TreeNode } from '../view/tree.ts'
 import type { ViewEntry } from '../view/types.ts'
 import type { FilterState, PathFilter } from '../patterns/filter.ts'
+
+/** From here on the memory that they take counts. */
+const MANY_ENTRIES = 2000
 
 /** Where the status of a context's file was recorded: an index into what its directory gave. */
 export interface FileFacts {
@@ -96,6 +100,7 @@ class LazyDirectory implements TreeNode {
 function list(source: Source, path: ByteString, state: FilterState | undefined): Map<ByteString, TreeNode> {
   const entries = readEntries(source, path)
   source.entryCount += entries.length
+  if (source.entryCount > MANY_ENTRIES) boundYoungGeneration()
   const children = new Map<ByteString, TreeNode>()
   for (let index = 0; index < entries.length; index++) {
     const name = entries.name(index)
