@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeFd, openPath, OpenFlags, readFully, type TreeRecords } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
 import type { DiffID } from '../oci/digest.ts'
-import { decompress } from '../tar/decompress.ts'
+import { decompress, type ArchiveCompression } from '../tar/decompress.ts'
 import type { ExtractInput, ExtractOutput } from './job-types.ts'
 import { createLocalTree } from './local-tree.ts'
 import { createTableBuilder, OWN_TAR } from '../tar/table.ts'
@@ -21,12 +21,21 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
   const tree = createLocalTree(input.destination)
   try {
     const extraction = createExtraction(tree, input)
-    if (input.compression === 'none') pushFile(input.file, (chunk) => extraction.push(chunk))
-    else for await (const chunk of decompress(chunksOf(input.file), input.compression)) extraction.push(chunk)
+    await pushArchive(input.file, input.compression, (chunk) => extraction.push(chunk))
     return extraction.finish()
   } finally {
     tree.close()
   }
+}
+
+/** Hands the plain bytes of an archive on, piece by piece. */
+export async function pushArchive(
+  file: string,
+  compression: ArchiveCompression,
+  push: (chunk: Uint8Array) => void,
+): Promise<void> {
+  if (compression === 'none') pushFile(file, push)
+  else for await (const chunk of decompress(chunksOf(file), compression)) push(chunk)
 }
 
 /** Each chunk in memory of its own: who inflates it may still read one while the next is asked for. */

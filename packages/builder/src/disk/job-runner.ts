@@ -70,7 +70,7 @@ function placeAsUser({ executor }: JobRunnerOptions): Place {
 function placeAsRoot({ executor, grantedContexts }: JobRunnerOptions): Place {
   let started: Executor | undefined
   return async (name, input) => {
-    if (name === 'extract') return (started ??= await executor())
+    if (readsBlobs(name, input)) return (started ??= await executor())
     if (started === undefined && !isLargeJob(name, input)) return undefined
     // A container may give root no namespaces: files are then written here, as `tsbuild info` says.
     const running = started ?? (await executor().catch(onlyHere))
@@ -80,6 +80,12 @@ function placeAsRoot({ executor, grantedContexts }: JobRunnerOptions): Place {
     for (const root of granted === undefined ? [] : contextRoots(input)) if (!granted!.has(root)) return undefined
     return (started = running)
   }
+}
+
+/** Unpacks what came from elsewhere and lies in the store as it came. */
+function readsBlobs(name: JobName, input: unknown): boolean {
+  if (name === 'extract') return true
+  return name === 'writePlainTree' && (input as JobInput<'writePlainTree'>).archives.length > 0
 }
 
 function onlyHere(error: unknown): undefined {

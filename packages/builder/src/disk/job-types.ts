@@ -116,8 +116,18 @@ export interface WalkUpperOutput {
 export interface WritePlainTreeInput {
   readonly removed: readonly ByteString[]
   readonly entries: readonly LayerEntry[]
+  /** Blobs that have the bytes of further files. */
+  readonly archives: readonly LayerArchive[]
   readonly destination: string
   readonly owners: 'keep' | 'drop'
+}
+
+/** A layer's blob, and files of it that are wanted: their contents name them in it (`layer`). */
+export interface LayerArchive {
+  readonly file: string
+  readonly compression: ArchiveCompression
+  readonly diffId: DiffID
+  readonly entries: readonly LayerEntry[]
 }
 
 /** What a directory holds, by path, in the order of a walk. */

@@ -20,7 +20,7 @@ import type { LayerJobs, SizedSource } from './job-types.ts'
 import { materializeInPieces } from './materialize.ts'
 import { packInPieces } from './pack.ts'
 import { runWithPauses } from './pauses.ts'
-import { writePlainTreeInPieces } from './plain-tree.ts'
+import { writePlainTree } from './plain-tree.ts'
 import type { LayerEntry } from '../view/types.ts'
 import { walkUpper } from './upper.ts'
 
@@ -44,7 +44,7 @@ export const handlers: LayerJobs = {
   extract: extractLayer,
   materialize: async (input, context) => runWithPauses(materializeInPieces(input), context),
   walkUpper: async (input) => walkUpper(input),
-  writePlainTree: async (input, context) => runWithPauses(writePlainTreeInPieces(input), context),
+  writePlainTree,
   recordTree: async (input) => recordTree(input),
   compareTree: async (input) => compareTree(input),
   splitLinks: async (input) => splitLinks(input),

@@ -1,9 +1,10 @@
 import type { LayerEntry } from '../view/types.ts'
+import { unpackFiles } from './archive-files.ts'
 import { createContentReader } from './file-bytes.ts'
 import type { WritePlainTreeInput } from './job-types.ts'
 import { createLocalTree, type LocalTree } from './local-tree.ts'
 import { COPY_BUFFER_BYTES, writeContent } from './materialize.ts'
-import { ENTRIES_A_PIECE, type Pieces } from './pauses.ts'
+import { ENTRIES_A_PIECE, runWithPauses, type JobContext, type Pieces } from './pauses.ts'
 import { attributesOf } from './tree-writer.ts'
 
 /**
@@ -11,30 +12,38 @@ import { attributesOf } from './tree-writer.ts'
  * reads. Entries are sorted, each below a directory that is listed before it or stands already; `removed` goes first.
  * Throws OCI_CONTEXT_CHANGED, OCI_FILE_OP_FAILED.
  */
-export function* writePlainTreeInPieces(input: WritePlainTreeInput): Pieces<void> {
+export async function writePlainTree(input: WritePlainTreeInput, context?: JobContext): Promise<void> {
   const tree = createLocalTree(input.destination)
-  const reader = createContentReader()
-  const buffer = Buffer.allocUnsafe(COPY_BUFFER_BYTES)
-  const directories: LayerEntry[] = []
   try {
     for (const path of input.removed) tree.remove(path)
+    await runWithPauses(makeEntries(tree, input), context)
+    for (const archive of input.archives) await unpackFiles(tree, archive, input)
+    // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
+    for (const entry of input.entries.toReversed())
+      if (entry.type === 'directory') tree.setAttributes(entry.path, attributesOf(entry, input))
+  } finally {
+    tree.close()
+  }
+}
+
+/** Directories as they are made, without attributes; all else whole. */
+function* makeEntries(tree: LocalTree, input: WritePlainTreeInput): Pieces<void> {
+  const reader = createContentReader()
+  const buffer = Buffer.allocUnsafe(COPY_BUFFER_BYTES)
+  try {
     let count = 0
     for (const entry of input.entries) {
       if (++count % ENTRIES_A_PIECE === 0) yield
-      if (entry.type === 'directory') {
-        tree.makeDirectory(entry.path)
-        directories.push(entry)
-      } else if (entry.type === 'file') {
+      if (entry.type === 'directory') tree.makeDirectory(entry.path)
+      else if (entry.type !== 'file') makeOther(tree, entry, input)
+      else {
         tree.beginFile(entry.path, attributesOf(entry, input))
         if (entry.size > 0) writeContent(entry, tree.fileFd(), reader, buffer)
         tree.endFile()
-      } else makeOther(tree, entry, input)
+      }
     }
-    // Children first: a directory's mode may forbid what is below it, and its time changes with its content.
-    for (const entry of directories.toReversed()) tree.setAttributes(entry.path, attributesOf(entry, input))
   } finally {
     reader.close()
-    tree.close()
   }
 }
 

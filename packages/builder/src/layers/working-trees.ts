@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CompareTreeOutput, TreeRecord } from '../disk/job-types.ts'
+import type { CompareTreeOutput, LayerArchive, TreeRecord } from '../disk/job-types.ts'
 import type { View, ViewEntry } from '../view/types.ts'
 import { createChainView } from '../view/view.ts'
 import { treeChanges } from '../view/tree-changes.ts'
+import { detectFileCompression } from '../tar/decompress.ts'
+import { findBlob, findTar } from './at-hand.ts'
 import { resolveContents } from './contents.ts'
 import type { FormsState } from './conversion.ts'
 import type { LayerHandle, PlainCopy, WorkingTree, WorkingTrees } from './types.ts'
@@ -106,9 +108,37 @@ async function write(
   removed: readonly string[],
   entries: readonly ViewEntry[],
 ): Promise<void> {
-  const resolved = await resolveContents(state, entries)
+  const { archives, others } = splitByBlob(state, entries)
+  const resolved = await resolveContents(state, others)
   const owners = (await state.executor()).idMapping.kind === 'single' ? 'drop' : 'keep'
-  await state.jobs.run('writePlainTree', { removed, entries: resolved, destination, owners }, true)
+  await state.jobs.run('writePlainTree', { removed, entries: resolved, archives, destination, owners }, true)
+}
+
+/** Of layers that are at hand as blobs alone no tar is written: a base is as large as all that is built on it, or larger. */
+function splitByBlob(
+  state: FormsState,
+  entries: readonly ViewEntry[],
+): { readonly archives: readonly LayerArchive[]; readonly others: readonly ViewEntry[] } {
+  const archives = new Map<string, (LayerArchive & { readonly entries: ViewEntry[] }) | undefined>()
+  const others: ViewEntry[] = []
+  for (const entry of entries) {
+    const { content } = entry
+    if (content?.kind !== 'layer') others.push(entry)
+    else {
+      if (!archives.has(content.layer)) archives.set(content.layer, findArchive(state, content.layer))
+      ;(archives.get(content.layer)?.entries ?? others).push(entry)
+    }
+  }
+  return { archives: [...archives.values()].filter((archive) => archive !== undefined), others }
+}
+
+function findArchive(state: FormsState, id: string): (LayerArchive & { readonly entries: ViewEntry[] }) | undefined {
+  const layer = state.load(id)
+  if (findTar(state, layer) !== undefined) return undefined
+  const blob = findBlob(state, layer)
+  const diffId = state.record(layer)?.diffId
+  if (blob === undefined || diffId === undefined) return undefined
+  return { file: blob.path, compression: detectFileCompression(blob.path), diffId, entries: [] }
 }
 
 function rootOf(directory: string): string {
