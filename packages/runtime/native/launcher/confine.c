@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -19,26 +20,10 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "landlock.h"
 
-// Landlock is younger than the headers that we may be compiled with. linux/landlock.h has the numbers and bits.
-enum { NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446 };
 enum { NR_openat2_call = 437, NR_fchmodat2_call = 452 };
 enum { NR_pidfd_send_signal_call = 424, NR_pidfd_open = 434, NR_pidfd_getfd = 438 };
-enum { QUERY_VERSION = 1, PATH_BENEATH = 1 };
-enum { EXECUTE = 1 << 0, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3, REFER = 1 << 13, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
-#define FIRST_ACCESSES ((1u << 13) - 1)
-#define FILE_ACCESSES (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV)
-#define TCP_ACCESSES 3
-#define SCOPES 3 // abstract sockets, signals
-
-struct ruleset {
-  uint64_t files, network, scoped;
-};
-
-struct __attribute__((packed)) path_rule {
-  uint64_t allowed;
-  int32_t fd;
-};
 
 // CHOWN DAC_OVERRIDE FOWNER FSETID MKNOD SETFCAP: what it takes to write an image's files as they are.
 #define FILE_CAPABILITIES (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 27 | 1ull << 31)
@@ -69,39 +54,34 @@ static bool freeze_mounts(const char *base, const char **operation) {
   return true;
 }
 
-static bool allow(int ruleset, const char *path, uint64_t accesses) {
-  int fd = open(path, O_PATH | O_CLOEXEC);
-  struct stat status;
-  // What this machine does not have needs no rule.
-  if (fd < 0) return errno == ENOENT || errno == ENOTDIR;
-  if (fstat(fd, &status) < 0) return false;
-  struct path_rule rule = {.allowed = S_ISDIR(status.st_mode) ? accesses : accesses & FILE_ACCESSES, .fd = fd};
-  bool done = syscall(NR_landlock_add_rule, ruleset, PATH_BENEATH, &rule, 0) == 0;
-  close(fd);
-  return done;
+// What this machine does not have needs no rule.
+static bool add_paths(const struct strings *paths, uint64_t accesses, struct landlock_rule *rules, size_t *count) {
+  for (size_t i = 0; i < paths->count; i++) {
+    int fd = open(paths->items[i], O_PATH | O_CLOEXEC);
+    if (fd >= 0) rules[(*count)++] = (struct landlock_rule){fd, accesses};
+    else if (errno != ENOENT && errno != ENOTDIR) return false;
+  }
+  return true;
 }
 
 static bool apply_landlock(const struct strings *writable, const struct strings *readable) {
-  long version = syscall(NR_landlock_create_ruleset, NULL, 0, QUERY_VERSION);
+  int version = landlock_version();
   // A kernel without it, or with it turned off: the mounts and filters stand. `tsbuild info` tells. The first version
   // forbids every rename and link from one directory to another, which a layer is full of.
-  if (version < 0) return errno == ENOSYS || errno == EOPNOTSUPP;
+  if (version < 0) return false;
   if (version < 2) return true;
-  struct ruleset rules = {
-      .files = FIRST_ACCESSES | REFER | (version >= 3 ? TRUNCATE : 0) | (version >= 5 ? IOCTL_DEV : 0),
-      .network = version >= 4 ? TCP_ACCESSES : 0,
-      .scoped = version >= 6 ? SCOPES : 0,
-  };
-  size_t size = version >= 6 ? sizeof rules : version >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, network);
-  int ruleset = (int)syscall(NR_landlock_create_ruleset, &rules, size, 0);
-  if (ruleset < 0) return false;
-  for (size_t i = 0; i < writable->count; i++)
-    if (!allow(ruleset, writable->items[i], rules.files & ~(uint64_t)(EXECUTE | IOCTL_DEV))) return false;
-  for (size_t i = 0; i < readable->count; i++)
-    if (!allow(ruleset, readable->items[i], EXECUTE | READ_FILE | READ_DIR)) return false;
-  if (!allow(ruleset, "/dev/null", READ_FILE | WRITE_FILE)) return false;
-  bool done = syscall(NR_landlock_restrict_self, ruleset, 0) == 0;
-  close(ruleset);
+  static const char *null_device[] = {"/dev/null"};
+  const struct strings devices = {.items = null_device, .count = 1};
+  struct landlock_rule *rules = calloc(writable->count + readable->count + 1, sizeof *rules);
+  size_t count = 0;
+  bool done = rules && add_paths(writable, LANDLOCK_EVERYTHING & ~(uint64_t)(LANDLOCK_EXECUTE | LANDLOCK_IOCTL_DEV), rules, &count) &&
+              add_paths(readable, LANDLOCK_EXECUTE | LANDLOCK_READ_FILE | LANDLOCK_READ_DIR, rules, &count) &&
+              add_paths(&devices, LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE, rules, &count) &&
+              landlock_restrict(rules, count, LANDLOCK_OWN_PEERS | LANDLOCK_NO_TCP);
+  int error = errno;
+  for (size_t i = 0; i < count; i++) close(rules[i].fd);
+  free(rules);
+  errno = error;
   return done;
 }
 

@@ -1,0 +1,21 @@
+// What a step without a /proc of its own is told about it: files, injected one by one. Never a directory of procfs: its `..`
+// leads out of the step's root.
+#ifndef TS_OCI_STEP_PROC_H
+#define TS_OCI_STEP_PROC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "listener.h"
+
+struct step_proc {
+  int proc;       // the container's /proc
+  int root;       // the step's root, which this process is in
+  pid_t sentinel; // every process of the step is below it
+  unsigned left;  // processes that may still be made before they are counted again
+};
+
+// Answers one call.
+void answer_call(struct step_proc *state, const struct asked *asked);
+
+#endif
