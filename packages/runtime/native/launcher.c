@@ -1,6 +1,7 @@
 // ts-oci-launcher: makes the namespaces of an executor and stays outside as its parent.
 //   ts-oci-launcher executor STATE MAP…      serves the socket that is descriptor 3; descriptor 4 is for file jobs
-// MAP: identity | single UID GID | direct COUNT | helper NEWUIDMAP NEWGIDMAP UID GID SUBUID COUNT SUBGID COUNT
+//   ts-oci-launcher sweep STATE              takes back and removes what executors left there that did not end in order
+// MAP: identity | chroot | single UID GID | direct COUNT | helper NEWUIDMAP NEWGIDMAP UID GID SUBUID COUNT SUBGID COUNT
 // The order of the system calls and the reason for it: README.md.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "launcher/helpers.h"
 #include "launcher/namespaces.h"
 
 #define SEALED_NAME "ts-oci-executor"
@@ -52,8 +54,9 @@ int main(int argc, char **argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // A terminal's Ctrl-C goes to the parent alone, which ends us in order; and no step has a terminal to write to.
   setsid();
+  if (argc == 3 && !strcmp(argv[1], "sweep")) return sweep_executors(argv[2], NULL), 0;
   if (argc < 4) {
-    fprintf(stderr, "usage: ts-oci-launcher executor STATE MAP...\n");
+    fprintf(stderr, "usage: ts-oci-launcher executor STATE MAP... | sweep STATE\n");
     return 64;
   }
   run_from_sealed_copy(argv);

@@ -78,12 +78,15 @@ _Noreturn static void report_end(const struct executor_config *config, uint32_t 
   if (!undo_moved_tree(directory, what)) step_fail(errno, "take /%s back from the step's root", what);
   snprintf(path, sizeof path, "%s/step-%u", config->state, id);
   remove_tree(path);
-  // Without one the failure was told already.
+  // Without one the failure was told already. Else this process ends as the command did.
   if (!known) _exit(127);
-  char message[5] = {STATUS_ENDED};
-  memcpy(message + 1, &status, sizeof status);
-  (void)!write(STATUS_PIPE, message, sizeof message);
-  _exit(0);
+  if (!WIFSIGNALED(status)) _exit(WEXITSTATUS(status));
+  sigset_t none;
+  sigemptyset(&none);
+  signal(WTERMSIG(status), SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  kill(getpid(), WTERMSIG(status));
+  _exit(128 + WTERMSIG(status));
 }
 
 void run_chroot_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds, int life) {

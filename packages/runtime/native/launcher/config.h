@@ -9,6 +9,7 @@
 struct executor_config {
   char state[PATH_MAX];  // our directory below the state directory
   bool rootless;         // in a user namespace of our own: overlay's attributes are user.*, devices are bound
+  bool chroot;           // no namespaces at all: a step's root is a directory that it is locked into
   bool single_id;        // setgroups is denied, only id 0 exists
   bool filters_devices;  // a cgroup says which devices open
   int outer_procs;       // `cgroup.procs` of the cgroup outside that one, or -1

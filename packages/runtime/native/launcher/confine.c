@@ -34,7 +34,9 @@ static int open_directory(const char *path) { return open(path, O_PATH | O_DIREC
 
 // Every mount read-only but this directory, which is bound over itself: one mount, so that names may move inside it.
 // A rule of Landlock knows nothing of chmod, chown, utimes and xattrs: a mount does.
-static bool freeze_mounts(const char *base, const char **operation) {
+static bool freeze_mounts(const struct executor_config *config, const char *base, const char **operation) {
+  // Without a namespace of mounts Landlock alone says what is written.
+  if (config->chroot) return true;
   *operation = "take a mount namespace";
   if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return false;
   *operation = "bind the directory that it may write";
@@ -125,9 +127,9 @@ static bool refuse_peers(void) {
 }
 
 bool confine_jobs(const struct executor_config *config, const char *base, const struct strings *writable, const struct strings *readable, const char **operation) {
-  if (!freeze_mounts(base, operation)) return false;
+  if (!freeze_mounts(config, base, operation)) return false;
   *operation = "drop capabilities";
-  if (!drop_bounding_set(FILE_CAPABILITIES | (config->rootless ? 0 : CAPABILITY_SYS_ADMIN))) return false;
+  if (!drop_bounding_set(FILE_CAPABILITIES | (config->rootless || config->chroot ? 0 : CAPABILITY_SYS_ADMIN))) return false;
   *operation = "forbid new privileges";
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return false;
   *operation = "apply Landlock";
@@ -171,9 +173,9 @@ static bool allow_tree_calls(void) {
 
 bool confine_tree_writer(const struct executor_config *config, const char *directory, const char **operation) {
   const struct strings writable = {.items = &directory, .count = 1}, readable = {0};
-  if (!freeze_mounts(directory, operation)) return false;
+  if (!freeze_mounts(config, directory, operation)) return false;
   *operation = "drop capabilities";
-  if (!keep_capabilities(FILE_CAPABILITIES | (config->rootless ? 0 : CAPABILITY_SYS_ADMIN))) return false;
+  if (!keep_capabilities(FILE_CAPABILITIES | (config->rootless || config->chroot ? 0 : CAPABILITY_SYS_ADMIN))) return false;
   *operation = "forbid new privileges";
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return false;
   *operation = "apply Landlock";

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "chroot-step.h"
 #include "failure.h"
 #include "helpers.h"
 #include "protocol.h"
@@ -31,6 +32,7 @@ struct running {
   uint32_t id;
   pid_t pid;
   int pidfd, streams[2], status;
+  int life; // its end is the end of a step without namespaces; -1 for others
   int wait_status;
   char *work;      // the overlay's work directory
   char *directory; // the plain directory that was its root
@@ -42,13 +44,15 @@ static struct buffer input, output;
 static struct running *running;
 static size_t running_count;
 
+_Noreturn static void end_all(void);
+
 static void flush_output(void) {
   while (output.end > output.start) {
     ssize_t sent = send(control, output.bytes + output.start, output.end - output.start, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) return;
-      end_executor(config); // the parent is gone
+      end_all(); // the parent is gone
     }
     output.start += (size_t)sent;
   }
@@ -66,22 +70,40 @@ static void send_start_failure(uint32_t id, int error, const char *operation) {
   free(payload.bytes);
 }
 
+static pid_t clone_step(const struct step_spec *step, struct running *entry, struct step_descriptors fds) {
+  struct kernel_clone_args args = {
+      .flags = K_CLONE_PIDFD | K_CLONE_NEWNS | K_CLONE_NEWPID | K_CLONE_NEWIPC | K_CLONE_NEWUTS | K_CLONE_NEWCGROUP |
+               (step->flags & STEP_NETWORK_NONE ? K_CLONE_NEWNET : 0),
+      .pidfd = (uint64_t)(uintptr_t)&entry->pidfd,
+      .exit_signal = SIGCHLD,
+  };
+  pid_t pid = k_clone3(&args);
+  if (pid == 0) run_step(config, step, entry->id, fds);
+  return pid;
+}
+
+// Without namespaces: a process of ours keeps the step, and outlives this one for as long as it takes to put things back.
+static pid_t fork_keeper(const struct step_spec *step, struct running *entry, struct step_descriptors fds) {
+  int life[2];
+  if (pipe2(life, O_CLOEXEC) < 0) return -1;
+  pid_t pid = fork();
+  if (pid == 0) run_chroot_step(config, step, entry->id, fds, life[0]);
+  close(life[0]);
+  if (pid < 0) close(life[1]);
+  else entry->life = life[1];
+  return pid;
+}
+
 static int start_step(const struct step_spec *step, struct running *entry) {
   int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-  int pidfd = -1, error = 0;
+  int error = 0;
   pid_t pid = -1;
   for (int i = 0; i < 3 && !error; i++)
     // The status pipe keeps messages apart (O_DIRECT).
     if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
   if (!error) {
-    struct kernel_clone_args args = {
-        .flags = K_CLONE_PIDFD | K_CLONE_NEWNS | K_CLONE_NEWPID | K_CLONE_NEWIPC | K_CLONE_NEWUTS | K_CLONE_NEWCGROUP |
-                 (step->flags & STEP_NETWORK_NONE ? K_CLONE_NEWNET : 0),
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid = k_clone3(&args);
-    if (pid == 0) run_step(config, step, entry->id, (struct step_descriptors){pipes[0][1], pipes[1][1], pipes[2][1]});
+    struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1]};
+    pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds);
     if (pid < 0) error = errno;
   }
   for (int i = 0; i < 3; i++) {
@@ -89,7 +111,6 @@ static int start_step(const struct step_spec *step, struct running *entry) {
     if (error && pipes[i][0] >= 0) close(pipes[i][0]);
   }
   entry->pid = pid;
-  entry->pidfd = pidfd;
   entry->streams[0] = pipes[0][0];
   entry->streams[1] = pipes[1][0];
   entry->status = pipes[2][0];
@@ -98,7 +119,7 @@ static int start_step(const struct step_spec *step, struct running *entry) {
 
 static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   struct step_spec step;
-  struct running entry = {.id = id};
+  struct running entry = {.id = id, .pidfd = -1, .life = -1};
   int error = parse_step(payload, length, &step) ? start_step(&step, &entry) : EBADMSG;
   entry.work = error || !step.work ? NULL : strdup(step.work);
   entry.directory = error || !step.directory ? NULL : strdup(step.directory);
@@ -115,8 +136,19 @@ static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
 
 static void signal_step(uint32_t id, const uint8_t *payload, size_t length) {
   if (length != 4) return;
+  for (size_t i = 0; i < running_count; i++) {
+    if (running[i].id != id) continue;
+    // A keeper is asked: killed it would leave the step's root as it is.
+    if (running[i].life >= 0) kill(running[i].pid, SIGTERM);
+    else k_pidfd_send_signal(running[i].pidfd, (int)read_u32(payload));
+  }
+}
+
+// The keepers of steps see the end of their pipe before this process waits for them.
+_Noreturn static void end_all(void) {
   for (size_t i = 0; i < running_count; i++)
-    if (running[i].id == id) k_pidfd_send_signal(running[i].pidfd, (int)read_u32(payload));
+    if (running[i].life >= 0) close(running[i].life);
+  end_executor(config);
 }
 
 static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_t length) {
@@ -126,7 +158,7 @@ static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_
   case FRAME_START_JOBS: start_jobs(id, payload, length, &output); return;
   case FRAME_REMOVE_TREES: start_removal(id, payload, length, &output); return;
   case FRAME_WRITE_TREE: start_tree_writer(id, payload, length, &output); return;
-  default: end_executor(config); // not our parent's language
+  default: end_all(); // not our parent's language
   }
 }
 
@@ -134,12 +166,12 @@ static void read_control(void) {
   buffer_reserve(&input, 65536);
   ssize_t got = recv(control, input.bytes + input.end, input.capacity - input.end, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) end_executor(config);
+  if (got <= 0) end_all();
   input.end += (size_t)got;
   while (input.end - input.start >= FRAME_HEADER) {
     const uint8_t *header = input.bytes + input.start;
     uint32_t length = read_u32(header);
-    if (length > FRAME_LIMIT) end_executor(config);
+    if (length > FRAME_LIMIT) end_all();
     if (input.end - input.start < FRAME_HEADER + (size_t)length) {
       buffer_reserve(&input, FRAME_HEADER + (size_t)length);
       return;
@@ -193,7 +225,7 @@ static void finish_step(struct running *step) {
   buffer_append_frame(&output, FRAME_EXIT, step->id, payload.bytes, payload.end);
   free(payload.bytes);
   close(step->status);
-  close(step->pidfd);
+  if (step->pidfd >= 0) close(step->pidfd);
   remove_stubs(config, step->id);
   if (step->work) empty_work_directory(step->work);
   free(step->work);
@@ -210,7 +242,15 @@ static void reap(void) {
     bool known = helper_ended(pid, status, &output);
     for (size_t i = 0; i < running_count && !known; i++) {
       if (running[i].pid != pid) continue;
-      running[i].wait_status = status;
+      // A keeper that was killed, or failed half-way, left something to take back: that is waited for as for the step.
+      if (running[i].life >= 0) {
+        close(running[i].life);
+        running[i].life = -1;
+        running[i].wait_status = status;
+        running[i].pid = start_undoing(config, running[i].id);
+        if (running[i].pid > 0) break;
+        running[i].pid = pid;
+      } else if (!config->chroot) running[i].wait_status = status;
       finish_step(&running[i]);
       running[i] = running[--running_count];
       known = true;
@@ -245,13 +285,15 @@ void serve_executor(struct executor_config *shared, int control_socket, int jobs
   signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) {
     send_failure(control, "signalfd", errno); // without it no step would ever be seen to end
-    end_executor(config);
+    end_all();
   }
   prepare_helpers(config, jobs);
+  // What an earlier one left in roots and caches is back before anything is asked for.
+  if (config->chroot) sweep_leftovers(config);
   uint32_t version = PROTOCOL_VERSION;
   buffer_append_frame(&output, FRAME_READY, 0, &version, sizeof version);
   flush_output();
-  sweep_leftovers(config);
+  if (!config->chroot) sweep_leftovers(config);
   struct pollfd *polled = NULL;
   for (;;) {
     struct pollfd *grown = realloc(polled, (2 + 2 * (running_count + 1)) * sizeof *polled);

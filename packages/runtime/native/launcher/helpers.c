@@ -17,6 +17,7 @@
 #include "../common/kernel.h"
 #include "../common/remove-tree.h"
 #include "confine.h"
+#include "moved-tree.h"
 #include "string-list.h"
 #include "stubs.h"
 #include "write-tree.h"
@@ -95,7 +96,7 @@ void start_jobs(uint32_t id, const uint8_t *payload, size_t length, struct buffe
     add_string(list, text);
   }
   bool usable = more == 0 && request.args.count > 0 && jobs_socket >= 0 && jobs_pid < 0;
-  if (usable && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) usable = false;
+  if (usable && !config->chroot && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) usable = false;
   if (usable && (jobs_pid = fork()) == 0) run_jobs(&request);
   if (!usable || jobs_pid < 0) send_jobs_ended(output, id, 126 << 8);
   else {
@@ -187,25 +188,50 @@ bool helper_ended(pid_t pid, int status, struct buffer *output) {
   return false;
 }
 
+void sweep_executors(const char *parent, const char *but) {
+  DIR *entries = opendir(parent);
+  struct dirent *entry;
+  while (entries && (entry = readdir(entries))) {
+    if (strncmp(entry->d_name, "executor-", 9) || (but && !strcmp(entry->d_name, but))) continue;
+    int fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char path[PATH_MAX * 2];
+    snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+      undo_moved_trees(path);
+      remove_tree(path);
+    }
+    if (fd >= 0) close(fd);
+  }
+  if (entries) closedir(entries);
+}
+
 void sweep_leftovers(const struct executor_config *shared) {
-  // Reaped like any orphan. What a failed fork leaves is for the next start.
-  if (fork() != 0) return;
-  become_child();
   char parent[PATH_MAX];
   strcpy(parent, shared->state);
   char *own = strrchr(parent, '/');
   *own++ = 0;
-  DIR *entries = opendir(parent);
-  struct dirent *entry;
-  while (entries && (entry = readdir(entries))) {
-    if (strncmp(entry->d_name, "executor-", 9) || !strcmp(entry->d_name, own)) continue;
-    int fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    char path[PATH_MAX * 2];
-    snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) remove_tree(path);
-    if (fd >= 0) close(fd);
-  }
+  if (shared->chroot) return sweep_executors(parent, own);
+  // Reaped like any orphan. What a failed fork leaves is for the next start.
+  if (fork() != 0) return;
+  become_child();
+  sweep_executors(parent, own);
   _exit(0);
+}
+
+pid_t start_undoing(const struct executor_config *shared, uint32_t id) {
+  char path[PATH_MAX + 32], what[PATH_MAX];
+  int directory = open_moved_directory(shared->state, id, path);
+  if (directory < 0) return -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    // Until the last process of the step lets go of it.
+    flock(directory, LOCK_EX);
+    undo_moved_tree(directory, what);
+    remove_tree(path);
+    _exit(0);
+  }
+  close(directory);
+  return pid;
 }
 
 void remove_stubs(const struct executor_config *shared, uint32_t id) {
@@ -229,9 +255,13 @@ void clear_plain_directory(const struct executor_config *shared, uint32_t id, co
 }
 
 void end_executor(const struct executor_config *shared) {
-  // Everything in this pid namespace but ourselves; the steps' namespaces lie below and go with their pid 1.
-  kill(-1, SIGKILL);
+  // Everything in this pid namespace but ourselves; the steps' namespaces lie below and go with their pid 1. Without one it
+  // is those that we know; the keepers of steps end by themselves, when what they put into a root is taken back.
+  if (!shared->chroot) kill(-1, SIGKILL);
+  if (shared->chroot && jobs_pid > 0) kill(jobs_pid, SIGKILL);
+  for (size_t i = 0; i < helper_count && shared->chroot; i++) kill(helpers[i].pid, SIGKILL);
   while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) continue;
+  if (shared->chroot) undo_moved_trees(shared->state);
   remove_tree(shared->state);
   _exit(0);
 }

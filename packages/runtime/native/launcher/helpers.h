@@ -22,6 +22,10 @@ void start_tree_writer(uint32_t id, const uint8_t *payload, size_t length, struc
 bool helper_ended(pid_t pid, int status, struct buffer *output);
 // Removes directories of executors that did not end in order; they hold their directory locked while they live.
 void sweep_leftovers(const struct executor_config *config);
+// The same for a directory of executors, but for one of them.
+void sweep_executors(const char *parent, const char *but);
+// Takes back what the keeper of a step left in the step's root, when it ended before; -1 when there is nothing of it.
+pid_t start_undoing(const struct executor_config *config, uint32_t id);
 void remove_stubs(const struct executor_config *config, uint32_t id);
 // Takes away the mount points that a step found missing in the plain directory that was its root.
 void clear_plain_directory(const struct executor_config *config, uint32_t id, const char *directory);

@@ -21,6 +21,16 @@
 // services. Docker gives a step a network of its own.
 #define NETWORK_CAPABILITIES (1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NET_RAW)
 
+// Where the root of a step is a plain chroot, a second one leads out of it; and chmod and chown would follow. What else a
+// container lacks, a step cannot have.
+static uint64_t inside_chroot(uint64_t capabilities) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {{0}};
+  if (syscall(SYS_capget, &header, data) < 0) step_fail(errno, "capget");
+  uint64_t held = data[0].permitted | (uint64_t)data[1].permitted << 32;
+  return capabilities & held & ~(1ull << CAP_SYS_CHROOT | 1ull << CAP_NET_RAW | 1ull << CAP_AUDIT_WRITE);
+}
+
 static void set_capabilities(uint64_t set) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {
@@ -44,6 +54,7 @@ static void drop_bounding_set(uint64_t keep) {
 void drop_privileges(const struct executor_config *config, const struct step_spec *step) {
   bool insecure = step->flags & STEP_INSECURE;
   uint64_t capabilities = DEFAULT_CAPABILITIES & ~(step->flags & STEP_NETWORK_NONE ? 0 : NETWORK_CAPABILITIES);
+  if (config->chroot) capabilities = inside_chroot(capabilities);
   // To the kernel this number means "as it is", which is root.
   if (step->uid == (uid_t)-1 || step->gid == (gid_t)-1) step_fail(EINVAL, "user %u:%u", step->uid, step->gid);
   // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.

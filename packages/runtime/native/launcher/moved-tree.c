@@ -25,6 +25,11 @@ int make_moved_directory(const char *state, uint32_t id) {
   return directory;
 }
 
+int open_moved_directory(const char *state, uint32_t id, char path[PATH_MAX + 32]) {
+  snprintf(path, PATH_MAX + 32, "%s/" MOVED_PREFIX "%u", state, id);
+  return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 void begin_moved_tree(struct moved_tree *tree, int directory, const char *root) {
   *tree = (struct moved_tree){.directory = directory};
   tree->root = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -3,6 +3,7 @@
 #ifndef TS_OCI_MOVED_TREE_H
 #define TS_OCI_MOVED_TREE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,6 +17,8 @@ struct moved_tree {
 
 // The directory of a step in its executor's; made, and locked until the last process that has it open ends.
 int make_moved_directory(const char *state, uint32_t id);
+// The same when it is there, else -1: not locked.
+int open_moved_directory(const char *state, uint32_t id, char path[PATH_MAX + 32]);
 // Begins with a journal that names the root. Failures of these end the process (failure.h).
 void begin_moved_tree(struct moved_tree *tree, int directory, const char *root);
 // `path` is absolute and resolved inside the root: links are followed, parents that it lacks are made.

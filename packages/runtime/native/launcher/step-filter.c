@@ -2,7 +2,6 @@
 #include "step-filter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -10,9 +9,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
@@ -20,12 +20,11 @@
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-enum { NR_openat2_call = 437, NR_pidfd_open_call = 434, NR_sched_setattr_call = SYS_sched_setattr };
 enum { PROGRAM_LIMIT = 1024, OBJECT_LIMIT = 64 };
 #define LOW_WORD(argument) (offsetof(struct seccomp_data, args) + 8 * (argument))
 // Character device 10:200, as mknod takes it.
 #define TUN_DEVICE 0x0ac8u
-#define TO_ASK SECCOMP_RET_USER_NOTIF
+#define IOPRIO_OF_USER 3
 #define REFUSED(error) (SECCOMP_RET_ERRNO | (error))
 
 static struct sock_filter program[PROGRAM_LIMIT];
@@ -45,59 +44,14 @@ static unsigned begin(long number) {
 }
 static void end(unsigned at) { program[at].jf = (uint8_t)(length - at - 1); }
 
-static void always(long number, uint32_t action) {
-  unsigned at = begin(number);
-  give(action);
-  end(at);
-}
-
-// One answer where an argument has a value, another elsewhere.
-static void by_argument(long number, unsigned argument, uint32_t value, uint32_t equal, uint32_t other) {
+// Refused where the low half of an argument is, or is not, a value.
+static void refuse_by_argument(long number, unsigned argument, uint32_t value, bool equal, int error) {
   unsigned at = begin(number);
   load(LOW_WORD(argument));
-  emit(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
-  give(equal);
-  give(other);
-  end(at);
-}
-
-// Priorities: of oneself; of a process or a group by its number, which is asked; of a user's whole lot, which is refused.
-static void by_target(long number, uint32_t user) {
-  unsigned at = begin(number);
-  load(LOW_WORD(0));
-  emit(BPF_JMP | BPF_JEQ | BPF_K, user, 0, 1);
-  give(REFUSED(EPERM));
-  load(LOW_WORD(1));
-  emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+  emit(BPF_JMP | BPF_JEQ | BPF_K, value, equal ? 0 : 1, equal ? 1 : 0);
+  give(REFUSED(error));
   give(SECCOMP_RET_ALLOW);
-  give(TO_ASK);
   end(at);
-}
-
-static void ask_files(void) {
-  static const long relative[] = {SYS_openat, NR_openat2_call, SYS_readlinkat};
-  // A path is taken from the working directory or from the root; below a descriptor nothing of /proc lies.
-  for (size_t i = 0; i < sizeof relative / sizeof *relative; i++) by_argument(relative[i], 0, (uint32_t)AT_FDCWD, TO_ASK, SECCOMP_RET_ALLOW);
-  always(SYS_statfs, TO_ASK);
-#if defined(__x86_64__)
-  always(SYS_open, TO_ASK);
-  always(SYS_readlink, TO_ASK);
-#endif
-}
-
-static void ask_processes(bool signals) {
-  always(SYS_clone, TO_ASK);
-#if defined(__x86_64__)
-  always(SYS_fork, TO_ASK);
-  always(SYS_vfork, TO_ASK);
-#endif
-  static const long ones[] = {SYS_prlimit64, SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_sched_setparam, NR_sched_setattr_call};
-  for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) by_argument(ones[i], 0, 0, SECCOMP_RET_ALLOW, TO_ASK);
-  by_target(SYS_setpriority, 2);
-  by_target(SYS_ioprio_set, 3);
-  if (!signals) return;
-  static const long signaling[] = {SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, NR_pidfd_open_call};
-  for (size_t i = 0; i < sizeof signaling / sizeof *signaling; i++) by_argument(signaling[i], 0, 0, SECCOMP_RET_ALLOW, TO_ASK);
 }
 
 // Shared memory, semaphores and queues that were there before the step are others': root may use what root made.
@@ -124,15 +78,7 @@ static void refuse_objects(const char *list, const long *calls, size_t count) {
   }
 }
 
-static void refuse_others(const struct step_filter *wanted) {
-#if defined(__x86_64__)
-  by_argument(SYS_mknod, 2, TUN_DEVICE, REFUSED(EPERM), SECCOMP_RET_ALLOW);
-#endif
-  by_argument(SYS_mknodat, 3, TUN_DEVICE, REFUSED(EPERM), SECCOMP_RET_ALLOW);
-  if (wanted->no_network) by_argument(SYS_socket, 0, AF_UNIX, SECCOMP_RET_ALLOW, REFUSED(EAFNOSUPPORT));
-}
-
-void compile_step_filter(const struct step_filter *wanted) {
+void compile_step_filter(bool network) {
   static const long memory[] = {SYS_shmat, SYS_shmctl}, semaphores[] = {SYS_semop, SYS_semtimedop, SYS_semctl}, queues[] = {SYS_msgsnd, SYS_msgrcv, SYS_msgctl};
   length = 0;
   load(offsetof(struct seccomp_data, arch));
@@ -140,16 +86,21 @@ void compile_step_filter(const struct step_filter *wanted) {
   // Programs of another architecture would make calls that nobody looks at.
   give(SECCOMP_RET_KILL_PROCESS);
   load(offsetof(struct seccomp_data, nr));
-  ask_files();
-  ask_processes(wanted->signals_asked);
   refuse_objects("/proc/sysvipc/shm", memory, 2);
   refuse_objects("/proc/sysvipc/sem", semaphores, 3);
   refuse_objects("/proc/sysvipc/msg", queues, 3);
-  refuse_others(wanted);
+  // The priorities of all that a user runs: root is the builder as well.
+  refuse_by_argument(SYS_setpriority, 0, PRIO_USER, true, EPERM);
+  refuse_by_argument(SYS_ioprio_set, 0, IOPRIO_OF_USER, true, EPERM);
+#if defined(__x86_64__)
+  refuse_by_argument(SYS_mknod, 2, TUN_DEVICE, true, EPERM);
+#endif
+  refuse_by_argument(SYS_mknodat, 3, TUN_DEVICE, true, EPERM);
+  if (!network) refuse_by_argument(SYS_socket, 0, AF_UNIX, false, EAFNOSUPPORT);
   give(SECCOMP_RET_ALLOW);
 }
 
-int install_step_filter(void) {
+bool install_step_filter(void) {
   struct sock_fprog filter = {.len = (unsigned short)length, .filter = program};
-  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
 }

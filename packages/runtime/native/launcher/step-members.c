@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,10 +63,10 @@ static void place(struct process *all, size_t count, struct process *one, pid_t 
   while (length > 0) chain[--length]->place = found;
 }
 
-unsigned count_below(int proc, pid_t ancestor) {
+// Every process there is now, sorted by number, with its place.
+static size_t read_all(int proc, pid_t ancestor, struct process **list) {
   struct process *all = NULL, one;
   size_t count = 0;
-  unsigned threads = 0;
   int fd = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
   struct dirent *entry;
@@ -78,10 +79,25 @@ unsigned count_below(int proc, pid_t ancestor) {
   }
   if (entries) closedir(entries);
   if (all) qsort(all, count, sizeof *all, by_pid);
-  for (size_t i = 0; i < count; i++) {
-    place(all, count, &all[i], ancestor);
+  for (size_t i = 0; i < count; i++) place(all, count, &all[i], ancestor);
+  *list = all;
+  return count;
+}
+
+unsigned count_below(int proc, pid_t ancestor) {
+  struct process *all;
+  unsigned threads = 0;
+  for (size_t i = read_all(proc, ancestor, &all); i-- > 0;)
     if (all[i].place == BELOW) threads += all[i].threads;
-  }
   free(all);
   return threads;
+}
+
+unsigned signal_below(int proc, pid_t ancestor, int number) {
+  struct process *all;
+  unsigned signaled = 0;
+  for (size_t i = read_all(proc, ancestor, &all); i-- > 0;)
+    if (all[i].place == BELOW && kill(all[i].pid, number) == 0) signaled++;
+  free(all);
+  return signaled;
 }

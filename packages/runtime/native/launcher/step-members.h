@@ -9,5 +9,7 @@
 bool is_below(int proc, pid_t pid, pid_t ancestor);
 // How many threads all processes below `ancestor` have.
 unsigned count_below(int proc, pid_t ancestor);
+// Signals each of them; how many there were.
+unsigned signal_below(int proc, pid_t ancestor, int number);
 
 #endif

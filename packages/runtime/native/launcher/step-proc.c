@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../supervisor/supervisor.h"
 #include "proc-places.h"
 #include "step-members.h"
 
@@ -48,10 +50,10 @@ static void look_as_root(void) {
 }
 
 // Of a process that cannot be looked into (between setuid and exec) this says root.
-static bool look_as_caller(const struct step_proc *state, const struct asked *asked) {
+static bool look_as_caller(const struct step_proc *state, struct call *call) {
   char name[16];
   struct stat status;
-  snprintf(name, sizeof name, "%d", (int)asked->call->pid);
+  snprintf(name, sizeof name, "%d", (int)call->request->pid);
   if (fstatat(state->proc, name, &status, 0) < 0 || (status.st_uid == 0 && status.st_gid == 0)) return false;
   look_as(status.st_uid, status.st_gid);
   return true;
@@ -82,31 +84,28 @@ static const char *below_proc(const char *path, bool follows, char *buffer) {
   static const char *const streams[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
   if (!strcmp(path, "/proc")) return "";
   if (!strncmp(path, "/proc/", 6)) return path + 6;
-  if (!strncmp(path, "/dev/fd/", 8)) return snprintf(buffer, PATH_MAX, "self/fd/%s", path + 8), buffer;
+  if (!strncmp(path, "/dev/fd/", 8)) {
+    snprintf(buffer, PATH_MAX, "self/fd/%s", path + 8);
+    return buffer;
+  }
   // Links of ours: what they say is read from themselves.
   if (!follows) return NULL;
   if (!strcmp(path, "/dev/fd")) return "self/fd";
   if (!strcmp(path, "/etc/mtab")) return "mounts";
-  for (int i = 0; i < 3; i++)
-    if (!strcmp(path, streams[i])) return snprintf(buffer, PATH_MAX, "self/fd/%d", i), buffer;
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(path, streams[i])) continue;
+    snprintf(buffer, PATH_MAX, "self/fd/%d", i);
+    return buffer;
+  }
   return NULL;
 }
 
-static bool may_be_ours(const char *start, ssize_t length) {
-  static const char *const beginnings[] = {"/proc", "/dev/fd", "/dev/std", "/etc/mtab", "//", "/./"};
-  for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
-    size_t size = strlen(beginnings[i]);
-    if (length >= (ssize_t)size && !memcmp(start, beginnings[i], size)) return true;
-  }
-  return false;
-}
-
 // Reads the path of a call; false when the call is none of ours. Ids are the caller's afterwards where they must be.
-static bool take_path(const struct step_proc *state, const struct asked *asked, uint64_t address, bool follows, char below[PATH_MAX]) {
-  char start[12], path[PATH_MAX], tidied[PATH_MAX], buffer[PATH_MAX];
-  ssize_t length = read_memory(asked, address, start, sizeof start);
-  if (length < 0 && errno == EPERM && look_as_caller(state, asked)) length = read_memory(asked, address, start, sizeof start);
-  if (!may_be_ours(start, length) || !read_path(asked, address, path) || !tidy(path, tidied)) return false;
+static bool take_path(const struct step_proc *state, struct call *call, uint64_t address, bool follows, char below[PATH_MAX]) {
+  char path[PATH_MAX], tidied[PATH_MAX], buffer[PATH_MAX];
+  int length = read_text(call, address, path, sizeof path);
+  if (length == -EPERM && look_as_caller(state, call)) length = read_text(call, address, path, sizeof path);
+  if (length < 0 || path[0] != '/' || !tidy(path, tidied)) return false;
   const char *found = below_proc(tidied, follows, buffer);
   if (!found) return false;
   snprintf(below, PATH_MAX, "%s", found);
@@ -119,8 +118,8 @@ static const char *behind(const char *path, const char *first) {
 }
 
 // Finds the process that a path names. 0, or an errno.
-static int find_place(const struct step_proc *state, const struct asked *asked, const char *below, struct place *place) {
-  pid_t caller = (pid_t)asked->call->pid, pid = 0;
+static int find_place(const struct step_proc *state, struct call *call, const char *below, struct place *place) {
+  pid_t caller = (pid_t)call->request->pid, pid = 0;
   const char *rest;
   int length;
   if ((rest = behind(below, "self"))) length = snprintf(place->shown, PATH_MAX, "%d%s", pid = caller, rest);
@@ -139,7 +138,7 @@ static int find_place(const struct step_proc *state, const struct asked *asked, 
   snprintf(name, sizeof name, "%d", pid);
   // From here on that process is meant, whoever gets its number later.
   place->base = openat(state->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  bool known = place->base >= 0 && (pid == caller ? still_asks(asked) : is_below(state->proc, pid, state->sentinel));
+  bool known = place->base >= 0 && (pid == caller ? still_waits(call) : is_below(state->proc, pid, state->sentinel));
   if (!known) {
     if (place->base >= 0) close(place->base);
     return ENOENT;
@@ -194,42 +193,41 @@ static int open_place(const struct step_proc *state, const struct place *place, 
   return fd;
 }
 
-static void answer_open(const struct step_proc *state, const struct asked *asked, uint64_t path, int flags) {
+static struct answer answer_open(const struct step_proc *state, struct call *call, uint64_t path, int flags) {
   char below[PATH_MAX];
   struct place place;
-  if (!take_path(state, asked, path, true, below)) return let_go_on(asked);
-  int error = find_place(state, asked, below, &place);
-  if (error) return answer_error(asked, error);
+  if (!take_path(state, call, path, true, below)) return ask_kernel();
+  int error = find_place(state, call, below, &place);
+  if (error) return return_error(error);
   int fd = open_place(state, &place, flags);
   error = errno;
   leave_place(state, &place);
-  if (fd >= 0) return answer_descriptor(asked, fd, flags & O_CLOEXEC);
-  if (error == ELOOP) return let_go_on(asked);
-  answer_error(asked, error);
+  if (fd >= 0) return return_descriptor(fd, flags & O_CLOEXEC);
+  return error == ELOOP ? ask_kernel() : return_error(error);
 }
 
-static ssize_t read_own_number(const struct step_proc *state, const struct asked *asked, const char *below, char text[64]) {
+static ssize_t read_own_number(const struct step_proc *state, struct call *call, const char *below, char text[64]) {
   char path[32], line[128];
   int group = 0;
-  snprintf(path, sizeof path, "%d/status", (int)asked->call->pid);
+  snprintf(path, sizeof path, "%d/status", (int)call->request->pid);
   int fd = openat(state->proc, path, O_RDONLY | O_CLOEXEC);
   FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
   while (file && fgets(line, sizeof line, file) && sscanf(line, "Tgid: %d", &group) != 1) continue;
   if (file) fclose(file);
   if (group == 0) return errno = ENOENT, -1;
-  return !strcmp(below, "self") ? snprintf(text, 64, "%d", group) : snprintf(text, 64, "%d/task/%d", group, (int)asked->call->pid);
+  return !strcmp(below, "self") ? snprintf(text, 64, "%d", group) : snprintf(text, 64, "%d/task/%d", group, (int)call->request->pid);
 }
 
-static void answer_readlink(const struct step_proc *state, const struct asked *asked, uint64_t path, uint64_t buffer, uint64_t size) {
+static struct answer answer_readlink(const struct step_proc *state, struct call *call, uint64_t path, uint64_t buffer, uint64_t size) {
   char below[PATH_MAX], text[PATH_MAX];
   struct place place;
   ssize_t length;
-  if (!take_path(state, asked, path, false, below)) return let_go_on(asked);
-  if (!strcmp(below, "self") || !strcmp(below, "thread-self")) length = read_own_number(state, asked, below, text);
+  if (!take_path(state, call, path, false, below)) return ask_kernel();
+  if (!strcmp(below, "self") || !strcmp(below, "thread-self")) length = read_own_number(state, call, below, text);
   else if (!strcmp(below, "net") || !strcmp(below, "mounts")) length = snprintf(text, sizeof text, "self/%s", below);
   else {
-    int error = find_place(state, asked, below, &place);
-    if (error) return answer_error(asked, error);
+    int error = find_place(state, call, below, &place);
+    if (error) return return_error(error);
     int at = k_openat2(place.base, *place.rest ? place.rest : ".", O_PATH | O_NOFOLLOW, STRICTLY);
     // By name and not by descriptor: then the kernel asks whether the caller may.
     length = at < 0 ? -1 : readlinkat(place.base, place.rest, text, sizeof text);
@@ -238,62 +236,91 @@ static void answer_readlink(const struct step_proc *state, const struct asked *a
     leave_place(state, &place);
     errno = error;
   }
-  if (length < 0) return errno == ELOOP ? let_go_on(asked) : answer_error(asked, errno);
+  if (length < 0) return errno == ELOOP ? ask_kernel() : return_error(errno);
   if ((uint64_t)length > size) length = (ssize_t)size;
-  if (size == 0 || size > INT_MAX) return answer_error(asked, EINVAL);
-  if (!write_memory(asked, buffer, text, (size_t)length)) return answer_error(asked, EFAULT);
-  answer_value(asked, length);
+  if (size == 0 || size > INT_MAX) return return_error(EINVAL);
+  if (write_memory(call, buffer, text, (size_t)length) < 0) return return_error(EFAULT);
+  return return_value(length);
 }
 
-static void answer_statfs(const struct step_proc *state, const struct asked *asked, uint64_t path, uint64_t buffer) {
+static struct answer answer_statfs(const struct step_proc *state, struct call *call, uint64_t path, uint64_t buffer) {
   char below[PATH_MAX];
   struct statfs status;
-  if (!take_path(state, asked, path, true, below) || fstatfs(state->proc, &status) < 0) return let_go_on(asked);
-  if (!write_memory(asked, buffer, &status, sizeof status)) return answer_error(asked, EFAULT);
-  answer_value(asked, 0);
+  if (!take_path(state, call, path, true, below) || fstatfs(state->proc, &status) < 0) return ask_kernel();
+  if (write_memory(call, buffer, &status, sizeof status) < 0) return return_error(EFAULT);
+  return return_value(0);
 }
 
-static void answer_fork(struct step_proc *state, const struct asked *asked) {
+static struct answer answer_fork(struct step_proc *state, struct call *call) {
   if (state->left == 0) {
     unsigned running = count_below(state->proc, state->sentinel);
-    if (running >= TASK_LIMIT) return answer_error(asked, EAGAIN);
+    if (running >= TASK_LIMIT) return return_error(EAGAIN);
     state->left = TASK_LIMIT - running;
   }
   state->left--;
-  let_go_on(asked);
+  return ask_kernel();
 }
 
 // Numbers are in registers: nothing can exchange them.
-static void answer_process(const struct step_proc *state, const struct asked *asked, int32_t pid) {
+static struct answer answer_process(const struct step_proc *state, struct call *call, int32_t pid) {
   pid_t one = pid < 0 ? -pid : pid;
-  if (pid != -1 && (one == (pid_t)asked->call->pid || is_below(state->proc, one, state->sentinel))) let_go_on(asked);
-  else answer_error(asked, EPERM);
+  return pid != -1 && (one == (pid_t)call->request->pid || is_below(state->proc, one, state->sentinel)) ? ask_kernel() : return_error(EPERM);
 }
 
-static void answer_open_how(const struct step_proc *state, const struct asked *asked, const uint64_t *args) {
+// Each call by where its arguments stand. Ids are given back whatever was answered.
+static struct answer as_root(struct answer answer) {
+  look_as_root();
+  return answer;
+}
+
+static struct answer on_openat(struct call *call) { return as_root(answer_open(call->context, call, argument(call, 1), int_argument(call, 2))); }
+
+static struct answer on_openat2(struct call *call) {
   struct kernel_open_how how = {0};
   // What says how paths are to be resolved, or what we do not know, the kernel answers.
-  if (args[3] < sizeof how || read_memory(asked, args[2], &how, sizeof how) != (ssize_t)sizeof how || how.resolve) return let_go_on(asked);
-  answer_open(state, asked, args[1], (int)how.flags);
+  if (argument(call, 3) < sizeof how || read_memory(call, argument(call, 2), &how, sizeof how) < 0 || how.resolve) return ask_kernel();
+  return as_root(answer_open(call->context, call, argument(call, 1), (int)how.flags));
 }
 
-void answer_call(struct step_proc *state, const struct asked *asked) {
-  const uint64_t *args = (const uint64_t *)asked->call->data.args;
-  switch (asked->call->data.nr) {
+static struct answer on_readlinkat(struct call *call) {
+  return as_root(answer_readlink(call->context, call, argument(call, 1), argument(call, 2), argument(call, 3)));
+}
+
+static struct answer on_statfs(struct call *call) { return as_root(answer_statfs(call->context, call, argument(call, 0), argument(call, 1))); }
+static struct answer on_fork(struct call *call) { return answer_fork(call->context, call); }
+static struct answer on_process(struct call *call) { return answer_process(call->context, call, int_argument(call, 0)); }
+static struct answer on_target(struct call *call) { return answer_process(call->context, call, int_argument(call, 1)); }
+
 #if defined(__x86_64__)
-  case SYS_open: answer_open(state, asked, args[0], (int)args[1]); break;
-  case SYS_readlink: answer_readlink(state, asked, args[0], args[1], args[2]); break;
-  case SYS_fork:
-  case SYS_vfork:
+static struct answer on_open(struct call *call) { return as_root(answer_open(call->context, call, argument(call, 0), int_argument(call, 1))); }
+static struct answer on_readlink(struct call *call) {
+  return as_root(answer_readlink(call->context, call, argument(call, 0), argument(call, 1), argument(call, 2)));
+}
 #endif
-  case SYS_clone: answer_fork(state, asked); break;
-  case SYS_openat: answer_open(state, asked, args[1], (int)args[2]); break;
-  case 437: answer_open_how(state, asked, args); break;
-  case SYS_readlinkat: answer_readlink(state, asked, args[1], args[2], args[3]); break;
-  case SYS_statfs: answer_statfs(state, asked, args[0], args[1]); break;
-  case SYS_setpriority:
-  case SYS_ioprio_set: answer_process(state, asked, (int32_t)args[1]); break;
-  default: answer_process(state, asked, (int32_t)args[0]); break;
-  }
-  look_as_root();
+
+enum { NR_openat2_call = 437, NR_pidfd_open_call = 434 };
+
+// A path is taken from the working directory or from the root: below a descriptor nothing of /proc lies.
+#define FROM_HERE TRAP_EQUAL, 0, (uint32_t)AT_FDCWD
+// The number of another, not 0 for oneself.
+#define OF_ANOTHER(argument) TRAP_ANY_BIT, argument, ~0u
+
+size_t proc_traps(bool signals, struct trap *traps) {
+  static const struct trap files[] = {
+      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs},
+#if defined(__x86_64__)
+      {SYS_open, on_open}, {SYS_readlink, on_readlink}, {SYS_fork, on_fork}, {SYS_vfork, on_fork},
+#endif
+      {SYS_clone, on_fork},
+      {SYS_prlimit64, on_process, OF_ANOTHER(0)}, {SYS_sched_setaffinity, on_process, OF_ANOTHER(0)}, {SYS_sched_setscheduler, on_process, OF_ANOTHER(0)},
+      {SYS_sched_setparam, on_process, OF_ANOTHER(0)}, {SYS_sched_setattr, on_process, OF_ANOTHER(0)},
+      {SYS_setpriority, on_target, OF_ANOTHER(1)}, {SYS_ioprio_set, on_target, OF_ANOTHER(1)},
+  };
+  static const struct trap signaling[] = {
+      {SYS_kill, on_process, OF_ANOTHER(0)}, {SYS_tkill, on_process, OF_ANOTHER(0)}, {SYS_tgkill, on_process, OF_ANOTHER(0)},
+      {SYS_rt_sigqueueinfo, on_process, OF_ANOTHER(0)}, {SYS_rt_tgsigqueueinfo, on_process, OF_ANOTHER(0)}, {NR_pidfd_open_call, on_process, OF_ANOTHER(0)},
+  };
+  memcpy(traps, files, sizeof files);
+  if (signals) memcpy(traps + sizeof files / sizeof *files, signaling, sizeof signaling);
+  return (sizeof files + (signals ? sizeof signaling : 0)) / sizeof *traps;
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "listener.h"
+#include "../supervisor/trap.h"
 
 struct step_proc {
   int proc;       // the container's /proc
@@ -15,7 +15,8 @@ struct step_proc {
   unsigned left;  // processes that may still be made before they are counted again
 };
 
-// Answers one call.
-void answer_call(struct step_proc *state, const struct asked *asked);
+// The calls to ask about, at most TRAP_LIMIT; with `signals` those that signal a process too, where Landlock does not say whom.
+// Their context is a struct step_proc.
+size_t proc_traps(bool signals, struct trap *traps);
 
 #endif
