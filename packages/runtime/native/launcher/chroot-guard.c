@@ -21,19 +21,20 @@
 #include "../supervisor/supervisor.h"
 #include "chroot-sentinel.h"
 #include "failure.h"
+#include "identity.h"
 #include "landlock.h"
 #include "step-filter.h"
 #include "step-proc.h"
 
-// SETGID and SETUID to look into processes as their users; DAC_OVERRIDE for what it shows below /proc.
-#define GUARD_CAPABILITIES (1u << CAP_DAC_OVERRIDE | 1u << CAP_SETGID | 1u << CAP_SETUID)
-
-static void keep_capabilities(uint32_t keep) {
+// Whoever looks into a process has to have its capabilities: all that a step has, and no more.
+static void take_step_capabilities(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {{0}};
   if (syscall(SYS_capget, &header, data) < 0) step_fail(errno, "capget");
-  data[0] = (struct __user_cap_data_struct){.effective = data[0].permitted & keep, .permitted = data[0].permitted & keep};
-  data[1] = (struct __user_cap_data_struct){0};
+  for (int i = 0; i < 2; i++) {
+    data[i].permitted &= (uint32_t)(CHROOT_CAPABILITIES >> (32 * i));
+    data[i] = (struct __user_cap_data_struct){.effective = data[i].permitted, .permitted = data[i].permitted};
+  }
   if (syscall(SYS_capset, &header, data) < 0) step_fail(errno, "capset");
 }
 
@@ -55,7 +56,7 @@ static pid_t start_answering(int socket, int down, struct trap *traps, size_t co
   prctl(PR_SET_NAME, "supervisor");
   // Its end is the step's end: the guard alone holds it.
   close(down);
-  keep_capabilities(GUARD_CAPABILITIES);
+  take_step_capabilities();
   int listener = take_listener(socket);
   // The step failed before it had one: it said why.
   if (listener < 0) _exit(0);

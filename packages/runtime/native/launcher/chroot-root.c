@@ -20,7 +20,7 @@ static void fill_dev(int dev) {
     unsigned major_number, minor_number;
   } devices[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
   static const char *const links[][2] = {
-      {"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"/proc/kcore", "core"},
+      {"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"},
   };
   for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
     if (mknodat(dev, devices[i].name, S_IFCHR | 0666, makedev(devices[i].major_number, devices[i].minor_number)) < 0) step_fail(errno, "make /dev/%s", devices[i].name);

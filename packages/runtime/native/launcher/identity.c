@@ -14,21 +14,17 @@
 
 #include "failure.h"
 
-// Docker's default: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT
-// MKNOD AUDIT_WRITE SETFCAP.
-#define DEFAULT_CAPABILITIES 0xa80425fbull
 // On the host's network these reach beyond the step: it would read what other programs send, and take the ports of
 // services. Docker gives a step a network of its own.
 #define NETWORK_CAPABILITIES (1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NET_RAW)
 
-// Where the root of a step is a plain chroot, a second one leads out of it; and chmod and chown would follow. What else a
-// container lacks, a step cannot have.
+// What the container itself lacks, a step cannot have.
 static uint64_t inside_chroot(uint64_t capabilities) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {{0}};
   if (syscall(SYS_capget, &header, data) < 0) step_fail(errno, "capget");
   uint64_t held = data[0].permitted | (uint64_t)data[1].permitted << 32;
-  return capabilities & held & ~(1ull << CAP_SYS_CHROOT | 1ull << CAP_NET_RAW | 1ull << CAP_AUDIT_WRITE);
+  return capabilities & held & CHROOT_CAPABILITIES;
 }
 
 static void set_capabilities(uint64_t set) {

@@ -6,7 +6,8 @@ import type { IsolationEntry } from './types.ts'
 export function isolationsFor(
   wish: 'auto' | IsolationMode,
 ): readonly (IsolationEntry & { readonly name: IsolationMode })[] {
-  const found = isolations.filter(({ name }) => wish === 'auto' || name === wish)
+  const entries: readonly (IsolationEntry & { readonly name: IsolationMode })[] = isolations
+  const found = entries.filter(({ name, isByNameAlone }) => (wish === 'auto' ? !isByNameAlone : name === wish))
   if (found.length > 0) return found
   throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown isolation ${wish}`, {
     hint: `known: auto, ${isolations.map(({ name }) => name).join(', ')}`,

@@ -11,6 +11,12 @@ export const isolations = [
     summary: 'in a user namespace',
     load: (): Promise<Isolation> => import('./rootless/rootless.ts'),
   },
+  {
+    name: 'chroot',
+    summary: 'root in a container without namespaces',
+    isByNameAlone: true,
+    load: (): Promise<Isolation> => import('./chroot/chroot.ts'),
+  },
 ] as const
 
 export type IsolationMode = (typeof isolations)[number]['name']

@@ -42,6 +42,8 @@ export interface IsolationEntry {
   readonly name: string
   /** What it is, in a few words for a help text. */
   readonly summary: string
+  /** `auto` never takes it. */
+  readonly isByNameAlone?: true
   load(): Promise<Isolation>
 }
 
