@@ -5,7 +5,7 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 
-#include "chroot-guard.h"
+#include "guarded.h"
 
 struct watched {
   const struct guarded *guarded;

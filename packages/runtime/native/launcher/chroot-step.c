@@ -22,6 +22,7 @@
 #include "chroot-root.h"
 #include "failure.h"
 #include "moved-tree.h"
+#include "moved-undo.h"
 #include "process.h"
 #include "protocol.h"
 #include "step-filter.h"

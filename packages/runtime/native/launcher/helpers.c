@@ -18,6 +18,7 @@
 #include "../common/remove-tree.h"
 #include "confine.h"
 #include "moved-tree.h"
+#include "moved-undo.h"
 #include "string-list.h"
 #include "stubs.h"
 #include "write-tree.h"

@@ -2,6 +2,7 @@
 #ifndef TS_OCI_MOVED_JOURNAL_H
 #define TS_OCI_MOVED_JOURNAL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define MOVED_PREFIX "step-"
@@ -22,9 +23,22 @@ struct moved {
   int64_t sec, nsec;
 };
 
+struct line {
+  struct moved moved;
+  char *path, *other;
+};
+
+struct lines {
+  struct line *items;
+  size_t count;
+};
+
 // Ends the process on failure (failure.h).
 void write_journal(int journal, const struct moved *moved, const char *path, const char *other);
 // Writes a line MOVED_SETTLED for each directory that has one of MOVED_TIME.
 void settle_journal(int journal, int root);
+// The lines of the journal in a step's directory: as far as they are whole.
+struct lines read_journal(int directory);
+void free_lines(struct lines *lines);
 
 #endif

@@ -4,7 +4,6 @@
 #define TS_OCI_MOVED_TREE_H
 
 #include <limits.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -31,11 +30,5 @@ void put_moved(struct moved_tree *tree, const char *path, const char *source);
 int put_top_directory(struct moved_tree *tree, const char *name, mode_t mode);
 // Notes how directories look now that all is in place: those that the step leaves so get their times back.
 void settle_moved_tree(struct moved_tree *tree);
-
-// The second half, for a directory of make_moved_directory whose step has ended. False with errno and `what` (PATH_MAX) when
-// something could not be put back; what could is.
-bool undo_moved_tree(int directory, char *what);
-// The same for every step of an executor that has ended; waits for what still ends of them.
-void undo_moved_trees(const char *state);
 
 #endif

@@ -33,12 +33,6 @@ void make_proc_places(int places) {
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) make_place(places, files[i], S_IFREG, NULL);
   make_place(places, "self/root", S_IFLNK, "/");
   make_place(places, "1/root", S_IFLNK, "/");
-  // Whether a descriptor is there is asked of the kernel when it is opened.
-  for (int fd = 0; fd < 64; fd++) {
-    char name[32];
-    snprintf(name, sizeof name, "self/fd/%d", fd);
-    make_place(places, name, S_IFREG, NULL);
-  }
 }
 
 static int open_mirror(int places, const char *path) {
@@ -72,18 +66,20 @@ static void remove_stale(int mirror, int shown, bool processes, pid_t sentinel) 
 
 int mirror_directory(int places, const char *path, int shown, pid_t sentinel) {
   bool processes = !*path;
-  int mirror = open_mirror(places, path), copy = openat(shown, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *entries = mirror < 0 || copy < 0 ? NULL : fdopendir(copy);
+  int mirror = open_mirror(places, path);
+  DIR *entries = mirror < 0 ? NULL : fdopendir(shown);
+  if (!entries) close(shown);
   struct dirent *entry;
   if (entries) remove_stale(mirror, shown, processes, sentinel);
   while (entries && (entry = readdir(entries))) {
     const char *name = entry->d_name;
     struct stat status;
     char link[PATH_MAX] = {0};
-    if (!strcmp(name, ".") || !strcmp(name, "..") || is_at(mirror, name, &status) || !is_at(shown, name, &status)) continue;
+    if (!strcmp(name, ".") || !strcmp(name, "..") || is_at(mirror, name, &status)) continue;
     if (processes && is_number(name) && !is_below(shown, atoi(name), sentinel)) continue;
-    if (S_ISLNK(status.st_mode) && readlinkat(shown, name, link, sizeof link - 1) < 0) continue;
-    make_place(mirror, name, status.st_mode, link);
+    // A listing tells the types; what else is asked of an entry is asked by its name, and answered.
+    bool known = entry->d_type == DT_LNK && readlinkat(shown, name, link, sizeof link - 1) > 0;
+    make_place(mirror, name, entry->d_type == DT_DIR ? S_IFDIR : known ? S_IFLNK : S_IFREG, link);
   }
   if (entries) closedir(entries);
   return mirror;

@@ -6,8 +6,8 @@
 
 // Fills the directory that is the step's /proc.
 void make_proc_places(int places);
-// Makes the directory `path` of the step's /proc show what `shown` (of the container's) has now; -1 with errno, else a
-// descriptor of it. Of processes only those below `sentinel` are shown.
+// Makes the directory `path` of the step's /proc show what `shown` (of the container's, closed here) has now; -1 with errno,
+// else a descriptor of it. Of processes only those below `sentinel` are shown.
 int mirror_directory(int places, const char *path, int shown, pid_t sentinel);
 
 #endif

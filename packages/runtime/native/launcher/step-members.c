@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 struct process {
-  pid_t pid, parent;
+  pid_t pid, parent, session;
   unsigned threads;
   enum { UNKNOWN, BELOW, ELSEWHERE } place;
 };
@@ -26,8 +26,8 @@ static bool read_process(int proc, pid_t pid, struct process *process) {
   text[length] = 0;
   char *fields = strrchr(text, ')');
   *process = (struct process){.pid = pid};
-  // State, parent, 13 others until the number of threads (proc_pid_stat(5): fields 3, 4, 20).
-  return fields && sscanf(fields + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u", &process->parent, &process->threads) == 2;
+  // State, parent, session, and the number of threads (proc_pid_stat(5): fields 3, 4, 6, 20).
+  return fields && sscanf(fields + 1, " %*c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u", &process->parent, &process->session, &process->threads) == 3;
 }
 
 bool is_below(int proc, pid_t pid, pid_t ancestor) {
@@ -35,7 +35,7 @@ bool is_below(int proc, pid_t pid, pid_t ancestor) {
   // A loop cannot be seen in one moment; over many, numbers may be used again.
   for (int depth = 0; pid > 1 && depth < 1 << 16; depth++) {
     if (!read_process(proc, pid, &process)) return false;
-    if (process.parent == ancestor) return true;
+    if (process.parent == ancestor) return process.session != ancestor;
     pid = process.parent;
   }
   return false;
@@ -52,7 +52,8 @@ static void place(struct process *all, size_t count, struct process *one, pid_t 
   int found = UNKNOWN;
   for (struct process *at = one; !found; ) {
     if (at->place != UNKNOWN) found = at->place;
-    else if (at->parent == ancestor) found = BELOW;
+    // In its own session the sentinel has a second one of its kind, which is none of the step.
+    else if (at->parent == ancestor) found = at->session == ancestor ? ELSEWHERE : BELOW;
     if (length < sizeof chain / sizeof *chain) chain[length++] = at;
     if (found) break;
     struct process key = {.pid = at->parent};

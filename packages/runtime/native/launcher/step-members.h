@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-// `proc` is a descriptor of /proc.
+// `proc` is a descriptor of /proc. What is in the ancestor's own session does not count.
 bool is_below(int proc, pid_t pid, pid_t ancestor);
 // How many threads all processes below `ancestor` have.
 unsigned count_below(int proc, pid_t ancestor);

@@ -101,12 +101,14 @@ static const char *below_proc(const char *path, bool follows, char *buffer) {
 }
 
 // Reads the path of a call; false when the call is none of ours. Ids are the caller's afterwards where they must be.
-static bool take_path(const struct step_proc *state, struct call *call, uint64_t address, bool follows, char below[PATH_MAX]) {
+// `follows` is true afterwards where a slash at the end says so.
+static bool take_path(const struct step_proc *state, struct call *call, uint64_t address, bool *follows, char below[PATH_MAX]) {
   char path[PATH_MAX], tidied[PATH_MAX], buffer[PATH_MAX];
   int length = read_text(call, address, path, sizeof path);
   if (length == -EPERM && look_as_caller(state, call)) length = read_text(call, address, path, sizeof path);
   if (length < 0 || path[0] != '/' || !tidy(path, tidied)) return false;
-  const char *found = below_proc(tidied, follows, buffer);
+  *follows |= length > 1 && path[length - 1] == '/';
+  const char *found = below_proc(tidied, *follows, buffer);
   if (!found) return false;
   snprintf(below, PATH_MAX, "%s", found);
   return true;
@@ -180,9 +182,16 @@ static int open_place(const struct step_proc *state, const struct place *place, 
   if (at < 0 || fstat(at, &status) < 0) return -1;
   int fd = -1;
   if (S_ISDIR(status.st_mode)) {
+    // Read as the caller may, written as root.
+    int shown = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (shown < 0) {
+      int error = errno;
+      close(at);
+      return errno = error, -1;
+    }
     look_as_root();
     int places = openat(state->root, "proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    fd = places < 0 ? -1 : mirror_directory(places, place->shown, at, state->sentinel);
+    fd = places < 0 ? close(shown), -1 : mirror_directory(places, place->shown, shown, state->sentinel);
     if (places >= 0) close(places);
   } else if (!S_ISLNK(status.st_mode)) fd = flags & O_DIRECTORY ? (errno = ENOTDIR, -1) : open_file(place, flags, false);
   else if (flags & O_NOFOLLOW || !leads_to_own_file(place->rest)) errno = ELOOP;
@@ -196,7 +205,8 @@ static int open_place(const struct step_proc *state, const struct place *place, 
 static struct answer answer_open(const struct step_proc *state, struct call *call, uint64_t path, int flags) {
   char below[PATH_MAX];
   struct place place;
-  if (!take_path(state, call, path, true, below)) return ask_kernel();
+  bool follows = true;
+  if (!take_path(state, call, path, &follows, below)) return ask_kernel();
   int error = find_place(state, call, below, &place);
   if (error) return return_error(error);
   int fd = open_place(state, &place, flags);
@@ -222,7 +232,8 @@ static struct answer answer_readlink(const struct step_proc *state, struct call 
   char below[PATH_MAX], text[PATH_MAX];
   struct place place;
   ssize_t length;
-  if (!take_path(state, call, path, false, below)) return ask_kernel();
+  bool follows = false;
+  if (!take_path(state, call, path, &follows, below) || follows) return ask_kernel();
   if (!strcmp(below, "self") || !strcmp(below, "thread-self")) length = read_own_number(state, call, below, text);
   else if (!strcmp(below, "net") || !strcmp(below, "mounts")) length = snprintf(text, sizeof text, "self/%s", below);
   else {
@@ -243,10 +254,72 @@ static struct answer answer_readlink(const struct step_proc *state, struct call 
   return return_value(length);
 }
 
+static bool is_link_itself(const char *below) { return !strcmp(below, "self") || !strcmp(below, "thread-self") || !strcmp(below, "net") || !strcmp(below, "mounts"); }
+
+// What is asked of a name, once it is known where it is looked up: 0, or an errno.
+typedef int look(const struct place *place, bool follows, void *wanted);
+
+// Only tells something of what lies there; a magic link is followed without harm.
+static int look_at(const struct step_proc *state, struct call *call, uint64_t path, bool follows, look *look, void *wanted) {
+  char below[PATH_MAX];
+  struct place place;
+  if (!take_path(state, call, path, &follows, below)) return -1;
+  if (!follows && is_link_itself(below)) {
+    place = (struct place){.base = state->proc};
+    place.rest = strcpy(place.shown, below);
+    return look(&place, false, wanted);
+  }
+  int error = find_place(state, call, below, &place);
+  if (error) return error;
+  int at = k_openat2(place.base, *place.rest ? place.rest : ".", O_PATH | O_NOFOLLOW, STRICTLY);
+  // What lies behind a magic link is looked up in the step's root, where it is not.
+  error = at < 0 ? errno == ELOOP ? -1 : errno : look(&place, follows, wanted);
+  if (at >= 0) close(at);
+  leave_place(state, &place);
+  return error;
+}
+
+static int look_status(const struct place *place, bool follows, void *status) {
+  return fstatat(place->base, *place->rest ? place->rest : ".", status, follows ? 0 : AT_SYMLINK_NOFOLLOW) < 0 ? errno : 0;
+}
+
+struct wanted_statx {
+  unsigned mask;
+  struct statx status;
+};
+
+static int look_statx(const struct place *place, bool follows, void *wanted) {
+  struct wanted_statx *one = wanted;
+  return statx(place->base, *place->rest ? place->rest : ".", follows ? 0 : AT_SYMLINK_NOFOLLOW, one->mask, &one->status) < 0 ? errno : 0;
+}
+
+static int look_access(const struct place *place, bool follows, void *mode) {
+  return syscall(SYS_faccessat, place->base, *place->rest ? place->rest : ".", *(int *)mode) < 0 ? errno : 0;
+}
+
+// Nothing of /proc has any; a name that is not there is told as such.
+static int look_attributes(const struct place *place, bool follows, void *none) { return EOPNOTSUPP; }
+
+static struct answer give_looked(struct call *call, int error, uint64_t buffer, const void *found, size_t size) {
+  if (error < 0) return ask_kernel();
+  if (error > 0) return return_error(error);
+  return size > 0 && write_memory(call, buffer, found, size) < 0 ? return_error(EFAULT) : return_value(0);
+}
+
+static struct answer answer_stat(const struct step_proc *state, struct call *call, uint64_t path, uint64_t buffer, bool follows) {
+  struct stat status;
+  return give_looked(call, look_at(state, call, path, follows, look_status, &status), buffer, &status, sizeof status);
+}
+
+static struct answer answer_access(const struct step_proc *state, struct call *call, uint64_t path, int mode) {
+  return give_looked(call, look_at(state, call, path, true, look_access, &mode), 0, NULL, 0);
+}
+
 static struct answer answer_statfs(const struct step_proc *state, struct call *call, uint64_t path, uint64_t buffer) {
   char below[PATH_MAX];
   struct statfs status;
-  if (!take_path(state, call, path, true, below) || fstatfs(state->proc, &status) < 0) return ask_kernel();
+  bool follows = true;
+  if (!take_path(state, call, path, &follows, below) || fstatfs(state->proc, &status) < 0) return ask_kernel();
   if (write_memory(call, buffer, &status, sizeof status) < 0) return return_error(EFAULT);
   return return_value(0);
 }
@@ -286,19 +359,35 @@ static struct answer on_readlinkat(struct call *call) {
   return as_root(answer_readlink(call->context, call, argument(call, 1), argument(call, 2), argument(call, 3)));
 }
 
+static struct answer on_fstatat(struct call *call) {
+  return as_root(answer_stat(call->context, call, argument(call, 1), argument(call, 2), !(int_argument(call, 3) & AT_SYMLINK_NOFOLLOW)));
+}
+
+static struct answer on_statx(struct call *call) {
+  struct wanted_statx wanted = {.mask = (unsigned)argument(call, 3)};
+  int error = look_at(call->context, call, argument(call, 1), !(int_argument(call, 2) & AT_SYMLINK_NOFOLLOW), look_statx, &wanted);
+  return as_root(give_looked(call, error, argument(call, 4), &wanted.status, sizeof wanted.status));
+}
+
+static struct answer on_faccessat(struct call *call) { return as_root(answer_access(call->context, call, argument(call, 1), int_argument(call, 2))); }
 static struct answer on_statfs(struct call *call) { return as_root(answer_statfs(call->context, call, argument(call, 0), argument(call, 1))); }
+static struct answer on_xattr(struct call *call) { return as_root(give_looked(call, look_at(call->context, call, argument(call, 0), true, look_attributes, NULL), 0, NULL, 0)); }
+static struct answer on_lxattr(struct call *call) { return as_root(give_looked(call, look_at(call->context, call, argument(call, 0), false, look_attributes, NULL), 0, NULL, 0)); }
 static struct answer on_fork(struct call *call) { return answer_fork(call->context, call); }
 static struct answer on_process(struct call *call) { return answer_process(call->context, call, int_argument(call, 0)); }
 static struct answer on_target(struct call *call) { return answer_process(call->context, call, int_argument(call, 1)); }
 
 #if defined(__x86_64__)
 static struct answer on_open(struct call *call) { return as_root(answer_open(call->context, call, argument(call, 0), int_argument(call, 1))); }
+static struct answer on_stat(struct call *call) { return as_root(answer_stat(call->context, call, argument(call, 0), argument(call, 1), true)); }
+static struct answer on_lstat(struct call *call) { return as_root(answer_stat(call->context, call, argument(call, 0), argument(call, 1), false)); }
+static struct answer on_access(struct call *call) { return as_root(answer_access(call->context, call, argument(call, 0), int_argument(call, 1))); }
 static struct answer on_readlink(struct call *call) {
   return as_root(answer_readlink(call->context, call, argument(call, 0), argument(call, 1), argument(call, 2)));
 }
 #endif
 
-enum { NR_openat2_call = 437, NR_pidfd_open_call = 434 };
+enum { NR_openat2_call = 437, NR_faccessat2_call = 439, NR_pidfd_open_call = 434 };
 
 // A path is taken from the working directory or from the root: below a descriptor nothing of /proc lies.
 #define FROM_HERE TRAP_EQUAL, 0, (uint32_t)AT_FDCWD
@@ -308,9 +397,11 @@ enum { NR_openat2_call = 437, NR_pidfd_open_call = 434 };
 size_t proc_traps(bool signals, struct trap *traps) {
   static const struct trap files[] = {
       {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs},
+      {SYS_newfstatat, on_fstatat, FROM_HERE}, {SYS_statx, on_statx, FROM_HERE}, {SYS_faccessat, on_faccessat, FROM_HERE}, {NR_faccessat2_call, on_faccessat, FROM_HERE},
 #if defined(__x86_64__)
-      {SYS_open, on_open}, {SYS_readlink, on_readlink}, {SYS_fork, on_fork}, {SYS_vfork, on_fork},
+      {SYS_open, on_open}, {SYS_readlink, on_readlink}, {SYS_stat, on_stat}, {SYS_lstat, on_lstat}, {SYS_access, on_access}, {SYS_fork, on_fork}, {SYS_vfork, on_fork},
 #endif
+      {SYS_getxattr, on_xattr}, {SYS_listxattr, on_xattr}, {SYS_lgetxattr, on_lxattr}, {SYS_llistxattr, on_lxattr},
       {SYS_clone, on_fork},
       {SYS_prlimit64, on_process, OF_ANOTHER(0)}, {SYS_sched_setaffinity, on_process, OF_ANOTHER(0)}, {SYS_sched_setscheduler, on_process, OF_ANOTHER(0)},
       {SYS_sched_setparam, on_process, OF_ANOTHER(0)}, {SYS_sched_setattr, on_process, OF_ANOTHER(0)},
