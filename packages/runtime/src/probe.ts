@@ -70,7 +70,7 @@ async function probeIsolation(mode: IsolationReport['mode'], directory: string):
   let executor: Executor | undefined
   try {
     executor = await startExecutor({ isolation: mode, stateDirectory: directory })
-    const { startError } = await executor.runStep(probeStep(directory), { onOutput: () => {} })
+    const { startError } = await executor.runStep(probeStep(directory, executor.roots), { onOutput: () => {} })
     const idMapping = executor.idMapping.kind
     if (startError?.operation.startsWith('exec ')) return { mode, available: true, idMapping }
     return { mode, available: false, idMapping, reason: startError?.message ?? 'a step did not start' }
@@ -92,10 +92,13 @@ function reasonOf(message: string, mode: string): string {
   return message.replace(/^.*?: /, '').replace(`${mode}: `, '')
 }
 
-function probeStep(directory: string): StepSpec {
+function probeStep(directory: string, roots: Executor['roots']): StepSpec {
   return {
     name: 'probe',
-    root: prepareOverlay(directory, [join(directory, 'lower')]),
+    root:
+      roots === 'directory'
+        ? { kind: 'directory', path: join(directory, 'lower') }
+        : prepareOverlay(directory, [join(directory, 'lower')]),
     mounts: [],
     process: { args: ['/no-command'], env: [], cwd: '/', user: { uid: 0, gid: 0, additionalGids: [] } },
     network: 'none',

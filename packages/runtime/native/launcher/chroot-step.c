@@ -93,6 +93,8 @@ _Noreturn static void report_end(const struct executor_config *config, uint32_t 
 void run_chroot_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds, int life) {
   report_failures_to(fds.status);
   umask(0);
+  if (!step->directory) step_fail(EOPNOTSUPP, "mount the step's root: there are no mounts in isolation chroot");
+  if (step->flags & STEP_INSECURE) step_fail(EOPNOTSUPP, "run an insecure step: isolation chroot has nothing to take away from it");
   connect_keeper(step, fds, life);
   int signals = block_signals();
   prctl(PR_SET_CHILD_SUBREAPER, 1);

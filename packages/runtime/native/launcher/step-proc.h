@@ -4,16 +4,9 @@
 #define TS_OCI_STEP_PROC_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <stddef.h>
 
-#include "../supervisor/trap.h"
-
-struct step_proc {
-  int proc;       // the container's /proc
-  int root;       // the step's root, which this process is in
-  pid_t sentinel; // every process of the step is below it
-  unsigned left;  // processes that may still be made before they are counted again
-};
+#include "proc-place.h"
 
 // The calls to ask about, at most TRAP_LIMIT; with `signals` those that signal a process too, where Landlock does not say whom.
 // Their context is a struct step_proc.
