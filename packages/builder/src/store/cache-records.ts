@@ -1,3 +1,4 @@
+import { createFacts } from './facts.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
 import type { CacheRecord, CacheRecords } from './types.ts'
 
@@ -52,21 +53,7 @@ export function createCacheRecords(
     put(record, alternativeKeys) {
       lease(record.key)
       metadata.transaction(() => {
-        metadata.run(
-          `INSERT INTO cache (key, layer_ids, has_content, created_ms, used_ms, usage_count, name, type, preimage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (key) DO UPDATE SET layer_ids = excluded.layer_ids, has_content = excluded.has_content, created_ms = excluded.created_ms,
-           used_ms = excluded.used_ms, usage_count = max(usage_count, excluded.usage_count), name = excluded.name, type = excluded.type,
-           preimage = excluded.preimage`,
-          record.key,
-          JSON.stringify(record.layerIds),
-          Number(record.hasContent),
-          record.createdMs,
-          record.usedMs,
-          record.usageCount,
-          record.name,
-          record.type,
-          record.preimage,
-        )
+        putRow(metadata, record)
         for (const alternative of alternativeKeys) link(metadata, alternative, record.key)
       })
     },
@@ -82,18 +69,26 @@ export function createCacheRecords(
       const row = metadata.get('SELECT * FROM cache WHERE name = ? ORDER BY created_ms DESC, key LIMIT 1', name)
       return row === undefined ? undefined : fromRow(row)
     },
-    getFact(key) {
-      const row = metadata.get('SELECT value FROM facts WHERE key = ?', key)
-      return row === undefined ? undefined : text(row, 'value')
-    },
-    putFact(key, value) {
-      metadata.run(
-        'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-        key,
-        value,
-      )
-    },
+    ...createFacts(metadata),
   }
+}
+
+function putRow(metadata: Metadata, record: CacheRecord): void {
+  metadata.run(
+    `INSERT INTO cache (key, layer_ids, has_content, created_ms, used_ms, usage_count, name, type, preimage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (key) DO UPDATE SET layer_ids = excluded.layer_ids, has_content = excluded.has_content, created_ms = excluded.created_ms,
+     used_ms = excluded.used_ms, usage_count = max(usage_count, excluded.usage_count), name = excluded.name, type = excluded.type,
+     preimage = excluded.preimage`,
+    record.key,
+    JSON.stringify(record.layerIds),
+    Number(record.hasContent),
+    record.createdMs,
+    record.usedMs,
+    record.usageCount,
+    record.name,
+    record.type,
+    record.preimage,
+  )
 }
 
 function link(metadata: Metadata, alternative: string, key: string): void {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StorePaths } from './paths.ts'
-import { lockUnheld, tryLockFile, type HeldLock } from './locks.ts'
+import { lockUnheld, tryLockFile, type HeldLock } from './lock-files.ts'
 
 /**
  * What an open store uses: a file below `run/`, locked as long as the store is open, with a line for each thing. A line is

@@ -20,7 +20,8 @@ import {
   treeName,
   type StorePaths,
 } from './paths.ts'
-import { createLocks, type HeldLock, type TryHold } from './locks.ts'
+import type { HeldLock } from './lock-files.ts'
+import { createLocks, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
 import { prune } from './prune.ts'

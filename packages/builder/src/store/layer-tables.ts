@@ -1,0 +1,86 @@
+import { rmSync } from 'node:fs'
+import { LRUCache } from 'lru-cache'
+import { onDisk } from '../base/disk-errors.ts'
+import type { LayerTable } from '../view/types.ts'
+import { replaceFile } from './blobs.ts'
+import { createFacts } from './facts.ts'
+import type { Metadata } from './metadata.ts'
+import { layerFileName, type StorePaths } from './paths.ts'
+import { readStoreFile } from './read-file.ts'
+import { decodeTable, encodeTable } from './table-codec.ts'
+import type { TemporaryNames } from './temporary.ts'
+
+/** Entries of decoded tables that are kept: about 300 bytes each. */
+const MAX_CACHED_ENTRIES = 150_000
+
+/** A table of millions of entries is smaller: what is larger was not written by us. */
+const MAX_TABLE_BYTES = 1024 ** 3
+
+/** The tables of layers: files in `tables/`, those that were asked for last in memory. */
+export interface LayerTables {
+  readTable(id: string): LayerTable | undefined
+  writeTable(id: string, table: LayerTable): void
+  /** Bytes of all files; undefined where there is no table. */
+  contentSizeBytes(id: string): number | undefined
+  /** With the row that the transaction which runs deletes. `keepsFile`: somebody else removes it. */
+  forget(id: string, keepsFile: boolean): void
+}
+
+export interface LayerTablesOptions {
+  readonly paths: StorePaths
+  readonly metadata: Metadata
+  readonly temporary: TemporaryNames
+}
+
+export function createLayerTables({ paths, metadata, temporary }: LayerTablesOptions): LayerTables {
+  const tables = new LRUCache<string, LayerTable>({
+    maxSize: MAX_CACHED_ENTRIES,
+    sizeCalculation: (table) => table.entries.length + 1,
+  })
+  const facts = createFacts(metadata)
+  const pathOf = (id: string): string => `${paths.tables}/${layerFileName(id)}`
+
+  function readTable(id: string): LayerTable | undefined {
+    const known = tables.get(id)
+    if (known !== undefined) return known
+    const bytes = onDisk(paths.root, () => readStoreFile(pathOf(id), MAX_TABLE_BYTES))
+    if (bytes === undefined) return undefined
+    const table = decodeTable(bytes)
+    tables.set(id, table)
+    return table
+  }
+
+  /** Listings ask for the size of every image: no table is decoded for them. */
+  function rememberSize(id: string, table: LayerTable): number {
+    const size = table.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0)
+    facts.putFact(sizeKey(id), String(size))
+    return size
+  }
+
+  return {
+    readTable,
+    writeTable(id, table) {
+      replaceFile(pathOf(id), temporary.next('table'), encodeTable(table))
+      tables.set(id, table)
+      rememberSize(id, table)
+    },
+    contentSizeBytes(id) {
+      const known = facts.getFact(sizeKey(id))
+      if (known !== undefined) return Number(known)
+      const table = readTable(id)
+      return table === undefined ? undefined : rememberSize(id, table)
+    },
+    forget(id, keepsFile) {
+      metadata.run('DELETE FROM facts WHERE key = ?', sizeKey(id))
+      // A transaction that fails, or is killed, keeps the row: it must not lose the file.
+      metadata.afterCommit(() => {
+        tables.delete(id)
+        if (!keepsFile) onDisk(paths.root, () => rmSync(pathOf(id), { force: true }))
+      })
+    },
+  }
+}
+
+function sizeKey(id: string): string {
+  return `content-size:${id}`
+}
