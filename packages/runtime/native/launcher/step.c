@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "enter-root.h"
 #include "failure.h"
 #include "identity.h"
 #include "process.h"
@@ -38,13 +39,6 @@ static void bring_loopback_up(void) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0) step_fail(errno, "bring up lo");
   close(fd);
-}
-
-static void enter_root(int root) {
-  if (fchdir(root) < 0) step_fail(errno, "enter the root");
-  if (k_pivot_root(".", ".") < 0) step_fail(errno, "pivot_root");
-  if (umount2(".", MNT_DETACH) < 0) step_fail(errno, "detach the old root");
-  if (chdir("/") < 0) step_fail(errno, "enter the root");
 }
 
 // The executor's descriptors (its directories, a cgroup) are closed before a path that the step controls is looked up: as
@@ -81,7 +75,7 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   blame_failures_on(STATUS_PROCESS_FAILED);
   int directory = open_working_directory(root, step);
   blame_failures_on(STATUS_SETUP_FAILED);
-  enter_root(root);
+  enter_root(config, root);
   if (sethostname(step->hostname, strlen(step->hostname)) < 0) step_fail(errno, "set the host name");
   set_limits(step);
   umask(022);

@@ -94,6 +94,8 @@ export interface MachineOptions {
   readonly isolation?: string
   /** Directories that an empty one covers, for this machine alone; as root, needs `unshare` and `mount`. */
   readonly covered?: readonly string[]
+  /** A command that runs the machine's process, which follows as its arguments. */
+  readonly wrapper?: readonly string[]
   /** Descriptors of the test that the machine's process inherits, from 3 on, as from a careless shell. */
   readonly inherited?: readonly number[]
 }
@@ -168,7 +170,7 @@ function spawnAs(
   who: Who,
   directory: TemporaryDirectory,
   args: readonly string[],
-  { covered = [], inherited = [] }: MachineOptions,
+  { covered = [], wrapper = [], inherited = [] }: MachineOptions,
 ): ChildProcess {
   const { uid, gid } = users[who]
   const [program = '', ...rest] =
@@ -181,7 +183,7 @@ function spawnAs(
         ])
   const command =
     covered.length === 0
-      ? [program, ...rest]
+      ? [...wrapper, program, ...rest]
       : ['unshare', '-m', 'sh', '-ec', coverAll, 'cover', String(covered.length), ...covered, program, ...rest]
   return spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit', ...inherited] })
 }
