@@ -46,7 +46,8 @@ function errorOf(output) {
 
 const TIMEOUT_MS = 120_000
 
-function run([executable, ...args], env) {
+/** Runs a command to its end, for two minutes at most; both streams as one text. */
+export function run([executable, ...args], env) {
   return new Promise((resolve, reject) => {
     const child = spawn(executable, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MS })
     const chunks = []

@@ -1,7 +1,7 @@
 // `npm run differential -- --seed N --count N`: draws Dockerfiles from a grammar, builds each with BuildKit and with
 // tsbuild, and prints what differs: outcome, error line, config, history, files, layers. `--transfers` draws COPY and
 // ADD alone, over random contexts.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from '../setup.mjs'
@@ -10,6 +10,7 @@ import { compareOutcomes, isMatterOfOrder } from './compare.mjs'
 import { writeContext } from './context.mjs'
 import { drawDockerfile } from './grammar.mjs'
 import { createRandom } from './random.mjs'
+import { compareSteps } from './step.mjs'
 import { drawTransfers } from './transfers.mjs'
 import { writeTree } from './tree.mjs'
 
@@ -22,6 +23,7 @@ const HELP = `npm run differential -- [options]
   --tsbuild-command CMD    default: the tsbuild of this checkout
   --directory DIR          where contexts are made; both builders must see it (default /tmp)
   --transfers              COPY and ADD over random contexts, as root; needs --base
+  --step                   what a step sees, one probe with each; needs --base, an image of Debian
   --parents                with --transfers: COPY --parents as well, which an older BuildKit does not know
   --print                  print the Dockerfiles and build nothing
   --verbose                print each Dockerfile that builds differently, and both logs`
@@ -36,6 +38,7 @@ const { values: options } = parseArgs({
     'tsbuild-command': { type: 'string' },
     directory: { type: 'string', default: '/tmp' },
     transfers: { type: 'boolean', default: false },
+    step: { type: 'boolean', default: false },
     parents: { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -49,8 +52,18 @@ async function main() {
   const first = options.only === undefined ? 0 : Number(options.only)
   const last = options.only === undefined ? Number(options.count) - 1 : first
   const work = mkdtempSync(join(options.directory, 'differential-'))
+  // The builder may be another user.
+  chmodSync(work, 0o755)
   const tally = { equal: 0, refused: 0, order: 0, different: 0 }
   try {
+    if (options.step) {
+      const reference = split(options['buildkit-command']) ?? defaultBuildkitCommand()
+      const environment = { TSBUILD_HOME: join(work, 'store') }
+      return Math.min(
+        1,
+        await compareSteps({ work, base: options.base, reference, ours: tsbuildCommand(), environment }),
+      )
+    }
     for (let number = first; number <= last; number++) {
       const result = await tryCase(number, work)
       tally[result]++

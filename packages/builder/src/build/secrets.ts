@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { errnoWords } from '../base/errno-words.ts'
 import { BuilderError } from '../base/errors.ts'
 import type { SecretSource, SshSource } from './public-types.ts'
 
@@ -31,7 +32,7 @@ function readSecretFile(source: SecretSource): Uint8Array {
   try {
     content = readBounded(file)
   } catch (error) {
-    throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to stat ${file}: stat ${file}: ${whyNot(error)}`, {
+    throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to stat ${file}: stat ${file}: ${errnoWords(error)}`, {
       cause: error,
       hint: 'the secret is read from there: name an existing file: --secret id=NAME,src=FILE',
     })
@@ -39,11 +40,6 @@ function readSecretFile(source: SecretSource): Uint8Array {
   if (content.length > MAX_SECRET_BYTES)
     throw new BuilderError('OCI_OPTION_INVALID', `secret ${source.id} is larger than ${MAX_SECRET_BYTES} bytes`)
   return content
-}
-
-function whyNot(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOENT' ? 'no such file or directory' : (code ?? String(error))
 }
 
 /** No more than is allowed and one byte: the file may be a device without end. Pipes are read too: `src=<(command)`. */

@@ -175,3 +175,17 @@ describe('an ignore file', () => {
     expect(await patterns('sub/directory')).toEqual(['common'])
   })
 })
+
+test('a context that cannot be looked at is told with its path and why', async () => {
+  const loop = `${context({ loop: { link: 'loop' } })}/loop`
+  const why = 'too many levels of symbolic links'
+  await expect(findSources({ context: loop })).rejects.toMatchObject({
+    code: 'OCI_CONTEXT_NOT_FOUND',
+    message: `unable to prepare context: path ${JSON.stringify(loop)} cannot be read: ${why}`,
+  })
+  const root = context({ Dockerfile: 'FROM scratch\n' })
+  await expect(findSources({ context: root, buildContexts: { named: loop } })).rejects.toMatchObject({
+    code: 'OCI_CONTEXT_NOT_FOUND',
+    message: `failed to get build context named: stat ${loop}: ${why}`,
+  })
+})

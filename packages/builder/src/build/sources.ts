@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { decode, MAX_BUILD_FILE_BYTES, readBuildFile, tooLarge } from './build-file.ts'
+import { errnoWords } from '../base/errno-words.ts'
 import { BuilderError } from '../base/errors.ts'
 import type { Edge } from '../graph/types.ts'
 import type { LocalResult } from '../context/types.ts'
@@ -166,12 +167,7 @@ function named(options: BuildOptions): Pick<BuildSources, 'namedContexts' | 'nam
         { hint: 'build that target first and give its image: docker-image://… or oci-layout://…' },
       )
     } else {
-      if (!existsSync(value))
-        throw new BuilderError(
-          'OCI_CONTEXT_NOT_FOUND',
-          `failed to get build context ${name}: stat ${value}: no such file or directory`,
-        )
-      const directory = contextDirectory(value)
+      const directory = contextDirectory(value, `failed to get build context ${name}: stat ${value}: `)
       namedContexts.set(name, `local:${name}`)
       namedDirectories.set(name, { directory, ignorePatterns: readIgnore(directory) ?? [] })
     }
@@ -190,12 +186,19 @@ function checkContextName(name: string): void {
   }
 }
 
-function contextDirectory(path: string): string {
+/** @param named how errors of a named context begin; the main one has words of its own */
+function contextDirectory(path: string, named?: string): string {
   const directory = resolve(path)
-  const stat = statSync(directory, { throwIfNoEntry: false })
-  if (stat === undefined)
-    throw new BuilderError('OCI_CONTEXT_NOT_FOUND', `unable to prepare context: path ${JSON.stringify(path)} not found`)
-  if (!stat.isDirectory())
+  let isDirectory
+  try {
+    isDirectory = statSync(directory).isDirectory()
+  } catch (error) {
+    const why = errnoWords(error)
+    const isAbsent = /^(ENOENT|ENOTDIR)$/.test((error as NodeJS.ErrnoException).code ?? '')
+    const main = `unable to prepare context: path ${JSON.stringify(path)} ${isAbsent ? 'not found' : `cannot be read: ${why}`}`
+    throw new BuilderError('OCI_CONTEXT_NOT_FOUND', named === undefined ? main : `${named}${why}`, { cause: error })
+  }
+  if (!isDirectory)
     throw new BuilderError(
       'OCI_CONTEXT_NOT_FOUND',
       `unable to prepare context: path ${JSON.stringify(path)} not found`,

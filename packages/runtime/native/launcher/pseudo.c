@@ -71,7 +71,7 @@ static void mask(const struct executor_config *config, int file_system, const ch
     if (fstat(at, &status) < 0) step_fail(errno, "mask %s", *names);
     int cover;
     if (S_ISDIR(status.st_mode)) {
-      static const char *const options[] = {"mode", "0555", "size", "4k", NULL};
+      static const char *const options[] = {"size", "4k", NULL};
       // One tmpfs a masked directory: a clone of a mount that is nowhere attached is refused by older kernels.
       cover = make_file_system("tmpfs", K_ATTR_RDONLY | K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, options);
     } else {
