@@ -1,5 +1,6 @@
 export * from './bases.ts'
 export * from './command.ts'
+export * from './containers.ts'
 export * from './file-lock.ts'
 export * from './http-stand-ins.ts'
 export * from './image-layout.ts'

@@ -13,6 +13,8 @@ export interface UserCommand {
   readonly hasSubordinateIds?: boolean
   /** A command for the shell, as root, before. */
   readonly before?: string
+  /** In the place of setpriv: a script that runs its arguments as somebody, somewhere. */
+  readonly become?: string
 }
 
 /** Root of the checkout. */
@@ -39,8 +41,8 @@ export function commandAs(user: UserCommand, nodeArguments: readonly string[]): 
     'mount --bind "$3" "$1/node"',
     ...(user.hasSubordinateIds ? ['mount --bind "$1/subid" /etc/subuid', 'mount --bind "$1/subid" /etc/subgid'] : []),
     ...(before === undefined ? [] : [before]),
-    'node=$1/node; shift 3',
-    `exec setpriv --reuid=${uid} --regid=${gid} --clear-groups "$node" "$@"`,
+    'node=$1/node; shift 3; set -- "$node" "$@"',
+    user.become ?? `exec setpriv --reuid=${uid} --regid=${gid} --clear-groups "$@"`,
   ]
   const script = lines.join('\n')
   return [

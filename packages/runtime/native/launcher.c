@@ -1,7 +1,8 @@
 // ts-oci-launcher: makes the namespaces of an executor and stays outside as its parent.
 //   ts-oci-launcher executor STATE MAP…      serves the socket that is descriptor 3; descriptor 4 is for file jobs
 //   ts-oci-launcher sweep STATE              takes back and removes what executors left there that did not end in order
-// MAP: identity | chroot | single UID GID | direct COUNT | helper NEWUIDMAP NEWGIDMAP UID GID SUBUID COUNT SUBGID COUNT
+// MAP: identity | chroot | single UID GID | helper NEWUIDMAP NEWGIDMAP UID GID SUBUID COUNT SUBGID COUNT
+//      | shifted UID COUNT REST GID COUNT REST    ids 0 … COUNT - 1 are UID …; behind them lie 0 … REST - 1
 // The order of the system calls and the reason for it: README.md.
 #define _GNU_SOURCE
 #include <errno.h>

@@ -39,7 +39,7 @@ export async function probeMachine(options: { readonly directory?: string } = {}
     for (const { name: mode } of isolations) reports.push(await probeIsolation(mode, join(directory, mode)))
     const rootless = reports.find(({ mode }) => mode === 'rootless')
     const hasNetworks = reports.some(({ available }) => available)
-    const hasIds = rootless?.idMapping === 'subordinate'
+    const hasIds = rootless?.idMapping === 'subordinate' || rootless?.idMapping === 'shifted'
     const chosen = reports.find(({ available }) => available)?.mode
     return {
       kernel: release(),

@@ -1,13 +1,22 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { checkTool, commandAs, describeWith, nodeFlags, publicPath, runTool } from '@ts-oci/testing'
+import {
+  CONTAINER_ROOT,
+  checkTool,
+  commandAs,
+  containerScript,
+  describeWith,
+  nodeFlags,
+  publicPath,
+  runTool,
+} from '@ts-oci/testing'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 
@@ -17,10 +26,20 @@ const script = fileURLToPath(new URL('build-process.test.helper.ts', import.meta
 const users = {
   root: { uid: 0, gid: 0 },
   'root in a user namespace': { uid: 0, gid: 0 },
+  'root of a container': { uid: 0, gid: 0 },
+  'root of a container with ids of its own': { uid: CONTAINER_ROOT, gid: CONTAINER_ROOT },
   'a user with subordinate ids': { uid: 65_534, gid: 65_534 },
   'a user with a single id': { uid: 12_345, gid: 12_345 },
 } as const
 type Who = keyof typeof users
+
+/** Those with many ids, without a program that a machine may lack. */
+const manyIds: readonly Who[] = [
+  'root',
+  'root in a user namespace',
+  'root of a container',
+  'root of a container with ids of its own',
+]
 
 /** What layers can hold, without an owner other than root: a single id can make no other. */
 const plain = `FROM $BASE AS other
@@ -46,7 +65,7 @@ COPY --chown=app data /home/app/data
 RUN chown -R 7:8 /home/app/data && chown 60000:60000 /tmp
 `
 
-describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
+describeWith([...buildNeeds, 'setpriv', 'unshare', 'nsenter'], 'isolations', () => {
   let world: BuildWorld
   beforeAll(async () => {
     world = await makeBuildWorld()
@@ -87,11 +106,13 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
       ...(who === 'root in a user namespace' ? { isolation: 'rootless' } : {}),
       ...more,
     }
-    const words = [...nodeFlags, uid === 0 ? script : publicPath(world.directory, script), JSON.stringify(options)]
-    const [program = '', ...args] =
-      uid === 0
-        ? [process.execPath, ...words]
-        : commandAs({ uid, gid, directory: world.directory, hasSubordinateIds: uid === 65_534 }, words)
+    const isContainer = who.startsWith('root of a container')
+    const become = isContainer ? { become: containerScript({ ownIds: uid !== 0 }) } : {}
+    const isHere = uid === 0 && !isContainer
+    const words = [...nodeFlags, isHere ? script : publicPath(world.directory, script), JSON.stringify(options)]
+    const [program = '', ...args] = isHere
+      ? [process.execPath, ...words]
+      : commandAs({ uid, gid, directory: world.directory, hasSubordinateIds: uid === 65_534, ...become }, words)
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
     let said = ''
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
@@ -139,8 +160,8 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
   test('those with many ids do so with owners too', async () => {
     const who: readonly Who[] =
       (await runTool('newuidmap', []).catch(() => undefined)) === undefined
-        ? ['root']
-        : ['root', 'root in a user namespace', 'a user with subordinate ids']
+        ? manyIds
+        : [...manyIds, 'a user with subordinate ids']
     const digests: string[] = []
     for (const one of who) digests.push(await buildAs(one, 'owned'))
     expect(digests[0]).toMatch(/^sha256:/)
@@ -155,19 +176,20 @@ describeWith([...buildNeeds, 'setpriv', 'unshare'], 'isolations', () => {
     }
   })
 
-  test('kinds that share a store have trees of their own: none empties what another has mounted', async () => {
+  test('kinds that share a store have trees and caches of their own: none empties what another has mounted', async () => {
     const cache = '--mount=type=cache,id=meeting,target=/meeting'
     await world.context('waits', {
-      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/there; for i in $(seq 100); do [ -e /meeting/other ] && break; usleep 100000; done; [ -e /meeting/other ] && ls /bin | grep .\n`,
+      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/there; for i in $(seq 300); do [ -e /meeting/other ] && break; usleep 100000; done; [ -e /meeting/other ] && ls /bin | grep .\n`,
     })
     await world.context('comes', {
-      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/other\n`,
+      Dockerfile: `FROM $BASE\nRUN ${cache} touch /meeting/new && [ ! -e /meeting/there ]\n`,
     })
     const store = world.directory.join('shared-store')
     const first = buildAs('root', 'waits', { store, outputs: [] })
-    const isThere = (): boolean => globSync(`${store}/cache-mounts/*/there`).length > 0
-    for (let tries = 0; tries < 200 && !isThere(); tries++) await delay(50)
+    const there = (): string | undefined => globSync(`${store}/cache-mounts/*/there`)[0]
+    for (let tries = 0; tries < 200 && there() === undefined; tries++) await delay(50)
     expect(await buildAs('root in a user namespace', 'comes', { store, outputs: [] })).toMatch(/^sha256:/)
+    writeFileSync(there()!.replace(/there$/, 'other'), '')
     expect(await first).toMatch(/^sha256:/)
   })
 

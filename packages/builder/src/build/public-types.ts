@@ -250,8 +250,8 @@ export interface PruneOutcome {
 export interface IsolationReport {
   readonly mode: IsolationMode
   readonly isUsable: boolean
-  /** Which user ids a step can have: all, the subordinate ones of the user, or a single one. */
-  readonly ids: 'all' | 'subordinate' | 'single' | undefined
+  /** Which user ids a step can have: all, those of a range that root takes for it, the user's subordinate ones, or a single one. */
+  readonly ids: 'all' | 'shifted' | 'subordinate' | 'single' | undefined
   /** Why it does not work, or what does not work in it. */
   readonly reason: string | undefined
   readonly hint: string | undefined

@@ -48,8 +48,10 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
   let grantedContexts: ReadonlySet<string> = new Set()
   const jobLimits = (): JobLimits => {
     grantedContexts = new Set(contexts)
-    return jobLimitsOf(store.root, grantedContexts)
+    return jobLimitsOf(store.root, seesOwners && sharing.isShared ? undefined : grantedContexts)
   }
+  // Where files have other owners outside, only that process can do what has to do with them: also for contexts to come.
+  let seesOwners = false
   let registry: Promise<RegistryClient> | undefined
   let prober: Promise<RegistryClient> | undefined
   let executor: Promise<Executor> | undefined
@@ -58,7 +60,9 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
       const stateDirectory = join(store.root, 'run', 'executor')
       mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
       const { startExecutor } = await import('@ts-oci/runtime')
-      return startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, jobLimits, signal })
+      const started = await startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, jobLimits, signal })
+      seesOwners = started.idMapping.kind === 'shifted'
+      return started
     })()
     executor.catch(() => (executor = undefined))
     return executor
@@ -119,14 +123,14 @@ async function checkAuthFile(path: string | undefined): Promise<void> {
 }
 
 /**
- * As another user than root, the process for file jobs may read what the user may: files that belong to him alone. Its
+ * Without contexts, and as another user than root, the process for file jobs may read what the user may: files that belong to him alone. Its
  * writes go to trees and temporary names either way: not to blobs, tables and rows, which are this process's.
  */
-function jobLimitsOf(root: string, contexts: ReadonlySet<string>): JobLimits {
+function jobLimitsOf(root: string, contexts: ReadonlySet<string> | undefined): JobLimits {
   const { tmp, snapshots, cacheMounts } = storePaths(root)
   return {
     base: root,
     writable: [tmp, snapshots, cacheMounts],
-    readable: process.getuid?.() === 0 ? [root, ...contexts] : ['/'],
+    readable: process.getuid?.() === 0 && contexts !== undefined ? [root, ...contexts] : ['/'],
   }
 }

@@ -32,6 +32,7 @@ export interface JobRunnerOptions {
  * - As root it unpacks every layer that is in the store already, and does what takes longer than its start; once it runs, it does every job. Until
  *   then the small ones run here, where all that would start it for them alone costs a quarter of a build
  *   (docs/architecture.md, "Who has privilege").
+ * - As root whose steps have shifted ids it does all that has to do with owners, too.
  * - As another user it does whatever touches files of foreign owners, which exist only there.
  */
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
@@ -67,9 +68,30 @@ function placeAsUser({ executor }: JobRunnerOptions): Place {
   return async (_name, _input, needsOwners) => (needsOwners ? executor() : undefined)
 }
 
+/** Jobs that read or make owners. */
+const OF_OWNERS: ReadonlySet<JobName> = new Set([
+  'extract',
+  'materialize',
+  'writePlainTree',
+  'walkUpper',
+  'recordTree',
+  'compareTree',
+  'splitLinks',
+  'makeDirectory',
+  'changeOwner',
+])
+
+/** Whether trees show other owners inside than here: to root, all that is shifted looks like files of strangers. */
+function isForeign({ idMapping }: Executor): boolean {
+  return idMapping.kind === 'shifted'
+}
+
 function placeAsRoot({ executor, grantedContexts }: JobRunnerOptions): Place {
   let started: Executor | undefined
   return async (name, input) => {
+    // Whoever asks for one of these has started the executor, or found that there is none.
+    const mounting = OF_OWNERS.has(name) ? await executor().catch(onlyHere) : undefined
+    if (mounting !== undefined && isForeign(mounting)) return (started ??= mounting)
     if (readsBlobs(name, input)) return (started ??= await executor())
     if (started === undefined && !isLargeJob(name, input)) return undefined
     // A container may give root no namespaces: files are then written here, as `tsbuild info` says.

@@ -8,6 +8,7 @@ export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation
   const uid = process.getuid?.() ?? 0
   // Root may get either: in a container that gives it no namespaces it has a user namespace, as others.
   if (tree.owners === 'identity') return uid === 0 && isolation !== 'rootless'
+  if (tree.owners.startsWith('shifted:')) return uid === 0 && isolation !== 'namespace'
   const isMapped = tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
   return isMapped && isolation !== 'namespace'
 }
@@ -28,6 +29,8 @@ function ownersKey(mapping: IdMapping): string {
       return 'identity'
     case 'subordinate':
       return `subordinate:${mapping.uid}:${mapping.subUidStart}:${mapping.subGidStart}`
+    case 'shifted':
+      return `shifted:${mapping.uidStart}:${mapping.gidStart}`
     case 'single':
       return `single:${mapping.uid}`
   }

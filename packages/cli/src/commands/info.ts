@@ -34,7 +34,12 @@ function fileJobs({ isConfined, landlock, reason }: MachineReport['fileJobs']): 
 }
 
 function isolationLines({ mode, isUsable, ids, reason, hint }: IsolationReport): string[] {
-  const words = { all: 'every user id', subordinate: 'subordinate user ids', single: 'one user id' }
+  const words = {
+    all: 'every user id',
+    shifted: 'a range of user ids',
+    subordinate: 'subordinate user ids',
+    single: 'one user id',
+  }
   const lines = [`  ${mode}: ${isUsable ? `works, with ${words[ids ?? 'all']}` : `does not work: ${reason}`}`]
   if (isUsable && reason !== undefined) lines.push(`    missing: ${reason}`)
   if (hint !== undefined) lines.push(`    hint: ${hint}`)

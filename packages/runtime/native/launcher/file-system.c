@@ -38,3 +38,13 @@ int make_file_system(const char *type, unsigned attributes, const char *const *o
   close(context);
   return mount;
 }
+
+int make_file_system_if_allowed(const char *type, unsigned attributes) {
+  int context = k_fsopen(type);
+  if (context < 0) return -1;
+  k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", type, 0); // only what mountinfo shows
+  int mount = k_fsconfig(context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -1 : k_fsmount(context, attributes);
+  int error = errno;
+  close(context);
+  return errno = error, mount;
+}

@@ -33,19 +33,25 @@ static void fail(const char *operation, int error) {
   _exit(1);
 }
 
+// Steps see these: what is made here is root's of their namespace, which under a shifted map is somebody else.
+static bool give_to_steps(int directory, const char *name, const struct executor_config *config) {
+  return !config->shifted || fchownat(directory, name, config->outer_uid, config->outer_gid, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 // What every overlay of this executor lies on: mount points that an image may lack, in a layer below all.
-static bool fill_state(int directory) {
+static bool fill_state(int directory, const struct executor_config *config) {
   static const char *const names[] = {"root", "stage", "empty", "empty2", "base", "base/proc", "base/sys", "base/dev", "base/etc"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (mkdirat(directory, names[i], 0755) < 0 || fchmodat(directory, names[i], 0755, 0) < 0) return false;
+    if (mkdirat(directory, names[i], 0755) < 0 || fchmodat(directory, names[i], 0755, 0) < 0 || !give_to_steps(directory, names[i], config)) return false;
   static const char *const files[] = {"base/etc/hosts", "base/etc/resolv.conf"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (mknodat(directory, files[i], S_IFREG | 0644, 0) < 0) return false;
+    if (mknodat(directory, files[i], S_IFREG | 0644, 0) < 0 || !give_to_steps(directory, files[i], config)) return false;
   return true;
 }
 
 // A directory of this executor's own, locked for as long as it or its launcher lives.
-static void make_state(const char *parent, char *state) {
+static void make_state(const char *parent, struct executor_config *config) {
+  char *state = config->state;
   for (int attempt = 0; attempt < 10; attempt++) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -53,7 +59,7 @@ static void make_state(const char *parent, char *state) {
       fail("make the state directory", ENAMETOOLONG);
     if (mkdir(state, 0700) < 0) fail("make the state directory", errno);
     int lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && fill_state(lock)) return;
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && fill_state(lock, config)) return;
     // Another executor swept it in the moment between mkdir and flock.
     if (errno != ENOENT && errno != EWOULDBLOCK) fail("make the state directory", errno);
     if (lock >= 0) close(lock);
@@ -91,11 +97,13 @@ static void map_by_helper(pid_t pid, char **map) {
 }
 
 static void write_maps(pid_t pid, char **map) {
-  char text[64];
+  char text[128];
   if (!strcmp(map[0], "helper")) map_by_helper(pid, map);
-  else if (!strcmp(map[0], "direct")) {
-    snprintf(text, sizeof text, "0 0 %s", map[1]);
+  else if (!strcmp(map[0], "shifted")) {
+    // Behind the ids of steps those of the caller: what is its own (the store, contexts) is to be reached from inside.
+    snprintf(text, sizeof text, "0 %s %s\n%s 0 %s\n", map[1], map[2], map[2], map[3]);
     write_text(pid, "uid_map", text);
+    snprintf(text, sizeof text, "0 %s %s\n%s 0 %s\n", map[4], map[5], map[5], map[6]);
     write_text(pid, "gid_map", text);
   } else {
     // Before a group map of our own the kernel wants this; helpers must not have it, it cannot be taken back.
@@ -136,9 +144,24 @@ _Noreturn static void become_executor(struct executor_config *config, int pipe) 
 
 static size_t map_arguments(const char *kind) {
   if (!strcmp(kind, "identity") || !strcmp(kind, "chroot")) return 1;
-  if (!strcmp(kind, "direct")) return 2;
+  if (!strcmp(kind, "shifted")) return 7;
   if (!strcmp(kind, "single")) return 3;
   return !strcmp(kind, "helper") ? 9 : 0;
+}
+
+static uint32_t number(const char *text) { return (uint32_t)strtoul(text, NULL, 10); }
+
+// How many ids steps have: 0 to one less.
+static void count_ids(struct executor_config *config, char **map) {
+  config->single_id = !strcmp(map[0], "single");
+  config->shifted = !strcmp(map[0], "shifted");
+  config->uid_count = config->gid_count = 1;
+  if (config->shifted) {
+    config->outer_uid = number(map[1]), config->outer_gid = number(map[4]);
+    config->uid_count = number(map[2]), config->gid_count = number(map[5]);
+  } else if (!strcmp(map[0], "helper")) {
+    config->uid_count += number(map[6]), config->gid_count += number(map[8]);
+  }
 }
 
 static pid_t clone_executor(const struct executor_config *config, int cgroup) {
@@ -200,10 +223,10 @@ int launch(int argc, char **argv) {
   static struct executor_config config;
   config.chroot = !strcmp(map[0], "chroot");
   config.rootless = strcmp(map[0], "identity") != 0 && !config.chroot;
-  config.single_id = !strcmp(map[0], "single");
+  count_ids(&config, map);
   fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
   fcntl(JOBS, F_SETFD, FD_CLOEXEC);
-  make_state(argv[2], config.state);
+  make_state(argv[2], &config);
 
   int go[2];
   if (pipe2(go, O_CLOEXEC) < 0) fail("pipe", errno);

@@ -83,19 +83,38 @@ static void mask(const struct executor_config *config, int file_system, const ch
   }
 }
 
+// Recursively, as the visible /proc and /sys have locked mounts below.
 static void make_readonly(int file_system, const char *const *names) {
   for (; *names; names++) {
     int at = open_below(file_system, *names);
     if (at < 0) continue;
-    int tree = k_open_tree(at, "", false);
-    if (tree < 0 || k_mount_setattr(tree, K_ATTR_RDONLY, false) < 0 || k_move_mount(tree, at, "") < 0) step_fail(errno, "make %s read-only", *names);
+    int tree = k_open_tree(at, "", true);
+    if (tree < 0 || k_mount_setattr(tree, K_ATTR_RDONLY, true) < 0 || k_move_mount(tree, at, "") < 0) step_fail(errno, "make %s read-only", *names);
     close(tree);
     close(at);
   }
 }
 
-void mount_proc(const struct executor_config *config, int root, bool insecure) {
-  int proc = make_file_system("proc", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);
+// A detached clone of what is mounted here at `path`, with all that covers parts of it: those mounts are locked.
+static int clone_visible(const char *path, unsigned attributes) {
+  int visible = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int tree = visible < 0 ? -1 : k_open_tree(visible, "", true);
+  if (tree < 0 || k_mount_setattr(tree, attributes, true) < 0) step_fail(errno, "bind %s", path);
+  close(visible);
+  return tree;
+}
+
+// The kernel refuses a new /proc or /sys to a user namespace that sees only a covered one (a container): EPERM.
+static int make_or_show(const struct executor_config *config, const char *type, const char *path, unsigned attributes, bool *shown) {
+  int mount = make_file_system_if_allowed(type, attributes);
+  *shown = mount < 0 && errno == EPERM && config->rootless;
+  if (*shown) return clone_visible(path, attributes);
+  if (mount < 0) step_fail(errno, "mount %s", type);
+  return mount;
+}
+
+void mount_proc(struct executor_config *config, int root, bool insecure) {
+  int proc = make_or_show(config, "proc", "/proc", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, &config->shows_outer_proc);
   attach_file_system(proc, root, "proc");
   if (!insecure) {
     make_readonly(proc, readonly_proc);
@@ -164,18 +183,11 @@ static void mount_cgroup(int sys) {
 
 void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network) {
   unsigned attributes = K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC | (insecure ? 0 : K_ATTR_RDONLY);
-  int sys;
-  if (config->rootless && !own_network) {
-    // A new sysfs belongs to the owner of the network namespace, which here is the host: its tree is shown instead.
-    int host = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    sys = host < 0 ? -1 : k_open_tree(host, "", true);
-    if (sys < 0 || k_mount_setattr(sys, attributes, true) < 0) step_fail(errno, "bind /sys");
-    close(host);
-  } else {
-    sys = make_file_system("sysfs", attributes, NULL);
-  }
+  // A new sysfs belongs to the owner of the network namespace: where that is the host, its tree is shown instead.
+  bool shown = config->rootless && !own_network;
+  int sys = shown ? clone_visible("/sys", attributes) : make_or_show(config, "sysfs", "/sys", attributes, &shown);
   attach_file_system(sys, root, "sys");
   if (!insecure) mask(config, sys, masked_sys);
-  if (!config->rootless || own_network) mount_cgroup(sys);
+  if (!shown) mount_cgroup(sys);
   close(sys);
 }

@@ -6,7 +6,8 @@
 #include "config.h"
 #include "spec.h"
 
-void mount_proc(const struct executor_config *config, int root, bool insecure);
+// Notes in `config` when the visible one is shown.
+void mount_proc(struct executor_config *config, int root, bool insecure);
 void mount_dev(struct executor_config *config, const struct step_spec *step, int root);
 void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network);
 

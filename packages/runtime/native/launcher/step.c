@@ -22,6 +22,7 @@
 #include "enter-root.h"
 #include "failure.h"
 #include "identity.h"
+#include "own-ids.h"
 #include "process.h"
 #include "protocol.h"
 #include "rootfs.h"
@@ -71,17 +72,20 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   connect_output(step, fds);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
   if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();
+  int own_process = config->rootless ? open_own_process() : -1;
   int root = build_rootfs(config, step, id);
   blame_failures_on(STATUS_PROCESS_FAILED);
   int directory = open_working_directory(root, step);
   blame_failures_on(STATUS_SETUP_FAILED);
   enter_root(config, root);
-  if (sethostname(step->hostname, strlen(step->hostname)) < 0) step_fail(errno, "set the host name");
+  // A container's filter may refuse it, even in a namespace of our own: `uname` then tells the container's.
+  if (sethostname(step->hostname, strlen(step->hostname)) < 0 && errno != EPERM) step_fail(errno, "set the host name");
   set_limits(step);
   umask(022);
   // The builder's session keyring stays outside.
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   enter_working_directory(directory, step->cwd);
+  if (!insecure && (config->shifted || config->shows_outer_proc)) take_own_ids(config, own_process);
   connect_input(config);
   struct step_spec process = *step;
   process.env = with_home(step);

@@ -9,7 +9,7 @@ import type { Machine, Who } from '../testing/machine.test.helper.ts'
 const jobs = new URL('../testing/attempts.test.helper.ts', import.meta.url).href
 const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'EXDEV', 'REFUSED']
 
-for (const who of ['root', 'root-userns', 'subordinate'] as const satisfies readonly Who[]) {
+for (const who of ['root', 'root-userns', 'container', 'subordinate'] as const satisfies readonly Who[]) {
   describeWith(requirementsOf[who], `the process for file jobs (${who})`, () => {
     let machine: Machine
     const server = createServer((socket) => socket.destroy())

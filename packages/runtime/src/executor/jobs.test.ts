@@ -7,7 +7,14 @@ import type { Machine, Who } from '../testing/machine.test.helper.ts'
 
 const jobs = new URL('../testing/handlers.test.helper.ts', import.meta.url).href
 
-for (const who of ['root', 'root-userns', 'subordinate', 'single'] as const satisfies readonly Who[]) {
+for (const who of [
+  'root',
+  'root-userns',
+  'container',
+  'container-userns',
+  'subordinate',
+  'single',
+] as const satisfies readonly Who[]) {
   describeWith(requirementsOf[who], `a file job (${who})`, () => {
     let machine: Machine
     beforeAll(async () => {
@@ -38,8 +45,9 @@ for (const who of ['root', 'root-userns', 'subordinate', 'single'] as const sati
           return
         }
         expect(output).toEqual({ uid: 1234, gid: 4321, names: ['file'] })
-        // Subordinate ids begin at 300000 for id 1.
-        expect(lstatSync(join(path, 'file')).uid).toBe(who === 'subordinate' ? 301_233 : 1234)
+        // Subordinate ids begin at 300000 for id 1, shifted ones at 100000 for id 0, or behind that of the container's root.
+        const outside = { root: 0, subordinate: 299_999, 'container-userns': 100_001 }
+        expect(lstatSync(join(path, 'file')).uid).toBe(1234 + (outside[who as keyof typeof outside] ?? 100_000))
         await machine.removeTrees([path, join(path, 'already/gone')])
         expect(existsSync(path)).toBe(false)
       },

@@ -13,7 +13,7 @@ type Victim = (typeof victims)[number]
 const sleeping = 'while :; do (echo x > /file; sleep 0.01); done'
 const jobs = new URL('../testing/handlers.test.helper.ts', import.meta.url).href
 
-for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly Who[]) {
+for (const who of ['root', 'container', 'subordinate', 'single'] as const satisfies readonly Who[]) {
   describeWith(requirementsOf[who], `kill -9 while steps run (${who})`, () => {
     let machine: Machine
     let marker: string
@@ -46,13 +46,18 @@ for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly 
       for (let round = 1; round <= rounds; round++) {
         test(`of the ${victim} leaves no process and no mount behind (${round})`, async () => {
           const tree = descendants(machine.child.pid!)
-          killOne(pick(victim, tree, machine.child.pid!))
+          const coordinator = coordinatorOf(machine.child.pid!, tree)
+          killOne(pick(victim, tree, coordinator))
           if (!['coordinator', 'launcher', 'executor'].includes(victim)) {
             await sleep(20)
-            killOne(machine.child.pid!)
+            killOne(coordinator)
           }
+          // The coordinator outlives these, and in a container what made that.
+          const lasting = [coordinator, machine.child.pid!]
           const everything =
-            victim === 'launcher' || victim === 'executor' ? tree : [...tree, { pid: machine.child.pid! }]
+            victim === 'launcher' || victim === 'executor'
+              ? tree.filter(({ pid }) => !lasting.includes(pid))
+              : [...tree, { pid: machine.child.pid! }]
           await until(
             () =>
               remains(
@@ -136,6 +141,14 @@ function descendants(root: number): Process[] {
     parents.push(...children.map(({ pid }) => pid))
   }
   return found
+}
+
+/** The machine's process itself, or what stands below a container's. */
+function coordinatorOf(root: number, tree: readonly Process[]): number {
+  return (
+    tree.find(({ command }) => command.split(' ')[0]?.endsWith('/node') && command.includes('machine-server'))?.pid ??
+    root
+  )
 }
 
 function pick(victim: Victim, tree: readonly Process[], coordinator: number): number {

@@ -10,6 +10,14 @@ export type IdMapping =
       readonly subGidStart: number
       readonly subGidCount: number
     }
+  /** As root, by maps of its own: root inside is `uidStart` and `gidStart` outside, the others follow. */
+  | {
+      readonly kind: 'shifted'
+      readonly uidStart: number
+      readonly uidCount: number
+      readonly gidStart: number
+      readonly gidCount: number
+    }
   | { readonly kind: 'single'; readonly uid: number; readonly gid: number }
 
 /** One way to start the launcher: its MAP arguments, and what they mean. */

@@ -7,6 +7,7 @@ import type { ProcessSpec } from './types.ts'
 export function mappedIds(mapping: IdMapping): { readonly uids: number; readonly gids: number } {
   if (mapping.kind === 'identity') return { uids: 2 ** 32 - 1, gids: 2 ** 32 - 1 }
   if (mapping.kind === 'single') return { uids: 1, gids: 1 }
+  if (mapping.kind === 'shifted') return { uids: mapping.uidCount, gids: mapping.gidCount }
   return { uids: mapping.subUidCount + 1, gids: mapping.subGidCount + 1 }
 }
 
@@ -26,11 +27,15 @@ export function mapUser(mapping: IdMapping, user: ProcessSpec['user'], stepName:
     'OCI_RUNTIME_ID_UNAVAILABLE',
     `${stepName}: there is no ${missing[0]} here, only ${uids === 1 ? 'id 0' : `ids 0 to ${Math.min(uids, gids) - 1}`}`,
     {
-      hint:
-        mapping.kind === 'single'
-          ? subordinateRemedy()
-          : `give your user a larger range in /etc/subuid and /etc/subgid`,
+      hint: idsRemedy(mapping.kind),
       details: { uid: user.uid, gid: user.gid, additionalGids, uids, gids },
     },
   )
+}
+
+function idsRemedy(kind: IdMapping['kind']): string {
+  if (kind === 'single') return subordinateRemedy()
+  return kind === 'shifted'
+    ? 'this container has no more ids: start it with more (podman: --uidmap 0:100000:131072 --gidmap 0:100000:131072)'
+    : 'give your user a larger range in /etc/subuid and /etc/subgid'
 }

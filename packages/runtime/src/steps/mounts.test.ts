@@ -16,7 +16,7 @@ import { requirementsOf, startMachine } from '../testing/machine.test.helper.ts'
 import type { Machine, Who } from '../testing/machine.test.helper.ts'
 import type { StepMount } from './types.ts'
 
-for (const who of ['root', 'subordinate', 'single'] as const satisfies readonly Who[]) {
+for (const who of ['root', 'container', 'subordinate', 'single'] as const satisfies readonly Who[]) {
   describeWith(requirementsOf[who], `mounts of a step (${who})`, () => {
     let machine: Machine
     beforeAll(async () => {

@@ -4,7 +4,16 @@ import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { checkTool, commandAs, makeBusyboxRoot, nodeFlags, publicPath, temporaryDirectory } from '@ts-oci/testing'
+import {
+  CONTAINER_ROOT,
+  checkTool,
+  commandAs,
+  containerScript,
+  makeBusyboxRoot,
+  nodeFlags,
+  publicPath,
+  temporaryDirectory,
+} from '@ts-oci/testing'
 import type { TemporaryDirectory } from '@ts-oci/testing'
 import type { IdMapping } from '../isolation/types.ts'
 import type { StepExit, StepSpec } from '../steps/types.ts'
@@ -63,19 +72,24 @@ export interface Machine extends AsyncDisposable {
     }
   }>
   removeTrees(paths: readonly string[]): Promise<void>
-  /** A directory that the machine's user owns. */
+  /** A directory that root of a step owns. */
   ownDirectory(name: string): Promise<string>
-  /** Files of a directory (name → content) owned by the machine's user. */
+  /** Files of a directory (name → content) owned by root of a step. */
   layer(name: string, files: Readonly<Record<string, string>>): Promise<string>
 }
 
-/** Who runs the executor: root, root in a user namespace, a user with subordinate ids, a user without. */
-export type Who = 'root' | 'root-userns' | 'subordinate' | 'single'
+/**
+ * Who runs the executor: root, root in a user namespace, root of a container without privilege or with ids of its own, a
+ * user with subordinate ids, a user without.
+ */
+export type Who = 'root' | 'root-userns' | 'container' | 'container-userns' | 'subordinate' | 'single'
 
 /** What a machine needs besides root (to become somebody else) and busybox. */
 export const requirementsOf: Readonly<Record<Who, readonly string[]>> = {
   root: ['root', 'busybox'],
   'root-userns': ['root', 'busybox'],
+  container: ['root', 'busybox', 'setpriv', 'unshare'],
+  'container-userns': ['root', 'busybox', 'setpriv', 'unshare', 'nsenter'],
   subordinate: ['root', 'busybox', 'newuidmap', 'setpriv', 'unshare'],
   single: ['root', 'busybox', 'setpriv', 'unshare'],
 }
@@ -88,6 +102,15 @@ const users = {
   single: { uid: 12_345, gid: 12_345 },
   root: { uid: 0, gid: 0 },
   'root-userns': { uid: 0, gid: 0 },
+  container: { uid: 0, gid: 0 },
+  'container-userns': { uid: CONTAINER_ROOT, gid: CONTAINER_ROOT },
+}
+
+/** Who is root of a step on this machine, where that is not the user: the first of a shifted map. */
+const stepRoots: Partial<Record<Who, number>> = {
+  'root-userns': 100_000,
+  container: 100_000,
+  'container-userns': CONTAINER_ROOT + 1,
 }
 
 export interface MachineOptions {
@@ -110,7 +133,9 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
   mkdirSync(directory.join('own'))
   mkdirSync(directory.join('own', 'state'), { mode: 0o700 })
   mkdirSync(directory.join('own', 'granted'))
-  await checkTool('chown', ['-R', `${uid}:${gid}`, rootfs, directory.join('own')])
+  const stepRoot = stepRoots[who] ?? uid
+  await checkTool('chown', ['-R', `${stepRoot}:${stepRoots[who] ?? gid}`, rootfs])
+  await checkTool('chown', ['-R', `${uid}:${gid}`, directory.join('own')])
   const args = [directory.join('own'), rootfs, options.isolation ?? isolationOf(who)]
   const child = spawnAs(who, directory, args, options)
   const call = callsTo(child)
@@ -127,7 +152,10 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
     child,
     run: (step) => call({ op: 'run', step }) as Promise<StepResult>,
     job: (moduleUrl, name, input, cancelAfterMs) => {
-      const seen = uid === 0 ? moduleUrl : pathToFileURL(publicPath(directory, fileURLToPath(moduleUrl))).href
+      const seen =
+        uid === 0 && who !== 'container'
+          ? moduleUrl
+          : pathToFileURL(publicPath(directory, fileURLToPath(moduleUrl))).href
       return call({ op: 'job', moduleUrl: seen, name, input, cancelAfterMs }) as never
     },
     removeTrees: async (paths) => {
@@ -136,7 +164,7 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
     },
     ownDirectory: async (name) => {
       mkdirSync(directory.join('own', name), { recursive: true })
-      await checkTool('chown', [`${uid}:${gid}`, directory.join('own', name)])
+      await checkTool('chown', [`${stepRoot}:${stepRoots[who] ?? gid}`, directory.join('own', name)])
       return directory.join('own', name)
     },
     layer: async (name, files) => {
@@ -146,7 +174,7 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
         mkdirSync(`${path}/${file}`.replace(/\/[^/]*$/, ''), { recursive: true })
         if (!file.endsWith('/')) writeFileSync(`${path}/${file}`, content)
       }
-      await checkTool('chown', ['-R', `${uid}:${gid}`, path])
+      await checkTool('chown', ['-R', `${stepRoot}:${stepRoots[who] ?? gid}`, path])
       return path
     },
     [Symbol.asyncDispose]: async () => {
@@ -173,10 +201,12 @@ function spawnAs(
   { covered = [], wrapper = [], inherited = [] }: MachineOptions,
 ): ChildProcess {
   const { uid, gid } = users[who]
+  const isContainer = who === 'container' || who === 'container-userns'
+  const become = isContainer ? { become: containerScript({ ownIds: who === 'container-userns' }) } : {}
   const [program = '', ...rest] =
-    uid === 0
+    uid === 0 && !isContainer
       ? [process.execPath, ...nodeFlags, server, ...args]
-      : commandAs({ uid, gid, directory, hasSubordinateIds: who === 'subordinate' }, [
+      : commandAs({ uid, gid, directory, hasSubordinateIds: who === 'subordinate', ...become }, [
           ...nodeFlags,
           publicPath(directory, server),
           ...args,

@@ -86,11 +86,13 @@ async function cachesOf(
   spec: ExecSpec,
   inputs: readonly Result[],
 ): Promise<readonly StepCache[]> {
+  const mounts = spec.mounts.filter(({ type }) => type === 'cache')
+  if (mounts.length === 0) return []
+  const { idMapping } = await environment.executor()
   const caches = new Map<string, StepCache>()
-  for (const mount of spec.mounts) {
-    if (mount.type !== 'cache') continue
+  for (const mount of mounts) {
     const initial = await initialContent(environment, mount.input < 0 ? undefined : inputs[mount.input], mount)
-    const id = cacheMountId(stepCacheId(mount.cache?.id ?? mount.dest), initial)
+    const id = cacheMountId(stepCacheId(mount.cache?.id ?? mount.dest), initial, idMapping)
     const sharing = mount.cache?.sharing ?? 'shared'
     const known = caches.get(id)
     if (known === undefined) caches.set(id, { id, initial, mounts: [mount], sharing })

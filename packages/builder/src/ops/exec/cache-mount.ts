@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { IdMapping } from '@ts-oci/runtime'
 import { existsSync } from 'node:fs'
 import { layersOf } from '../context-layer.ts'
 import { BuilderError } from '../../base/errors.ts'
@@ -36,11 +37,15 @@ export async function initialContent(
 
 /**
  * Which cache a mount means. As BuildKit's, caches of one id are different ones where they begin with something else:
- * a mount that asks for another owner or mode than the last does not get that one's directory.
+ * a mount that asks for another owner or mode than the last does not get that one's directory. Nor does a step under a
+ * shifted map get one whose files lie under other ids on the disk.
  */
-export function cacheMountId(id: string, initial: InitialContent | undefined): string {
-  if (initial === undefined) return id
+export function cacheMountId(id: string, initial: InitialContent | undefined, mapping: IdMapping): string {
+  const isShifted = mapping.kind === 'shifted'
+  if (initial === undefined && !isShifted) return id
   const hash = createHash('sha256')
+  if (isShifted) hash.update(`${mapping.uidStart}:${mapping.gidStart}`)
+  if (initial === undefined) return `${id}:${hash.digest('hex').slice(0, 16)}`
   for (const entry of initial.root === undefined ? initial.entries : [initial.root, ...initial.entries]) {
     const { path, type, mode, uid, gid, size, link } = entry
     const time = type === 'file' ? [entry.mtimeSec, entry.mtimeNsec] : []

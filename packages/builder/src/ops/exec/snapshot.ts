@@ -44,7 +44,7 @@ async function openOverlay(
   const work = join(temporary.path, 'work')
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o755 })
-  makeLeftBehind(view, upper)
+  await makeLeftBehind(view, upper, jobs)
   return {
     root: { kind: 'overlay', lowers, upper, work },
     temporary: temporary.path,
@@ -70,7 +70,7 @@ async function openWorkingTree(
   const view = await forms.view(chain)
   const tree = await forms.workingTrees.take(chain)
   // What is made from here on is the step's doing.
-  makeLeftBehind(view, tree.path)
+  await makeLeftBehind(view, tree.path, environment.jobs)
   const temporary = await store.createTemporaryDirectory('step')
   return {
     root: { kind: 'directory', path: tree.path },

@@ -3,15 +3,15 @@ import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { RuntimeError } from '@ts-oci/runtime'
 import { testWith } from '@ts-oci/testing'
 import { createJobRunner } from '../../disk/job-runner.ts'
 import { openAgentSocket, type AgentSocketOptions } from './ssh-agent.ts'
 
 let directory: string
 const jobs = createJobRunner({
-  executor: () => {
-    throw new Error('no executor here')
-  },
+  // As in a container that gives no namespaces.
+  executor: () => Promise.reject(new RuntimeError('OCI_RUNTIME_ISOLATION_UNAVAILABLE', 'no executor here')),
   signal: new AbortController().signal,
 })
 

@@ -41,7 +41,8 @@ export async function openAgentSocket(options: AgentSocketOptions): Promise<Agen
   const path = join(options.directory, options.name)
   await listenIn(server, options.directory, options.name)
   chmodSync(path, options.mode)
-  if (options.uid !== 0 || options.gid !== 0)
+  // Root of a step need not be the root that made it.
+  if (options.uid !== 0 || options.gid !== 0 || process.getuid?.() === 0)
     await options.jobs.run('changeOwner', { path, uid: options.uid, gid: options.gid }, true)
   return {
     path,

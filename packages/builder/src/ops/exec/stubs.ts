@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, unlinkSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { toByteString, type ByteString } from '../../base/byte-string.ts'
+import type { JobRunner } from '../../disk/job-runner.ts'
 import { makeEntry } from '../../view/entry.ts'
 import { comparePaths } from '../../view/paths.ts'
 import type { LayerEntry, View } from '../../view/types.ts'
@@ -14,24 +15,18 @@ const OVER_MOUNTED = ['/etc/resolv.conf', '/etc/hosts']
  * `/sys` appear in a root that lacks them, and the directory above a mount point that had to be made has been touched
  * (executor/stubs.go takes the mount point away again, and gives its parent the time of its making).
  */
-export function makeLeftBehind(view: View, upper: string): void {
+export async function makeLeftBehind(view: View, upper: string, jobs: JobRunner): Promise<void> {
   for (const name of LEFT_BEHIND) {
     if (view.lookup(name, { followLast: true }) !== undefined) continue
     const path = join(upper, name)
-    makeInPlace(path)
-    chmodSync(path, 0o755)
+    removeDangling(path)
+    await jobs.run('makeDirectory', { path, mode: 0o755, uid: 0, gid: 0 }, true)
   }
 }
 
-function makeInPlace(path: string): void {
-  try {
-    mkdirSync(path)
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'EEXIST') throw error
-    // A link to nothing, which the root of a plain directory has there.
-    unlinkSync(path)
-    mkdirSync(path)
-  }
+/** A link to nothing, which the root of a plain directory has there. */
+function removeDangling(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(path)
 }
 
 /** Directories that a mount point is made in, because the root lacks it: byte-string paths. */

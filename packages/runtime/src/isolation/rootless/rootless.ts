@@ -1,30 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { findProgram } from '../../find-program.ts'
+import { shiftedRange } from '../shifted-ids.ts'
 import { ownSubordinateRanges } from '../subordinate-ids.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
-/** How many ids root hands to a user namespace when it asks for one. */
-const directCount = 65_536
-
-/** A user namespace: ids by newuidmap and newgidmap when the user has subordinate ones, else its own id as root. */
+/**
+ * A user namespace. As root, who may write maps, with ids that nobody else has; as another user with subordinate ids by
+ * newuidmap and newgidmap; else with the user's own id as root.
+ */
 export const overlayXattr = 'user'
 
 export function plans(): readonly LaunchPlan[] {
   const uid = process.geteuid?.() ?? 0
   const gid = process.getegid?.() ?? 0
   const single: LaunchPlan = { map: ['single', String(uid), String(gid)], idMapping: { kind: 'single', uid, gid } }
-  if (uid === 0) {
-    const idMapping = {
-      kind: 'subordinate',
-      uid,
-      gid,
-      subUidStart: 1,
-      subUidCount: directCount - 1,
-      subGidStart: 1,
-      subGidCount: directCount - 1,
-    } as const
-    return [{ map: ['direct', String(directCount)], idMapping }, single]
-  }
+  if (uid === 0) return [...shiftedPlans(), single]
   const ranges = ownSubordinateRanges()
   const newuidmap = findProgram('newuidmap')
   const newgidmap = findProgram('newgidmap')
@@ -47,6 +37,24 @@ export function plans(): readonly LaunchPlan[] {
   ]
 }
 
+function shiftedPlans(): readonly LaunchPlan[] {
+  const uids = shiftedRange(readFileSync('/proc/self/uid_map', 'latin1'))
+  const gids = shiftedRange(readFileSync('/proc/self/gid_map', 'latin1'))
+  if (uids === undefined || gids === undefined) return []
+  return [
+    {
+      map: ['shifted', ...[uids.start, uids.count, uids.rest, gids.start, gids.count, gids.rest].map(String)],
+      idMapping: {
+        kind: 'shifted',
+        uidStart: uids.start,
+        uidCount: uids.count,
+        gidStart: gids.start,
+        gidCount: gids.count,
+      },
+    },
+  ]
+}
+
 export function explain(operation: string, errno: string): Refusal {
   const reason = `${operation}: ${errno}`
   if (readSetting('/proc/sys/kernel/unprivileged_userns_clone') === '0')
@@ -62,11 +70,6 @@ export function explain(operation: string, errno: string): Refusal {
   }
   if (errno === 'ENOSPC' || errno === 'EUSERS')
     return { reason, remedy: 'too many user namespaces are open: raise user.max_user_namespaces' }
-  if (operation.startsWith('mount proc'))
-    return {
-      reason,
-      remedy: 'the visible /proc is partly covered (a container): run it with --security-opt systempaths=unconfined',
-    }
   return {
     reason,
     remedy:
