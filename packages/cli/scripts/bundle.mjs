@@ -23,6 +23,8 @@ const GROUPS = {
   // What other programs call it: for a command line that is none of ours.
   foreign: /^cli\/dist\/foreign\//,
   registry: /^builder\/dist\/registry\//,
+  // A push whose layers are compressed already asks who compressed them, and no more.
+  compression: /^builder\/dist\/tar\/compression\.js$/,
   // A step, a copy, a pull, a compression.
   work: /\/(?:executor|isolation|network|exec|disk|layers|tar|view)\/|\/apply\.js$/,
   rare: /./,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { isTsOciError } from '../base/errors.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { formatReference, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
@@ -78,6 +79,7 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
         const current = get(name)
         const wanted = current === undefined ? undefined : next(current)
         if (wanted === undefined) return
+        if (isPlaced(current, wanted)) return insert(metadata, { ...wanted, name })
         settle(layersOf(wanted))
         change(() => put({ ...wanted, name }))
       })
@@ -85,6 +87,11 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
     remove: (name) => change(() => forget(metadata, name)),
     project: () => metadata.transaction(project),
   }
+}
+
+/** Only where a registry has it is new: `index.json` does not tell that, and who loses it pushes again. */
+function isPlaced(current: ImageRecord | undefined, wanted: ImageRecord): boolean {
+  return isDeepStrictEqual({ ...current, repoDigests: [] }, { ...wanted, repoDigests: [] })
 }
 
 function forget(metadata: Metadata, name: string): void {

@@ -50,7 +50,8 @@ export function createProjection(options: ProjectionOptions): Projection {
   const { paths, metadata, temporary } = options
 
   function write(): void {
-    replaceFile(paths.index, temporary.next('index'), sign(createIndex(descriptors(options))))
+    const before = entriesBefore(options)
+    replaceFile(paths.index, temporary.next('index'), sign(createIndex(descriptors(options, before))))
     rememberStamp(metadata, stampOf(paths.index))
   }
 
@@ -162,16 +163,31 @@ function rememberStamp(metadata: Metadata, stamp: string | undefined): void {
   metadata.run(sql, STAMP, stamp ?? '')
 }
 
-function descriptors(options: ProjectionOptions): Descriptor[] {
+type KnownEntries = ReadonlyMap<string, Pick<Descriptor, 'mediaType' | 'size'>>
+
+/**
+ * What the last `index.json` says of the manifests in it, if it is the one that we wrote: a store with a hundred images
+ * would have as many files to read for each new name.
+ */
+function entriesBefore({ paths, metadata }: ProjectionOptions): KnownEntries {
+  const stamp = stampOf(paths.index)
+  const bytes =
+    stamp === undefined || stamp !== setting(metadata, STAMP) ? undefined : readStoreFile(paths.index, MAX_INDEX_BYTES)
+  if (bytes === undefined) return new Map()
+  const { manifests } = JSON.parse(Buffer.from(bytes).toString('utf8')) as ImageIndex
+  return new Map(manifests.map((entry) => [entry.digest, entry]))
+}
+
+function descriptors(options: ProjectionOptions, before: KnownEntries = new Map()): Descriptor[] {
   const foreign = options.metadata.all('SELECT * FROM foreign_entries ORDER BY id')
   const taken = new Set(foreign.map((row) => text(row, 'name')))
   const rows = options.metadata.all('SELECT * FROM images ORDER BY name').filter((row) => !taken.has(text(row, 'name')))
-  const own = rows.flatMap((row) => imageDescriptor(options.blobs, row) ?? [])
+  const own = rows.flatMap((row) => imageDescriptor(options.blobs, row, before) ?? [])
   return [...own, ...foreign.map((row) => json<Descriptor>(row, 'descriptor'))]
 }
 
 /** Undefined when the manifest is gone: an index may not name what is not there. */
-function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
+function imageDescriptor(blobs: BlobStore, row: Row, before: KnownEntries): Descriptor | undefined {
   const isOne = row['platforms'] === null
   const digest = isOne
     ? (text(row, 'manifest_digest') as Digest)
@@ -179,7 +195,8 @@ function imageDescriptor(blobs: BlobStore, row: Row): Descriptor | undefined {
   const size = blobs.size(digest)
   if (size === undefined) return undefined
   const name = text(row, 'name')
-  const mediaType = mediaTypeOf(blobs, digest, isOne)
+  const known = before.get(digest)
+  const mediaType = known?.size === size ? known.mediaType : mediaTypeOf(blobs, digest, isOne)
   if (mediaType === undefined) return undefined
   return {
     mediaType,
