@@ -12,7 +12,11 @@ describe('a build without what it needs says what is missing', () => {
     [
       'context',
       { context: '/nowhere/at/all' },
-      { code: 'OCI_CONTEXT_NOT_FOUND', message: expect.stringContaining('/nowhere/at/all') },
+      {
+        code: 'OCI_CONTEXT_NOT_FOUND',
+        message: expect.stringContaining('/nowhere/at/all'),
+        hint: expect.stringContaining('. is the current one'),
+      },
     ],
     [
       'Dockerfile',

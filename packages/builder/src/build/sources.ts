@@ -196,13 +196,18 @@ function contextDirectory(path: string, named?: string): string {
     const why = errnoWords(error)
     const isAbsent = /^(ENOENT|ENOTDIR)$/.test((error as NodeJS.ErrnoException).code ?? '')
     const main = `unable to prepare context: path ${JSON.stringify(path)} ${isAbsent ? 'not found' : `cannot be read: ${why}`}`
-    throw new BuilderError('OCI_CONTEXT_NOT_FOUND', named === undefined ? main : `${named}${why}`, { cause: error })
+    throw new BuilderError('OCI_CONTEXT_NOT_FOUND', named === undefined ? main : `${named}${why}`, {
+      cause: error,
+      ...(isAbsent && named === undefined ? { hint: 'name the directory that holds the files of the build; . is the current one' } : {}),
+    })
   }
   if (!isDirectory)
     throw new BuilderError(
       'OCI_CONTEXT_NOT_FOUND',
       `unable to prepare context: path ${JSON.stringify(path)} not found`,
-      { hint: 'it is no directory: the last argument is the build context; name the Dockerfile with -f' },
+      {
+        hint: 'it is no directory: the last argument is the build context; name the Dockerfile with -f; an archive is read from - < FILE',
+      },
     )
   return directory
 }

@@ -266,6 +266,14 @@ describe('content digests', () => {
     expect(await open().digestPaths([select('link')])).toBe(await open().digestPaths([select('src')]))
   })
 
+  test('a link to nowhere is told as that: its own name is right', async () => {
+    symlinkSync('gone', join(directory, 'broken'))
+    await expect(open().digestPaths([select('broken')])).rejects.toMatchObject({
+      message: 'failed to calculate checksum: "/broken": not found',
+      hint: 'it is a link to "gone": nothing is there, and none leads outside',
+    })
+  })
+
   test('a missing source is told, and an ignored one is told as that', async () => {
     await expect(open().digestPaths([select('none')])).rejects.toMatchObject({
       code: 'OCI_COPY_SOURCE_NOT_FOUND',

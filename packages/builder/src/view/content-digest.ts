@@ -113,12 +113,24 @@ function requireTargets(view: View, entries: readonly SelectedEntry[]): void {
 /** What BuildKit says of a source that is not there; the hint is ours. */
 function notFound(view: View, path: string): BuilderError {
   const clean = cleanPath(toByteString(path))
-  const nearest = nearestName(view, clean)
+  const hint = deadLinkHint(view, clean) ?? nearestHint(view, clean)
   return new BuilderError(
     'OCI_COPY_SOURCE_NOT_FOUND',
     `failed to calculate checksum: ${quote(`/${fromByteString(clean)}`)}: not found`,
-    { details: { path }, hint: nearest === undefined ? undefined : `did you mean ${quote(fromByteString(nearest))}?` },
+    { details: { path }, hint },
   )
+}
+
+/** The name may be right and its link wrong: what is not there is what the link names. */
+function deadLinkHint(view: View, path: ByteString): string | undefined {
+  const entry = view.lookup(path, { followLast: false })
+  if (entry?.type !== 'symlink') return undefined
+  return `it is a link to ${quote(fromByteString(entry.link ?? ''))}: nothing is there, and none leads outside`
+}
+
+function nearestHint(view: View, path: ByteString): string | undefined {
+  const nearest = nearestName(view, path)
+  return nearest === undefined ? undefined : `did you mean ${quote(fromByteString(nearest))}?`
 }
 
 /** Of larger directories only the first names are compared. */
