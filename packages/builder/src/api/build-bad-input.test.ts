@@ -173,7 +173,7 @@ describeWith(buildNeeds, 'a step that fails', () => {
     ['TERM', 143],
     ['SEGV', 139],
   ])('a signal: %s', async (signal, status) => {
-    expect(await failure(`FROM $BASE\nRUN kill -${signal} $$\n`)).toMatchObject({
+    expect(await failure(`FROM $BASE\nRUN sh -c 'kill -${signal} $$'; exit $?\n`)).toMatchObject({
       message: expect.stringContaining(`exit code: ${status}`),
       details: { exitCode: status },
     })

@@ -198,7 +198,9 @@ function contextDirectory(path: string, named?: string): string {
     const main = `unable to prepare context: path ${JSON.stringify(path)} ${isAbsent ? 'not found' : `cannot be read: ${why}`}`
     throw new BuilderError('OCI_CONTEXT_NOT_FOUND', named === undefined ? main : `${named}${why}`, {
       cause: error,
-      ...(isAbsent && named === undefined ? { hint: 'name the directory that holds the files of the build; . is the current one' } : {}),
+      ...(isAbsent && named === undefined
+        ? { hint: 'name the directory that holds the files of the build; . is the current one' }
+        : {}),
     })
   }
   if (!isDirectory)
