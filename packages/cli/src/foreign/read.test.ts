@@ -55,7 +55,7 @@ test('a weight of processors stays what it is: -c with a number', () => {
 
 test("buildah's isolation oci is the strongest that there is, and its others are ours or refused", () => {
   expect(read('--isolation oci .').flags.isolation).toBe('auto')
-  expect(read('--isolation rootless .').flags.isolation).toBe('rootless')
+  for (const name of ['rootless', 'chroot']) expect(read(`--isolation ${name} .`).flags.isolation).toBe(name)
   expect(failureOf(build, '--isolation hyperv .')).toMatchObject({ message: expect.stringContaining('"hyperv"') })
 })
 
