@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { isBuiltin } from 'node:module'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 const cli = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const packages = resolve(cli, '..')
@@ -150,11 +150,11 @@ async function joinCore() {
     logLevel: 'warning',
   })
   for (const name of core) rmSync(join(making, name))
-  writeFileSync(join(making, 'main.js'), builtinsAsAsked(intoCore(outputFiles[0].text)))
+  writeFileSync(join(making, 'main.js'), await withoutSpaces(builtinsAsAsked(intoCore(outputFiles[0].text))))
   for (const name of chunks.keys()) {
     if (core.has(name)) continue
     const file = join(making, name)
-    writeFileSync(file, builtinsAsAsked(intoCore(readFileSync(file, 'utf8'))))
+    writeFileSync(file, await withoutSpaces(builtinsAsAsked(intoCore(readFileSync(file, 'utf8')))))
   }
 
   function leaveOnDemand({ onResolve }) {
@@ -205,6 +205,15 @@ function builtinsAsAsked(text) {
       }
     return ''
   }
+}
+
+/**
+ * Node reads and hashes the text at each start, although the code comes from its cache: without spaces and comments, and in
+ * ASCII alone (one character of another kind doubles what V8 holds), 4 ms less. Lines stay short, for stack traces.
+ */
+async function withoutSpaces(text) {
+  const options = { minifyWhitespace: true, lineLimit: 120, charset: 'ascii', legalComments: 'none' }
+  return (await transform(text, { ...options, format: 'esm', target: 'node22.19' })).code
 }
 
 /** The licenses of the libraries that are inside. */
