@@ -56,7 +56,7 @@ async function tryIsolation(mode: IsolationReport['mode'], signal: AbortSignal |
       mode,
       isUsable: true,
       ids: kind === 'identity' ? 'all' : kind,
-      reason: isShort ? 'one user id only: steps that need another one are refused' : undefined,
+      reason: isShort ? 'one user id: a supervisor answers for the others, at some cost in time' : undefined,
       hint: isShort ? subordinateRemedy() : undefined,
     }
   } catch (error) {

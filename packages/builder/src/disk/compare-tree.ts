@@ -20,7 +20,8 @@ import { CAPABILITY, makeEntry } from '../view/entry.ts'
 import { parentPath } from '../view/paths.ts'
 import type { CompareTreeInput, CompareTreeOutput, SplitLinksInput, TreeRecord } from './job-types.ts'
 import { createLocalTree } from './local-tree.ts'
-import { entryOfWalk, type UpperEntry } from './upper.ts'
+import { readOwnerRecord } from './owner-record.ts'
+import { entryOfWalk, recordedFacts, type UpperEntry } from './upper.ts'
 
 /** In a fingerprint: device and inode are its last words. */
 const INODE_WORD = FINGERPRINT_WORDS - 4
@@ -55,7 +56,7 @@ function recordOf(walk: PackedEntries): TreeRecord {
  * mtime or ctime is another one; the kernel sets ctime with every change of content, mode, owner, attributes or links, and no
  * program sets it back. Gone names are whiteouts, and a directory that stands in place of another one is opaque.
  */
-export function compareTree({ root, before }: CompareTreeInput): CompareTreeOutput {
+export function compareTree({ root, before, records }: CompareTreeInput): CompareTreeOutput {
   const fd = openRoot(root)
   const cache = createDirectoryCache(fd, 'beneath')
   try {
@@ -75,7 +76,10 @@ export function compareTree({ root, before }: CompareTreeInput): CompareTreeOutp
       if (at !== undefined && index >= newUntil && walk.hasFingerprint(index, before.fingerprints, at)) continue
       const isReplaced = at !== undefined && type === 'directory' && !isSameInode(walk, index, before, at)
       if (isReplaced) newUntil = Math.max(newUntil, walk.end(index))
-      changed.push({ ...changedEntry(walk, index, cache, root), ...(isReplaced ? { isOpaque: true } : {}) })
+      changed.push({
+        ...changedEntry(walk, index, cache, { root, records }),
+        ...(isReplaced ? { isOpaque: true } : {}),
+      })
     }
     const gone = [...former.keys()].map((path) => makeEntry({ path, type: 'whiteout' }))
     return { entries: [...gone, ...changed], linked: [...links.values()], after: recordOf(walk) }
@@ -109,13 +113,22 @@ function addLink(links: Map<string, ByteString[]>, walk: PackedEntries, index: n
 }
 
 /** Attributes are asked for where something changed alone: for all entries that were a system call each. */
-function changedEntry(walk: PackedEntries, index: number, cache: DirectoryCache, root: string): UpperEntry {
+function changedEntry(
+  walk: PackedEntries,
+  index: number,
+  cache: DirectoryCache,
+  { root, records }: Pick<CompareTreeInput, 'root' | 'records'>,
+): UpperEntry {
   const type = walk.type(index)
-  if (type !== 'file' && type !== 'symlink') return entryOfWalk(walk, index, { root })
+  if (records === 'none' && type !== 'file' && type !== 'symlink') return entryOfWalk(walk, index, { root })
   const { fd, name } = cache.parent(walk.path(index))
-  return type === 'file'
-    ? entryOfWalk(walk, index, { root, capability: getXattr(fd, name, CAPABILITY) })
-    : entryOfWalk(walk, index, { root, link: readlinkAt(fd, name) })
+  const xattrs = records === 'none' ? undefined : getXattrs(fd, name)
+  return entryOfWalk(walk, index, {
+    root,
+    ...(type === 'file' ? { capability: xattrs?.get(CAPABILITY) ?? getXattr(fd, name, CAPABILITY) } : {}),
+    ...(type === 'symlink' ? { link: readlinkAt(fd, name) } : {}),
+    ...recordedFacts(records, readOwnerRecord(xattrs)),
+  })
 }
 
 /** Makes a file of its own of every name but the first of each group. Directories keep their times. */

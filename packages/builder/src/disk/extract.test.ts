@@ -17,7 +17,7 @@ import type { LayerEntry } from '../view/types.ts'
 import { createChainView } from '../view/view.ts'
 
 const isRoot = process.getuid?.() === 0
-const options = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'drop' } as const
+const options = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'record' } as const
 
 async function inTree<T>(
   fields: readonly EntryFields[],

@@ -2,6 +2,7 @@ import type { ByteString } from '../base/byte-string.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { JobContext } from './pauses.ts'
 import type { ArchiveCompression } from '../tar/decompress.ts'
+import type { OwnersOnDisk, RecordsOnDisk } from './owner-record.ts'
 import type { ContentSource, LayerEntry } from '../view/types.ts'
 
 /**
@@ -42,6 +43,8 @@ export interface LayerJobs {
     readonly mode: number
     readonly uid: number
     readonly gid: number
+    /** Default: `keep`. */
+    readonly owners?: OwnersOnDisk
   }): Promise<{ readonly created: boolean }>
   /** Renames a directory to a name that is free: who owns neither it nor what it holds cannot do so outside. */
   rename(input: { readonly from: string; readonly to: string }): Promise<void>
@@ -81,8 +84,7 @@ export interface ExtractInput {
   readonly destination: string
   /** Which xattr marks opaque directories. */
   readonly xattrs: 'trusted' | 'user'
-  /** `drop`: a single id; owners stay in the table only. */
-  readonly owners: 'keep' | 'drop'
+  readonly owners: OwnersOnDisk
   /** @throws OCI_DIGEST_MISMATCH */
   readonly expectedDiffId?: DiffID
   readonly maxBytes?: number
@@ -99,13 +101,14 @@ export interface MaterializeInput {
   readonly entries: readonly LayerEntry[]
   readonly destination: string
   readonly xattrs: 'trusted' | 'user'
-  readonly owners: 'keep' | 'drop'
+  readonly owners: OwnersOnDisk
 }
 
 /** One walk over an overlay's upper directory; metadata only. */
 export interface WalkUpperInput {
   readonly upper: string
   readonly xattrs: 'trusted' | 'user'
+  readonly records: RecordsOnDisk
 }
 export interface WalkUpperOutput {
   /** Raw: nothing compared yet. Contents are `tree` sources below `upper`. Paths of hard links share `linkKey`. */
@@ -119,7 +122,7 @@ export interface WritePlainTreeInput {
   /** Blobs that have the bytes of further files. */
   readonly archives: readonly LayerArchive[]
   readonly destination: string
-  readonly owners: 'keep' | 'drop'
+  readonly owners: OwnersOnDisk
 }
 
 /** A layer's blob, and files of it that are wanted: their contents name them in it (`layer`). */
@@ -144,6 +147,7 @@ export interface TreeRecord {
 export interface CompareTreeInput {
   readonly root: string
   readonly before: TreeRecord
+  readonly records: RecordsOnDisk
 }
 export interface CompareTreeOutput extends WalkUpperOutput {
   /** Paths of one file, where it has several: none of them had before. */

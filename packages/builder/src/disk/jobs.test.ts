@@ -18,7 +18,7 @@ async function run<Name extends keyof LayerJobs>(
 }
 
 const isRoot = process.getuid?.() === 0
-const how = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'drop' } as const
+const how = { xattrs: isRoot ? 'trusted' : 'user', owners: isRoot ? 'keep' : 'record' } as const
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex')
 
 testWith(['root'], 'a layer passes through materialize, walkUpper, pack and extract and stays the same', async () => {
@@ -46,8 +46,8 @@ testWith(['root'], 'a layer passes through materialize, walkUpper, pack and extr
     makeEntry({ path: 'd/s', type: 'symlink', mode: 0o777, mtimeSec: 70, link: 'f' }),
   ]
   await run('materialize', { entries, destination: directory.join('made'), ...how })
-  const upper = await run('walkUpper', { upper: directory.join('made'), xattrs: 'trusted' })
-  const changes = await diffUpper({ upper, lower: createChainView([]), keepsOwners: true, compare: async () => [] })
+  const upper = await run('walkUpper', { upper: directory.join('made'), xattrs: 'trusted', records: 'none' })
+  const changes = await diffUpper({ upper, lower: createChainView([]), compare: async () => [] })
   const packed = await run('pack', { entries: changes, destination: directory.join('x.tar') })
   const extracted = await run('extract', {
     file: directory.join('x.tar'),
@@ -56,7 +56,7 @@ testWith(['root'], 'a layer passes through materialize, walkUpper, pack and extr
     ...how,
     expectedDiffId: packed.diffId,
   })
-  const again = await run('walkUpper', { upper: directory.join('unpacked'), xattrs: 'trusted' })
+  const again = await run('walkUpper', { upper: directory.join('unpacked'), xattrs: 'trusted', records: 'none' })
   const strip = ({ content: _content, linkKey: _key, ...rest }: (typeof upper.entries)[number]): unknown => rest
   expect(again.entries.map(strip)).toEqual(upper.entries.map(strip))
   expect(extracted.entries.map((entry) => `${entry.type} ${entry.path}`)).toEqual([

@@ -7,6 +7,7 @@ import {
   openRoot,
   renameAt,
   removeTree as removeTreeAt,
+  setXattr,
 } from '@ts-oci/runtime'
 import { basename, dirname } from 'node:path'
 import { toByteString } from '../base/byte-string.ts'
@@ -18,6 +19,7 @@ import { makeEntry } from '../view/entry.ts'
 import { extractLayer } from './extract.ts'
 import type { LayerJobs, SizedSource } from './job-types.ts'
 import { materializeInPieces } from './materialize.ts'
+import { ownerXattr } from './owner-record.ts'
 import { packInPieces } from './pack.ts'
 import { runWithPauses } from './pauses.ts'
 import { writePlainTree } from './plain-tree.ts'
@@ -65,12 +67,14 @@ export const handlers: LayerJobs = {
       at += piece.copy(part, at)
     return part
   },
-  makeDirectory: async ({ path, mode, uid, gid }) => {
+  makeDirectory: async ({ path, mode, uid, gid, owners }) => {
     const parent = openRoot(dirname(path))
     const name = toByteString(basename(path))
     try {
       mkdirAt(parent, name, 0o700)
-      if (uid !== 0 || gid !== 0) chownAt(parent, name, uid, gid)
+      const record = owners === 'record' ? ownerXattr({ type: 'directory', uid, gid }) : undefined
+      if (record !== undefined) setXattr(parent, name, ...record)
+      else if (uid !== 0 || gid !== 0) chownAt(parent, name, uid, gid)
       // Exactly, whatever the umask is.
       chmodAt(parent, name, mode)
       return { created: true }

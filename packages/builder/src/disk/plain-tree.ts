@@ -55,6 +55,10 @@ function makeOther(tree: LocalTree, entry: LayerEntry, input: WritePlainTreeInpu
     case 'character':
     case 'block':
     case 'fifo':
+      if (input.owners === 'record' && entry.type !== 'fifo') {
+        tree.beginFile(entry.path, attributesOf(entry, input))
+        return tree.endFile()
+      }
       // One that may not be made here stays in the table.
       return tree.makeNode(
         entry.path,

@@ -12,7 +12,7 @@ import { createTableBounds } from '../tar/table-bounds.ts'
 import type { TarEntry } from '../tar/tar-entry.ts'
 import type { LayerEntry } from '../view/types.ts'
 
-const options = { xattrs: 'user', owners: 'drop' } as const
+const options = { xattrs: 'user', owners: 'record' } as const
 
 const SIZE = 3_000_000
 

@@ -3,13 +3,13 @@ import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
 import { baseName, parentPath } from '../view/paths.ts'
 import type { LayerEntry } from '../view/types.ts'
+import { isRecordName, ownerXattr, type OwnersOnDisk } from './owner-record.ts'
 import { createStandingNames } from './standing-names.ts'
 
 export interface TreeWriterOptions {
   /** Which attribute marks opaque directories: what the overlay mounts of this machine read. */
   readonly xattrs: 'trusted' | 'user'
-  /** `drop`: with a single id all files are ours, whoever the entry names. */
-  readonly owners: 'keep' | 'drop'
+  readonly owners: OwnersOnDisk
 }
 
 /**
@@ -77,6 +77,7 @@ class OverlayWriter implements TreeWriter {
     if (this.names.find(entry.path)?.kind !== 'symlink') this.tree.setAttributes(entry.path, attributes)
     else if (this.options.owners === 'keep')
       this.tree.setAttributes(entry.path, { owner: { uid: entry.uid, gid: entry.gid } })
+    else this.tree.setAttributes(entry.path, { xattrs: attributes.xattrs })
   }
 
   finish(): void {
@@ -127,7 +128,11 @@ class OverlayWriter implements TreeWriter {
     if (type === 'character' && major === 0 && minor === 0) return
     this.clear(entry.path)
     this.names.add(entry.path, 'other')
-    this.tree.makeNode(entry.path, { type, major, minor }, attributesOf(entry, this.options))
+    const attributes = attributesOf(entry, this.options)
+    if (this.options.owners === 'keep' || type === 'fifo')
+      return this.tree.makeNode(entry.path, { type, major, minor }, attributes)
+    this.tree.beginFile(entry.path, attributes)
+    this.tree.endFile()
   }
 
   private placeWhiteout(path: ByteString): void {
@@ -188,20 +193,20 @@ class OverlayWriter implements TreeWriter {
 /** What an entry says of a file beside its content. */
 export function attributesOf(entry: LayerEntry, { owners }: Pick<TreeWriterOptions, 'owners'>): TreeAttributes {
   // What is made is ours already: root's, in its namespace.
-  const isOurs = owners === 'drop' || (entry.uid === 0 && entry.gid === 0)
+  const isOurs = owners === 'record' || (entry.uid === 0 && entry.gid === 0)
+  const record = owners === 'record' ? ownerXattr(entry) : undefined
+  const xattrs = entry.xattrs && withoutSteering(entry.xattrs)
   return {
     owner: isOurs ? undefined : { uid: entry.uid, gid: entry.gid },
     mode: entry.type === 'symlink' ? undefined : entry.mode,
     mtime: { sec: entry.mtimeSec, nsec: entry.mtimeNsec },
-    xattrs: entry.xattrs && withoutOverlays(entry.xattrs),
+    xattrs: record === undefined ? xattrs : new Map([...(xattrs ?? []), record]),
   }
 }
 
-/** Attributes that steer an overlay never come from a layer. */
-function withoutOverlays(xattrs: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
-  return new Map(
-    [...xattrs].filter(([name]) => !name.startsWith('trusted.overlay.') && !name.startsWith('user.overlay.')),
-  )
+/** Attributes that steer an overlay or a supervisor never come from a layer. */
+function withoutSteering(xattrs: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
+  return new Map([...xattrs].filter(([name]) => !/^(trusted|user)\.overlay\./.test(name) && !isRecordName(name)))
 }
 
 /** The old name of a link was a device that may not be made here. */

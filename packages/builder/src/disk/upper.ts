@@ -4,10 +4,13 @@ import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { diffTrees } from '../view/diff.ts'
 import { CAPABILITY, makeEntry } from '../view/entry.ts'
 import type { WalkUpperInput, WalkUpperOutput } from './job-types.ts'
+import { readOwnerRecord, type OwnerRecord, type RecordsOnDisk } from './owner-record.ts'
 import { baseName, parentPath } from '../view/paths.ts'
 import { editTree, type TreeNode } from '../view/tree.ts'
 import type { LayerEntry, View, ViewEntry } from '../view/types.ts'
 import { treeOf } from '../view/view.ts'
+
+const ROOT: OwnerRecord = { uid: 0, gid: 0 }
 
 export type UpperEntry = WalkUpperOutput['entries'][number]
 
@@ -46,37 +49,56 @@ function upperEntry(walk: PackedEntries, index: number, root: number, input: Wal
     root: input.upper,
     capability: xattrs?.get(CAPABILITY),
     link: walk.link(index),
+    ...recordedFacts(input.records, readOwnerRecord(xattrs)),
   })
   return type === 'directory' && isMarked(xattrs, input) ? { ...entry, isOpaque: true } : entry
 }
 
-/** What a walk does not say of an entry: its capability, the target of a symlink; and the directory that was walked. */
+/** What a walk does not say of an entry: its attributes, the target of a symlink; and the directory that was walked. */
 export interface EntryFacts {
   readonly root: string
   readonly capability?: Uint8Array | undefined
   readonly link?: ByteString | undefined
+  /** Default: as on the disk. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
+  /** It stands for one. */
+  readonly device?: OwnerRecord['device']
+}
+
+/** What counts of a record. */
+export function recordedFacts(
+  records: RecordsOnDisk,
+  record: OwnerRecord | undefined,
+): Pick<EntryFacts, 'owner' | 'device'> {
+  return {
+    ...(records === 'all' ? { owner: record ?? ROOT } : {}),
+    ...(records !== 'none' && record?.device !== undefined ? { device: record.device } : {}),
+  }
 }
 
 /** An entry of a directory that a step wrote; anything but a socket. */
-export function entryOfWalk(walk: PackedEntries, index: number, { root, capability, link }: EntryFacts): UpperEntry {
+export function entryOfWalk(walk: PackedEntries, index: number, facts: EntryFacts): UpperEntry {
   const path = walk.path(index)
-  const type = walk.type(index) as Exclude<ReturnType<PackedEntries['type']>, 'socket'>
+  const seen = walk.type(index) as Exclude<ReturnType<PackedEntries['type']>, 'socket'>
+  const device = seen === 'file' ? facts.device : undefined
+  const type = device?.type ?? seen
   const isDevice = type === 'character' || type === 'block'
   const size = type === 'file' ? walk.size(index) : 0
   const entry = makeEntry({
     path,
     type,
     mode: walk.mode(index),
-    uid: walk.uid(index),
-    gid: walk.gid(index),
+    uid: facts.owner?.uid ?? walk.uid(index),
+    gid: facts.owner?.gid ?? walk.gid(index),
     size,
     mtimeSec: walk.mtimeSec(index),
     mtimeNsec: walk.mtimeNsec(index),
-    link: type === 'symlink' ? (link ?? '') : undefined,
-    devMajor: isDevice ? walk.rdevMajor(index) : undefined,
-    devMinor: isDevice ? walk.rdevMinor(index) : undefined,
-    xattrs: capability === undefined ? undefined : new Map([[CAPABILITY, capability]]),
-    content: size > 0 ? { kind: 'tree', root, path } : undefined,
+    link: type === 'symlink' ? (facts.link ?? '') : undefined,
+    devMajor: isDevice ? (device?.major ?? walk.rdevMajor(index)) : undefined,
+    devMinor: isDevice ? (device?.minor ?? walk.rdevMinor(index)) : undefined,
+    // Of anything but a file it says nothing of capabilities.
+    xattrs: facts.capability === undefined || type !== 'file' ? undefined : new Map([[CAPABILITY, facts.capability]]),
+    content: size > 0 ? { kind: 'tree', root: facts.root, path } : undefined,
   })
   if (type === 'directory' || walk.nlink(index) <= 1) return entry
   return { ...entry, linkKey: `upper-${walk.dev(index)}-${walk.ino(index)}` }
@@ -98,8 +120,6 @@ function readXattrs(root: number, path: ByteString): ReadonlyMap<string, Buffer>
 export interface DiffUpperOptions {
   readonly upper: WalkUpperOutput
   readonly lower: View
-  /** False with a single id: the disk knows no owners, so what was only copied up keeps the owner below. */
-  readonly keepsOwners: boolean
   /** For pairs of files that nothing else tells apart: whether their bytes are equal. */
   readonly compare: (
     pairs: readonly { readonly lower: ViewEntry; readonly upper: ViewEntry }[],
@@ -111,7 +131,7 @@ export interface DiffUpperOptions {
  */
 export async function diffUpper(options: DiffUpperOptions): Promise<LayerEntry[]> {
   const lower = treeOf(options.lower)
-  const upper = overlayTree(lower, options.upper.entries, options.keepsOwners)
+  const upper = overlayTree(lower, options.upper.entries)
   const doubts: { readonly lower: ViewEntry; readonly upper: ViewEntry }[] = []
   const assumed = diffTrees(lower, upper, (below, above) => doubts.push({ lower: below, upper: above }) > 0)
   if (doubts.length === 0) return assumed
@@ -121,16 +141,14 @@ export async function diffUpper(options: DiffUpperOptions): Promise<LayerEntry[]
 }
 
 /** What the overlay showed when the step ended. */
-function overlayTree(lower: TreeNode, entries: readonly UpperEntry[], keepsOwners: boolean): TreeNode {
+function overlayTree(lower: TreeNode, entries: readonly UpperEntry[]): TreeNode {
   const edit = editTree(lower)
   for (const { isOpaque, ...entry } of entries) {
     if (entry.type === 'whiteout') {
       if (edit.node(entry.path) !== undefined) edit.remove(entry.path)
       continue
     }
-    const below = edit.node(entry.path)
-    const isCopiedUp = !keepsOwners && below !== undefined && below.entry.type === entry.type && isOpaque !== true
-    edit.put(isCopiedUp ? { ...entry, uid: below.entry.uid, gid: below.entry.gid } : entry)
+    edit.put(entry)
     if (isOpaque === true) edit.clear(entry.path)
   }
   return edit.snapshot()

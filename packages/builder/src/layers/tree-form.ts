@@ -10,6 +10,7 @@ import { resolveContents } from './contents.ts'
 import { isPulled, type Conversion, type Made, type FormsState } from './conversion.ts'
 import { missingForm } from './missing-form.ts'
 import { tableOf } from './form-of.ts'
+import { ownersOnDisk, type OwnersOnDisk } from '../disk/owner-record.ts'
 import { treeKind } from './tree-owners.ts'
 import type { LayerHandle } from './types.ts'
 
@@ -91,9 +92,9 @@ async function draftTree(state: FormsState): Promise<AsyncDisposable & { readonl
 
 function targetFor({ overlayXattr, idMapping }: Executor): {
   readonly xattrs: Executor['overlayXattr']
-  readonly owners: 'drop' | 'keep'
+  readonly owners: OwnersOnDisk
 } {
-  return { xattrs: overlayXattr, owners: idMapping.kind === 'single' ? 'drop' : 'keep' }
+  return { xattrs: overlayXattr, owners: ownersOnDisk(idMapping) }
 }
 
 /** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */

@@ -9,7 +9,7 @@ export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation
   // Root may get either: in a container that gives it no namespaces it has a user namespace, as others.
   if (tree.owners === 'identity') return uid === 0 && isolation !== 'rootless'
   if (tree.owners.startsWith('shifted:')) return uid === 0 && isolation !== 'namespace'
-  const isMapped = tree.owners === `single:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
+  const isMapped = tree.owners === `recorded:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
   return isMapped && isolation !== 'namespace'
 }
 
@@ -32,6 +32,6 @@ function ownersKey(mapping: IdMapping): string {
     case 'shifted':
       return `shifted:${mapping.uidStart}:${mapping.gidStart}`
     case 'single':
-      return `single:${mapping.uid}`
+      return `recorded:${mapping.uid}`
   }
 }

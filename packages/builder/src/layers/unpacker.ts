@@ -1,6 +1,7 @@
 import type { TreeStream } from '@ts-oci/runtime'
 import type { Extraction } from '../disk/extract.ts'
 import type { FormsState, Unpacker } from './conversion.ts'
+import { ownersOnDisk } from '../disk/owner-record.ts'
 import { findTree } from './at-hand.ts'
 import { replaceTree, treeForm } from './tree-form.ts'
 import { usesOverlay } from './snapshot-kind.ts'
@@ -33,7 +34,7 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
       tree,
       createExtraction(tree, {
         xattrs: executor.overlayXattr,
-        owners: executor.idMapping.kind === 'single' ? 'drop' : 'keep',
+        owners: ownersOnDisk(executor.idMapping),
       }),
       createInflatingSink,
     ),

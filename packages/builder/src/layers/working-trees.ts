@@ -3,6 +3,7 @@ import type { CompareTreeOutput, LayerArchive, TreeRecord } from '../disk/job-ty
 import type { View, ViewEntry } from '../view/types.ts'
 import { createChainView } from '../view/view.ts'
 import { treeChanges } from '../view/tree-changes.ts'
+import { ownersOnDisk, recordsOnDisk } from '../disk/owner-record.ts'
 import { detectFileCompression } from '../tar/decompress.ts'
 import { findBlob, findTar } from './at-hand.ts'
 import { resolveContents } from './contents.ts'
@@ -110,7 +111,7 @@ async function write(
 ): Promise<void> {
   const { archives, others } = splitByBlob(state, entries)
   const resolved = await resolveContents(state, others)
-  const owners = (await state.executor()).idMapping.kind === 'single' ? 'drop' : 'keep'
+  const owners = ownersOnDisk((await state.executor()).idMapping)
   await state.jobs.run('writePlainTree', { removed, entries: resolved, archives, destination, owners }, true)
 }
 
@@ -171,7 +172,10 @@ function workingTree(state: FormsState, { temporary, record, keep, viewOf, makeR
   let compared: CompareTreeOutput | undefined
   return {
     path: root,
-    changes: async () => (compared = await state.jobs.run('compareTree', { root, before: record }, true)),
+    changes: async () => {
+      const records = recordsOnDisk((await state.executor()).idMapping)
+      return (compared = await state.jobs.run('compareTree', { root, before: record, records }, true))
+    },
     handOn: async (chain) => {
       if (compared === undefined) throw new Error('a tree is handed on when its changes are known')
       const { linked, after } = compared

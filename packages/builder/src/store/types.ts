@@ -101,7 +101,7 @@ export interface LayerBlob {
 export interface TreeKind {
   /** `trusted` or `user`: which xattr marks its opaque directories. `plain`: written by us, owners and devices as they are. */
   readonly xattrs: 'trusted' | 'user'
-  /** `owners` on the disk are those of the layer (identity), shifted through a map (`subordinate:<start>`), or absent (`single`). */
+  /** `owners` on the disk are those of the layer (identity), shifted through a map (`subordinate:<start>`), or records on the files (`recorded:<uid>`). */
   readonly owners: string
 }
 

@@ -57,7 +57,7 @@ static pid_t start_answering(int socket, int down, struct trap *traps, size_t co
   // Its end is the step's end: the guard alone holds it.
   close(down);
   take_step_capabilities();
-  int listener = take_listener(socket);
+  int listener = take_descriptor(socket);
   // The step failed before it had one: it said why.
   if (listener < 0) _exit(0);
   if (tell_that_it_serves(socket) < 0) _exit(0);

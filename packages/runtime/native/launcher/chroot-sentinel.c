@@ -56,7 +56,7 @@ _Noreturn static void run_command(const struct watched *watched) {
   enter_working_directory(guarded->cwd, step->cwd);
   struct step_spec process = *step;
   process.env = with_home(step);
-  drop_privileges(guarded->config, step);
+  drop_privileges(guarded->config, step, -1);
   if (!install_step_filter()) step_fail(errno, "seccomp");
   int listener = install_listener(&watched->filter);
   // Installed, it asks about the next open: nothing is opened before somebody answers.

@@ -18,6 +18,8 @@ struct executor_config {
   uid_t outer_uid;       // who root of a shifted map is outside
   gid_t outer_gid;
   bool filters_devices;  // a cgroup says which devices open
+  int proc;              // a /proc for supervisors, attached nowhere; with `outer_proc` the machine's, whose numbers are another namespace's
+  bool outer_proc;
   int outer_procs;       // `cgroup.procs` of the cgroup outside that one, or -1
   // Of one step:
   bool shows_outer_proc; // its /proc is the visible one, as a new one is refused: it tells of processes that are not the step's

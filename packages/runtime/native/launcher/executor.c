@@ -21,6 +21,7 @@
 #include "helpers.h"
 #include "protocol.h"
 #include "step.h"
+#include "supervision.h"
 
 // No more output is read from steps while this much waits for the parent.
 #define OUTPUT_HIGH_WATER (1u << 20)
@@ -34,6 +35,8 @@ struct running {
   int pidfd, streams[2], status;
   int life; // its end is the end of a step without namespaces; -1 for others
   int wait_status;
+  pid_t supervisor;  // or 0
+  bool unsupervised; // it could not go on without one
   char *work;      // the overlay's work directory
   char *directory; // the plain directory that was its root
 };
@@ -98,14 +101,20 @@ static int start_step(const struct step_spec *step, struct running *entry) {
   int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
   int error = 0;
   pid_t pid = -1;
+  int sockets[2] = {-1, -1};
+  if (needs_supervisor(config, step) && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) error = errno;
   for (int i = 0; i < 3 && !error; i++)
     // The status pipe keeps messages apart (O_DIRECT).
     if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
   if (!error) {
-    struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1]};
+    struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1], sockets[0]};
     pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds);
     if (pid < 0) error = errno;
+    else if (sockets[1] >= 0) entry->supervisor = start_supervisor(config, step, sockets[0], sockets[1]);
   }
+  // Without a supervisor the step sees the socket's end, and fails.
+  for (int i = 0; i < 2; i++)
+    if (sockets[i] >= 0) close(sockets[i]);
   for (int i = 0; i < 3; i++) {
     if (pipes[i][1] >= 0) close(pipes[i][1]);
     if (error && pipes[i][0] >= 0) close(pipes[i][0]);
@@ -211,15 +220,27 @@ static void drain_stream(struct running *step, int stream) {
   for (size_t passed = 1; left > 0 && step->streams[stream] >= 0 && passed > 0; left -= (int)passed) passed = pass_chunk(step, stream);
 }
 
+static ssize_t report_unsupervised(uint8_t *report) {
+  static const char operation[] = "the supervisor of the step ended";
+  int error = EPIPE;
+  report[0] = STATUS_SETUP_FAILED;
+  memcpy(report + 1, &error, 4);
+  memcpy(report + 5, operation, sizeof operation - 1);
+  return (ssize_t)(5 + sizeof operation - 1);
+}
+
 static void finish_step(struct running *step) {
   for (int stream = 0; stream < 2; stream++) {
     if (step->streams[stream] >= 0) drain_stream(step, stream);
     if (step->streams[stream] >= 0) close(step->streams[stream]);
   }
+  // It holds the step's mounts too.
+  if (step->supervisor > 0 && kill(step->supervisor, SIGKILL) == 0) waitpid(step->supervisor, NULL, 0);
   uint8_t report[1024];
   ssize_t length = read(step->status, report, sizeof report);
   struct buffer payload = {0};
   buffer_append(&payload, &step->wait_status, 4);
+  if (length < 5 && step->unsupervised) length = report_unsupervised(report);
   // One message, where the command never ran.
   if (length >= 5) buffer_append(&payload, report, (size_t)length);
   buffer_append_frame(&output, FRAME_EXIT, step->id, payload.bytes, payload.end);
@@ -233,13 +254,26 @@ static void finish_step(struct running *step) {
   free(step->directory);
 }
 
+// Its step's calls would fail from now on, and files belong to whom they do not. One that only makes devices is not missed, nor one
+// whose step never came.
+static bool supervisor_ended(pid_t pid, int status) {
+  for (size_t i = 0; i < running_count; i++) {
+    if (running[i].supervisor != pid) continue;
+    running[i].supervisor = 0;
+    running[i].unsupervised = config->single_id && status != 0;
+    if (running[i].unsupervised) k_pidfd_send_signal(running[i].pidfd, SIGKILL);
+    return true;
+  }
+  return false;
+}
+
 static void reap(void) {
   struct signalfd_siginfo drained[8];
   while (read(signals, drained, sizeof drained) > 0) continue;
   int status;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    bool known = helper_ended(pid, status, &output);
+    bool known = helper_ended(pid, status, &output) || supervisor_ended(pid, status);
     for (size_t i = 0; i < running_count && !known; i++) {
       if (running[i].pid != pid) continue;
       // A keeper that was killed, or failed half-way, left something to take back: that is waited for as for the step.
@@ -290,6 +324,7 @@ void serve_executor(struct executor_config *shared, int control_socket, int jobs
   prepare_helpers(config, jobs);
   // What an earlier one left in roots and caches is back before anything is asked for.
   if (config->chroot) sweep_leftovers(config);
+  prepare_supervision(config);
   uint32_t version = PROTOCOL_VERSION;
   buffer_append_frame(&output, FRAME_READY, 0, &version, sizeof version);
   flush_output();

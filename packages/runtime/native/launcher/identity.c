@@ -12,11 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "capabilities.h"
 #include "failure.h"
-
-// On the host's network these reach beyond the step: it would read what other programs send, and take the ports of
-// services. Docker gives a step a network of its own.
-#define NETWORK_CAPABILITIES (1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NET_RAW)
+#include "supervision.h"
 
 // What the container itself lacks, a step cannot have.
 static uint64_t inside_chroot(uint64_t capabilities) {
@@ -47,21 +45,27 @@ static void drop_bounding_set(uint64_t keep) {
   }
 }
 
-void drop_privileges(const struct executor_config *config, const struct step_spec *step) {
+// To the kernel all its users are root of the namespace: only the supervisor tells them apart.
+static void take_ids(const struct step_spec *step) {
+  if (setgroups(step->additional_gid_count, step->additional_gids) < 0) step_fail(errno, "setgroups");
+  if (setresgid(step->gid, step->gid, step->gid) < 0) step_fail(errno, "setgid %u", step->gid);
+  if (setresuid(step->uid, step->uid, step->uid) < 0) step_fail(errno, "setuid %u", step->uid);
+}
+
+void drop_privileges(const struct executor_config *config, const struct step_spec *step, int supervisor) {
   bool insecure = step->flags & STEP_INSECURE;
-  uint64_t capabilities = DEFAULT_CAPABILITIES & ~(step->flags & STEP_NETWORK_NONE ? 0 : NETWORK_CAPABILITIES);
+  uint64_t capabilities = capabilities_of(step);
   if (config->chroot) capabilities = inside_chroot(capabilities);
   // To the kernel this number means "as it is", which is root.
   if (step->uid == (uid_t)-1 || step->gid == (gid_t)-1) step_fail(EINVAL, "user %u:%u", step->uid, step->gid);
   // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.
   if (!insecure && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) < 0) step_fail(errno, "seccomp");
   if (!insecure) drop_bounding_set(capabilities);
-  // With a single id the kernel denies setgroups for ever.
-  if (!config->single_id && setgroups(step->additional_gid_count, step->additional_gids) < 0) step_fail(errno, "setgroups");
-  if (setresgid(step->gid, step->gid, step->gid) < 0) step_fail(errno, "setgid %u", step->gid);
-  if (setresuid(step->uid, step->uid, step->uid) < 0) step_fail(errno, "setuid %u", step->uid);
+  // Needs CAP_SYS_ADMIN as well.
+  if (supervisor >= 0) come_under_supervision(config, supervisor);
+  if (!config->single_id) take_ids(step);
   // A user other than root has lost its sets with setresuid, as in Docker.
-  if (!insecure && step->uid == 0) set_capabilities(capabilities);
+  if (!insecure && (step->uid == 0 || config->single_id)) set_capabilities(capabilities);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   // Changing ids cleared the parent-death signal and reset who may look into this process.
   prctl(PR_SET_PDEATHSIG, SIGKILL);

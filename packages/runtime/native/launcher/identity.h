@@ -1,19 +1,12 @@
 #ifndef TS_OCI_IDENTITY_H
 #define TS_OCI_IDENTITY_H
 
-#include <linux/capability.h>
-
 #include "config.h"
+#include "capabilities.h"
 #include "spec.h"
 
-// Docker's default: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT
-// MKNOD AUDIT_WRITE SETFCAP.
-#define DEFAULT_CAPABILITIES 0xa80425fbull
-// Where the root of a step is a plain chroot: a second one leads out of it, and chmod and chown would follow. What is written
-// to the audit log or sent raw is the container's.
-#define CHROOT_CAPABILITIES (DEFAULT_CAPABILITIES & ~(1ull << CAP_SYS_CHROOT | 1ull << CAP_NET_RAW | 1ull << CAP_AUDIT_WRITE))
-
 // Filter, capabilities, groups and ids, for good; fails the step on errors.
-void drop_privileges(const struct executor_config *config, const struct step_spec *step);
+// `supervisor`: a socket to who answers some of its calls, or -1.
+void drop_privileges(const struct executor_config *config, const struct step_spec *step, int supervisor);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../supervisor/record.h"
 #include "failure.h"
 #include "file-system.h"
 #include "overlay.h"
@@ -27,7 +28,7 @@ int write_file(int directory, const char *name, const uint8_t *content, size_t l
     content += written;
     length -= (size_t)written;
   }
-  if (fchown(fd, uid, gid) < 0) step_fail(errno, "set the owner of %s", name);
+  if (give_to(fd, uid, gid) < 0) step_fail(errno, "set the owner of %s", name);
   if (fchmod(fd, mode) < 0) step_fail(errno, "set the mode of %s", name);
   return fd;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../supervisor/record.h"
 
 #define LINK_LIMIT 40
 
@@ -145,7 +146,7 @@ int create_missing(const struct resolved *resolved, const struct new_place *plac
     // Another step that shares the directory may have made it meanwhile.
     if (made < 0 && errno != EEXIST) return close(at), -1;
     int next = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | (as_file ? 0 : O_DIRECTORY));
-    if (next >= 0 && made == 0 && (place->uid || place->gid) && fchownat(next, "", place->uid, place->gid, AT_EMPTY_PATH) < 0) return close(at), close(next), -1;
+    if (next >= 0 && made == 0 && (place->uid || place->gid) && give_to(next, place->uid, place->gid) < 0) return close(at), close(next), -1;
     close(at);
     if (next < 0) return -1;
     at = next;

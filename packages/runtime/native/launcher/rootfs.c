@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../supervisor/record.h"
 #include "../common/remove-tree.h"
 #include "failure.h"
 #include "file-system.h"
@@ -40,12 +41,13 @@ static void lay_out(const struct executor_config *config, uint32_t id, struct la
 }
 
 // What shows as `/` is the topmost layer's own directory: the new upper takes over what lay there.
-static void copy_root_attributes(const struct step_spec *step) {
+static void copy_root_attributes(const struct step_spec *step, bool single_id) {
   struct stat status = {.st_mode = 0755};
   if (step->lowers.count && stat(step->lowers.items[0], &status) < 0) step_fail(errno, "read %s", step->lowers.items[0]);
   int upper = open(step->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (upper < 0) step_fail(errno, "open %s", step->upper);
   if (fchown(upper, status.st_uid, status.st_gid) < 0 && errno != EINVAL && errno != EPERM) step_fail(errno, "set the owner of %s", step->upper);
+  if (single_id && step->lowers.count) copy_record(AT_FDCWD, step->lowers.items[0], upper);
   if (fchmod(upper, status.st_mode & 07777) < 0) step_fail(errno, "set the mode of %s", step->upper);
   struct timespec moments[2] = {status.st_atim, status.st_mtim};
   if (step->lowers.count) futimens(upper, moments);
@@ -76,7 +78,7 @@ static int mount_root_with_stubs(const struct executor_config *config, const str
                                  const struct target *targets, size_t count) {
   bool low = count > FIXED_TARGETS;
   if (low) make_low_stubs(layout->low, targets, count);
-  if (step->upper) copy_root_attributes(step);
+  if (step->upper) copy_root_attributes(step, config->single_id);
   int root = mount_root(config, step, layout, low, false);
   if (!make_top_stubs(root, layout->top, targets, count)) return root;
   close(root);

@@ -27,7 +27,8 @@
 #include "protocol.h"
 #include "rootfs.h"
 
-enum { STATUS_PIPE = 3 };
+// The status pipe is the first descriptor of ours that a step keeps until its exec, the socket to its supervisor the second.
+enum { STATUS_PIPE = 3, SUPERVISOR = 4 };
 
 // An insecure step opens every device: it leaves the cgroup that filters them.
 static void leave_device_cgroup(const struct executor_config *config) {
@@ -44,19 +45,21 @@ static void bring_loopback_up(void) {
 
 // The executor's descriptors (its directories, a cgroup) are closed before a path that the step controls is looked up: as
 // root of its namespace, a link to /proc/self/fd/N would give them to the step.
-static void connect_output(const struct step_spec *step, struct step_descriptors fds) {
+static void connect_output(const struct executor_config *config, const struct step_spec *step, struct step_descriptors fds) {
   // Else `echo > /dev/stdout` fails for a user who is not root.
-  if (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0) step_fail(errno, "set the owner of the output");
+  if (!config->single_id && (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0))
+    step_fail(errno, "set the owner of the output");
   if (dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0) step_fail(errno, "connect the streams");
   // The executor's control socket is descriptor 3, so the pipe has another number.
   if (dup3(fds.status, STATUS_PIPE, O_CLOEXEC) < 0) step_fail(errno, "connect the streams");
   report_failures_to(STATUS_PIPE);
-  if (k_close_range(STATUS_PIPE + 1, ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
+  if (fds.supervisor >= 0 && fds.supervisor != SUPERVISOR && dup3(fds.supervisor, SUPERVISOR, O_CLOEXEC) < 0) step_fail(errno, "connect the streams");
+  if (k_close_range(SUPERVISOR + (fds.supervisor >= 0), ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
 }
 
-static void connect_input(const struct executor_config *config) {
+static void connect_input(const struct executor_config *config, bool supervised) {
   if (dup2(config->input, 0) < 0) step_fail(errno, "connect the streams");
-  if (k_close_range(STATUS_PIPE + 1, ~0u, 0) < 0) step_fail(errno, "close the step's directories");
+  if (k_close_range(SUPERVISOR + supervised, ~0u, 0) < 0) step_fail(errno, "close the step's directories");
 }
 
 void run_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
@@ -69,7 +72,7 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   bool insecure = step->flags & STEP_INSECURE;
   config->nodev = config->rootless || !(config->filters_devices || insecure) ? K_ATTR_NODEV : 0;
   if (insecure && config->filters_devices) leave_device_cgroup(config);
-  connect_output(step, fds);
+  connect_output(config, step, fds);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
   if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();
   int own_process = config->rootless ? open_own_process() : -1;
@@ -86,9 +89,9 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   enter_working_directory(directory, step->cwd);
   if (!insecure && (config->shifted || config->shows_outer_proc)) take_own_ids(config, own_process);
-  connect_input(config);
+  connect_input(config, fds.supervisor >= 0);
   struct step_spec process = *step;
   process.env = with_home(step);
-  drop_privileges(config, step);
+  drop_privileges(config, step, fds.supervisor >= 0 ? SUPERVISOR : -1);
   run_process(&process);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../supervisor/record.h"
 #include "failure.h"
 #include "resolve.h"
 
@@ -54,6 +55,9 @@ static void copy_parents(int root, int stubs, const char *path, size_t existing,
     // An owner that the map does not know cannot be set; it shows as the overflow id either way.
     if (fchownat(stubs, parent, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EINVAL && errno != EPERM)
       step_fail(errno, "set the owner of a mount point below /%s", parent);
+    int stub = openat(stubs, parent, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (stub >= 0) copy_record(root, parent, stub);
+    if (stub >= 0) close(stub);
     if (fchmodat(stubs, parent, status.st_mode & 07777, 0) < 0) step_fail(errno, "set the mode of /%s", parent);
   }
 }

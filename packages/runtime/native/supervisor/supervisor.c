@@ -32,7 +32,7 @@ int install_listener(const struct sock_fprog *filter) {
   return listener;
 }
 
-int hand_listener_over(int socket, int listener) {
+int send_descriptor(int socket, int fd) {
   char byte = 0;
   union {
     struct cmsghdr header;
@@ -44,14 +44,11 @@ int hand_listener_over(int socket, int listener) {
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &listener, sizeof listener);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) return -1;
-  ssize_t got = recv(socket, &byte, 1, 0);
-  if (got == 0) errno = EPIPE;
-  return got == 1 ? 0 : -1;
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-int take_listener(int socket) {
+int take_descriptor(int socket) {
   char byte;
   union {
     struct cmsghdr header;
@@ -62,10 +59,18 @@ int take_listener(int socket) {
   ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   if (got < 0) return -1;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  int listener;
+  int fd;
   if (got == 0 || !header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int))) return errno = EPIPE, -1;
-  memcpy(&listener, CMSG_DATA(header), sizeof listener);
-  return listener;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+int hand_listener_over(int socket, int listener) {
+  char byte;
+  if (send_descriptor(socket, listener) < 0) return -1;
+  ssize_t got = recv(socket, &byte, 1, 0);
+  if (got == 0) errno = EPIPE;
+  return got == 1 ? 0 : -1;
 }
 
 int tell_that_it_serves(int socket) { return send(socket, "", 1, MSG_NOSIGNAL) == 1 ? 0 : -1; }

@@ -8,9 +8,11 @@
 // Installs the filter in the calling process, for good, and gives the descriptor that its calls are read from; -1 with errno
 // (EBUSY: a filter above has a listener already; EACCES: neither CAP_SYS_ADMIN nor no_new_privs).
 int install_listener(const struct sock_fprog *filter);
-// Sends it through a UNIX socket and waits until the supervisor serves; and the supervisor's side of that. -1 with errno.
+// Through a UNIX socket; -1 with errno (EPIPE: the other end has gone).
+int send_descriptor(int socket, int fd);
+int take_descriptor(int socket);
+// Sends the listener and waits until the supervisor, who has taken it, tells that it serves.
 int hand_listener_over(int socket, int listener);
-int take_listener(int socket);
 int tell_that_it_serves(int socket);
 
 // Answers until it is killed: nobody else tells it that the step has ended. `traps` is what the filter was made of.

@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
   }
   pid_t supervisor = fork();
   if (supervisor == 0) {
-    int listener = take_listener(sockets[1]);
+    int listener = take_descriptor(sockets[1]);
     if (listener < 0 || tell_that_it_serves(sockets[1]) < 0) _exit(2);
     supervise(listener, traps, TRAP_COUNT, NULL);
   }

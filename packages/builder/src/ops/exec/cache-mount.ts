@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { layersOf } from '../context-layer.ts'
 import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
+import { ownersOnDisk } from '../../disk/owner-record.ts'
 import type { LayerEntry, View } from '../../view/types.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount } from '../../graph/op-specs.ts'
@@ -82,13 +83,13 @@ async function makeCacheMount(
 ): Promise<void> {
   const { jobs } = environment
   const executor = await environment.executor()
-  const owners = executor.idMapping.kind === 'single' ? 'drop' : 'keep'
+  const owners = ownersOnDisk(executor.idMapping)
   // Under another name until it is whole: what a kill leaves half filled would be used for ever, and a build that
   // empties its caches may take away whatever bears the name.
   await using temporary = await environment.store.createTemporaryDirectory('cache-mount')
   const draft = `${temporary.path}/mount`
-  const [uid, gid] = owners === 'keep' ? [root?.uid ?? 0, root?.gid ?? 0] : [0, 0]
-  await jobs.run('makeDirectory', { path: draft, mode: root?.mode ?? 0o755, uid, gid }, true)
+  const { uid, gid, mode } = root ?? { uid: 0, gid: 0, mode: 0o755 }
+  await jobs.run('makeDirectory', { path: draft, mode, uid, gid, owners }, true)
   if (entries !== undefined)
     await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
   await jobs.run('rename', { from: draft, to: path }, true)

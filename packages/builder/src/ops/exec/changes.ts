@@ -16,8 +16,6 @@ export async function collectChanges(
   return diffUpper({
     upper: written,
     lower,
-    // With a single id the disk knows no owners: what was only copied up keeps the owner below.
-    keepsOwners: executor.idMapping.kind !== 'single',
     compare: async (pairs) => {
       const resolved = await forms.resolveContents(pairs.flatMap((pair) => [pair.lower, pair.upper]))
       const sized = resolved.map((entry) => ({ source: entry.content!, size: entry.size }))

@@ -4,6 +4,7 @@ import { join, posix } from 'node:path'
 import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
 import type { LayerHandle } from '../../layers/types.ts'
+import { ownersOnDisk } from '../../disk/owner-record.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
@@ -130,6 +131,7 @@ async function prepareMount(
         uid: ssh.uid,
         gid: ssh.gid,
         jobs: environment.jobs,
+        hasOwners: ownersOnDisk((await environment.executor()).idMapping) === 'keep',
       })
       disposables.push(socket)
       return { ...base, readonly: false, source: { kind: 'bind', hostPath: socket.path } }

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import { subordinateRemedy, type Executor, type StepExit, type StepMount } from '@ts-oci/runtime'
+import type { Executor, StepExit, StepMount } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
@@ -106,7 +106,6 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
   if (exit.startError !== undefined || !(spec.meta.validExitCodes ?? [0]).includes(exit.exitCode))
     throw exitError(spec, vertex, exit, {
       tail: output.text(),
-      hasSingleId: executor.idMapping.kind === 'single',
       storeRoot: store.root,
     })
   const layer = await snapshot.commit(
@@ -187,24 +186,14 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
   return env
 }
 
-/** With one id a chown to any other is EINVAL, and a change of user or groups EPERM, which no program explains. */
-export function singleIdHint(tail: string): string | undefined {
-  const cannot = /set(groups|e[ug]id|res[ug]id|re[ug]id|[ug]id)/i.test(tail)
-    ? 'a program in a step cannot become another user (as apt does)'
-    : /invalid argument|operation not permitted/i.test(tail)
-      ? 'a step cannot give files to other users'
-      : undefined
-  return cannot && `this build has one user id, so ${cannot}: ${subordinateRemedy()}`
-}
-
 function exitError(
   spec: ExecSpec,
   vertex: Vertex,
   exit: StepExit,
-  facts: { readonly tail: string; readonly hasSingleId: boolean; readonly storeRoot: string },
+  facts: { readonly tail: string; readonly storeRoot: string },
 ): BuilderError {
   const { tail } = facts
-  const hint = fullDiskHint(facts.storeRoot, tail) ?? (facts.hasSingleId ? singleIdHint(tail) : undefined)
+  const hint = fullDiskHint(facts.storeRoot, tail)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
     const noShell = exit.exitCode === 127 ? missingShellHint(spec) : undefined

@@ -2,6 +2,7 @@ import { mkdirSync, renameSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Executor, StepRoot } from '@ts-oci/runtime'
+import { recordsOnDisk } from '../../disk/owner-record.ts'
 import { treeKind } from '../../layers/tree-owners.ts'
 import type { LayerFacts, LayerHandle, WorkingTree } from '../../layers/types.ts'
 import type { LayerEntry } from '../../view/types.ts'
@@ -49,7 +50,8 @@ async function openOverlay(
     root: { kind: 'overlay', lowers, upper, work },
     temporary: temporary.path,
     commit: async (facts, entriesOf) => {
-      const written = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr }, true)
+      const records = recordsOnDisk(executor.idMapping)
+      const written = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr, records }, true)
       const entries = entriesOf(await collectChanges(environment, executor, written, view))
       const id = `l-${randomBytes(16).toString('hex')}`
       // Before it is there: a prune looks at leases, and clocks may be set back.

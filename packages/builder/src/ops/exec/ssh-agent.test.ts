@@ -27,7 +27,17 @@ async function startEcho(path: string): Promise<AsyncDisposable> {
 }
 
 function options(more: Partial<AgentSocketOptions> = {}): AgentSocketOptions {
-  return { agent: join(directory, 'agent'), directory, name: 'step', mode: 0o600, uid: 0, gid: 0, jobs, ...more }
+  return {
+    agent: join(directory, 'agent'),
+    directory,
+    name: 'step',
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+    jobs,
+    hasOwners: true,
+    ...more,
+  }
 }
 
 function ask(path: string): Promise<string> {

@@ -18,6 +18,8 @@ export interface AgentSocketOptions {
   readonly uid: number
   readonly gid: number
   readonly jobs: JobRunner
+  /** False: to the kernel all of a step's users are one, who owns what we make. */
+  readonly hasOwners: boolean
 }
 
 /**
@@ -42,7 +44,7 @@ export async function openAgentSocket(options: AgentSocketOptions): Promise<Agen
   await listenIn(server, options.directory, options.name)
   chmodSync(path, options.mode)
   // Root of a step need not be the root that made it.
-  if (options.uid !== 0 || options.gid !== 0 || process.getuid?.() === 0)
+  if (options.hasOwners && (options.uid !== 0 || options.gid !== 0 || process.getuid?.() === 0))
     await options.jobs.run('changeOwner', { path, uid: options.uid, gid: options.gid }, true)
   return {
     path,

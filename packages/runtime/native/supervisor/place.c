@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#include "place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "emulation.h"
+#include "supervisor.h"
+
+#define PIDFD_THREAD O_EXCL // Linux 6.9
+
+// Reads "<name>:\t<value>" of a small file; the value, or NULL.
+static char *field_of(const char *path, const char *name, char *text, size_t size) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  ssize_t length = read(fd, text, size - 1);
+  close(fd);
+  if (length <= 0) return NULL;
+  text[length] = 0;
+  char *at = strstr(text, name);
+  return at ? at + strlen(name) : NULL;
+}
+
+// What the fdinfo of a pidfd tells: "Pid:" in the namespace of this /proc, "NSpid:" in all down to the process' own.
+static char *numbers_of(pid_t pid, const char *name, char *text, size_t size) {
+  char path[48];
+  int pidfd = (int)syscall(SYS_pidfd_open, pid, PIDFD_THREAD);
+  if (pidfd < 0 && errno == EINVAL) pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (pidfd < 0) return NULL;
+  snprintf(path, sizeof path, "self/fdinfo/%d", pidfd);
+  char *value = field_of(path, name, text, size);
+  close(pidfd);
+  return value;
+}
+
+int number_of(const struct call *call) {
+  char text[512];
+  if (!emulation_of(call)->outer_proc) return (int)call->request->pid;
+  const char *value = numbers_of((pid_t)call->request->pid, "\nPid:", text, sizeof text);
+  return value ? atoi(value) : 0;
+}
+
+int number_inside(pid_t pid) {
+  char text[512];
+  char *value = numbers_of(pid, "\nNSpid:", text, sizeof text);
+  if (!value) return 0;
+  value[strcspn(value, "\n")] = 0;
+  const char *last = strrchr(value, '\t');
+  return last ? atoi(last) : 0;
+}
+
+static const char *status_field(const struct call *call, const char *name, char *text, size_t size) {
+  char path[32];
+  snprintf(path, sizeof path, "%d/status", number_of(call));
+  return field_of(path, name, text, size);
+}
+
+mode_t umask_of(const struct call *call) {
+  char text[2048];
+  const char *value = status_field(call, "\nUmask:", text, sizeof text);
+  return value ? (mode_t)strtoul(value, NULL, 8) & 0777 : 022;
+}
+
+bool has_capability(const struct call *call, int capability) {
+  char text[4096];
+  const char *value = status_field(call, "\nCapEff:", text, sizeof text);
+  return value && strtoull(value, NULL, 16) >> capability & 1;
+}
+
+bool has_no_new_privileges(const struct call *call) {
+  char text[4096];
+  const char *value = status_field(call, "\nNoNewPrivs:", text, sizeof text);
+  return value && atoi(value) != 0;
+}
+
+int locate(const struct call *call, int directory, uint64_t path, bool may_be_empty, char place[PLACE_SIZE], bool *descriptor) {
+  char text[4096];
+  // A path of NULL is the descriptor too, since Linux 6.11.
+  int length = may_be_empty && path == 0 ? (text[0] = 0) : read_text(call, path, text, sizeof text);
+  if (length < 0) return length;
+  *descriptor = false;
+  if (length == 0 && !may_be_empty) return -ENOENT;
+  if (text[0] == '/' && !emulation_of(call)->chroots) {
+    memcpy(place, text, (size_t)length + 1);
+    return 0;
+  }
+  int number = number_of(call);
+  if (number <= 0) return -ESRCH;
+  char where[24];
+  if (text[0] == '/') strcpy(where, "root");
+  else if (directory == AT_FDCWD) strcpy(where, "cwd");
+  else snprintf(where, sizeof where, "fd/%u", (unsigned)directory);
+  *descriptor = length == 0;
+  snprintf(place, PLACE_SIZE, length ? "%d/%s/%s" : "%d/%s", number, where, text);
+  // The number was another's, if the thread has ended since.
+  return still_waits(call) ? 0 : -ESRCH;
+}
+
+bool parent_of(const char *place, char parent[PLACE_SIZE]) {
+  size_t length = strlen(place);
+  while (length > 1 && place[length - 1] == '/') length--;
+  size_t end = length;
+  while (length > 0 && place[length - 1] != '/') length--;
+  size_t name = end - length;
+  if (name == 0 || (name == 1 && place[length] == '.') || (name == 2 && place[length] == '.' && place[length + 1] == '.')) return false;
+  memcpy(parent, place, length);
+  strcpy(parent + length, ".");
+  return true;
+}
