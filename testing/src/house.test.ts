@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 
@@ -173,6 +173,24 @@ describe('the house', () => {
     expect(files.filter((file) => /\.testing\.|\.support\.|(^|\/)test-/.test(file))).toEqual([])
   })
 
+  test('no file is there for tests alone', () => {
+    // Workers and children are named by their address, faces by the manifest of their package.
+    const names = readdirSync(packages)
+    const elsewhere = [
+      ...names.map((name) => join(packages, name, 'package.json')),
+      ...[join(packages, '..'), ...names.map((name) => join(packages, name))].flatMap(scriptsOf),
+    ].map((path) => readFileSync(path, 'utf8'))
+    const texts = new Map(files.map((file) => [file, readFileSync(join(packages, file), 'utf8')]))
+    const unused = files.filter((file) => {
+      if (file.endsWith('.d.ts')) return false
+      const name = basename(file).replace(/\.[jt]s$/, '')
+      const pattern = new RegExp(`(?<![\\w-])${name}\\.[jt]s\\b`)
+      const isNamed = [...texts].some(([other, text]) => other !== file && pattern.test(text))
+      return !isNamed && !elsewhere.some((text) => pattern.test(text))
+    })
+    expect(unused).toEqual([])
+  })
+
   test('no test is compiled into what a package ships', () => {
     const shipped = readdirSync(packages).flatMap((name) => {
       const { exclude } = JSON.parse(readFileSync(join(packages, name, 'tsconfig.build.json'), 'utf8')) as {
@@ -183,6 +201,14 @@ describe('the house', () => {
     expect(shipped).toEqual([])
   })
 })
+
+function scriptsOf(folder: string): string[] {
+  const scripts = join(folder, 'scripts')
+  if (!existsSync(scripts)) return []
+  return readdirSync(scripts)
+    .filter((name) => name.endsWith('.mjs'))
+    .map((name) => join(scripts, name))
+}
 
 /** Tests, and what only they import: `*.test.helper.ts`, and folders of such. */
 function isForTests(path: string): boolean {

@@ -82,7 +82,7 @@ export function native(): NativeFiles {
 }
 
 /** Node's names of the architectures that the native parts are built for. */
-export const NATIVE_ARCHITECTURES = ['x64', 'arm64'] as const
+const NATIVE_ARCHITECTURES = ['x64', 'arm64'] as const
 
 /**
  * Absolute path of a native part: `native/<arch>/` beside the compiled code. Each file serves glibc and musl alike: the

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import { images, prune } from './images.ts'
 import { pull } from './transfer.ts'
-import { validateLayout } from '../oci/validate.ts'
+import { validateLayout } from '../oci/validate.test.helper.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 
 const DISK_BYTES = 64 * 1024 * 1024

@@ -193,7 +193,7 @@ describeWith(buildNeeds, 'a base from a registry', () => {
     ).toHaveLength(1)
     expect(readdirSync(join(store, 'snapshots'))).toEqual([])
     await world.build(context, { store, outputs: [{ type: 'oci', dest: world.directory.join('lazy'), tar: 'false' }] })
-    const { validateLayout } = await import('../oci/validate.ts')
+    const { validateLayout } = await import('../oci/validate.test.helper.ts')
     expect(await validateLayout(world.directory.join('lazy'))).toEqual([])
     expect(existsSync(join(world.directory.join('lazy'), 'blobs'))).toBe(true)
   })

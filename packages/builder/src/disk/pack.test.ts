@@ -5,7 +5,7 @@ import { temporaryDirectory } from '@ts-oci/testing'
 import { contentChunks, isSameContent } from './file-bytes.ts'
 import { makeEntry } from '../view/entry.ts'
 import { packLayer } from './pack.ts'
-import { scanTarFile } from '../tar/scan.ts'
+import { scanTarFile } from '../tar/scan-file.test.helper.ts'
 import type { ContentSource, LayerEntry } from '../view/types.ts'
 
 const SECONDS = 1_600_000_000

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { scanTarFile } from '../tar/scan.ts'
+import { scanTarFile } from '../tar/scan-file.test.helper.ts'
 import type { DiffID } from '../oci/digest.ts'
 
 /** Paths of a plain layer in a store, in the order of its tar. */

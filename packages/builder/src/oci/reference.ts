@@ -24,7 +24,6 @@ const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}'
 const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}'
 const NAME = new RegExp(`^(?:(${DOMAIN})/)?(${PATH})$`)
 const REFERENCE = new RegExp(`^((?:${DOMAIN}/)?${PATH})(?::(${TAG}))?(?:@(${DIGEST}))?$`)
-const TAG_ONLY = new RegExp(`^${TAG}$`)
 const IDENTIFIER = /^[a-f0-9]{64}$/
 /** Hexadecimal digits of each algorithm that OCI registers. */
 const DIGEST_LENGTHS: ReadonlyMap<string, number> = new Map([
@@ -120,11 +119,6 @@ export function parseTaggedReference(text: string): ImageReference {
 /** The canonical text of what people write, `latest` added: the key under which the store names an image. */
 export function canonicalName(text: string): string {
   return formatReference(parseTaggedReference(text))
-}
-
-/** True for a well-formed tag. */
-export function isTag(text: string): boolean {
-  return TAG_ONLY.test(text)
 }
 
 function invalid(message: string): BuilderError {

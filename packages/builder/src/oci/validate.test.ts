@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { temporaryDirectory, writeImageLayout, type TemporaryDirectory } from '@ts-oci/testing'
 import { digestOf, type Digest } from './digest.ts'
-import { validateLayout } from './validate.ts'
+import { validateLayout } from './validate.test.helper.ts'
 
 let directory: TemporaryDirectory
 beforeEach(async () => {

@@ -18,7 +18,7 @@ import type { TemporaryNames } from './temporary.ts'
 import type { BlobStore } from './types.ts'
 
 /** Annotations of an entry of `index.json`. */
-export const Annotation = {
+const Annotation = {
   imageName: 'io.containerd.image.name',
   created: 'org.opencontainers.image.created',
   refName: 'org.opencontainers.image.ref.name',

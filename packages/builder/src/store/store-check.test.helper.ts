@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Digest } from '../oci/digest.ts'
-import { validateLayout } from '../oci/validate.ts'
+import { validateLayout } from '../oci/validate.test.helper.ts'
 import { layerOfFile } from './paths.ts'
 import { openStore } from './store.ts'
 

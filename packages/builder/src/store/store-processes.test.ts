@@ -14,7 +14,7 @@ import {
   type TemporaryDirectory,
 } from '@ts-oci/testing'
 import { digestOf } from '../oci/digest.ts'
-import { validateLayout } from '../oci/validate.ts'
+import { validateLayout } from '../oci/validate.test.helper.ts'
 import { addImage } from './store-process.test.helper.ts'
 import { openStore } from './store.ts'
 

@@ -6,7 +6,7 @@ import { makeEntry, type EntryFields } from '../view/entry.ts'
 import { headerRoom, writeHeader } from './header.ts'
 import { packLayer } from '../disk/pack.ts'
 import { cleanPath } from '../view/paths.ts'
-import { scanTarFile } from './scan.ts'
+import { scanTarFile } from './scan-file.test.helper.ts'
 import { createTarReader } from './tar-reader.ts'
 
 /** COPY of set-uid files, hard links, long and non-ASCII names and a time before 1970, as BuildKit packed it. */

@@ -1,4 +1,3 @@
-import { closeFd, openPath, OpenFlags, readFully } from '@ts-oci/runtime'
 import { createDigester, type Digester } from '../oci/digest.ts'
 import { createTableBuilder, OWN_TAR } from './table.ts'
 import { contentInTar } from './tar-entry.ts'
@@ -55,20 +54,4 @@ function hashZeros(digester: Digester, sizeBytes: number): void {
   const zeros = Buffer.alloc(Math.min(sizeBytes, CHUNK_BYTES))
   for (let left = sizeBytes; left > 0; left -= zeros.length)
     digester.update(left < zeros.length ? zeros.subarray(0, left) : zeros)
-}
-
-/** Reads a plain tar file into its table. Ranges name `options.file`, by default the tar itself. */
-export function scanTarFile(path: string, options: ScanOptions = {}): LayerTable {
-  const scanner = createLayerScanner({ file: path, ...options })
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-  const fd = openPath(path, OpenFlags.read)
-  try {
-    for (;;) {
-      const count = readFully(fd, buffer, 0, CHUNK_BYTES, null)
-      if (count === 0) return scanner.finish()
-      scanner.push(buffer.subarray(0, count))
-    }
-  } finally {
-    closeFd(fd)
-  }
 }

@@ -48,7 +48,7 @@ export function safeLine(text: string): string {
 }
 
 /** The last state of a line that was rewritten by carriage returns. */
-export function afterReturns(text: string): string {
+function afterReturns(text: string): string {
   let end = text.length
   while (end > 0 && text[end - 1] === '\r') end--
   return end === text.length && !text.includes('\r') ? text : text.slice(text.lastIndexOf('\r', end - 1) + 1, end)

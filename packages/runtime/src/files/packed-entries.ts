@@ -222,6 +222,6 @@ export class PackedEntries {
 }
 
 /** The type that `st_mode` names. */
-export function typeOfMode(mode: number): FileType {
+function typeOfMode(mode: number): FileType {
   return TYPES[(mode >>> 12) & 15] ?? 'file'
 }

@@ -13,7 +13,7 @@ import { MediaType, isIndexType, isManifestType, layerCompression } from './medi
 import type { Descriptor, ImageConfig } from './types.ts'
 
 /** Where blobs are read from: a layout on disk, the store, an archive in memory. */
-export interface BlobSource {
+interface BlobSource {
   /** Bytes; undefined when the blob is missing. */
   size(digest: Digest): Promise<number | undefined>
   open(digest: Digest): AsyncIterable<Uint8Array>
@@ -27,7 +27,7 @@ export interface ValidationProblem {
 }
 
 /** The blobs of an image layout directory (image-spec, image-layout.md). */
-export function directoryBlobs(directory: string): BlobSource {
+function directoryBlobs(directory: string): BlobSource {
   const path = (digest: Digest): string => join(directory, 'blobs/sha256', digestHex(digest))
   return {
     size: async (digest) => (await stat(path(digest)).catch(() => undefined))?.size,
@@ -54,7 +54,7 @@ export async function validateLayout(directory: string): Promise<readonly Valida
  * Checks an image or an index against its descriptor, down to the bytes of each layer: digests, sizes, diffIDs, and
  * that history and rootfs speak of as many layers. An empty list: it is valid.
  */
-export async function validateImage(
+async function validateImage(
   source: BlobSource,
   descriptor: Descriptor,
   where = 'image',
