@@ -70,10 +70,17 @@ async function openWorkingTree(
 ): Promise<StepSnapshot> {
   const { store, forms } = environment
   const view = await forms.view(chain)
-  const tree = await forms.workingTrees.take(chain)
-  // What is made from here on is the step's doing.
-  await makeLeftBehind(view, tree.path, environment.jobs)
   const temporary = await store.createTemporaryDirectory('step')
+  let taken: WorkingTree | undefined
+  try {
+    taken = await forms.workingTrees.take(chain)
+    // What is made from here on is the step's doing.
+    await makeLeftBehind(view, taken.path, environment.jobs)
+  } catch (error) {
+    await disposeBoth(taken, temporary)
+    throw error
+  }
+  const tree = taken
   return {
     root: { kind: 'directory', path: tree.path },
     temporary: temporary.path,
@@ -89,7 +96,7 @@ async function openWorkingTree(
   }
 }
 
-async function disposeBoth(tree: WorkingTree, temporary: AsyncDisposable): Promise<void> {
-  await tree[Symbol.asyncDispose]()
+async function disposeBoth(tree: WorkingTree | undefined, temporary: AsyncDisposable): Promise<void> {
+  await tree?.[Symbol.asyncDispose]()
   await temporary[Symbol.asyncDispose]()
 }
