@@ -44,7 +44,7 @@ async function changesOf(
   // By more than a tick of the kernel's clock for files.
   await delay(25)
   await work()
-  const output = compareTree({ root: root.path, before })
+  const output = compareTree({ root: root.path, before, records: 'none' })
   const lines = output.entries.map(({ path, type, isOpaque }) => `${path} ${type}${isOpaque === true ? ' opaque' : ''}`)
   return { lines, output }
 }
