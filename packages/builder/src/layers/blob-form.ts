@@ -9,17 +9,13 @@ import { missingForm } from './missing-form.ts'
 export const fetchBlob: Pick<Conversion, 'convert' | 'isCostly'> = {
   isCostly: true,
   convert: async (state, layer) => {
-    const { store, signal } = state
     // Only the unpacking needs what a step does.
     await using unpacker = await state.unpackers.get(layer.id)?.().catch(unlessOfTheStep)
-    const { descriptor, entries } = await fetchLayer(
-      state.fetcher,
-      store,
-      state.requireRecord(layer),
-      layer.progressVertex,
-      signal,
-      unpacker && (() => unpacker.sink),
-    )
+    const { descriptor, entries } = await fetchLayer(state, {
+      record: state.requireRecord(layer),
+      progressVertex: layer.progressVertex,
+      openSink: unpacker && (() => unpacker.sink),
+    })
     await unpacker?.keep()
     // A layer that is not compressed in the registry is its own plain tar.
     const isPlain = descriptor.digest === layer.id

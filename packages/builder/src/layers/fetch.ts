@@ -13,14 +13,23 @@ export type LayerFetcher = (request: {
   readonly onChunk?: (chunk: Uint8Array) => void | Promise<void>
 }) => Promise<boolean>
 
+export interface FetchParts {
+  readonly fetcher: LayerFetcher
+  readonly store: Store
+  readonly signal: AbortSignal
+}
+
+export interface LayerToFetch {
+  readonly record: LayerRecord
+  readonly progressVertex: string | undefined
+  /** Default: a sink that makes the table and nothing else. */
+  readonly openSink?: (() => TableSink) | undefined
+}
+
 /** Fetches the blob of a layer; its table is made while the bytes come, by a sink that may make more of them. */
 export async function fetchLayer(
-  fetcher: LayerFetcher,
-  store: Store,
-  record: LayerRecord,
-  progressVertex: string | undefined,
-  signal: AbortSignal,
-  openSink?: () => TableSink,
+  { fetcher, store, signal }: FetchParts,
+  { record, progressVertex, openSink }: LayerToFetch,
 ): Promise<{ readonly descriptor: Descriptor; readonly entries: readonly LayerEntry[] | undefined }> {
   const { remote } = record
   if (remote === undefined) {

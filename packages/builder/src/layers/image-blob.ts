@@ -71,7 +71,7 @@ async function fetchOther(
   const record = state.requireRecord(layer)
   const references = [...(reference === undefined ? [] : [reference]), ...(record.remote?.references ?? [])]
   const remote = references.length === 0 ? undefined : { descriptor, references }
-  await fetchLayer(state.fetcher, state.store, { ...record, remote }, layer.progressVertex, state.signal)
+  await fetchLayer(state, { record: { ...record, remote }, progressVertex: layer.progressVertex })
   const isPlain = descriptor.digest === (diffId as string)
   state.put(
     layer,

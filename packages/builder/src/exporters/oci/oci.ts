@@ -12,7 +12,6 @@ import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
 import type {
   ExportContext,
   ExportDefaults,
-  ExportResult,
   ExportImage,
   Exporter,
   Flag,
@@ -53,13 +52,18 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
     async run(exported, context) {
       const source = soleImage(exported)
       const image = await composeImage(source, context, { settings, defaultCompression: 'gzip' })
-      const files = layoutFiles(image, settings, source, context, docker)
+      const entries = layoutEntries(image, settings, source, context.now())
+      const files = layoutFiles({ image, settings, source, entries, isDocker: docker })
       if (isTar) await writeTar(path, files, context)
-      else
-        await reported(context, `writing ${path}`, () =>
-          writeLayoutDirectory(path, files, layoutEntries(image, settings, source, context.now()), context.signal),
-        )
-      return result(output.type, path, source, image, settings)
+      else await reported(context, `writing ${path}`, () => writeLayoutDirectory(path, files, entries, context.signal))
+      return {
+        type: output.type,
+        ...(path === '-' ? {} : { dest: path }),
+        digest: image.manifest.digest,
+        descriptor: image.manifest,
+        images: [exportedImage(source, image)],
+        names: settings.names,
+      }
     },
   }
 }
@@ -77,19 +81,21 @@ async function writeTar(path: string, files: readonly ArchiveFile[], context: Ex
   })
 }
 
-function layoutFiles(
-  image: ComposedImage,
-  settings: ImageSettings,
-  source: ExportImage,
-  context: ExportContext,
-  docker: boolean,
-): readonly ArchiveFile[] {
-  const entries = layoutEntries(image, settings, source, context.now())
+interface Layout {
+  readonly image: ComposedImage
+  readonly settings: ImageSettings
+  readonly source: ExportImage
+  readonly entries: ReturnType<typeof layoutEntries>
+  /** With what `docker load` looks for. */
+  readonly isDocker: boolean
+}
+
+function layoutFiles({ image, settings, source, entries, isDocker }: Layout): readonly ArchiveFile[] {
   return [
     ...blobsOf(image, source).map((blob) => ({ name: `blobs/sha256/${digestHex(blob.digest)}`, blob })),
     { name: 'index.json', bytes: serializeIndex(createIndex(entries), 'compact') },
     { name: 'oci-layout', bytes: Buffer.from(LAYOUT_FILE), mode: 0o444 },
-    ...(docker ? [{ name: 'manifest.json', bytes: dockerManifest(image, settings) }] : []),
+    ...(isDocker ? [{ name: 'manifest.json', bytes: dockerManifest(image, settings) }] : []),
   ]
 }
 
@@ -106,21 +112,4 @@ function dockerManifest(image: ComposedImage, settings: ImageSettings): Uint8Arr
       },
     ]),
   )
-}
-
-function result(
-  type: string,
-  path: string,
-  source: ExportImage,
-  image: ComposedImage,
-  settings: ImageSettings,
-): ExportResult {
-  return {
-    type,
-    ...(path === '-' ? {} : { dest: path }),
-    digest: image.manifest.digest,
-    descriptor: image.manifest,
-    images: [exportedImage(source, image)],
-    names: settings.names,
-  }
 }
