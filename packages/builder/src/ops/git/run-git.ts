@@ -116,42 +116,13 @@ export function createGit(options: GitOptions): Git {
     ]
     // Submodules are addresses of their own, even where one begins as that of the repository does.
     const variables = args[0] === 'submodule' ? environment : (moved ?? environment)
-    const child = spawn('git', [...CONFIG, ...where, ...args], {
-      cwd: place.directory ?? place.workTree ?? place.gitDirectory ?? '/',
-      env: place.indexFile === undefined ? variables : { ...variables, GIT_INDEX_FILE: place.indexFile },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, that helpers of git share.
-      detached: true,
-    })
-    const stop = (): void => killGroup(child.pid)
-    options.signal?.addEventListener('abort', stop, { once: true })
-    return new Promise((done, fail) => {
-      const output: Buffer[] = []
-      let outputBytes = 0
-      let errors = ''
-      const log = createLineLog(isQuiet ? undefined : options.onOutput)
-      child.stdout.on('data', (chunk: Buffer) => {
-        outputBytes += chunk.length
-        if (outputBytes > MAX_OUTPUT_BYTES) stop()
-        else output.push(chunk)
-      })
-      child.stderr.setEncoding('utf8')
-      child.stderr.on('data', (text: string) => {
-        errors = (errors + text).slice(-20_000)
-        log.write(text)
-      })
-      const end = (): void => options.signal?.removeEventListener('abort', stop)
-      child.on('error', (cause) => {
-        end()
-        fail(notStarted(cause))
-      })
-      child.on('close', (status) => {
-        end()
-        log.end()
-        if (options.signal?.aborted === true) fail(new BuilderError('OCI_CANCELED', 'git was canceled'))
-        else if (outputBytes > MAX_OUTPUT_BYTES) fail(tooMuch(args))
-        else done({ status, output: Buffer.concat(output).toString('utf8'), errors })
-      })
+    const env = place.indexFile === undefined ? variables : { ...variables, GIT_INDEX_FILE: place.indexFile }
+    const cwd = place.directory ?? place.workTree ?? place.gitDirectory ?? '/'
+    return spawnGit([...where, ...args], {
+      env,
+      cwd,
+      signal: options.signal,
+      log: isQuiet ? undefined : options.onOutput,
     })
   }
 
@@ -162,6 +133,49 @@ interface Ended {
   readonly status: number | null
   readonly output: string
   readonly errors: string
+}
+
+interface SpawnOptions {
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+  readonly signal: AbortSignal | undefined
+  readonly log: GitOptions['onOutput'] | undefined
+}
+
+/** One process; `args` begin with git's own options. */
+function spawnGit(args: readonly string[], { env, cwd, signal, log }: SpawnOptions): Promise<Ended> {
+  // A group of its own, that helpers of git share.
+  const child = spawn('git', [...CONFIG, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const stop = (): void => killGroup(child.pid)
+  signal?.addEventListener('abort', stop, { once: true })
+  return new Promise((done, fail) => {
+    const output: Buffer[] = []
+    let outputBytes = 0
+    let errors = ''
+    const lines = createLineLog(log)
+    child.stdout.on('data', (chunk: Buffer) => {
+      outputBytes += chunk.length
+      if (outputBytes > MAX_OUTPUT_BYTES) stop()
+      else output.push(chunk)
+    })
+    child.stderr.setEncoding('utf8')
+    child.stderr.on('data', (text: string) => {
+      errors = (errors + text).slice(-20_000)
+      lines.write(text)
+    })
+    const end = (): void => signal?.removeEventListener('abort', stop)
+    child.on('error', (cause) => {
+      end()
+      fail(notStarted(cause))
+    })
+    child.on('close', (status) => {
+      end()
+      lines.end()
+      if (signal?.aborted === true) fail(new BuilderError('OCI_CANCELED', 'git was canceled'))
+      else if (outputBytes > MAX_OUTPUT_BYTES) fail(tooMuch(args))
+      else done({ status, output: Buffer.concat(output).toString('utf8'), errors })
+    })
+  })
 }
 
 /** The word after the settings. */
