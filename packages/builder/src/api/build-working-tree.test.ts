@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect } from '@jest/globals'
 import fc from 'fast-check'
 import { describeWith, mountOverlayDisk, testWith, type OverlayDisk } from '@ts-oci/testing'
@@ -134,6 +134,14 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
     })
     const result = await build({ context: again, store })
     expect(verticesOf(result, 'cached')).toContain('RUN echo 1 > /one')
+  })
+
+  testWith([], 'unpacks its base from the blob that came, and writes no tar of it', async () => {
+    const context = await world.context('base-tar', { Dockerfile: 'FROM $BASE\nUSER root\nRUN id && echo 1 > /one\n' })
+    const store = `${disk.path}/base-tar`
+    const { layers } = await build({ context, store })
+    const hasTar = layers.map(({ diffId }) => existsSync(`${store}/blobs/sha256/${diffId.slice(7)}`))
+    expect(hasTar).toEqual([false, true])
   })
 
   testWith([], 'fails by name where the disk is full, and leaves a store that works', async () => {

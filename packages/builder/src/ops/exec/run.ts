@@ -63,7 +63,7 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
   // The trees first: making them may make the tables.
   await using snapshot = await openSnapshot(environment, executor, chain)
   const view = await forms.view(chain)
-  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => forms.readFile(entry, maxBytes)).catch(
+  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => snapshot.readFile(entry, maxBytes)).catch(
     (error: unknown) => {
       throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
     },

@@ -17,6 +17,8 @@ export interface StepSnapshot extends AsyncDisposable {
   readonly root: StepRoot
   /** A directory for what else the step needs while it runs. */
   readonly temporary: string
+  /** Bytes of a file of the chain, read where they are at hand: nothing is written for it. */
+  readFile(entry: LayerEntry, maxBytes: number): Promise<Uint8Array>
   /** `entriesOf` makes the layer's entries of what changed. */
   commit(facts: LayerFacts, entriesOf: (changes: readonly LayerEntry[]) => readonly LayerEntry[]): Promise<LayerHandle>
 }
@@ -49,6 +51,7 @@ async function openOverlay(
   return {
     root: { kind: 'overlay', lowers, upper, work },
     temporary: temporary.path,
+    readFile: (entry, maxBytes) => forms.readFile(entry, maxBytes),
     commit: async (facts, entriesOf) => {
       const records = recordsOnDisk(executor.idMapping)
       const written = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr, records }, true)
@@ -84,6 +87,11 @@ async function openWorkingTree(
   return {
     root: { kind: 'directory', path: tree.path },
     temporary: temporary.path,
+    // From the tree: the bytes of a layer that was pulled would be inflated to a tar for it.
+    readFile: async ({ path, size }, maxBytes) =>
+      size === 0
+        ? new Uint8Array()
+        : environment.jobs.run('readFile', { source: { kind: 'tree', root: tree.path, path }, size, maxBytes }, true),
     commit: async (facts, entriesOf) => {
       const entries = entriesOf(await collectChanges(environment, executor, await tree.changes(), view))
       const layer = forms.fromSelection(entries, facts)
