@@ -36,10 +36,12 @@ async function tryPlace(place) {
   if (reason !== undefined) return skipped.push(`${place.name}: ${reason}`)
   step([place.name, ...(place.options ?? [])].join(' '))
   const seen = new Set()
+  let said
   const onReport = (report) => {
-    if (report.file === undefined) return tellInfo(place, report)
+    if (report.file === undefined) return tellInfo((said = report))
     seen.add(`${report.store} ${report.file}`)
     tellFile(place, report)
+    if (report.file === 'quickstart') compareInfo(place, said, report)
   }
   const { status, complaint } = await runPlace(place, {
     stores: wantedStores,
@@ -56,10 +58,17 @@ async function tryPlace(place) {
   failures.push(`${place.name}: ended with ${status}; not built: ${missed.join(', ') || 'nothing'}: ${complaint}`)
 }
 
-function tellInfo(place, { store, info }) {
-  const said = info.error ?? `isolation ${info.isolation ?? 'none'}`
-  console.log(`${store.padEnd(8)}${'info'.padEnd(12)}${said}`)
+function tellInfo({ store, info }) {
+  console.log(`${store.padEnd(8)}${'info'.padEnd(12)}${info.error ?? `isolation ${info.isolation ?? 'none'}`}`)
   if (isVerbose) console.log(JSON.stringify(info, undefined, 1))
+}
+
+/** It says of an isolation that it works where the build does, and of none where it does not. */
+function compareInfo(place, { info }, { store, code }) {
+  const promises = info.error === undefined && info.isolation !== undefined && info.storeProblem === undefined
+  if (promises === (code === undefined)) return
+  const said = info.error ?? info.storeProblem?.reason ?? `isolation ${info.isolation ?? 'none'}`
+  failures.push(`${place.name}, ${store}: info says ${said}, and a build ${code === undefined ? 'works' : 'does not'}`)
 }
 
 function tellFile(place, { store, file, seconds, code, error, output }) {

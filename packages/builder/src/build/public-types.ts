@@ -257,6 +257,11 @@ export interface IsolationReport {
   readonly hint: string | undefined
 }
 
+export interface MachineProblem {
+  readonly reason: string
+  readonly hint: string | undefined
+}
+
 /** What `tsbuild info` prints. */
 export interface MachineReport {
   readonly platform: string
@@ -265,8 +270,10 @@ export interface MachineReport {
   readonly user: string
   readonly store: string
   readonly storeFreeBytes: number | undefined
+  /** Why no build can use the store. */
+  readonly storeProblem: MachineProblem | undefined
   readonly isolations: readonly IsolationReport[]
-  /** The one that `auto` takes; undefined when no step can run. */
+  /** The one that `auto` takes; undefined where that starts none, or one in which steps fail. */
   readonly isolation: IsolationReport['mode'] | undefined
   /** What holds the process that unpacks layers, and what is missing. */
   readonly fileJobs: FileJobsReport

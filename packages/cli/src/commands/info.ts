@@ -19,11 +19,23 @@ function describe(report: MachineReport): string {
     `Node.js:    ${report.node}`,
     `User:       ${report.user}`,
     `Store:      ${report.store}${free}`,
-    `Isolation:  ${report.isolation ?? 'none: only Dockerfiles without RUN can be built'}`,
+    ...problemLines(report.storeProblem),
+    `Isolation:  ${report.isolation ?? noIsolation(report)}`,
     ...report.isolations.flatMap(isolationLines),
     `File jobs:  ${fileJobs(report.fileJobs)}`,
   ]
   return `${lines.join('\n')}\n`
+}
+
+function problemLines(problem: MachineReport['storeProblem']): string[] {
+  if (problem === undefined) return []
+  return [`  cannot be used: ${problem.reason}`, ...(problem.hint === undefined ? [] : [`    hint: ${problem.hint}`])]
+}
+
+function noIsolation({ isolations }: MachineReport): string {
+  const other = isolations.find(({ isUsable }) => isUsable)
+  if (other === undefined) return 'none: only Dockerfiles without RUN can be built'
+  return `none by itself: build with --isolation=${other.mode}`
 }
 
 function fileJobs({ isConfined, landlock, reason }: MachineReport['fileJobs']): string {

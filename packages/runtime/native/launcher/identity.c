@@ -16,13 +16,13 @@
 #include "failure.h"
 #include "supervision.h"
 
-// What the container itself lacks, a step cannot have.
-static uint64_t inside_chroot(uint64_t capabilities) {
+// What a container itself lacks (Podman's have three fewer than Docker's), a step cannot have.
+static uint64_t held_of(uint64_t capabilities) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {{0}};
   if (syscall(SYS_capget, &header, data) < 0) step_fail(errno, "capget");
   uint64_t held = data[0].permitted | (uint64_t)data[1].permitted << 32;
-  return capabilities & held & CHROOT_CAPABILITIES;
+  return capabilities & held;
 }
 
 static void set_capabilities(uint64_t set) {
@@ -55,7 +55,7 @@ static void take_ids(const struct step_spec *step) {
 void drop_privileges(const struct executor_config *config, const struct step_spec *step, int supervisor) {
   bool insecure = step->flags & STEP_INSECURE;
   uint64_t capabilities = capabilities_of(step);
-  if (config->chroot) capabilities = inside_chroot(capabilities);
+  capabilities = held_of(config->chroot ? capabilities & CHROOT_CAPABILITIES : capabilities);
   // To the kernel this number means "as it is", which is root.
   if (step->uid == (uid_t)-1 || step->gid == (gid_t)-1) step_fail(EINVAL, "user %u:%u", step->uid, step->gid);
   // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.

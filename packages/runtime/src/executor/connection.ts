@@ -1,5 +1,6 @@
 import { errnoName } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
+import { diedHint } from '../isolation/place.ts'
 import type { Launcher } from './launcher.ts'
 import { createFrameReader, encodeFrame, frameTypes, PROTOCOL_VERSION } from '../protocol.ts'
 import type { Frame } from '../protocol.ts'
@@ -120,7 +121,7 @@ function executorDied(launcher: Launcher): RuntimeError {
     'OCI_RUNTIME_EXECUTOR_DIED',
     `the executor ended before its work was done${complaint ? `: ${complaint}` : ''}`,
     {
-      hint: 'it was killed from outside, or the machine is out of memory: build again',
+      hint: diedHint(),
     },
   )
 }

@@ -1,4 +1,5 @@
 import { RuntimeError } from '../errors.ts'
+import { diedHint } from '../isolation/place.ts'
 import type { JobLimits } from './types.ts'
 import type { Connection } from './connection.ts'
 import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
@@ -44,6 +45,7 @@ function startJobChild(connection: Connection, limits: JobLimits | undefined): J
   }
   const end = (why: string): void => {
     ended ??= new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', `the process for file jobs ${why}`, {
+      hint: diedHint(),
       details: { output: connection.launcher.complaint() },
     })
     for (const id of waiting.keys()) settle(id)?.reject(ended)

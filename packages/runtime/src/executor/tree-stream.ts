@@ -1,6 +1,7 @@
 import { constants, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { RuntimeError } from '../errors.ts'
+import { diedHint } from '../isolation/place.ts'
 import { errnoName, filesError } from '../files/errors.ts'
 import { closeFd, growPipe, mknodAt, openRoot } from '../files/index.ts'
 import type { TreeStream } from './tree-types.ts'
@@ -72,7 +73,7 @@ async function requestWriter(connection: Connection, directory: string): Promise
   if (errnoName(error) !== 'EINTR') throw filesError('start a process that writes', directory, error)
   // How the executor tells of one that said nothing itself.
   throw new RuntimeError('OCI_RUNTIME_EXECUTOR_DIED', 'the process that writes a tree was killed before it was done', {
-    hint: 'from outside, or because the machine is out of memory: build again',
+    hint: diedHint(),
   })
 }
 

@@ -1,3 +1,4 @@
+import { refusalRemedy } from '../place.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
 /** Root's own namespaces: ids are the host's, overlay's attributes are trusted.*, devices are made. */
@@ -12,9 +13,6 @@ export function plans(): readonly LaunchPlan[] | Refusal {
 export function explain(operation: string, errno: string): Refusal {
   return {
     reason: `${operation}: ${errno}`,
-    remedy:
-      errno === 'EPERM' || errno === 'ENOSYS' || errno === 'EACCES'
-        ? 'root lacks CAP_SYS_ADMIN here, or a filter forbids namespaces (a container?): run it with --privileged, or with --security-opt seccomp=unconfined --security-opt systempaths=unconfined for rootless isolation'
-        : 'see the kernel log',
+    remedy: ['EPERM', 'ENOSYS', 'EACCES'].includes(errno) ? refusalRemedy(errno) : 'see the kernel log',
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { findProgram } from '../../find-program.ts'
 import { shiftedRange } from '../shifted-ids.ts'
+import { refusalRemedy } from '../place.ts'
 import { ownSubordinateRanges } from '../subordinate-ids.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
@@ -70,11 +71,7 @@ export function explain(operation: string, errno: string): Refusal {
   }
   if (errno === 'ENOSPC' || errno === 'EUSERS')
     return { reason, remedy: 'too many user namespaces are open: raise user.max_user_namespaces' }
-  return {
-    reason,
-    remedy:
-      'user namespaces are forbidden here (a container?): run it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, or as root with --privileged',
-  }
+  return { reason, remedy: refusalRemedy(errno) }
 }
 
 function readSetting(path: string): string | undefined {

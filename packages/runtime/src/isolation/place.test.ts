@@ -1,0 +1,46 @@
+import { expect, test } from '@jest/globals'
+import { detectPlace, namespaceRemedy, refusalRemedy, securityModule } from './place.ts'
+import type { Traces } from './place.ts'
+
+function traces(files: Readonly<Record<string, string>>, env: Traces['env'] = {}): Traces {
+  return { env, has: (path) => path in files, read: (path) => files[path] ?? '' }
+}
+
+const docker = { '/.dockerenv': '' }
+
+test('a place is known by what its engine leaves in it', () => {
+  const inPod = traces({ '/.dockerenv': '' }, { KUBERNETES_SERVICE_HOST: '10.0.0.1' })
+  expect(detectPlace(inPod)).toEqual({ engine: 'kubernetes', ci: undefined })
+  expect(detectPlace(traces({ '/run/.containerenv': '' }))).toEqual({ engine: 'podman', ci: undefined })
+  expect(detectPlace(traces(docker, { GITLAB_CI: 'true' }))).toEqual({ engine: 'docker', ci: 'gitlab' })
+  expect(detectPlace(traces({}, { container: 'lxc' })).engine).toBe('container')
+  expect(detectPlace(traces({}, { GITHUB_ACTIONS: 'true' }))).toEqual({ engine: 'host', ci: 'github' })
+})
+
+test('the way to namespaces is told in the words of the place, and a host has none', () => {
+  const runs: [Traces, string][] = [
+    [traces(docker), 'docker run --security-opt'],
+    [traces(docker, { GITLAB_CI: 'true' }), 'config.toml of the runner'],
+    [traces(docker, { GITHUB_ACTIONS: 'true' }), 'container: {options: --security-opt'],
+    [traces({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1', GITLAB_CI: 'true' }), 'securityContext'],
+    [traces({ '/run/.containerenv': '' }), 'podman run'],
+  ]
+  for (const [place, words] of runs) expect(namespaceRemedy(place)).toContain(words)
+  expect(namespaceRemedy(traces({}))).toBeUndefined()
+})
+
+test('AppArmor and SELinux are named with what this process is under them, unless they leave it alone', () => {
+  const under = (label: string): string | undefined => securityModule(traces({ '/proc/self/attr/current': label }))
+  expect(under('docker-default (enforce)\n')).toBe('AppArmor (profile docker-default)')
+  expect(under('system_u:system_r:container_t:s0:c1,c2\0')).toBe('SELinux (system_u:system_r:container_t:s0:c1,c2)')
+  for (const label of ['unconfined\n', '', 'unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023\0'])
+    expect(under(label)).toBeUndefined()
+})
+
+test('what a security module refuses is laid at its door, and what a filter refuses is not', () => {
+  const confined = traces({ ...docker, '/proc/self/attr/current': 'docker-default (enforce)\n' })
+  expect(refusalRemedy('EACCES', confined)).toMatch(
+    /^AppArmor \(profile docker-default\) refuses it: docker run .*apparmor=unconfined/,
+  )
+  expect(refusalRemedy('ENOSYS', confined)).toMatch(/^docker run/)
+})

@@ -1,0 +1,83 @@
+import { existsSync, readFileSync } from 'node:fs'
+
+/** Where this process runs, as far as the way to more rights depends on it. */
+export interface Place {
+  readonly engine: 'kubernetes' | 'podman' | 'docker' | 'container' | 'host'
+  readonly ci: 'gitlab' | 'github' | undefined
+}
+
+/** What a place is known by: files and the environment. */
+export interface Traces {
+  readonly env: Readonly<Record<string, string | undefined>>
+  has(path: string): boolean
+  /** The text of a file; empty where it cannot be read. */
+  read(path: string): string
+}
+
+const here: Traces = {
+  env: process.env,
+  has: existsSync,
+  read: (path) => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch {
+      return ''
+    }
+  },
+}
+
+/** Docker makes /.dockerenv, Podman /run/.containerenv; others are known by their cgroup or by `container=`. */
+export function detectPlace({ env, has, read }: Traces = here): Place {
+  const ci = env['GITLAB_CI'] ? 'gitlab' : env['GITHUB_ACTIONS'] ? 'github' : undefined
+  const cgroup = read('/proc/1/cgroup')
+  if (env['KUBERNETES_SERVICE_HOST'] || cgroup.includes('kubepods')) return { engine: 'kubernetes', ci }
+  if (has('/run/.containerenv') || env['container'] === 'podman' || cgroup.includes('libpod'))
+    return { engine: 'podman', ci }
+  if (has('/.dockerenv') || cgroup.includes('/docker')) return { engine: 'docker', ci }
+  return { engine: env['container'] ? 'container' : 'host', ci }
+}
+
+/**
+ * The one line that gives steps namespaces in this place, in its words; on a host there is none: undefined.
+ * `npm run environments` tries those of Docker and Podman.
+ */
+export function namespaceRemedy(traces: Traces = here): string | undefined {
+  const { engine, ci } = detectPlace(traces)
+  const docker = '--security-opt seccomp=unconfined --security-opt apparmor=unconfined'
+  if (engine === 'kubernetes')
+    return "in the container's securityContext: {seccompProfile: {type: Unconfined}, appArmorProfile: {type: Unconfined}}"
+  if (engine === 'podman') return 'podman run --privileged'
+  if (engine === 'host') return undefined
+  if (ci === 'gitlab')
+    return 'in the config.toml of the runner, [runners.docker]: security_opt = ["seccomp=unconfined", "apparmor=unconfined"]'
+  if (ci === 'github') return `in the workflow, container: {options: ${docker}}`
+  return engine === 'docker' ? `docker run ${docker}` : `start the container without a seccomp filter: ${docker}`
+}
+
+/** The security module that may be the cause of EACCES and EPERM, with what this process is under it; undefined for none. */
+export function securityModule({ read }: Traces = here): string | undefined {
+  // The kernel ends a SELinux context with a zero.
+  const label = read('/proc/self/attr/current').replaceAll('\0', '').trim()
+  if (label === '' || label === 'unconfined') return undefined
+  if (/^[^:]+:[^:]+:[^:]+/.test(label)) return /:unconfined_t:/.test(label) ? undefined : `SELinux (${label})`
+  return `AppArmor (profile ${label.replace(/ \(.*\)$/, '')})`
+}
+
+/** What helps where the kernel refuses what a step needs: the cause that can be named, and the line of the place. */
+export function refusalRemedy(errno: string, traces: Traces = here): string {
+  const line = namespaceRemedy(traces)
+  const module = securityModule(traces)
+  if (module?.startsWith('SELinux') && errno === 'EACCES')
+    return line === undefined
+      ? `${module} refuses it: see ausearch -m avc`
+      : `${module} refuses it: start the container with --security-opt label=disable`
+  const cause = module !== undefined && errno === 'EACCES' ? `${module} refuses it: ` : ''
+  return `${cause}${line ?? 'a filter or a security module refuses namespaces to this process: see the kernel log'}`
+}
+
+/** For a process that ended before its work was done, without a word. */
+export function diedHint(traces: Traces = here): string {
+  const line = namespaceRemedy(traces)
+  const killed = 'it was killed from outside, or the machine is out of memory: build again'
+  return line === undefined ? killed : `${killed}; if it ends each time, this place refuses what it needs: ${line}`
+}
