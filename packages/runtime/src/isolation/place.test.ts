@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { detectPlace, namespaceRemedy, refusalRemedy, securityModule } from './place.ts'
+import { administrationRemedy, detectPlace, namespaceRemedy, refusalRemedy, securityModule } from './place.ts'
 import type { Traces } from './place.ts'
 
 function traces(files: Readonly<Record<string, string>>, env: Traces['env'] = {}): Traces {
@@ -43,4 +43,11 @@ test('what a security module refuses is laid at its door, and what a filter refu
     /^AppArmor \(profile docker-default\) refuses it: docker run .*apparmor=unconfined/,
   )
   expect(refusalRemedy('ENOSYS', confined)).toMatch(/^docker run/)
+})
+
+test("root's own namespaces take another line than a user namespace", () => {
+  expect(administrationRemedy(traces(docker))).toMatch(/^docker run --cap-add SYS_ADMIN/)
+  expect(administrationRemedy(traces({ '/run/.containerenv': '' }))).toBe('podman run --cap-add SYS_ADMIN')
+  expect(administrationRemedy(traces({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }))).toContain('privileged: true')
+  expect(administrationRemedy(traces({}))).toContain('--isolation=rootless')
 })

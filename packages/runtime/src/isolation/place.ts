@@ -54,6 +54,17 @@ export function namespaceRemedy(traces: Traces = here): string | undefined {
   return engine === 'docker' ? `docker run ${docker}` : `start the container without a seccomp filter: ${docker}`
 }
 
+/** The one line that gives root the host's namespaces and all ids. */
+export function administrationRemedy(traces: Traces = here): string {
+  const { engine, ci } = detectPlace(traces)
+  const docker = '--cap-add SYS_ADMIN --security-opt apparmor=unconfined'
+  if (engine === 'kubernetes') return "in the container's securityContext: {privileged: true}"
+  if (engine === 'podman') return 'podman run --cap-add SYS_ADMIN'
+  if (engine === 'host') return 'root lacks CAP_SYS_ADMIN here: use --isolation=rootless'
+  if (ci === 'gitlab') return 'in the config.toml of the runner, [runners.docker]: privileged = true'
+  return ci === 'github' ? `in the workflow, container: {options: ${docker}}` : `docker run ${docker}`
+}
+
 /** The security module that may be the cause of EACCES and EPERM, with what this process is under it; undefined for none. */
 export function securityModule({ read }: Traces = here): string | undefined {
   // The kernel ends a SELinux context with a zero.
@@ -64,8 +75,7 @@ export function securityModule({ read }: Traces = here): string | undefined {
 }
 
 /** What helps where the kernel refuses what a step needs: the cause that can be named, and the line of the place. */
-export function refusalRemedy(errno: string, traces: Traces = here): string {
-  const line = namespaceRemedy(traces)
+export function refusalRemedy(errno: string, traces: Traces = here, line = namespaceRemedy(traces)): string {
   const module = securityModule(traces)
   if (module?.startsWith('SELinux') && errno === 'EACCES')
     return line === undefined

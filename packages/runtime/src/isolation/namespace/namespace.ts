@@ -1,4 +1,4 @@
-import { refusalRemedy } from '../place.ts'
+import { administrationRemedy, refusalRemedy } from '../place.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
 /** Root's own namespaces: ids are the host's, overlay's attributes are trusted.*, devices are made. */
@@ -13,6 +13,8 @@ export function plans(): readonly LaunchPlan[] | Refusal {
 export function explain(operation: string, errno: string): Refusal {
   return {
     reason: `${operation}: ${errno}`,
-    remedy: ['EPERM', 'ENOSYS', 'EACCES'].includes(errno) ? refusalRemedy(errno) : 'see the kernel log',
+    remedy: ['EPERM', 'ENOSYS', 'EACCES'].includes(errno)
+      ? refusalRemedy(errno, undefined, administrationRemedy())
+      : 'see the kernel log',
   }
 }

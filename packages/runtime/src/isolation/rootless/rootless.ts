@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { findProgram } from '../../find-program.ts'
 import { shiftedRange } from '../shifted-ids.ts'
-import { refusalRemedy } from '../place.ts'
+import { refusalRemedy, securityModule } from '../place.ts'
 import { ownSubordinateRanges } from '../subordinate-ids.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
@@ -58,11 +58,14 @@ function shiftedPlans(): readonly LaunchPlan[] {
 
 export function explain(operation: string, errno: string): Refusal {
   const reason = `${operation}: ${errno}`
+  // A filter's answer: it comes before any setting of the kernel is asked.
+  if (errno === 'ENOSYS') return { reason, remedy: refusalRemedy(errno) }
   if (readSetting('/proc/sys/kernel/unprivileged_userns_clone') === '0')
     return { reason, remedy: 'sysctl -w kernel.unprivileged_userns_clone=1' }
   if (readSetting('/proc/sys/user/max_user_namespaces') === '0')
     return { reason, remedy: 'sysctl -w user.max_user_namespaces=15000' }
-  if (readSetting('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === '1') {
+  // It holds for what no profile confines; under one it is the profile that refuses.
+  if (readSetting('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === '1' && securityModule() === undefined) {
     return {
       reason,
       remedy:
