@@ -75,7 +75,11 @@ export function securityModule({ read }: Traces = here): string | undefined {
 }
 
 /** What helps where the kernel refuses what a step needs: the cause that can be named, and the line of the place. */
-export function refusalRemedy(errno: string, traces: Traces = here, line = namespaceRemedy(traces)): string {
+export function refusalRemedy(
+  errno: string,
+  traces: Traces = here,
+  line: string | undefined = namespaceRemedy(traces),
+): string {
   const module = securityModule(traces)
   if (module?.startsWith('SELinux') && errno === 'EACCES')
     return line === undefined
