@@ -75,12 +75,16 @@ static void kill_below(int proc) {
 
 _Noreturn static void end_step(const struct watched *watched, pid_t command, int status, bool is_known, bool scoped) {
   for (;;) {
-    if (scoped) kill(-1, SIGKILL);
-    else kill_below(watched->proc);
     int ended_status;
-    pid_t ended = waitpid(-1, &ended_status, 0);
+    pid_t ended = waitpid(-1, &ended_status, WNOHANG);
     if (ended == command && !is_known) status = ended_status, is_known = true;
     if (ended < 0 && errno == ECHILD) break;
+    if (ended != 0) continue;
+    // Not once for each that is reaped: there may be thousands.
+    if (scoped) kill(-1, SIGKILL);
+    else kill_below(watched->proc);
+    siginfo_t info;
+    waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
   }
   if (is_known) (void)!write(watched->guarded->result, &status, sizeof status);
   _exit(0);

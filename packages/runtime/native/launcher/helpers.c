@@ -226,9 +226,11 @@ pid_t start_undoing(const struct executor_config *shared, uint32_t id) {
   if (directory < 0) return -1;
   pid_t pid = fork();
   if (pid == 0) {
+    // It may outlive this executor, whose lock it must not hold.
+    if (dup2(directory, 3) < 0 || k_close_range(4, ~0u, 0) < 0) _exit(1);
     // Until the last process of the step lets go of it.
-    flock(directory, LOCK_EX);
-    undo_moved_tree(directory, what);
+    flock(3, LOCK_EX);
+    undo_moved_tree(3, what);
     remove_tree(path);
     _exit(0);
   }

@@ -19,7 +19,7 @@
 #include "step-members.h"
 
 // As many processes and threads as a step may have: a container mostly has no limit of its own.
-#define TASK_LIMIT 8192u
+#define TASK_LIMIT 4096u
 
 // `fd/5` and `task/7/fd/5` are what the process has open itself; `exe` is what it runs.
 static bool leads_to_own_file(const char *rest) {
