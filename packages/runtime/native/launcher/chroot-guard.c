@@ -24,6 +24,7 @@
 #include "identity.h"
 #include "landlock.h"
 #include "step-filter.h"
+#include "step-members.h"
 #include "step-proc.h"
 
 // Whoever looks into a process has to have its capabilities: all that a step has, and no more.
@@ -75,14 +76,24 @@ static int watch_children(void) {
   return signals;
 }
 
+// As many processes and threads as a step may have: a container mostly has no limit of its own, and those of root are not
+// counted by the kernel.
+#define TASK_LIMIT 4096u
+#define COUNT_MS 250
+
 // Until all but the answering process has ended, which then has nobody to answer.
-_Noreturn static void wait_for_all(int signals, int order, int down, pid_t sentinel, pid_t answering) {
+_Noreturn static void wait_for_all(int signals, int order, int down, int proc, pid_t sentinel, pid_t answering) {
   for (;;) {
     struct pollfd polled[] = {{.fd = down >= 0 ? order : -1, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-    if (poll(polled, 2, -1) < 0) continue;
+    int ready = poll(polled, 2, down >= 0 ? COUNT_MS : -1);
+    if (ready < 0) continue;
     struct signalfd_siginfo drained;
     while (read(signals, &drained, sizeof drained) > 0) continue;
     bool ends = polled[0].revents != 0;
+    if (ready == 0 && count_below(proc, sentinel) > TASK_LIMIT) {
+      tell_failure(EAGAIN, "the step has more than %u processes", TASK_LIMIT);
+      ends = true;
+    }
     pid_t ended;
     while ((ended = waitpid(-1, NULL, WNOHANG)) > 0) {
       ends |= ended == sentinel || ended == answering;
@@ -133,5 +144,5 @@ void guard_step(const struct guarded *guarded) {
   pid_t answering = start_answering(sockets[0], down[1], traps, count, &state);
   if (answering < 0) step_fail(errno, "fork");
   close(sockets[0]);
-  wait_for_all(signals, guarded->order, down[1], state.sentinel, answering);
+  wait_for_all(signals, guarded->order, down[1], state.proc, state.sentinel, answering);
 }

@@ -33,13 +33,15 @@ static void enter_domain(const struct watched *watched) {
 static bool signals_stay_inside(const struct watched *watched) { return watched->is_scoped && kill(getppid(), 0) < 0 && errno == EPERM; }
 
 // Ends the step when the sentinel cannot: the supervisor closes the pipe when it is gone.
-_Noreturn static void stand_by(int down) {
+_Noreturn static void stand_by(int down, pid_t sentinel) {
   char none;
   prctl(PR_SET_NAME, "stand-by");
   if (dup2(down, 3) < 0) _exit(1);
   for (int fd = 0; fd < 3; fd++) close(fd);
   k_close_range(4, ~0u, 0);
   while (read(3, &none, 1) < 0 && errno == EINTR) continue;
+  // As long as the sentinel lives it does so itself, and tells how the command ended.
+  while (getppid() == sentinel) usleep(1000);
   kill(-1, SIGKILL);
   _exit(0);
 }
@@ -102,9 +104,9 @@ void watch_step(const struct watched *watched) {
   sigprocmask(SIG_SETMASK, &set, NULL);
   int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) step_fail(errno, "signalfd");
-  pid_t second = scoped ? fork() : 0;
+  pid_t own = getpid(), second = scoped ? fork() : 0;
   if (second < 0) step_fail(errno, "fork");
-  if (scoped && second == 0) stand_by(watched->down);
+  if (scoped && second == 0) stand_by(watched->down, own);
   pid_t command = fork();
   if (command < 0) step_fail(errno, "fork");
   if (command == 0) run_command(watched);

@@ -13,16 +13,27 @@ void report_failures_to(int status_pipe) { pipe_fd = status_pipe; }
 
 void blame_failures_on(char tag) { failure_tag = tag; }
 
-void step_fail(int error, const char *format, ...) {
+static void tell(int error, const char *format, va_list arguments) {
   // One write below PIPE_BUF arrives in one piece.
   char message[512] = {failure_tag};
   memcpy(message + 1, &error, 4);
-  va_list arguments;
-  va_start(arguments, format);
   int length = vsnprintf(message + 5, sizeof message - 5, format, arguments);
-  va_end(arguments);
   size_t size = 5 + (length < 0 ? 0 : (size_t)length < sizeof message - 6 ? (size_t)length : sizeof message - 6);
   while (size > 5 && message[size - 1] == ' ') size--;
   (void)!write(pipe_fd, message, size);
+}
+
+void tell_failure(int error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  tell(error, format, arguments);
+  va_end(arguments);
+}
+
+void step_fail(int error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  tell(error, format, arguments);
+  va_end(arguments);
   _exit(127);
 }

@@ -12,5 +12,7 @@ void report_failures_to(int status_pipe);
 void blame_failures_on(char tag);
 // Reports errno and operation, and ends the process.
 _Noreturn void step_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Reports it, of a step that somebody else ends.
+void tell_failure(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -17,7 +17,6 @@ struct step_proc {
   int proc;       // the container's /proc
   int root;       // the step's root, which this process is in
   pid_t sentinel; // every process of the step is below it
-  unsigned left;  // processes that may still be made before they are counted again
 };
 
 // A path of the step's /proc: `base` and, below it, `rest`.

@@ -80,7 +80,35 @@ int mirror_directory(int places, const char *path, int shown, pid_t sentinel) {
     // A listing tells the types; what else is asked of an entry is asked by its name, and answered.
     bool known = entry->d_type == DT_LNK && readlinkat(shown, name, link, sizeof link - 1) > 0;
     make_place(mirror, name, entry->d_type == DT_DIR ? S_IFDIR : known ? S_IFLNK : S_IFREG, link);
+    // Whose a process is, is told by the owner of its directory.
+    if (processes && is_number(name) && is_at(dirfd(entries), name, &status)) (void)!fchownat(mirror, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW);
   }
   if (entries) closedir(entries);
   return mirror;
+}
+
+// Those that were shown one by one: few.
+static pid_t shown_ones[64];
+static size_t shown_count;
+
+void show_process(int root, pid_t pid, uid_t uid, gid_t gid) {
+  char name[32];
+  snprintf(name, sizeof name, "proc/%d", pid);
+  if (mkdirat(root, name, 0555) < 0) return;
+  (void)!fchownat(root, name, uid, gid, AT_SYMLINK_NOFOLLOW);
+  if (shown_count < sizeof shown_ones / sizeof *shown_ones) shown_ones[shown_count++] = pid;
+}
+
+void hide_ended(int root, int proc) {
+  char name[16];
+  struct stat status;
+  int places = -1;
+  for (size_t i = shown_count; i-- > 0;) {
+    snprintf(name, sizeof name, "%d", shown_ones[i]);
+    if (is_at(proc, name, &status)) continue;
+    if (places < 0) places = openat(root, "proc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (places >= 0) remove_tree_at(places, name, NULL);
+    shown_ones[i] = shown_ones[--shown_count];
+  }
+  if (places >= 0) close(places);
 }

@@ -10,4 +10,8 @@ void make_proc_places(int places);
 // else a descriptor of it. Of processes only those below `sentinel` are shown.
 int mirror_directory(int places, const char *path, int shown, pid_t sentinel);
 
+// Makes the directory of a process that was looked at; and takes away those of processes that have ended.
+void show_process(int root, pid_t pid, uid_t uid, gid_t gid);
+void hide_ended(int root, int proc);
+
 #endif

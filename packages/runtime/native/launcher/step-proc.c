@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,6 @@
 #include "proc-place.h"
 #include "proc-places.h"
 #include "step-members.h"
-
-// As many processes and threads as a step may have: a container mostly has no limit of its own.
-#define TASK_LIMIT 4096u
 
 // `fd/5` and `task/7/fd/5` are what the process has open itself; `exe` is what it runs.
 static bool leads_to_own_file(const char *rest) {
@@ -68,7 +66,17 @@ static int open_place(const struct step_proc *state, const struct place *place, 
   return fd;
 }
 
+// A process that somebody looks at is one that stat finds as well.
+static void show_caller_of(const struct step_proc *state, const struct place *place) {
+  if (place->base == state->proc) return;
+  struct stat status;
+  bool known = fstat(place->base, &status) == 0;
+  look_as_root();
+  if (known) show_process(state->root, atoi(place->shown), status.st_uid, status.st_gid);
+}
+
 static struct answer answer_open(const struct step_proc *state, struct call *call, uint64_t path, int flags) {
+  hide_ended(state->root, state->proc);
   char below[PATH_MAX];
   struct place place;
   bool follows = true;
@@ -77,6 +85,7 @@ static struct answer answer_open(const struct step_proc *state, struct call *cal
   if (error) return return_error(error);
   int fd = open_place(state, &place, flags);
   error = errno;
+  if (fd >= 0) show_caller_of(state, &place);
   leave_place(state, &place);
   if (fd >= 0) return return_descriptor(fd, flags & O_CLOEXEC);
   return error == ELOOP ? ask_kernel() : return_error(error);
@@ -143,10 +152,6 @@ static int look_at(const struct step_proc *state, struct call *call, uint64_t pa
   return error;
 }
 
-static int look_status(const struct place *place, bool follows, void *status) {
-  return fstatat(place->base, *place->rest ? place->rest : ".", status, follows ? 0 : AT_SYMLINK_NOFOLLOW) < 0 ? errno : 0;
-}
-
 struct wanted_statx {
   unsigned mask;
   struct statx status;
@@ -155,10 +160,6 @@ struct wanted_statx {
 static int look_statx(const struct place *place, bool follows, void *wanted) {
   struct wanted_statx *one = wanted;
   return statx(place->base, *place->rest ? place->rest : ".", follows ? 0 : AT_SYMLINK_NOFOLLOW, one->mask, &one->status) < 0 ? errno : 0;
-}
-
-static int look_access(const struct place *place, bool follows, void *mode) {
-  return syscall(SYS_faccessat, place->base, *place->rest ? place->rest : ".", *(int *)mode) < 0 ? errno : 0;
 }
 
 // Nothing of /proc has any; a name that is not there is told as such.
@@ -170,15 +171,6 @@ static struct answer give_looked(struct call *call, int error, uint64_t buffer, 
   return size > 0 && write_memory(call, buffer, found, size) < 0 ? return_error(EFAULT) : return_value(0);
 }
 
-static struct answer answer_stat(const struct step_proc *state, struct call *call, uint64_t path, uint64_t buffer, bool follows) {
-  struct stat status;
-  return give_looked(call, look_at(state, call, path, follows, look_status, &status), buffer, &status, sizeof status);
-}
-
-static struct answer answer_access(const struct step_proc *state, struct call *call, uint64_t path, int mode) {
-  return give_looked(call, look_at(state, call, path, true, look_access, &mode), 0, NULL, 0);
-}
-
 static struct answer answer_statfs(const struct step_proc *state, struct call *call, uint64_t path, uint64_t buffer) {
   char below[PATH_MAX];
   struct statfs status;
@@ -186,16 +178,6 @@ static struct answer answer_statfs(const struct step_proc *state, struct call *c
   if (!take_path(state, call, path, &follows, below) || fstatfs(state->proc, &status) < 0) return ask_kernel();
   if (write_memory(call, buffer, &status, sizeof status) < 0) return return_error(EFAULT);
   return return_value(0);
-}
-
-static struct answer answer_fork(struct step_proc *state, struct call *call) {
-  if (state->left == 0) {
-    unsigned running = count_below(state->proc, state->sentinel);
-    if (running >= TASK_LIMIT) return return_error(EAGAIN);
-    state->left = TASK_LIMIT - running;
-  }
-  state->left--;
-  return ask_kernel();
 }
 
 // Numbers are in registers: nothing can exchange them.
@@ -223,50 +205,53 @@ static struct answer on_readlinkat(struct call *call) {
   return as_root(answer_readlink(call->context, call, argument(call, 1), argument(call, 2), argument(call, 3)));
 }
 
-static struct answer on_fstatat(struct call *call) {
-  return as_root(answer_stat(call->context, call, argument(call, 1), argument(call, 2), !(int_argument(call, 3) & AT_SYMLINK_NOFOLLOW)));
-}
-
 static struct answer on_statx(struct call *call) {
   struct wanted_statx wanted = {.mask = (unsigned)argument(call, 3)};
   int error = look_at(call->context, call, argument(call, 1), !(int_argument(call, 2) & AT_SYMLINK_NOFOLLOW), look_statx, &wanted);
   return as_root(give_looked(call, error, argument(call, 4), &wanted.status, sizeof wanted.status));
 }
 
-static struct answer on_faccessat(struct call *call) { return as_root(answer_access(call->context, call, argument(call, 1), int_argument(call, 2))); }
 static struct answer on_statfs(struct call *call) { return as_root(answer_statfs(call->context, call, argument(call, 0), argument(call, 1))); }
 static struct answer on_xattr(struct call *call) { return as_root(give_looked(call, look_at(call->context, call, argument(call, 0), true, look_attributes, NULL), 0, NULL, 0)); }
 static struct answer on_lxattr(struct call *call) { return as_root(give_looked(call, look_at(call->context, call, argument(call, 0), false, look_attributes, NULL), 0, NULL, 0)); }
-static struct answer on_fork(struct call *call) { return answer_fork(call->context, call); }
 static struct answer on_process(struct call *call) { return answer_process(call->context, call, int_argument(call, 0)); }
 static struct answer on_target(struct call *call) { return answer_process(call->context, call, int_argument(call, 1)); }
 
+// A signal that comes before this process has taken a call makes that fail by EINTR where the program's handler does not restart
+// calls. No opening of a file fails so elsewhere: the shells dash and ash, whose children end at any time, do not expect it.
+static struct answer on_sigaction(struct call *call) {
+  uint64_t action = argument(call, 1), fields[2]; // handler, flags
+  if (action == 0 || read_memory(call, action, fields, sizeof fields) < 0) return ask_kernel();
+  if (fields[0] <= 1 || fields[1] & SA_RESTART) return ask_kernel();
+  fields[1] |= SA_RESTART;
+  write_memory(call, action + sizeof fields[0], &fields[1], sizeof fields[1]);
+  return ask_kernel();
+}
+
 #if defined(__x86_64__)
 static struct answer on_open(struct call *call) { return as_root(answer_open(call->context, call, argument(call, 0), int_argument(call, 1))); }
-static struct answer on_stat(struct call *call) { return as_root(answer_stat(call->context, call, argument(call, 0), argument(call, 1), true)); }
-static struct answer on_lstat(struct call *call) { return as_root(answer_stat(call->context, call, argument(call, 0), argument(call, 1), false)); }
-static struct answer on_access(struct call *call) { return as_root(answer_access(call->context, call, argument(call, 0), int_argument(call, 1))); }
 static struct answer on_readlink(struct call *call) {
   return as_root(answer_readlink(call->context, call, argument(call, 0), argument(call, 1), argument(call, 2)));
 }
 #endif
 
-enum { NR_openat2_call = 437, NR_faccessat2_call = 439, NR_pidfd_open_call = 434 };
+enum { NR_openat2_call = 437, NR_pidfd_open_call = 434 };
 
 // A path is taken from the working directory or from the root: below a descriptor nothing of /proc lies.
 #define FROM_HERE TRAP_EQUAL, 0, (uint32_t)AT_FDCWD
 // The number of another, not 0 for oneself.
 #define OF_ANOTHER(argument) TRAP_ANY_BIT, argument, ~0u
 
+// Few calls: a signal that comes before the supervisor has taken a call makes it fail by EINTR, if the program's handler does not
+// restart calls (dash). stat and access never fail so elsewhere, and programs do not expect it: they find the real places.
 size_t proc_traps(bool signals, struct trap *traps) {
   static const struct trap files[] = {
-      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs},
-      {SYS_newfstatat, on_fstatat, FROM_HERE}, {SYS_statx, on_statx, FROM_HERE}, {SYS_faccessat, on_faccessat, FROM_HERE}, {NR_faccessat2_call, on_faccessat, FROM_HERE},
+      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs}, {SYS_rt_sigaction, on_sigaction, TRAP_EQUAL, 0, SIGCHLD},
+      {SYS_statx, on_statx, FROM_HERE},
 #if defined(__x86_64__)
-      {SYS_open, on_open}, {SYS_readlink, on_readlink}, {SYS_stat, on_stat}, {SYS_lstat, on_lstat}, {SYS_access, on_access}, {SYS_fork, on_fork}, {SYS_vfork, on_fork},
+      {SYS_open, on_open}, {SYS_readlink, on_readlink},
 #endif
       {SYS_getxattr, on_xattr}, {SYS_listxattr, on_xattr}, {SYS_lgetxattr, on_lxattr}, {SYS_llistxattr, on_lxattr},
-      {SYS_clone, on_fork},
       {SYS_prlimit64, on_process, OF_ANOTHER(0)}, {SYS_sched_setaffinity, on_process, OF_ANOTHER(0)}, {SYS_sched_setscheduler, on_process, OF_ANOTHER(0)},
       {SYS_sched_setparam, on_process, OF_ANOTHER(0)}, {SYS_sched_setattr, on_process, OF_ANOTHER(0)},
       {SYS_setpriority, on_target, OF_ANOTHER(1)}, {SYS_ioprio_set, on_target, OF_ANOTHER(1)},

@@ -31,9 +31,11 @@ export async function withCacheMounts<T>(
   const caches = await cachesOf(environment, spec, inputs)
   if (caches.length === 0) return work(new Map())
   const { locks } = environment.store
+  // Where nothing can be mounted a cache is moved into the root of a step: one has it at a time.
+  const isMoved = (await environment.executor()).roots === 'directory'
   const wishes = caches
     .filter(({ sharing }) => sharing !== 'private')
-    .map(({ id, sharing }) => ({ name: id, shared: sharing === 'shared' }))
+    .map(({ id, sharing }) => ({ name: id, shared: sharing === 'shared' && !isMoved }))
   return locks.hold('cache-mount', wishes, run, async () => {
     const copies: AsyncDisposable[] = []
     try {

@@ -9,7 +9,7 @@ import { landlockVersion } from '../../landlock.ts'
 import { remaining, startContainer, type Container } from '../../testing/container.test.helper.ts'
 
 /** errno of Linux. */
-const [EPERM, ENOENT, EACCES, EAGAIN] = [1, 2, 13, 11]
+const [EPERM, ENOENT, EACCES] = [1, 2, 13]
 
 const needs = ['root', 'busybox', 'cc']
 /** Version 6 keeps signals and abstract sockets inside: Linux 6.12. */
@@ -47,7 +47,6 @@ describeWith(needs, 'a step as root in a container that gives no namespaces', ()
         'exec 5</rootmark; readlink /proc/$$/fd/5',
         'sleep 50 & ls /proc | grep -c "^[0-9]"',
         'kill $!',
-        'stat -c "%F" /proc/self/exe /proc/self/status /proc/self/fd',
         'test -e /proc/$$ && echo there; test -e /proc/1/environ || echo not there',
         'echo copied | cat /dev/stdin',
       ].join('\n'),
@@ -60,14 +59,18 @@ describeWith(needs, 'a step as root in a container that gives no namespaces', ()
       '/rootmark',
       // The shell, ls and grep, sleep, and what stands for process 1.
       expect.stringMatching(/^[45]$/),
-      'symbolic link',
-      'regular empty file',
-      'directory',
       'there',
       'not there',
       'copied',
       '',
     ])
+  })
+
+  test('a signal that comes while it looks something up does not make that fail', async () => {
+    const { stdout, stderr } = await container.run({
+      run: 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 50 & kill $!; test -e /rootmark && cat /rootmark /etc/passwd > /dev/null && echo ok; done',
+    })
+    expect([stdout, stderr]).toEqual(['ok\n'.repeat(10), ''])
   })
 
   test('another user of the step sees what it may see', async () => {
@@ -144,16 +147,16 @@ describeWith(needs, 'a step as root in a container that gives no namespaces', ()
     expect(remaining(container.marker)).toEqual([])
   })
 
-  test('a step that forks without end is refused more processes, and ends', async () => {
-    const { stdout } = await container.run({ run: [container.program('fork-bomb')], cancelAfterMs: 60_000 })
-    expect(stdout).toBe(`${EAGAIN}\n`)
+  test('a step that forks without end is ended, with the reason', async () => {
+    const step = await container.run({ run: [container.program('fork-bomb')] })
+    expect(step.error?.message).toContain('the step has more than 4096 processes')
     expect(remaining(container.marker)).toEqual([])
   })
 
   test('a canceled step is gone, and its root is as before', async () => {
     const before = container.listRoot()
     const step = await container.run({ run: 'echo started; sleep 100', cancelAt: 'started' })
-    expect(step.error?.code).toBe('OCI_RUNTIME_CANCELED')
+    expect(step.error ?? step).toMatchObject({ code: 'OCI_RUNTIME_CANCELED' })
     expect(container.listRoot()).toEqual(before)
   })
 
@@ -269,16 +272,16 @@ describeWith(needs, 'kill -9 in a container that gives no namespaces', () => {
     await until(() => remaining(container.marker).length === 0 || victim === 'coordinator')
     container.kill('coordinator')
     await until(() => remaining(container.marker).length === 0)
-    await container.sweep()
+    // The executor itself may be ending still: then it is left alone.
+    await until(async () => (await container.sweep(), readdirSync(join(container.own, 'state')).length === 0))
     expect(readdirSync(cache).toSorted()).toEqual(['kept', 'started'])
     expect(container.listRoot()).toEqual(before)
-    expect(readdirSync(join(container.own, 'state'))).toEqual([])
   })
 })
 
-async function until(condition: () => boolean): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + 10_000
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error('it did not come to that in ten seconds')
     await sleep(20)
   }
