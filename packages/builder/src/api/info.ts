@@ -13,7 +13,6 @@ import type {
   MachineReport,
 } from '../build/public-types.ts'
 import type { ExecutorOptions } from '@ts-oci/runtime'
-import { prepareTrial, tryBuild } from './try-build.ts'
 import type { Trial } from './try-build.ts'
 
 type IsolationMode = IsolationReport['mode']
@@ -78,6 +77,7 @@ interface PreparedTrial {
 
 async function prepare(directory: string, signal: AbortSignal | undefined): Promise<PreparedTrial> {
   try {
+    const { prepareTrial } = await import('./try-build.ts')
     return { directory, trial: await prepareTrial(directory, signal), problem: undefined, signal }
   } catch (error) {
     if (!isTsOciError(error) || signal?.aborted) throw error
@@ -109,6 +109,7 @@ async function tryIsolation(mode: IsolationMode, prepared: PreparedTrial): Promi
     const { kind } = executor.idMapping
     const isShort = kind === 'single'
     try {
+      const { tryBuild } = await import('./try-build.ts')
       if (trial !== undefined) await tryBuild(trial, mode, join(own, 'store'))
     } finally {
       // Trees hold files of other owners.
