@@ -90,13 +90,18 @@ describeWith(buildNeeds, 'kill -9', () => {
   }, 300_000)
 
   test('of a build whose step another one waits for: the other one does it', async () => {
+    // Other tests sleep, too.
+    const sleep = `sleep 1001.${process.pid}`
     await world.context('wait', {
       Dockerfile:
-        'FROM $BASE\nRUN --mount=type=cache,id=wait,target=/c echo begun >> /c/log; [ $(wc -l < /c/log) = 2 ] || sleep 1000; touch /done\n',
+        'FROM $BASE\nRUN --mount=type=cache,id=wait,target=/c echo begun >> /c/log; [ $(wc -l < /c/log) = 2 ] || SLEEP; touch /done\n'.replace(
+          'SLEEP',
+          sleep,
+        ),
     })
     const more: BuildOptions = { context: world.directory.join('wait'), tags: [] }
     const first = await startBuild(more)
-    await until(() => listProcesses().some(({ command }) => command === 'sleep 1000'), 10_000)
+    await until(() => listProcesses().some(({ command }) => command === sleep), 10_000)
     const second = await startBuild(more)
     await delay(500)
     expect(second.exitCode).toBeNull()

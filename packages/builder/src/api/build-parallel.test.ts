@@ -72,14 +72,15 @@ describeWith(buildNeeds, 'steps side by side', () => {
     expect(verticesOf(result, 'ran').filter((name) => name.startsWith('RUN'))).toEqual([
       'RUN sleep 0.1; touch /t; exit 0',
     ])
+    // Other tests sleep, too.
+    const sleep = `sleep 1000.${process.pid}`
     const hanging = await world.context('hanging', {
-      Dockerfile:
-        'FROM $BASE\nRUN sleep 1.2; echo hanging > /long\nRUN --mount=type=cache,target=/c touch /c/on; sleep 1000\n',
+      Dockerfile: `FROM $BASE\nRUN sleep 1.2; echo hanging > /long\nRUN --mount=type=cache,target=/c touch /c/on; ${sleep}\n`,
     })
     const flags = ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning']
     const script = fileURLToPath(new URL('build-process.test.helper.ts', import.meta.url))
     const child = spawn(process.execPath, [...flags, script, JSON.stringify({ context: hanging, store: world.store })])
-    await until(() => listProcesses().some(({ command }) => command === 'sleep 1000'), 30_000)
+    await until(() => listProcesses().some(({ command }) => command === sleep), 30_000)
     child.kill('SIGKILL')
     await once(child, 'exit')
     changeBoot()
