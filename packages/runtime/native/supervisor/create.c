@@ -47,7 +47,8 @@ static struct answer open_file(struct call *call, int directory, uint64_t path, 
   char place[PLACE_SIZE];
   struct record owner;
   bool unnamed = (flags & O_TMPFILE) == O_TMPFILE, descriptor;
-  if (!(flags & O_CREAT) && !unnamed) return ask_kernel();
+  // With O_PATH the kernel makes nothing.
+  if (flags & O_PATH || (!(flags & O_CREAT) && !unnamed)) return ask_kernel();
   if (unnamed) {
     if (locate(call, directory, path, false, place, &descriptor) < 0 || !owner_in(call, place, &owner)) return ask_kernel();
   } else if (!prepare(call, directory, path, place, &owner)) return ask_kernel();

@@ -71,10 +71,12 @@ static void *attack(void *seed_at) {
 }
 
 // Each in a process of its own: an attacker may lose its ids, its root and its descriptors.
-static void run_attackers(unsigned seed) {
+static void run_attackers(unsigned seed, int own) {
   while (time(NULL) < deadline) {
     pid_t attacker = fork();
     if (attacker == 0) {
+      // It may well be given away by it.
+      close(own);
       pthread_t threads[THREADS];
       unsigned seeds[THREADS];
       for (int i = 0; i < THREADS; i++) seeds[i] = seed * 7 + (unsigned)i, pthread_create(&threads[i], NULL, attack, &seeds[i]);
@@ -114,7 +116,7 @@ int main(int argc, char **argv) {
   chdir("/t");
   int own = open("/mine", O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   fchown(own, 1234, 5678);
-  run_attackers((unsigned)strtoul(argv[1], NULL, 10));
+  run_attackers((unsigned)strtoul(argv[1], NULL, 10), own);
   exhaust_credentials();
   struct stat status;
   struct rlimit limit = {0};
