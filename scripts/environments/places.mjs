@@ -57,7 +57,7 @@ export const places = [
     volumeUid: 100_000,
     expect: 'works',
   },
-  { name: 'docker-default', engine: 'docker', expect: noIsolation },
+  { name: 'docker-default', engine: 'docker', expect: 'works' },
   { name: 'docker-default-1000', engine: 'docker', options: uid1000, expect: noIsolation },
   {
     name: 'docker-restricted',

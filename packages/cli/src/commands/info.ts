@@ -1,4 +1,5 @@
 import type { IsolationReport, MachineReport } from '@ts-oci/builder'
+import { isolations } from '@ts-oci/builder/families'
 import { defineCommand } from '../define-command.ts'
 import { info } from '../flags.ts'
 import { fillTemplate } from '../render/template.ts'
@@ -14,15 +15,16 @@ export const InfoCommand = defineCommand(info, async ({ flags }, io) => {
 
 function describe(report: MachineReport): string {
   const free = report.storeFreeBytes === undefined ? '' : ` (${humanSize(report.storeFreeBytes)} free)`
+  const entry = isolations.find(({ name }) => name === report.isolation)
   const lines = [
     `Platform:   ${report.platform}, Linux ${report.kernel}`,
     `Node.js:    ${report.node}`,
     `User:       ${report.user}`,
     `Store:      ${report.store}${free}`,
     ...problemLines(report.storeProblem),
-    `Isolation:  ${report.isolation ?? noIsolation(report)}`,
+    `Isolation:  ${entry === undefined ? noIsolation(report) : `${entry.name}${'mountsNothing' in entry ? ` (${entry.summary})` : ''}`}`,
     ...report.isolations.flatMap(isolationLines),
-    `File jobs:  ${fileJobs(report.fileJobs)}`,
+    `File jobs:  ${fileJobs(report.fileJobs, entry === undefined || !('mountsNothing' in entry))}`,
   ]
   return `${lines.join('\n')}\n`
 }
@@ -38,9 +40,9 @@ function noIsolation({ isolations }: MachineReport): string {
   return `none by itself: build with --isolation=${other.mode}`
 }
 
-function fileJobs({ isConfined, landlock, reason }: MachineReport['fileJobs']): string {
+function fileJobs({ isConfined, landlock, reason }: MachineReport['fileJobs'], mounts: boolean): string {
   const how = isConfined
-    ? `confined by mounts, a filter${landlock >= 2 ? ` and Landlock (${landlock})` : ''}`
+    ? `confined by ${mounts ? 'mounts, ' : ''}a filter${landlock >= 2 ? ` and Landlock (${landlock})` : ''}`
     : 'not confined'
   return reason === undefined ? how : `${how}; ${reason}`
 }

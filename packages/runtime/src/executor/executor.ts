@@ -35,6 +35,7 @@ export function createExecutor(
   const removeTrees = (paths: readonly string[]): Promise<void> => removeInExecutor(connection, paths)
   return {
     isolation: mode,
+    ...(isolation.notice === undefined ? {} : { notice: isolation.notice() }),
     idMapping,
     overlayXattr: isolation.overlayXattr,
     roots: isolation.roots ?? 'any',

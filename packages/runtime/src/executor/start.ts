@@ -2,7 +2,7 @@ import { RuntimeError } from '../errors.ts'
 import { isolationsFor } from '../isolation/choose.ts'
 import type { IsolationMode } from '../isolation/list.ts'
 import { isRefusal } from '../isolation/types.ts'
-import type { Isolation, LaunchPlan, Refusal } from '../isolation/types.ts'
+import type { Failure, Isolation, LaunchPlan, Refusal } from '../isolation/types.ts'
 import { connect } from './connection.ts'
 import type { Connection, StartFailure } from './connection.ts'
 import { createExecutor } from './executor.ts'
@@ -18,8 +18,15 @@ import type { Executor, ExecutorOptions } from './types.ts'
  */
 export async function startExecutor(options: ExecutorOptions): Promise<Executor> {
   const refusals: (Refusal & { readonly mode: string })[] = []
+  const failures: Failure[] = []
   for (const { name: mode, load } of isolationsFor(options.isolation)) {
-    const started = await startIsolation(mode, await load(), options)
+    const isolation = await load()
+    const passedOver = options.isolation === 'auto' ? isolation.refusedAfter?.(failures) : undefined
+    if (passedOver !== undefined) {
+      refusals.unshift({ mode, ...passedOver })
+      continue
+    }
+    const started = await startIsolation(mode, isolation, options, failures)
     if (!('reason' in started)) {
       if (options.signal?.aborted) {
         await started.close()
@@ -33,6 +40,7 @@ export async function startExecutor(options: ExecutorOptions): Promise<Executor>
     'OCI_RUNTIME_ISOLATION_UNAVAILABLE',
     `this machine cannot isolate a step: ${refusals.map(({ mode, reason }) => `${mode}: ${reason}`).join('; ')}`,
     {
+      // Of the last that was tried: what was passed over is not what the machine lacks.
       hint: refusals.at(-1)?.remedy,
       details: { refusals },
     },
@@ -43,6 +51,7 @@ async function startIsolation(
   mode: IsolationMode,
   isolation: Isolation,
   options: ExecutorOptions,
+  failures: Failure[],
 ): Promise<Executor | Refusal> {
   const plans = isolation.plans()
   if (isRefusal(plans)) return plans
@@ -56,6 +65,7 @@ async function startIsolation(
     // Only a failure to map ids can go better with another map.
     if (!/newuidmap|newgidmap|uid_map|gid_map/.test(result.operation)) break
   }
+  failures.push(failure)
   return isolation.explain(failure.operation, failure.errno)
 }
 

@@ -26,6 +26,8 @@ export interface JobLimits {
 /** The process that mounts and starts steps. It and everything below it dies with this process, by `kill -9` too. */
 export interface Executor extends AsyncDisposable {
   readonly isolation: IsolationMode
+  /** What a build has to say once of the isolation. */
+  readonly notice?: string
   readonly idMapping: IdMapping
   /** Which attribute marks opaque directories in the trees that its overlay mounts write. */
   readonly overlayXattr: 'trusted' | 'user'

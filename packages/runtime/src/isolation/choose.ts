@@ -6,8 +6,7 @@ import type { IsolationEntry } from './types.ts'
 export function isolationsFor(
   wish: 'auto' | IsolationMode,
 ): readonly (IsolationEntry & { readonly name: IsolationMode })[] {
-  const entries: readonly (IsolationEntry & { readonly name: IsolationMode })[] = isolations
-  const found = entries.filter(({ name, isByNameAlone }) => (wish === 'auto' ? !isByNameAlone : name === wish))
+  const found = isolations.filter(({ name }) => wish === 'auto' || name === wish)
   if (found.length > 0) return found
   throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown isolation ${wish}`, {
     hint: `known: auto, ${isolations.map(({ name }) => name).join(', ')}`,

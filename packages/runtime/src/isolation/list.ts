@@ -13,8 +13,8 @@ export const isolations = [
   },
   {
     name: 'chroot',
-    summary: 'root in a container without namespaces',
-    isByNameAlone: true,
+    summary: 'root in a container without namespaces, which is the boundary',
+    mountsNothing: true,
     load: (): Promise<Isolation> => import('./chroot/chroot.ts'),
   },
 ] as const

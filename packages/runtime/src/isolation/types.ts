@@ -26,6 +26,12 @@ export interface LaunchPlan {
   readonly idMapping: IdMapping
 }
 
+/** What failed where an isolation was tried before: an operation of the launcher, and its errno. */
+export interface Failure {
+  readonly operation: string
+  readonly errno: string
+}
+
 export interface Refusal {
   readonly reason: string
   readonly remedy: string
@@ -39,6 +45,10 @@ export interface Isolation {
   readonly overlayXattr: 'trusted' | 'user'
   /** Absent: any. */
   readonly roots?: StepRoots
+  /** What a build says once, in the first step: a boundary that is not what people expect of one. */
+  notice?(): string
+  /** Why `auto` does not take it where those before it failed so; absent: it may. */
+  refusedAfter?(failures: readonly Failure[]): Refusal | undefined
   /** What to try, the strongest first; or why there is nothing to try. */
   plans(): readonly LaunchPlan[] | Refusal
   /** Why a start failed and what helps. */
@@ -50,8 +60,8 @@ export interface IsolationEntry {
   readonly name: string
   /** What it is, in a few words for a help text. */
   readonly summary: string
-  /** `auto` never takes it. */
-  readonly isByNameAlone?: true
+  /** Nothing that guards, of steps or of file jobs, is a mount. */
+  readonly mountsNothing?: true
   load(): Promise<Isolation>
 }
 

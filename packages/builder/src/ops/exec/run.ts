@@ -23,6 +23,15 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** BuildKit's name for the host that a step sees. */
 const DEFAULT_HOSTNAME = 'buildkitsandbox'
 
+const told = new WeakSet<Executor>()
+
+/** What there is to say of the isolation comes before the first line of the first step. */
+function tellNotice(executor: Executor, run: Pick<RunContext, 'log'>): void {
+  if (executor.notice === undefined || told.has(executor)) return
+  told.add(executor)
+  run.log('stderr', Buffer.from(`${executor.notice}\n`))
+}
+
 /** Runs one step and makes a layer of what it wrote. */
 export async function runExec(
   environment: StepParts,
@@ -37,6 +46,7 @@ export async function runExec(
   const { forms } = environment
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(forms, inputs[rootMount.input]!)
   const executor = await environment.executor()
+  tellNotice(executor, run)
   const work: StepWork = { environment, vertex, spec, inputs, run, chain, executor }
   try {
     return await runOnce(work)

@@ -1,4 +1,6 @@
-import type { LaunchPlan, Refusal, StepRoots } from '../types.ts'
+import { landlockVersion } from '../../landlock.ts'
+import { isRefusal } from '../types.ts'
+import type { Failure, LaunchPlan, Refusal, StepRoots } from '../types.ts'
 
 /**
  * No namespaces at all: a step is locked into a directory, by chroot and Landlock. A confinement of builds inside a container,
@@ -8,6 +10,40 @@ export const overlayXattr = 'trusted'
 
 /** Nothing can be mounted. */
 export const roots: StepRoots = 'directory'
+
+/** From this version on Landlock keeps signals and abstract sockets inside: Linux 6.12. */
+const SCOPED = 6
+
+export function notice(): string {
+  const version = landlockVersion()
+  const limits =
+    version === 0
+      ? '; without Landlock here a step that means harm leaves its root'
+      : version < SCOPED
+        ? '; before Linux 6.12 a step reaches abstract sockets of the container'
+        : ''
+  return `isolation chroot: steps are confined, but the container is the boundary${limits}`
+}
+
+/** It stands in for namespaces where a container gives none at all: what failed otherwise has another remedy. */
+export function refusedAfter(failures: readonly Failure[]): Refusal | undefined {
+  const noRoot = plans()
+  if (isRefusal(noRoot)) return noRoot
+  const isForbidden = ({ operation, errno }: Failure): boolean =>
+    operation.startsWith('clone3') && (errno === 'EPERM' || errno === 'ENOSYS')
+  if (failures.length === 0 || !failures.every(isForbidden))
+    return {
+      reason: 'namespaces are not what is forbidden here',
+      remedy: 'see what the others say; --isolation=chroot takes it all the same',
+    }
+  if (landlockVersion() === 0)
+    return {
+      reason: 'this kernel has no Landlock, so a step that means harm leaves its root',
+      remedy:
+        'a kernel with Landlock (5.13, in its list of security modules), or --isolation=chroot to take it as it is',
+    }
+  return undefined
+}
 
 export function plans(): readonly LaunchPlan[] | Refusal {
   return process.geteuid?.() === 0
