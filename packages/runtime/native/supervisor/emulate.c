@@ -56,7 +56,6 @@ static struct trap owner_traps[] = {
     {SYS_listxattr, on_listxattr},
     {SYS_llistxattr, on_llistxattr},
     {SYS_flistxattr, on_flistxattr},
-    {SYS_getsockopt, on_peer_credentials, TRAP_EQUAL, 2, SO_PEERCRED},
 #if defined(__x86_64__)
     {SYS_chown, on_chown},
     {SYS_lchown, on_lchown},

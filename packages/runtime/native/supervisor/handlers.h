@@ -18,6 +18,6 @@ handler on_stat, on_lstat, on_fstat, on_newfstatat, on_statx;
 // execute.c
 handler on_execve, on_execveat, on_chroot;
 // hidden.c
-handler on_getrlimit, on_setrlimit, on_prlimit64, on_listxattr, on_llistxattr, on_flistxattr, on_peer_credentials;
+handler on_getrlimit, on_setrlimit, on_prlimit64, on_listxattr, on_llistxattr, on_flistxattr;
 
 #endif

@@ -1,14 +1,11 @@
-// What a step would see of the emulation itself: the limit that carries credentials, the names of records; and who is at the other
-// end of a UNIX socket.
+// What a step would see of the emulation itself: the limit that carries credentials, the names of records.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -69,27 +66,3 @@ static struct answer list_at(struct call *call, int directory, uint64_t path, bo
 struct answer on_listxattr(struct call *call) { return list_at(call, AT_FDCWD, argument(call, 0), true); }
 struct answer on_llistxattr(struct call *call) { return list_at(call, AT_FDCWD, argument(call, 0), false); }
 struct answer on_flistxattr(struct call *call) { return int_argument(call, 0) < 0 ? ask_kernel() : list_at(call, int_argument(call, 0), 0, true); }
-
-// getsockopt(SO_PEERCRED): a server that asks which user its client is (PostgreSQL's "peer", D-Bus).
-struct answer on_peer_credentials(struct call *call) {
-  struct ucred peer;
-  socklen_t size = sizeof peer;
-  uint32_t room;
-  if (int_argument(call, 1) != SOL_SOCKET || read_memory(call, argument(call, 4), &room, sizeof room) < 0 || room < sizeof peer) return ask_kernel();
-  int pidfd = (int)syscall(SYS_pidfd_open, call->request->pid, 0);
-  int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, int_argument(call, 0), 0);
-  if (pidfd >= 0) close(pidfd);
-  if (fd < 0) return ask_kernel();
-  int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  close(fd);
-  // Who has ended since is whoever the kernel says.
-  int number = result < 0 || peer.pid <= 0 ? 0 : number_inside(peer.pid);
-  if (number <= 0) return ask_kernel();
-  struct seccomp_notif as_peer = *call->request;
-  as_peer.pid = (uint32_t)peer.pid;
-  const struct credentials *other = credentials_of(&(struct call){&as_peer, call->listener, call->context});
-  peer = (struct ucred){number, other->euid, other->egid};
-  int error = write_memory(call, argument(call, 3), &peer, sizeof peer);
-  if (error == 0) error = write_memory(call, argument(call, 4), &size, sizeof size);
-  return error < 0 ? return_error(-error) : return_value(0);
-}

@@ -26,7 +26,7 @@ static char *field_of(const char *path, const char *name, char *text, size_t siz
   return at ? at + strlen(name) : NULL;
 }
 
-// What the fdinfo of a pidfd tells: "Pid:" in the namespace of this /proc, "NSpid:" in all down to the process' own.
+// What the fdinfo of a pidfd tells: "Pid:" is the number in the namespace of this /proc.
 static char *numbers_of(pid_t pid, const char *name, char *text, size_t size) {
   char path[48];
   int pidfd = (int)syscall(SYS_pidfd_open, pid, PIDFD_THREAD);
@@ -43,15 +43,6 @@ int number_of(const struct call *call) {
   if (!emulation_of(call)->outer_proc) return (int)call->request->pid;
   const char *value = numbers_of((pid_t)call->request->pid, "\nPid:", text, sizeof text);
   return value ? atoi(value) : 0;
-}
-
-int number_inside(pid_t pid) {
-  char text[512];
-  char *value = numbers_of(pid, "\nNSpid:", text, sizeof text);
-  if (!value) return 0;
-  value[strcspn(value, "\n")] = 0;
-  const char *last = strrchr(value, '\t');
-  return last ? atoi(last) : 0;
 }
 
 static const char *status_field(const struct call *call, const char *name, char *text, size_t size) {
@@ -78,6 +69,18 @@ bool has_no_new_privileges(const struct call *call) {
   return value && atoi(value) != 0;
 }
 
+// A process in a root of its own: what an absolute path or link means is said by that. Each call sets it anew, so nothing is set back.
+static int take_root(int number) {
+  char path[24];
+  snprintf(path, sizeof path, "%d/root", number);
+  int proc = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int result = proc >= 0 && root >= 0 && fchdir(root) == 0 && chroot(".") == 0 ? 0 : -errno;
+  if (proc >= 0 && fchdir(proc) < 0) _exit(79);
+  if (proc >= 0) close(proc);
+  if (root >= 0) close(root);
+  return result;
+}
+
 int locate(const struct call *call, int directory, uint64_t path, bool may_be_empty, char place[PLACE_SIZE], bool *descriptor) {
   char text[4096];
   // A path of NULL is the descriptor too, since Linux 6.11.
@@ -85,15 +88,18 @@ int locate(const struct call *call, int directory, uint64_t path, bool may_be_em
   if (length < 0) return length;
   *descriptor = false;
   if (length == 0 && !may_be_empty) return -ENOENT;
-  if (text[0] == '/' && !emulation_of(call)->chroots) {
-    memcpy(place, text, (size_t)length + 1);
-    return 0;
+  int number = text[0] == '/' && !emulation_of(call)->chroots ? 0 : number_of(call);
+  if (emulation_of(call)->chroots) {
+    int error = number <= 0 ? -ESRCH : take_root(number);
+    if (error < 0) return error;
   }
-  int number = number_of(call);
+  if (text[0] == '/') {
+    memcpy(place, text, (size_t)length + 1);
+    return still_waits(call) ? 0 : -ESRCH;
+  }
   if (number <= 0) return -ESRCH;
   char where[24];
-  if (text[0] == '/') strcpy(where, "root");
-  else if (directory == AT_FDCWD) strcpy(where, "cwd");
+  if (directory == AT_FDCWD) strcpy(where, "cwd");
   else snprintf(where, sizeof where, "fd/%u", (unsigned)directory);
   *descriptor = length == 0;
   snprintf(place, PLACE_SIZE, length ? "%d/%s/%s" : "%d/%s", number, where, text);

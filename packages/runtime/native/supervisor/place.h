@@ -20,8 +20,6 @@ bool parent_of(const char *place, char parent[PLACE_SIZE]);
 mode_t umask_of(const struct call *call);
 // "<number>" of the calling thread in our /proc; 0 when it cannot be told.
 int number_of(const struct call *call);
-// The number of a process (as this one has it) in its own pid namespace; 0 when it cannot be told.
-int number_inside(pid_t pid);
 // Whether the calling thread has it, in effect.
 bool has_capability(const struct call *call, int capability);
 // Whether it has given up what set-uid programs give.

@@ -106,6 +106,16 @@ describeWith([...requirementsOf.single, 'cc'], 'the owners of a step that has on
     ).toEqual(['1000', '1000:1001', '1', '0'])
   })
 
+  test('a path in a changed root leads where it does for the process', async () => {
+    expect(
+      await lines(
+        `mkdir -p /c/bin /c/x /x; cp /bin/busybox /c/bin; ln -s /x /c/y; chown 7:8 /c/x; chown 1:1 /x
+        chroot /c /bin/busybox sh -c 'busybox stat -c %u:%g /x; busybox stat -L -c %u:%g /y; busybox chown 9:10 /y; cd /bin; busybox stat -c %u:%g ../../x'
+        stat -c %u:%g /c/x; stat -c %u:%g /x`,
+      ),
+    ).toEqual(['7:8', '7:8', '9:10', '9:10', '1:1'])
+  })
+
   test('a set-id program is its owner and group, and no script is', async () => {
     expect(
       await lines(

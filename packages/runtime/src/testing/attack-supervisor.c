@@ -25,7 +25,7 @@ static const int calls[] = {
     SYS_getresuid, SYS_getresgid, SYS_getgroups, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid,
     SYS_setfsuid, SYS_setfsgid, SYS_setgroups, SYS_fchown, SYS_fchownat, SYS_openat, SYS_openat2, SYS_mkdirat, SYS_symlinkat,
     SYS_mknodat, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_execve, SYS_execveat, SYS_chroot, SYS_prlimit64, SYS_getrlimit,
-    SYS_setrlimit, SYS_listxattr, SYS_llistxattr, SYS_flistxattr, SYS_getsockopt,
+    SYS_setrlimit, SYS_listxattr, SYS_llistxattr, SYS_flistxattr,
 #if defined(__x86_64__)
     SYS_chown, SYS_lchown, SYS_open, SYS_creat, SYS_mkdir, SYS_symlink, SYS_mknod, SYS_stat, SYS_lstat,
 #endif
