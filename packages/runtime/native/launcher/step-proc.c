@@ -217,6 +217,43 @@ static struct answer on_lxattr(struct call *call) { return as_root(give_looked(c
 static struct answer on_process(struct call *call) { return answer_process(call->context, call, int_argument(call, 0)); }
 static struct answer on_target(struct call *call) { return answer_process(call->context, call, int_argument(call, 1)); }
 
+// Mode and owner by /proc/self/fd/N, as programs do with descriptors that were opened for their path alone (systemd). What the
+// process has open it could reach itself; it is changed with its own ids.
+struct wanted_owner {
+  mode_t mode;
+  uid_t uid;
+  gid_t gid;
+};
+
+static int change_mode(const struct place *place, bool follows, void *wanted) {
+  if (!leads_to_own_file(place->rest)) return EPERM;
+  return fchmodat(place->base, place->rest, ((struct wanted_owner *)wanted)->mode, 0) < 0 ? errno : 0;
+}
+
+static int change_owner(const struct place *place, bool follows, void *wanted) {
+  struct wanted_owner *owner = wanted;
+  if (!leads_to_own_file(place->rest)) return EPERM;
+  return fchownat(place->base, place->rest, owner->uid, owner->gid, 0) < 0 ? errno : 0;
+}
+
+static struct answer answer_change(struct call *call, int path, look *change, struct wanted_owner wanted) {
+  return as_root(give_looked(call, look_at(call->context, call, argument(call, path), true, change, &wanted), 0, NULL, 0));
+}
+
+static struct answer on_fchmodat(struct call *call) { return answer_change(call, 1, change_mode, (struct wanted_owner){.mode = (mode_t)argument(call, 2) & 07777}); }
+
+static struct answer on_fchownat(struct call *call) {
+  if (int_argument(call, 4)) return ask_kernel();
+  return answer_change(call, 1, change_owner, (struct wanted_owner){.uid = (uid_t)argument(call, 2), .gid = (gid_t)argument(call, 3)});
+}
+
+#if defined(__x86_64__)
+static struct answer on_chmod(struct call *call) { return answer_change(call, 0, change_mode, (struct wanted_owner){.mode = (mode_t)argument(call, 1) & 07777}); }
+static struct answer on_chown(struct call *call) {
+  return answer_change(call, 0, change_owner, (struct wanted_owner){.uid = (uid_t)argument(call, 1), .gid = (gid_t)argument(call, 2)});
+}
+#endif
+
 // A signal that comes before this process has taken a call makes that fail by EINTR where the program's handler does not restart
 // calls. No opening of a file fails so elsewhere: the shells dash and ash, whose children end at any time, do not expect it.
 static struct answer on_sigaction(struct call *call) {
@@ -246,10 +283,10 @@ enum { NR_openat2_call = 437, NR_pidfd_open_call = 434 };
 // restart calls (dash). stat and access never fail so elsewhere, and programs do not expect it: they find the real places.
 size_t proc_traps(bool signals, struct trap *traps) {
   static const struct trap files[] = {
-      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs}, {SYS_rt_sigaction, on_sigaction, TRAP_EQUAL, 0, SIGCHLD},
+      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs}, {SYS_fchmodat, on_fchmodat, FROM_HERE}, {SYS_fchownat, on_fchownat, FROM_HERE}, {SYS_rt_sigaction, on_sigaction, TRAP_EQUAL, 0, SIGCHLD},
       {SYS_statx, on_statx, FROM_HERE},
 #if defined(__x86_64__)
-      {SYS_open, on_open}, {SYS_readlink, on_readlink},
+      {SYS_open, on_open}, {SYS_readlink, on_readlink}, {SYS_chmod, on_chmod}, {SYS_chown, on_chown},
 #endif
       {SYS_getxattr, on_xattr}, {SYS_listxattr, on_xattr}, {SYS_lgetxattr, on_lxattr}, {SYS_llistxattr, on_lxattr},
       {SYS_prlimit64, on_process, OF_ANOTHER(0)}, {SYS_sched_setaffinity, on_process, OF_ANOTHER(0)}, {SYS_sched_setscheduler, on_process, OF_ANOTHER(0)},

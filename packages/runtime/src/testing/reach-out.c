@@ -96,6 +96,16 @@ static void escape_by_links(void) {
   go_up("a directory behind a link", "/proc/self/fd", "../../..");
 }
 
+// As programs do with a descriptor that was opened for its path alone.
+static void change_by_descriptor(void) {
+  char path[64];
+  struct stat status;
+  int fd = open("/below/own", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  TRY("mode by descriptor", chmod(path, 0604) < 0 || fstat(fd, &status) < 0 || (status.st_mode & 0777) != 0604 ? -1 : 0);
+  TRY("owner by descriptor", chown(path, 7, 8) < 0 || fstat(fd, &status) < 0 || status.st_uid != 7 ? -1 : 0);
+}
+
 static void reach_processes(pid_t pid) {
   static const char *const names[] = {"", "root", "environ", "mem", "cwd", "exe", "fd", "maps", "cmdline", "status", "task", "ns/mnt"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -137,6 +147,7 @@ int main(int argc, char **argv) {
   TRY("own shared memory", shmget(IPC_PRIVATE, 4096, 0600));
   TRY("make a tun device", mknod("/below/tun", S_IFCHR | 0600, makedev(10, 200)));
   TRY("make a disk", mknod("/below/disk", S_IFBLK | 0600, makedev(7, 0)));
+  change_by_descriptor();
   reach_processes(atoi(argv[1]));
   go_up("/proc", "/proc", "..");
   go_up("/proc/self", "/proc/self", "../..");
