@@ -18,6 +18,8 @@ struct executor_config {
   uid_t outer_uid;       // who root of a shifted map is outside
   gid_t outer_gid;
   bool filters_devices;  // a cgroup says which devices open
+  bool unified_devices;  // it is one of version 2
+  int settled;           // its end says that the launcher has done what steps wait for; -1 once it has
   int proc;              // a /proc for supervisors, attached nowhere; with `outer_proc` the machine's, whose numbers are another namespace's
   bool outer_proc;
   int outer_procs;       // `cgroup.procs` of the cgroup outside that one, or -1

@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include "devices.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -16,13 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../common/kernel.h"
-
-#define PREFIX "ts-oci-devices-"
+#include "cgroup.h"
 
 // null, zero, full, random, urandom; tty, ptmx; the terminals of devpts.
 static const struct {
@@ -30,55 +25,6 @@ static const struct {
   int minor_number; // -1: any
 } openable[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 2}, {136, -1}};
 enum { OPENABLE = sizeof openable / sizeof *openable };
-
-// The path of this process below the hierarchy's root: "0::/path", or "5:devices:/path".
-static bool read_own_path(const char *controller, char *path) {
-  FILE *file = fopen("/proc/self/cgroup", "re");
-  char line[PATH_MAX + 64];
-  bool found = false;
-  while (file && !found && fgets(line, sizeof line, file)) {
-    char *rest = line;
-    strsep(&rest, ":");
-    const char *name = strsep(&rest, ":");
-    if (!name || !rest || strcmp(name, controller)) continue;
-    rest[strcspn(rest, "\n")] = 0;
-    // "/../x" lies outside what this namespace shows.
-    found = rest[0] == '/' && strncmp(rest, "/..", 3) != 0 && strlen(rest) < PATH_MAX;
-    if (found) strcpy(path, rest);
-  }
-  if (file) fclose(file);
-  return found;
-}
-
-// The directory of this process: a container may show only its own part of the hierarchy as the root of the mount.
-static bool find_own_directory(const char *mount, const char *controller, char *directory) {
-  char path[PATH_MAX];
-  if (!read_own_path(controller, path)) return false;
-  for (const char *rest = path; rest; rest = strchr(rest + 1, '/')) {
-    if (snprintf(directory, PATH_MAX, "%s%s", mount, strcmp(rest, "/") ? rest : "") >= PATH_MAX) return false;
-    if (access(directory, F_OK) == 0) return true;
-    if (!rest[0] || !rest[1]) break;
-  }
-  return snprintf(directory, PATH_MAX, "%s", mount) < PATH_MAX && access(directory, F_OK) == 0;
-}
-
-static bool find_parent(bool unified, char *parent) {
-  struct statfs status;
-  if (!unified) return find_own_directory("/sys/fs/cgroup/devices", "devices", parent);
-  static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-  for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++)
-    if (statfs(mounts[i], &status) == 0 && status.f_type == K_CGROUP2_MAGIC) return find_own_directory(mounts[i], "", parent);
-  return false;
-}
-
-// Directories of launchers that were killed. The kernel keeps those in which a process is.
-static void sweep(const char *parent) {
-  DIR *entries = opendir(parent);
-  struct dirent *entry;
-  while (entries && (entry = readdir(entries)))
-    if (!strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1)) unlinkat(dirfd(entries), entry->d_name, AT_REMOVEDIR);
-  if (entries) closedir(entries);
-}
 
 static struct bpf_insn instruction(uint8_t code, uint8_t to, uint8_t from, int16_t offset, int32_t value) {
   return (struct bpf_insn){.code = code, .dst_reg = to, .src_reg = from, .off = offset, .imm = value};
@@ -119,7 +65,7 @@ static int load_filter(void) {
   return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
 }
 
-static bool attach_filter(int directory) {
+bool filter_devices(int directory) {
   int program = load_filter();
   if (program < 0) return false;
   union bpf_attr attributes = {
@@ -156,22 +102,19 @@ static bool write_rules(int directory) {
 }
 
 bool make_device_cgroup(struct device_cgroup *cgroup, bool unified) {
-  char parent[PATH_MAX];
+  struct hierarchy hierarchy;
   *cgroup = (struct device_cgroup){.directory = -1, .own_procs = -1, .outer_procs = -1};
-  if (!find_parent(unified, parent)) return false;
-  sweep(parent);
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  if (snprintf(cgroup->path, PATH_MAX, "%s/" PREFIX "%d-%lld%09ld", parent, getpid(), (long long)now.tv_sec, now.tv_nsec) >= PATH_MAX ||
-      mkdir(cgroup->path, 0755) < 0) {
+  if (!(unified ? find_unified(&hierarchy) : find_version_1("devices", &hierarchy))) return false;
+  sweep_cgroups(hierarchy.own);
+  if (!name_cgroup(cgroup->path, hierarchy.own, CGROUP_DEVICES) || mkdir(cgroup->path, 0755) < 0) {
     cgroup->path[0] = 0;
     return false;
   }
-  int outer = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int outer = open(hierarchy.own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   cgroup->directory = open(cgroup->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (outer >= 0) cgroup->outer_procs = openat(outer, "cgroup.procs", O_WRONLY | O_CLOEXEC);
   if (outer >= 0) close(outer);
-  bool ruled = cgroup->directory >= 0 && cgroup->outer_procs >= 0 && (unified ? attach_filter(cgroup->directory) : write_rules(cgroup->directory));
+  bool ruled = cgroup->directory >= 0 && cgroup->outer_procs >= 0 && (unified ? filter_devices(cgroup->directory) : write_rules(cgroup->directory));
   if (ruled && !unified) ruled = (cgroup->own_procs = openat(cgroup->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC)) >= 0;
   if (ruled) return true;
   remove_device_cgroup(cgroup);
@@ -192,6 +135,6 @@ void remove_device_cgroup(struct device_cgroup *cgroup) {
   rmdir(cgroup->path);
   char *slash = strrchr(cgroup->path, '/');
   *slash = 0;
-  sweep(cgroup->path);
+  sweep_cgroups(cgroup->path);
   cgroup->path[0] = 0;
 }

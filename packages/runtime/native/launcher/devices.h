@@ -18,6 +18,8 @@ struct device_cgroup {
 bool make_device_cgroup(struct device_cgroup *cgroup, bool unified);
 // Removes it (its processes must have ended) and sweeps.
 void remove_device_cgroup(struct device_cgroup *cgroup);
+// Gives a directory of version 2 the filter.
+bool filter_devices(int directory);
 void close_device_cgroup(struct device_cgroup *cgroup);
 
 #endif

@@ -19,6 +19,7 @@
 #include "chroot-step.h"
 #include "failure.h"
 #include "helpers.h"
+#include "limits.h"
 #include "protocol.h"
 #include "step.h"
 #include "supervision.h"
@@ -37,6 +38,7 @@ struct running {
   int wait_status;
   pid_t supervisor;  // or 0
   bool unsupervised; // it could not go on without one
+  struct step_cgroups *cgroups; // of its own, or NULL
   char *work;      // the overlay's work directory
   char *directory; // the plain directory that was its root
 };
@@ -46,6 +48,7 @@ static int control, signals;
 static struct buffer input, output;
 static struct running *running;
 static size_t running_count;
+static uint64_t own_oom_kills; // in our own cgroup, as far as a step was told
 
 _Noreturn static void end_all(void);
 
@@ -73,16 +76,46 @@ static void send_start_failure(uint32_t id, int error, const char *operation) {
   free(payload.bytes);
 }
 
-static pid_t clone_step(const struct step_spec *step, struct running *entry, struct step_descriptors fds) {
+// Another executor may sweep a cgroup before the step is in it.
+#define CGROUP_ATTEMPTS 64
+
+static pid_t clone_once(const struct step_spec *step, struct running *entry, const struct step_cgroups *cgroups, struct step_descriptors fds) {
   struct kernel_clone_args args = {
       .flags = K_CLONE_PIDFD | K_CLONE_NEWNS | K_CLONE_NEWPID | K_CLONE_NEWIPC | K_CLONE_NEWUTS | K_CLONE_NEWCGROUP |
-               (step->flags & STEP_NETWORK_NONE ? K_CLONE_NEWNET : 0),
+               (step->flags & STEP_NETWORK_NONE ? K_CLONE_NEWNET : 0) | (cgroups && cgroups->directory >= 0 ? K_CLONE_INTO_CGROUP : 0),
       .pidfd = (uint64_t)(uintptr_t)&entry->pidfd,
       .exit_signal = SIGCHLD,
+      .cgroup = cgroups && cgroups->directory >= 0 ? (uint64_t)cgroups->directory : 0,
   };
   pid_t pid = k_clone3(&args);
-  if (pid == 0) run_step(config, step, entry->id, fds);
+  if (pid == 0) run_step(config, step, cgroups, entry->id, fds);
   return pid;
+}
+
+static pid_t clone_limited(const struct step_spec *step, struct running *entry, struct step_descriptors fds, struct limit_failure *failure) {
+  struct step_cgroups *cgroups = malloc(sizeof *cgroups);
+  if (!cgroups) _exit(70);
+  pid_t pid = -1;
+  for (int attempt = 0; attempt < CGROUP_ATTEMPTS && pid < 0; attempt++) {
+    bool made = make_step_cgroups(config, step, cgroups, failure);
+    if (made) pid = clone_once(step, entry, cgroups, fds);
+    int error = errno;
+    if (pid < 0) remove_step_cgroups(cgroups);
+    errno = made ? error : failure->error;
+    if (!made || (pid < 0 && error != ENODEV && error != ENOENT)) break;
+  }
+  entry->cgroups = cgroups;
+  return pid;
+}
+
+static pid_t clone_step(const struct step_spec *step, struct running *entry, struct step_descriptors fds, struct limit_failure *failure) {
+  // What limits all steps together is there before the first.
+  if (config->settled >= 0) {
+    (void)!read(config->settled, &(char){0}, 1);
+    close(config->settled);
+    config->settled = -1;
+  }
+  return is_limited(step) ? clone_limited(step, entry, fds, failure) : clone_once(step, entry, NULL, fds);
 }
 
 // Without namespaces: a process of ours keeps the step, and outlives this one for as long as it takes to put things back.
@@ -97,7 +130,7 @@ static pid_t fork_keeper(const struct step_spec *step, struct running *entry, st
   return pid;
 }
 
-static int start_step(const struct step_spec *step, struct running *entry) {
+static int start_step(const struct step_spec *step, struct running *entry, struct limit_failure *failure) {
   int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
   int error = 0;
   pid_t pid = -1;
@@ -108,7 +141,7 @@ static int start_step(const struct step_spec *step, struct running *entry) {
     if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
   if (!error) {
     struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1], sockets[0]};
-    pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds);
+    pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds, failure);
     if (pid < 0) error = errno;
     else if (sockets[1] >= 0) entry->supervisor = start_supervisor(config, step, sockets[0], sockets[1]);
   }
@@ -129,12 +162,14 @@ static int start_step(const struct step_spec *step, struct running *entry) {
 static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   struct step_spec step;
   struct running entry = {.id = id, .pidfd = -1, .life = -1};
-  int error = parse_step(payload, length, &step) ? start_step(&step, &entry) : EBADMSG;
+  struct limit_failure failure = {0};
+  int error = parse_step(payload, length, &step) ? start_step(&step, &entry, &failure) : EBADMSG;
   entry.work = error || !step.work ? NULL : strdup(step.work);
   entry.directory = error || !step.directory ? NULL : strdup(step.directory);
   free_step(&step);
   if (error) {
-    send_start_failure(id, error, error == EBADMSG ? "read the request" : "clone the step's namespaces");
+    free(entry.cgroups);
+    send_start_failure(id, error, failure.error ? failure.operation : error == EBADMSG ? "read the request" : "clone the step's namespaces");
     return;
   }
   struct running *grown = realloc(running, (running_count + 1) * sizeof *running);
@@ -229,6 +264,18 @@ static ssize_t report_unsupervised(uint8_t *report) {
   return (ssize_t)(5 + sizeof operation - 1);
 }
 
+// Whether memory was out for the step: in a cgroup of its own that is certain. Else, where it ended as those do whom the kernel kills
+// then, whether it killed one where we are, of which no step was told.
+static bool was_oom_killed(struct running *step) {
+  if (step->cgroups) return count_oom_kills(step->cgroups) > 0;
+  bool is_killed = WIFSIGNALED(step->wait_status) ? WTERMSIG(step->wait_status) == SIGKILL : WEXITSTATUS(step->wait_status) == 128 + SIGKILL;
+  if (!is_killed) return false;
+  uint64_t count = count_own_oom_kills();
+  bool is_new = count > own_oom_kills;
+  own_oom_kills = running_count > 1 && is_new ? own_oom_kills + 1 : count;
+  return is_new;
+}
+
 static void finish_step(struct running *step) {
   for (int stream = 0; stream < 2; stream++) {
     if (step->streams[stream] >= 0) drain_stream(step, stream);
@@ -239,7 +286,10 @@ static void finish_step(struct running *step) {
   uint8_t report[1024];
   ssize_t length = read(step->status, report, sizeof report);
   struct buffer payload = {0};
-  buffer_append(&payload, &step->wait_status, 4);
+  uint32_t status = (uint32_t)step->wait_status | (was_oom_killed(step) ? EXIT_OOM_KILLED : 0);
+  if (step->cgroups) remove_step_cgroups(step->cgroups);
+  free(step->cgroups);
+  buffer_append(&payload, &status, 4);
   if (length < 5 && step->unsupervised) length = report_unsupervised(report);
   // One message, where the command never ran.
   if (length >= 5) buffer_append(&payload, report, (size_t)length);
@@ -329,6 +379,7 @@ void serve_executor(struct executor_config *shared, int control_socket, int jobs
   buffer_append_frame(&output, FRAME_READY, 0, &version, sizeof version);
   flush_output();
   if (!config->chroot) sweep_leftovers(config);
+  own_oom_kills = count_own_oom_kills();
   struct pollfd *polled = NULL;
   for (;;) {
     struct pollfd *grown = realloc(polled, (2 + 2 * (running_count + 1)) * sizeof *polled);

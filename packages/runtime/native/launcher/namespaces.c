@@ -21,6 +21,8 @@
 #include "../common/remove-tree.h"
 #include "devices.h"
 #include "executor.h"
+#include "limits.h"
+#include "process-limit.h"
 #include "protocol.h"
 #include "seccomp.h"
 
@@ -119,13 +121,13 @@ static char wait_for_launcher(int pipe) {
   char go;
   // No byte: the launcher ended before the maps were written.
   if (read(pipe, &go, 1) != 1) _exit(1);
-  close(pipe);
   return go;
 }
 
 _Noreturn static void become_executor(struct executor_config *config, int pipe) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   config->filters_devices = wait_for_launcher(pipe) == GO_FILTERED;
+  config->settled = pipe;
   if (config->rootless) {
     if (!config->single_id && setgroups(0, NULL) < 0) fail("setgroups", errno);
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("become root of the user namespace", errno);
@@ -180,6 +182,7 @@ static pid_t clone_executor(const struct executor_config *config, int cgroup) {
 static pid_t clone_filtered(struct executor_config *config, struct device_cgroup *cgroup) {
   for (int attempt = 0; attempt < CGROUP_ATTEMPTS && make_device_cgroup(cgroup, true); attempt++) {
     config->outer_procs = cgroup->outer_procs;
+    limit_unified_cgroup(cgroup->path);
     pid_t pid = clone_executor(config, cgroup->directory);
     if (pid >= 0) return pid;
     int error = errno;
@@ -210,7 +213,7 @@ static pid_t start_executor(struct executor_config *config, struct device_cgroup
   if (config->chroot) return fork();
   // In a user namespace no node opens, whoever made it.
   pid_t pid = config->rootless ? -1 : clone_filtered(config, cgroup);
-  if ((*filtered = pid >= 0)) return pid;
+  if ((*filtered = config->unified_devices = pid >= 0)) return pid;
   if (!config->rootless && make_device_cgroup(cgroup, false)) config->outer_procs = cgroup->outer_procs;
   pid = clone_executor(config, -1);
   if (pid > 0) *filtered = enter_cgroup(cgroup, pid);
@@ -248,13 +251,19 @@ int launch(int argc, char **argv) {
   close(go[0]);
   if (config.rootless) write_maps(pid, map);
   (void)!write(go[1], &(char){filtered ? GO_FILTERED : GO}, 1);
-  close(go[1]);
   // The executor alone holds the sockets: their end is its end.
   close(CONTROL);
   close(JOBS);
   close_device_cgroup(&cgroup);
+  static struct process_limit limit;
+  // Entering a cgroup of version 1 waits for the whole machine, as long as ten starts of a step: the executor starts meanwhile, and
+  // its first step waits for what is left.
+  if (!config.chroot) limit_processes(&limit, pid);
+  close(go[1]);
+  if (!config.chroot) sweep_step_cgroups();
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   remove_device_cgroup(&cgroup);
+  remove_process_limit(&limit);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -49,6 +49,10 @@ enum field_tag {
   FIELD_READABLE = 17,
   FIELD_MOUNT_BASE = 18,
   FIELD_ROOT_DIRECTORY = 19,
+  FIELD_LIMIT = 20,
+  FIELD_LIMIT_CPUS = 21,
+  FIELD_LIMIT_MEMS = 22,
+  FIELD_CGROUP_PARENT = 23,
 
   FIELD_MOUNT = 32,
   FIELD_MOUNT_TARGET = 33,
@@ -62,6 +66,9 @@ enum field_tag {
   FIELD_MOUNT_UID = 41,
   FIELD_MOUNT_GID = 42,
 };
+
+// Set in the wait status of an EXIT frame: a process of the step was killed because memory was out.
+#define EXIT_OOM_KILLED 0x80000000u
 
 struct buffer {
   uint8_t *bytes;

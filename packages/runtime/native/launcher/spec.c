@@ -80,6 +80,25 @@ static bool parse_list_field(struct step_spec *step, const struct field *field) 
   }
 }
 
+static bool parse_limit(struct limit_spec *limits, const struct field *field) {
+  if (field->length != 12) return false;
+  int64_t *const values[] = {&limits->memory, &limits->memory_swap, &limits->cpu_shares, &limits->cpu_weight, &limits->cpu_quota, &limits->cpu_period};
+  uint32_t kind = read_u32(field->bytes);
+  if (kind >= sizeof values / sizeof *values) return false;
+  *values[kind] = (int64_t)read_u64(field->bytes + 4);
+  return limits->any = true;
+}
+
+static bool parse_limit_field(struct step_spec *step, const struct field *field) {
+  switch (field->tag) {
+  case FIELD_LIMIT: return parse_limit(&step->limits, field);
+  case FIELD_LIMIT_CPUS: return step->limits.any = take_string(field, &step->limits.cpus);
+  case FIELD_LIMIT_MEMS: return step->limits.any = take_string(field, &step->limits.mems);
+  case FIELD_CGROUP_PARENT: return step->limits.any = take_string(field, &step->limits.parent);
+  default: return parse_list_field(step, field);
+  }
+}
+
 static bool parse_field(struct step_spec *step, const struct field *field) {
   switch (field->tag) {
   case FIELD_LOWER: return take_into(field, &step->lowers);
@@ -99,7 +118,7 @@ static bool parse_field(struct step_spec *step, const struct field *field) {
     if (field->length != 8) return false;
     step->shm_size = read_u64(field->bytes);
     return true;
-  default: return parse_list_field(step, field);
+  default: return parse_limit_field(step, field);
   }
 }
 

@@ -34,6 +34,14 @@ struct rlimit_spec {
   uint64_t soft, hard;
 };
 
+// What it may use, where something limits it. Zero is not asked for; -1 is no limit.
+struct limit_spec {
+  bool any; // it gets cgroups of its own
+  int64_t memory, memory_swap, cpu_shares, cpu_weight, cpu_quota, cpu_period;
+  const char *cpus, *mems; // lists: "0-2,4"; or NULL
+  const char *parent;      // the cgroup in which its own is made, as a path below the hierarchy's root; or NULL
+};
+
 struct bytes {
   const uint8_t *at;
   size_t length;
@@ -52,6 +60,7 @@ struct step_spec {
   struct rlimit_spec *rlimits;
   size_t rlimit_count;
   uint64_t shm_size;
+  struct limit_spec limits;
 };
 
 // Parses a RUN_STEP payload; strings point into it. False when it is malformed.

@@ -22,6 +22,7 @@
 #include "enter-root.h"
 #include "failure.h"
 #include "identity.h"
+#include "limits.h"
 #include "own-ids.h"
 #include "process.h"
 #include "protocol.h"
@@ -62,7 +63,7 @@ static void connect_input(const struct executor_config *config, bool supervised)
   if (k_close_range(SUPERVISOR + supervised, ~0u, 0) < 0) step_fail(errno, "close the step's directories");
 }
 
-void run_step(const struct executor_config *shared, const struct step_spec *step, uint32_t id, struct step_descriptors fds) {
+void run_step(const struct executor_config *shared, const struct step_spec *step, const struct step_cgroups *cgroups, uint32_t id, struct step_descriptors fds) {
   report_failures_to(fds.status);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   umask(0);
@@ -71,7 +72,10 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   *config = *shared;
   bool insecure = step->flags & STEP_INSECURE;
   config->nodev = config->rootless || !(config->filters_devices || insecure) ? K_ATTR_NODEV : 0;
-  if (insecure && config->filters_devices) leave_device_cgroup(config);
+  // Born into a cgroup of its own it is in no other of version 2.
+  bool is_outside = cgroups && cgroups->directory >= 0 && config->unified_devices;
+  if (insecure && config->filters_devices && !is_outside) leave_device_cgroup(config);
+  if (cgroups) enter_step_cgroups(step, cgroups);
   connect_output(config, step, fds);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) step_fail(errno, "make the mounts private");
   if (step->flags & STEP_NETWORK_NONE) bring_loopback_up();

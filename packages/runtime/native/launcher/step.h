@@ -4,13 +4,14 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "limits.h"
 #include "spec.h"
 
 struct step_descriptors {
   int out, err, status; // standard output and error, and the status pipe
   int supervisor;       // a socket to who answers some of its calls, or -1
 };
-// The life of a step's pid 1.
-_Noreturn void run_step(const struct executor_config *config, const struct step_spec *step, uint32_t id, struct step_descriptors fds);
+// The life of a step's pid 1; `cgroups` is NULL where nothing limits it.
+_Noreturn void run_step(const struct executor_config *config, const struct step_spec *step, const struct step_cgroups *cgroups, uint32_t id, struct step_descriptors fds);
 
 #endif

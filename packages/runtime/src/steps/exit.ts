@@ -6,10 +6,13 @@ import type { StepExit, StepSpec } from './types.ts'
 /** Tags of native/launcher/failure.h. */
 const setupFailed = 'S'.charCodeAt(0)
 
+/** EXIT_OOM_KILLED of native/launcher/protocol.h. */
+const oomKilledBit = 2 ** 31
+
 /**
  * Reads an EXIT frame: the wait status, and when the command never ran a tag, errno and operation.
  * A command that cannot be executed is an exit with `startError` (127, 126); a failed set-up throws:
- * OCI_RUNTIME_MOUNT, OCI_RUNTIME_STEP_START, or OCI_RUNTIME_ISOLATION_UNAVAILABLE when the machine forbids it.
+ * OCI_RUNTIME_MOUNT, OCI_RUNTIME_LIMIT_UNAVAILABLE, OCI_RUNTIME_STEP_START, or OCI_RUNTIME_ISOLATION_UNAVAILABLE when the machine forbids it.
  */
 export function readExit(payload: Buffer, step: StepSpec, isolation: Isolation): StepExit {
   if (payload.length < 9) return exitOf(payload.readUInt32LE(0))
@@ -27,9 +30,9 @@ export function readExit(payload: Buffer, step: StepSpec, isolation: Isolation):
 /** wait(2): the low seven bits are the signal, the next byte the exit code. */
 function exitOf(status: number): StepExit {
   const signal = status & 0x7f
-  // No cgroup is made for a step as long as no limit is asked, so an OOM kill shows as SIGKILL alone.
-  if (signal === 0) return { exitCode: (status >> 8) & 0xff, oomKilled: false }
-  return { exitCode: 128 + signal, signal: signalName(signal), oomKilled: false }
+  const oomKilled = status >= oomKilledBit
+  if (signal === 0) return { exitCode: (status >> 8) & 0xff, oomKilled }
+  return { exitCode: 128 + signal, signal: signalName(signal), oomKilled }
 }
 
 /** As shells say it: 127 when there is nothing to execute, 126 when it may not or cannot be. */
@@ -62,6 +65,7 @@ function setupError(step: StepSpec, isolation: Isolation, operation: string, err
       { hint: remedy, details },
     )
   }
+  if (operation.startsWith('limit ')) return limitError(step, operation, error)
   const code = /^(mount|overlay|make the mount|bind|attach|mask|make .* read-only)/.test(operation)
     ? 'OCI_RUNTIME_MOUNT'
     : 'OCI_RUNTIME_STEP_START'
@@ -69,6 +73,34 @@ function setupError(step: StepSpec, isolation: Isolation, operation: string, err
     details,
     hint: diskHint(operation),
   })
+}
+
+/** "limit memory: write 67108864 to memory.max", as native/launcher/limits.c says it. */
+function limitError(step: StepSpec, operation: string, error: number): RuntimeError {
+  const errno = errnoName(error)
+  return new RuntimeError(
+    'OCI_RUNTIME_LIMIT_UNAVAILABLE',
+    `${step.name}: this machine does not let the step be limited: ${operation.slice('limit '.length)}: ${errnoText(error)}`,
+    { details: { operation, errno, step: step.name }, hint: limitHint(operation, errno) },
+  )
+}
+
+function limitHint(operation: string, errno: string): string {
+  if (errno === 'EROFS')
+    return 'the cgroups of this container are read-only: limit the container itself (docker run -m 2g --cpus 2), or run it with --privileged'
+  if (errno === 'EOPNOTSUPP') return 'limit the container itself, as in docker run -m 2g --cpus 2'
+  if (errno === 'EACCES' || errno === 'EPERM')
+    return 'run it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes tsbuild ...'
+  if (errno === 'EBUSY')
+    return operation.includes('limits of its own')
+      ? 'a limit does not lift another: raise that one, or name a cgroup to be limited in with --cgroup-parent'
+      : 'the kernel limits nothing below a cgroup that has processes: name another with --cgroup-parent, or in a container: mkdir /sys/fs/cgroup/init && xargs -rn1 < /sys/fs/cgroup/cgroup.procs > /sys/fs/cgroup/init/cgroup.procs'
+  if (errno === 'EINVAL' || errno === 'ERANGE' || errno === 'ENOSPC' || errno === 'ENODATA')
+    return 'the kernel does not take this value: see how much this machine has (nproc, free)'
+  if (operation.includes('find the cgroup')) return 'make it first (mkdir below /sys/fs/cgroup), or start its slice'
+  return operation.includes('memory.swap') || operation.includes('memory.memsw')
+    ? 'the kernel does not count swap: boot it with swapaccount=1, or leave memory-swap out'
+    : 'the controller is not enabled here: see cgroup.controllers below /sys/fs/cgroup, and Delegate= of systemd'
 }
 
 /** An overlay takes no upper directory on another one, which is what the disk of a container mostly is. */

@@ -6,6 +6,7 @@ import { createFieldWriter, fieldTags } from '../protocol.ts'
 import type { FieldWriter } from '../protocol.ts'
 import { overlayLimit } from './overlay.ts'
 import { processFields } from './process-fields.ts'
+import { resourceFields } from './resources.ts'
 import type { StepMount, StepSpec } from './types.ts'
 
 const flagInsecure = 2
@@ -42,6 +43,7 @@ export function encodeStep(step: StepSpec, network: Network): Buffer {
   fields.u32(fieldTags.flags, network.stepFlags | (step.security === 'insecure' ? flagInsecure : 0))
   for (const limit of step.rlimits ?? []) rlimitField(fields, limit)
   if (step.shmSizeBytes !== undefined) fields.u64(fieldTags.shmSize, step.shmSizeBytes)
+  if (step.resources !== undefined) resourceFields(fields, step.resources, step.name)
   // Parents before what is mounted inside them.
   for (const mount of step.mounts.toSorted((a, b) => depth(a.target) - depth(b.target))) mountFields(fields, mount)
   return fields.payload()

@@ -19,6 +19,28 @@ export interface StepSpec {
   readonly security: 'sandbox' | 'insecure'
   readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[]
   readonly shmSizeBytes?: number
+  readonly resources?: StepResources
+}
+
+/**
+ * What a step may use, by cgroups of its own. A limit that this machine cannot set is an error
+ * (OCI_RUNTIME_LIMIT_UNAVAILABLE).
+ */
+export interface StepResources {
+  readonly memoryBytes?: number
+  /** Memory and swap together, so no less than `memoryBytes`, which it needs; −1: as much swap as there is. */
+  readonly memorySwapBytes?: number
+  /** Weight beside other cgroups; 1024 is what one has that nobody weighed. 2 to 262144. */
+  readonly cpuShares?: number
+  /** Microseconds of processor time in each period. */
+  readonly cpuQuotaUs?: number
+  /** Microseconds; 100,000 where only a quota is given. */
+  readonly cpuPeriodUs?: number
+  /** `0-3,5`. */
+  readonly cpusetCpus?: string
+  readonly cpusetMems?: string
+  /** Below which cgroup the step's own is made: an absolute path in the hierarchy, or a slice of systemd. It has to exist. */
+  readonly cgroupParent?: string
 }
 
 /** What a step sees as `/`. Absolute host paths. */
