@@ -16,6 +16,8 @@ export interface FlagSpec {
   /** Of a boolean that is on unless `--name=false`. */
   readonly default?: true
   readonly options?: readonly string[]
+  /** Of a text: digits alone. */
+  readonly isNumber?: true
   /** The flag is known and not supported: what to say and what to do instead. */
   readonly refused?: { readonly message: string; readonly hint: string; readonly unless?: readonly string[] }
 }

@@ -133,6 +133,8 @@ function settle(flag: FlagSpec, value: FlagValue): FlagValue {
       const shown = flag.kind === 'boolean' ? '' : `=${one}`
       throw new UsageError(`--${flag.name}${shown}: ${refused.message}`, { hint: refused.hint })
     }
+    if (flag.isNumber === true && !/^\d+$/.test(one))
+      throw new UsageError(`invalid argument "${one}" for --${flag.name}`, { hint: 'a whole number' })
     if (options !== undefined && !options.includes(one)) {
       const close = nearest(one, options)
       throw new UsageError(`invalid argument "${one}" for --${flag.name}`, {

@@ -29,6 +29,7 @@ const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
   allow: 'texts',
   ulimits: 'texts',
   shmSizeBytes: 'number',
+  resources: 'object',
   outputs: 'list',
   push: 'flag',
   sourceDateEpoch: 'number',

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { checkOptions } from './options.ts'
 import type { BuildOptions } from './public-types.ts'
 
@@ -81,4 +81,30 @@ test.each([
 ])('options %j, which mean nothing, are refused by name', (given, message, hint) => {
   const options = { context: '.', ...given } as unknown as BuildOptions
   expect(() => checkOptions(options)).toThrow(expect.objectContaining({ code: 'OCI_OPTION_INVALID', message, hint }))
+})
+
+describe('limits of steps', () => {
+  const checked = (resources: BuildOptions['resources']) => checkOptions({ context: '.', resources }).resources
+
+  test('are passed on without those that are undefined', () => {
+    expect(checked({ memoryBytes: 1024, cpuShares: undefined })).toEqual({ memoryBytes: 1024 })
+    expect(checked({ cpuShares: undefined })).toBeUndefined()
+  })
+
+  test.each<[BuildOptions['resources'], string]>([
+    [{ memoryBytes: 0 }, 'memory must be > 0'],
+    [{ memorySwapBytes: 1024 }, 'memory-swap needs memory'],
+    [{ memoryBytes: 2048, memorySwapBytes: 1024 }, 'memory-swap counts memory and swap together'],
+    [{ cpuQuotaUs: -1 }, 'cpu-quota must be > 0'],
+    [{ cpuPeriodUs: 0.5 }, 'cpu-period must be > 0'],
+    [{ cpusetCpus: '3-1' }, 'cpuset-cpus must be a list'],
+    [{ cpusetMems: 'all' }, 'cpuset-mems must be a list'],
+    [{ cgroupParent: 'builds' }, 'cgroup-parent must be an absolute path'],
+    [{ cgroupParent: '/a/../../b' }, 'cgroup-parent must be an absolute path'],
+    [{ memory: 1 } as never, 'unknown resource memory'],
+    [{ memoryBytes: '64m' } as never, 'the resource memoryBytes has to be a number, not a string'],
+    [[] as never, 'the option resources has to be an object'],
+  ])('%j is refused', (resources, message) => {
+    expect(() => checked(resources)).toThrow(message)
+  })
 })

@@ -1,3 +1,4 @@
+import type { StepResources } from '@ts-oci/runtime/families'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { lowerCase } from '../base/text.ts'
 import { hostPlatform } from '../oci/platform.ts'
@@ -6,6 +7,7 @@ import type { Platform } from '../oci/types.ts'
 import { checkOptionKinds } from './option-kinds.ts'
 import { platformOption } from './platform-option.ts'
 import type { BuildOptions } from './public-types.ts'
+import { checkResources } from './resources.ts'
 
 /** Options with everything filled in and checked, before anything is touched. */
 export interface CheckedOptions {
@@ -16,6 +18,7 @@ export interface CheckedOptions {
   readonly labels: ReadonlyMap<string, string>
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[]
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined
+  readonly resources: StepResources | undefined
   readonly allowed: ReadonlySet<string>
   /** Seconds. */
   readonly sourceDateEpoch: number | undefined
@@ -59,6 +62,7 @@ export function checkOptions(options: BuildOptions, ofTheCall: readonly string[]
     labels: new Map(Object.entries(options.labels ?? {})),
     extraHosts: (options.addHosts ?? []).map(parseHost),
     ulimits: options.ulimits?.map(parseUlimit),
+    resources: checkResources(options.resources),
     allowed,
     sourceDateEpoch,
   }

@@ -127,6 +127,7 @@ export function frontendOptionsOf({ options, checked, sources }: LowerParts): Fr
     networkMode: options.network ?? 'default',
     extraHosts: checked.extraHosts,
     ...(checked.ulimits === undefined ? {} : { ulimits: checked.ulimits }),
+    ...(checked.resources === undefined ? {} : { resources: checked.resources }),
     ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
     contextName: MAIN_CONTEXT,
     ...(sources?.contextEdge === undefined ? {} : { contextEdge: sources.contextEdge }),

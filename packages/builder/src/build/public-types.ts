@@ -2,7 +2,7 @@ import type { BuildWarning } from '../base/progress.ts'
 import type { OutputSpec, OutputType } from '../exporters/list.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor, HistoryEntry, ImageConfig } from '../oci/types.ts'
-import type { IsolationMode } from '@ts-oci/runtime/families'
+import type { IsolationMode, StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { State } from '../frontends/state/types.ts'
 import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
@@ -49,6 +49,8 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
   readonly allow?: readonly string[] | undefined
   readonly ulimits?: readonly string[] | undefined
   readonly shmSizeBytes?: number | undefined
+  /** What each step may use of the machine; in no cache key. Where a limit cannot be set, steps are an error. */
+  readonly resources?: BuildResources | undefined
 
   /** Default: an image in the store (named by `tags`, or known by its id only). */
   readonly outputs?: readonly OutputSpec[] | undefined
@@ -57,6 +59,9 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
   /** Seconds of the Unix epoch; default `$SOURCE_DATE_EPOCH`. */
   readonly sourceDateEpoch?: number | undefined
 }
+
+/** Without `memoryBytes` and the others a step has what the machine has. */
+export type BuildResources = { readonly [Name in keyof StepResources]: StepResources[Name] | undefined }
 
 export type { OutputSpec, OutputType } from '../exporters/list.ts'
 

@@ -1,6 +1,7 @@
 import type { BuildWarning } from '../base/progress.ts'
 import type { SourceFile } from '../base/source.ts'
 import type { Edge } from '../graph/types.ts'
+import type { StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode, SourceSpec } from '../graph/op-specs.ts'
 import type { BaseImage, LoweredImage } from '../image/lowered.ts'
 import type { ImageConfig, Platform } from '../oci/types.ts'
@@ -94,6 +95,8 @@ export interface LowerOptions {
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[]
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[]
   readonly shmSizeBytes?: number
+  /** Of each step. */
+  readonly resources?: StepResources
   readonly hostname?: string
   readonly cgroupParent?: string
   /** `local://<name>` of the main build context; source attrs (include patterns, follow paths) are added while lowering. */

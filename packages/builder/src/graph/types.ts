@@ -1,6 +1,7 @@
 import type { ErrorLocation } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/types.ts'
+import type { StepResources } from '@ts-oci/runtime/families'
 import type { OpSpec } from './op-specs.ts'
 
 /** A node of the build graph. Immutable; two vertices with one digest are one vertex. */
@@ -28,6 +29,8 @@ export interface VertexMetadata {
   /** Where in which file. */
   readonly location?: ErrorLocation
   readonly ignoreCache?: boolean
+  /** What a step may use of the machine. */
+  readonly resources?: StepResources
   readonly progressGroup?: { readonly id: string; readonly name: string; readonly weak?: boolean }
   readonly description?: Readonly<Record<string, string>>
 }

@@ -135,3 +135,48 @@ describe("kaniko's and buildah's names of places", () => {
     expect(optionsOf(['-t', 'oci:1', '.']).tags).toEqual(['oci:1'])
   })
 })
+
+describe('limits of steps', () => {
+  test("Docker's classic flags and the keys of --resource are one", () => {
+    const classic =
+      '-m 64m --memory-swap -1 -c 512 --cpu-quota 50000 --cpu-period 100000 --cpuset-cpus 0-1 --cpuset-mems 0'
+    const keys = ['memory=64m', 'memory-swap=-1', 'cpu-shares=512', 'cpu-quota=50000', 'cpu-period=100000']
+    const sets = ['cpuset-cpus=0-1', 'cpuset-mems=0']
+    const limits = {
+      memoryBytes: 64 * 1024 * 1024,
+      memorySwapBytes: -1,
+      cpuShares: 512,
+      cpuQuotaUs: 50_000,
+      cpuPeriodUs: 100_000,
+      cpusetCpus: '0-1',
+      cpusetMems: '0',
+    }
+    expect(optionsOf([...classic.split(' '), '.']).resources).toEqual(limits)
+    expect(optionsOf([...[...keys, ...sets].flatMap((text) => ['--resource', text]), '.']).resources).toEqual(limits)
+  })
+
+  test('of one that is given in both ways --resource counts, as with buildx', () => {
+    expect(optionsOf(['--resource', ' memory = 2g ', '-m', '1g', '.']).resources).toEqual({
+      memoryBytes: 2 * 1024 ** 3,
+    })
+  })
+
+  test('zero asks for nothing', () => {
+    expect(optionsOf(['-m', '0', '--cpu-shares', '0', '--cpu-quota=-1', '.']).resources).toBeUndefined()
+  })
+
+  test('a cgroup is passed on as it is named', () => {
+    expect(optionsOf(['--cgroup-parent', 'builds.slice', '.']).resources).toEqual({ cgroupParent: 'builds.slice' })
+  })
+
+  test.each([
+    ['--resource=memory', 'invalid resource "memory", expected key=value'],
+    ['--resource=gpu=1', 'unknown resource "gpu"'],
+    ['--resource=cpu-shares=some', 'invalid value "some" for resource cpu-shares'],
+    ['--memory=-2', 'invalid value "-2" for --memory'],
+    ['--memory=-1', 'invalid value "-1" for --memory'],
+    ['--cpu-period=1.5', 'invalid value "1.5" for --cpu-period'],
+  ])('%s is refused', (flag, message) => {
+    expect(() => optionsOf([flag, '.'])).toThrow(message)
+  })
+})

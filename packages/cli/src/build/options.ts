@@ -10,6 +10,7 @@ import { UsageError } from '../usage-error.ts'
 import { contextWord } from './context-word.ts'
 import { splitOnce } from './csv.ts'
 import { parseOutput } from './outputs.ts'
+import { resourceOptions } from './resources.ts'
 import { parseSecret, parseSsh } from './secrets.ts'
 
 type Flags = Input<typeof build>['flags']
@@ -85,6 +86,7 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
     allow: flags.allow.flatMap((text) => text.split(',')),
     ulimits: flags.ulimit,
     shmSizeBytes,
+    resources: resourceOptions(flags),
     jobs: numberFlag('jobs', flags.jobs, 1),
   }
 }

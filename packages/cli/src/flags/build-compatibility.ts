@@ -1,10 +1,5 @@
 import type { FlagSpec } from '../flag-types.ts'
 
-const limits = {
-  message: 'resource limits of steps are not supported yet',
-  hint: 'limit tsbuild itself, and its steps with it, as in: systemd-run --scope -p MemoryMax=2G tsbuild ...',
-} as const
-
 /**
  * Flags of `docker buildx build` and of Docker's classic builder that scripts bring along: what they ask for is so anyway,
  * or refused by name, never dropped in silence. Help lists them with --all alone.
@@ -79,25 +74,11 @@ export const compatibilityFlags = [
     refused: { message: 'there are no builder instances, the build runs in this process', hint: 'leave it out' },
   },
   {
-    name: 'cgroup-parent',
-    group: 'Compatibility',
-    kind: 'text',
-    value: 'CGROUP',
-    refused: { message: 'the cgroup of steps cannot be chosen', hint: 'leave it out' },
-  },
-  {
     name: 'policy',
     group: 'Compatibility',
     kind: 'texts',
     value: 'POLICY',
     refused: { message: 'source policies are not supported', hint: 'pin bases by digest instead' },
-  },
-  {
-    name: 'resource',
-    group: 'Compatibility',
-    kind: 'texts',
-    value: 'KEY=VALUE',
-    refused: limits,
   },
   {
     name: 'rm',
@@ -124,20 +105,6 @@ export const compatibilityFlags = [
     kind: 'boolean',
     summary: 'accepted without effect: errors tell all they know anyway',
   },
-  { name: 'memory', group: 'Compatibility', char: 'm', kind: 'text', value: 'BYTES', refused: limits },
-  { name: 'memory-swap', group: 'Compatibility', kind: 'text', value: 'BYTES', refused: limits },
-  {
-    name: 'cpu-shares',
-    group: 'Compatibility',
-    char: 'c',
-    kind: 'text',
-    value: 'N',
-    refused: limits,
-  },
-  { name: 'cpu-period', group: 'Compatibility', kind: 'text', value: 'MICROSECONDS', refused: limits },
-  { name: 'cpu-quota', group: 'Compatibility', kind: 'text', value: 'MICROSECONDS', refused: limits },
-  { name: 'cpuset-cpus', group: 'Compatibility', kind: 'text', value: 'LIST', refused: limits },
-  { name: 'cpuset-mems', group: 'Compatibility', kind: 'text', value: 'LIST', refused: limits },
   {
     name: 'squash',
     group: 'Compatibility',

@@ -1,6 +1,7 @@
 import { isolations, networks, outputs } from '@ts-oci/builder/families'
 import type { FlagSpec } from '../flag-types.ts'
 import { listed, namesOf } from './families.ts'
+import { resourceFlags } from './resource-flags.ts'
 import { progress, quiet, registry, store } from './shared.ts'
 
 /** What `tsbuild build` can be told, by groups, the everyday ones first. */
@@ -126,6 +127,15 @@ export const buildFlags = [
     value: 'BYTES',
     summary: 'size of /dev/shm of RUN, with k, m or g',
   },
+  {
+    name: 'resource',
+    group: 'Step',
+    kind: 'texts',
+    value: 'KEY=VALUE',
+    summary:
+      'limit of each RUN: memory, memory-swap, cpu-shares, cpu-quota, cpu-period, cpuset-cpus, cpuset-mems; may be repeated',
+  },
+  ...resourceFlags,
   {
     name: 'isolation',
     group: 'Step',

@@ -78,9 +78,11 @@ function setupError(step: StepSpec, isolation: Isolation, operation: string, err
 /** "limit memory: write 67108864 to memory.max", as native/launcher/limits.c says it. */
 function limitError(step: StepSpec, operation: string, error: number): RuntimeError {
   const errno = errnoName(error)
+  const isChroot = operation.includes('isolation chroot')
+  const what = operation.slice('limit '.length)
   return new RuntimeError(
     'OCI_RUNTIME_LIMIT_UNAVAILABLE',
-    `${step.name}: this machine does not let the step be limited: ${operation.slice('limit '.length)}: ${errnoText(error)}`,
+    `${step.name}: this machine does not let the step be limited: ${what}${isChroot ? '' : `: ${errnoText(error)}`}`,
     { details: { operation, errno, step: step.name }, hint: limitHint(operation, errno) },
   )
 }
@@ -88,7 +90,7 @@ function limitError(step: StepSpec, operation: string, error: number): RuntimeEr
 function limitHint(operation: string, errno: string): string {
   if (errno === 'EROFS')
     return 'the cgroups of this container are read-only: limit the container itself (docker run -m 2g --cpus 2), or run it with --privileged'
-  if (errno === 'EOPNOTSUPP') return 'limit the container itself, as in docker run -m 2g --cpus 2'
+  if (operation.includes('isolation chroot')) return 'limit the container itself, as in docker run -m 2g --cpus 2'
   if (errno === 'EACCES' || errno === 'EPERM')
     return 'run it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes tsbuild ...'
   if (errno === 'EBUSY')

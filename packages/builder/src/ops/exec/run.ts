@@ -97,6 +97,7 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
         hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
         extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
         security: spec.security,
+        ...(vertex.metadata.resources === undefined ? {} : { resources: vertex.metadata.resources }),
         ...(spec.meta.ulimits === undefined
           ? {}
           : { rlimits: spec.meta.ulimits.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard })) }),
@@ -217,10 +218,23 @@ function exitError(
     )
   }
   const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
-  return stepError(spec, vertex, exit.oomKilled ? `cannot allocate memory: killed (${how})` : how, {
-    details: { exitCode: exit.exitCode, signal: exit.signal, output: tail },
-    hint,
+  if (!exit.oomKilled)
+    return stepError(spec, vertex, how, {
+      details: { exitCode: exit.exitCode, signal: exit.signal, output: tail },
+      hint,
+    })
+  // BuildKit's words.
+  return stepError(spec, vertex, 'cannot allocate memory', {
+    details: { exitCode: exit.exitCode, signal: exit.signal, oomKilled: true, output: tail },
+    hint: memoryHint(vertex.metadata.resources?.memoryBytes, how),
   })
+}
+
+function memoryHint(limitBytes: number | undefined, how: string): string {
+  const killed = `the kernel killed a process of it (${how})`
+  return limitBytes === undefined
+    ? `${killed}, as memory was out where tsbuild runs: give the machine or the container more, or run fewer steps at once (--jobs)`
+    : `${killed}, as it took more than its limit of ${limitBytes} bytes: raise --memory`
 }
 
 /** `FROM scratch` and images without a distribution have no shell, and the shell form of RUN needs one. */

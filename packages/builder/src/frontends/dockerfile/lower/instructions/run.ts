@@ -142,6 +142,7 @@ function addStep(
   const metadata = metadataFor(name, location, {
     command: instruction.original.trim(),
     ...(stage.ignoreCache ? { ignoreCache: true } : {}),
+    ...(options.resources === undefined ? {} : { resources: options.resources }),
   })
   stage.state.output = graph.add(() => {
     const inputs = createInputList()
