@@ -32,6 +32,9 @@ test('flags before a command are told where they belong', () => {
   const context = ['-t', 'push', 'build']
   expect(withCommand(context, (path) => path === 'build')).toEqual(['build', ...context])
   expect(withCommand(['-t', 'pull', '.'], none)).toEqual(['build', '-t', 'pull', '.'])
+  // kaniko's: `debug` is the value, and also the name of a command here.
+  expect(withCommand(['--verbosity', 'debug', '-c', '.'], none)).toEqual(['build', '--verbosity', 'debug', '-c', '.'])
+  expect(withCommand(['-v', 'debug', '-c', '.'], none)).toEqual(['build', '-v', 'debug', '-c', '.'])
 })
 
 test('a word that is neither a command nor a directory is told so', () => {

@@ -55,6 +55,8 @@ function checkFlagsFirst(argv: readonly string[], exists: (path: string) => bool
     if (word === '--') return
     if (!word.startsWith('-') || word === '-') words.push(at)
     else if (takesNextWord(word)) at++
+    // Of another program: the next word may be its value. The command's own reading says what there is to say.
+    else if (!word.includes('=') && !isOurs(word)) return
   }
   const [at = 0] = words
   const word = argv[at] ?? ''
@@ -64,6 +66,16 @@ function checkFlagsFirst(argv: readonly string[], exists: (path: string) => bool
   throw new UsageError(`flags go behind the command: ${flags.join(' ')} stands before ${word}`, {
     hint: ['tsbuild', word, ...flags, ...argv.slice(at + 1)].join(' '),
   })
+}
+
+/** Letters that need no value may stand together. */
+function isOurs(word: string): boolean {
+  const flags = specs.flatMap((spec) => spec.flags)
+  if (word.startsWith('--')) return flags.some(({ name }) => word === `--${name}`)
+  return word
+    .slice(1)
+    .split('')
+    .every((letter) => flags.some(({ char }) => char === letter))
 }
 
 /** By the flags of all commands: which one is meant is not known yet. */

@@ -75,7 +75,10 @@ function readShort(reading: Reading, word: string): void {
     const char = word[at]
     const remainder = word.slice(at + 1)
     const flag = spec.flags.find((one) => one.char === char)
-    if (flag === undefined) return readForeign(reading, `-${char}`, remainder.replace(/^=/, '') || undefined)
+    if (flag === undefined) {
+      const given = remainder.startsWith('=') ? remainder.slice(1) : undefined
+      return readForeign(reading, `-${char}`, given, given === undefined ? remainder : '')
+    }
     if (flag.kind !== 'boolean') {
       const value = remainder === '' ? needValue(flag.value, `-${char}`, rest) : remainder.replace(/^=/, '')
       take(reading, flag, `-${char}`, value)
@@ -89,11 +92,19 @@ function readShort(reading: Reading, word: string): void {
   }
 }
 
-/** Words of ours take the place of a flag of another program, and are read next. */
-function readForeign({ spec, rest, foreign }: Reading, typed: string, given: string | undefined): void {
-  const words = foreign?.ofFlag(typed, given, () => needValue('VALUE', typed, rest))
+/**
+ * Words of ours take the place of a flag of another program, and are read next.
+ * @param attached what stands behind a letter in the same word: its value, or more letters where it needs none
+ */
+function readForeign({ spec, rest, foreign }: Reading, typed: string, given: string | undefined, attached = ''): void {
+  let letters = attached
+  const words = foreign?.ofFlag(typed, given, () => {
+    if (letters === '') return needValue('VALUE', typed, rest)
+    letters = ''
+    return attached
+  })
   if (words === undefined) throw unknownFlag(spec, typed)
-  rest.unshift(...words)
+  rest.unshift(...words, ...(letters === '' ? [] : [`-${letters}`]))
 }
 
 /** A value may be another program's: then it is as a flag that is not ours. */

@@ -34,9 +34,9 @@ export const ofKaniko: readonly ForeignFlag[] = [
     name: 'context',
     char: 'c',
     as: ['{}'],
-    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|git|ssh|dir|tar):/,
+    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|ssh|dir|tar):/,
     strip: /^dir:\/\//,
-    use: 'from s3:// or gs:// fetch it first; else name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, tar://FILE, or - for a tar on standard input',
+    use: 'git://HOST/REPOSITORY, which kaniko fetches by https: https://HOST/REPOSITORY.git#BRANCH; from s3:// or gs:// fetch it first; else name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, tar://FILE, or - for a tar on standard input',
   },
   {
     name: 'context-sub-path',

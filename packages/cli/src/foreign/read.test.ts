@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { temporaryDirectory } from '@ts-oci/testing'
 import { writeFile } from 'node:fs/promises'
-import { build, inspect, pull, push, rmi } from '../flags.ts'
+import { build, images, inspect, pull, push, rmi } from '../flags.ts'
 import type { CommandSpec } from '../flag-types.ts'
 import { readForeign } from './read.ts'
 
@@ -103,4 +103,45 @@ describe('commands that speak to registries', () => {
     expect(failureOf(inspect, '--type container a')).toMatchObject({ message: expect.stringContaining('container') })
     expect(readForeign(inspect, ['--type', 'image', 'a']).args).toEqual(['a'])
   })
+})
+
+describe('a line that says two things', () => {
+  test('is refused where a flag has both values: the last one would count there', () => {
+    expect(failureOf(push, '--tls-verify=false --tls-verify=true a r.example/a')).toMatchObject({
+      message: '--tls-verify is given as false and as true',
+    })
+    expect(failureOf(build, '--no-push --no-push=f -d a .')).toMatchObject({ hint: 'give it once' })
+    expect(read('--no-push --no-push=1 -d a .').flags.push).toBe(false)
+  })
+
+  test('is refused where --no-push stands beside what pushes', () => {
+    const line = '-d a --no-push'
+    for (const other of ['--push', '--output=type=registry', '-o type=image,push=true', '-o name=b,type=registry'])
+      expect(failureOf(build, `${line} ${other} .`)).toMatchObject({
+        message: expect.stringContaining('--no-push stands beside'),
+      })
+    expect(read(`${line} -o type=image,push=false .`).flags.push).toBe(false)
+    expect(read('-d a --push=false .').flags.push).toBe(false)
+  })
+})
+
+test('letters that need no value may stand together, and each counts', () => {
+  expect(failureOf(rmi, '-af a')).toMatchObject({ message: expect.stringContaining('-a is a flag of buildah') })
+  expect(failureOf(images, '-nf dangling=true')).toMatchObject({ message: expect.stringContaining('-n is a flag of') })
+  expect(readForeign(inspect, ['-sf', '{{.ID}}', 'a'])).toMatchObject({ args: ['a'], flags: { format: '{{.ID}}' } })
+})
+
+test('the login of a context that is not taken is not repeated', () => {
+  expect(failureOf(build, '--context=s3://id:hunter2@bucket/x')).toMatchObject({
+    message: expect.not.stringContaining('hunter2'),
+  })
+  // kaniko fetches it by https, git by a protocol of its own that would send the token to whoever answers there.
+  expect(failureOf(build, '--context git://hunter2@git.example/a -d a')).toMatchObject({
+    message: expect.stringContaining('--context=git://***@git.example/a'),
+    hint: expect.stringContaining('https://HOST/REPOSITORY.git'),
+  })
+})
+
+test('a registry whose name has capitals is the one that is trusted, and not the default one', () => {
+  expect(readForeign(pull, ['--tls-verify=false', 'Registry/a']).flags['insecure-registry']).toEqual(['registry'])
 })

@@ -4,6 +4,7 @@ import type { CommandSpec, Input } from '../flag-types.ts'
 import { parseArgv } from '../parse-argv.ts'
 import type { Note } from './flag-row.ts'
 import { foreignFlags, foreignValues } from './flags.ts'
+import { UsageError } from '../usage-error.ts'
 import { foreignWords } from './translate.ts'
 
 interface AnyInput {
@@ -13,7 +14,7 @@ interface AnyInput {
 
 interface Dialect {
   /** The last step, over all that was read: what no words of ours say by themselves. */
-  readonly finish?: (input: AnyInput, notes: ReadonlySet<Note>) => AnyInput
+  readonly finish?: (input: AnyInput, notes: ReadonlySet<Note>, argv: readonly string[]) => AnyInput
 }
 
 /** By the command of ours. */
@@ -40,15 +41,26 @@ export function readForeign<C extends CommandSpec>(spec: C, argv: readonly strin
   const rename = calledAs === undefined ? undefined : names[calledAs]
   const asked = rename === undefined ? spec : { ...spec, args: spec.args.map((arg) => ({ ...arg, required: false })) }
   const input: AnyInput = parseArgv<CommandSpec>(asked, argv, words)
-  const finished = dialects[spec.name]?.finish?.(input, notes) ?? input
+  const finished = dialects[spec.name]?.finish?.(input, notes, argv) ?? input
   return (rename?.(finished) ?? finished) as Input<C>
 }
 
 /** kaniko pushes what it builds, unless it is told not to; `--insecure` is about the registries that it pushes to. */
-function finishBuild(input: AnyInput, notes: ReadonlySet<Note>): AnyInput {
-  const pushes = notes.has('no-push') ? { push: false } : notes.has('push-tags') ? { push: true } : {}
+function finishBuild(input: AnyInput, notes: ReadonlySet<Note>, argv: readonly string[]): AnyInput {
+  if (notes.has('no-push')) checkNothingPushes(input)
+  const isToldNotTo = notes.has('no-push') || argv.some((word) => /^--push=(?:0|f|false)$/i.test(word))
+  const pushes = isToldNotTo ? {} : notes.has('push-tags') ? { push: true } : {}
   const tags = notes.has('insecure') ? (input.flags['tag'] as readonly string[]) : []
   return withInsecure({ ...input, flags: { ...input.flags, ...pushes } }, tags)
+}
+
+/** Ours that push would be left out without a word, or would push all the same. @throws UsageError */
+function checkNothingPushes({ flags }: AnyInput): void {
+  const outputs = flags['output'] as readonly string[]
+  const output = outputs.find((one) => /(?:^|,)"?(?:type=registry|push=(?:1|t|true))"?(?:,|$)/i.test(one))
+  if (flags['push'] !== true && output === undefined) return
+  const other = output === undefined ? '--push' : `--output=${output}`
+  throw new UsageError(`--no-push stands beside ${other}, which pushes`, { hint: 'leave one of them out' })
 }
 
 /** `--tls-verify=false`: the registry of the image that is named, and no other. */
@@ -65,7 +77,7 @@ function withInsecure(input: AnyInput, images: readonly string[]): AnyInput {
 /** The builder's own reader of names is not loaded to read a command line. */
 function registryOf(image: string): string {
   const [first = '', ...more] = image.replace(/^docker:\/\//, '').split('/')
-  return more.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? first : 'docker.io'
+  return more.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost') ? first.toLowerCase() : 'docker.io'
 }
 
 /** buildah takes the current directory where none is named, a Containerfile before a Dockerfile, and such a file alone. */

@@ -9,12 +9,14 @@ export function foreignWords(
   values: readonly ForeignValue[],
   notes: Set<Note>,
 ): ForeignWords {
+  const wishes = new Map<string, string>()
   return {
     ofFlag: (typed, given, next) => {
       const [first, ...more] = flags.filter(({ name, char }) => typed === `--${name}` || typed === `-${char}`)
       if (first === undefined) return undefined
       const value = given ?? (first.isBoolean === true ? 'true' : next())
       const flag = [first, ...more].find(({ charFor }) => typed.startsWith('--') || charFor?.test(value)) ?? first
+      if (flag.isBoolean === true) checkOneWish(wishes, flag.name, typed, value)
       return translate(flag, typed, value, notes)
     },
     ofValue: (typed, value) => {
@@ -22,6 +24,14 @@ export function foreignWords(
       return row?.as.map((word) => word.replace('{}', () => value))
     },
   }
+}
+
+/** The last one counts in these programs; a wish that was acted on is not taken back here. */
+function checkOneWish(wishes: Map<string, string>, name: string, typed: string, value: string): void {
+  const word = booleanWord(value) ?? value
+  const before = wishes.get(name) ?? word
+  wishes.set(name, word)
+  if (before !== word) throw new UsageError(`${typed} is given as ${before} and as ${word}`, { hint: 'give it once' })
 }
 
 /** None where its wish is how `tsbuild` works anyway. */
@@ -40,8 +50,13 @@ function translate(flag: ForeignFlag, typed: string, value: string, notes: Set<N
   const message =
     flag.as === undefined && isNeverTaken
       ? `${typed} is a flag of ${tool}, which tsbuild does not have`
-      : `${typed}=${value}: ${typed} is a flag of ${tool}, and tsbuild does not take it with this value`
+      : `${typed}=${withoutLogin(value)}: ${typed} is a flag of ${tool}, and tsbuild does not take it with this value`
   throw new UsageError(message, { hint: flag.use })
+}
+
+/** The login of an address may be a password. */
+function withoutLogin(value: string): string {
+  return value.replace(/:\/\/[^/]*@/, '://***@')
 }
 
 /** What the reference of the flags says about one. */
