@@ -196,6 +196,33 @@ describeWith([...buildNeeds, 'setpriv', 'unshare', 'nsenter'], 'isolations', () 
     expect(await first).toMatch(/^sha256:/)
   })
 
+  test('a store whose files were all given to one user, or group, is built on as if it had no trees', async () => {
+    const cache = '--mount=type=cache,target=/cache'
+    await world.context('given', {
+      Dockerfile: `FROM $BASE\nRUN ${cache} mkdir /own && chown 7:8 /own && touch /own/x && chown 9:10 /own/x && touch /cache/x && chown 5:5 /cache/x\n`,
+    })
+    await world.context('given-on', {
+      Dockerfile: `FROM $BASE
+RUN ${cache} mkdir /own && chown 7:8 /own && touch /own/x && chown 9:10 /own/x && touch /cache/x && chown 5:5 /cache/x
+RUN ${cache} [ "$(stat -c %u:%g /own /own/x /bin /bin/busybox | xargs)" = "7:8 9:10 0:0 0:0" ] && cp -a /own /copy && touch /cache/y\n`,
+    })
+    const expected = await buildAs('root', 'given-on', { store: world.directory.join('not-given') })
+    // A pod's `fsGroup`, podman's `:U`.
+    const cases: readonly (readonly [Who, string])[] = [
+      ['root', ':1000'],
+      ['root of a container', '0:0'],
+      ['root of a container with ids of its own', `${CONTAINER_ROOT}:${CONTAINER_ROOT}`],
+    ]
+    for (const [who, owner] of cases) {
+      const store = `${directoryOf(who)}/given`
+      await buildAs(who, 'given', { store, outputs: [] })
+      const changed = globSync([`${store}/snapshots/*`, `${store}/cache-mounts/*`])
+      expect(changed.length).toBeGreaterThan(2)
+      await checkTool('chown', ['-hR', owner, ...changed])
+      expect([who, await buildAs(who, 'given-on', { store })]).toEqual([who, expected])
+    }
+  })
+
   test('a context with files that the user may not read', async () => {
     const context = await world.context('unreadable', {
       Dockerfile: 'FROM $BASE\nCOPY . /\n',

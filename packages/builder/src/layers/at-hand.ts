@@ -1,10 +1,10 @@
-import { lstatSync } from 'node:fs'
 import type { LayerRecord, TreeForm } from '../store/types.ts'
 import type { LayerTable } from '../view/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { isOfThisBoot, treeKind } from './tree-owners.ts'
 import type { FormsState } from './conversion.ts'
+import { isIntact } from './tree-witnesses.ts'
 import type { LayerHandle } from './types.ts'
 
 /** A row says what was made; these say what of it can be read now. */
@@ -47,10 +47,10 @@ export async function findTree(state: FormsState, record: LayerRecord | undefine
   if (record?.trees === undefined) return undefined
   const kind = treeKind(await state.executor())
   const directory = state.store.snapshotDirectory(record.id, kind)
-  const isKnown = record.trees.some(
-    (tree) => tree.xattrs === kind.xattrs && tree.owners === kind.owners && isOfThisBoot(tree),
+  const tree = record.trees.find(
+    (candidate) => candidate.xattrs === kind.xattrs && candidate.owners === kind.owners && isOfThisBoot(candidate),
   )
-  return isKnown && isDirectory(directory) ? directory : undefined
+  return tree !== undefined && isIntact(directory, tree) ? directory : undefined
 }
 
 /** Some form that a later build can use is in the store; `isTree` judges the row's trees. */
@@ -65,15 +65,10 @@ export function isStored(
     row.remote !== undefined ||
     (row.hasTar && row.diffId !== undefined && store.blobs.has(asDigest(row))) ||
     row.blobs.some((blob) => store.blobs.has(blob.descriptor.digest)) ||
-    (row.trees ?? []).some((tree) => isTree(tree) && isDirectory(store.snapshotDirectory(layer.id, tree)))
+    (row.trees ?? []).some((tree) => isTree(tree) && isIntact(store.snapshotDirectory(layer.id, tree), tree))
   )
 }
 
 function asDigest(row: LayerRecord): Digest {
   return row.diffId as string as Digest
-}
-
-/** Not a link: what an archive unpacked over the store may point anywhere. */
-function isDirectory(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }

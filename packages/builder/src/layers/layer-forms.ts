@@ -14,7 +14,7 @@ import { ensureForm, makeOnce } from './resolver.ts'
 import { withTimesUpTo } from './rewrite.ts'
 import { fromSelection } from './selection.ts'
 import { treeForm } from './tree-form.ts'
-import { mayUseTree } from './tree-owners.ts'
+import { mayUseTree, treeKind } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
 import { imageBlob, noteBlob } from './image-blob.ts'
 import type { LayerForms, LayerHandle, WorkingTrees } from './types.ts'
@@ -47,7 +47,9 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     fromTree: async (id, entries, facts) => {
       const layer = state.handleOf({ id, ...facts })
       state.store.layers.writeTable(id, toStored(entries))
-      state.put(layer, { trees: [treeForm(await state.executor())], hasTable: true })
+      const executor = await state.executor()
+      const directory = state.store.snapshotDirectory(id, treeKind(executor))
+      state.put(layer, { trees: [treeForm(executor, directory, entries)], hasTable: true })
       state.newTrees.add(layer.id)
       return layer
     },

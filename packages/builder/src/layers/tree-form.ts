@@ -12,6 +12,7 @@ import { missingForm } from './missing-form.ts'
 import { tableOf } from './form-of.ts'
 import { ownersOnDisk, type OwnersOnDisk } from '../disk/owner-record.ts'
 import { treeKind } from './tree-owners.ts'
+import { witnessesOf } from './tree-witnesses.ts'
 import type { LayerHandle } from './types.ts'
 
 /** entries that nobody has written yet → tree. */
@@ -55,8 +56,9 @@ async function materialize(state: FormsState, layer: LayerHandle, entries: reado
   await using draft = await draftTree(state)
   const { destination } = draft
   await state.jobs.run('materialize', { entries, destination, ...targetFor(executor) }, true)
-  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id, treeKind(executor)))
-  return { forms: { trees: [treeForm(executor)] } }
+  const directory = state.store.snapshotDirectory(layer.id, treeKind(executor))
+  await replaceTree(state, destination, directory)
+  return { forms: { trees: [treeForm(executor, directory, entries)] } }
 }
 
 async function extract(
@@ -74,11 +76,16 @@ async function extract(
     { ...source, destination, ...targetFor(executor), ...expected },
     true,
   )
-  await replaceTree(state, destination, state.store.snapshotDirectory(layer.id, treeKind(executor)))
+  const directory = state.store.snapshotDirectory(layer.id, treeKind(executor))
+  await replaceTree(state, destination, directory)
   const isKnown = findTable(state, layer) !== undefined
   return {
     ...(isKnown ? {} : { entries: extracted.entries }),
-    forms: { trees: [treeForm(executor)], diffId: extracted.diffId, tarSizeBytes: extracted.sizeBytes },
+    forms: {
+      trees: [treeForm(executor, directory, extracted.entries)],
+      diffId: extracted.diffId,
+      tarSizeBytes: extracted.sizeBytes,
+    },
   }
 }
 
@@ -97,9 +104,9 @@ function targetFor({ overlayXattr, idMapping }: Executor): {
   return { xattrs: overlayXattr, owners: ownersOnDisk(idMapping) }
 }
 
-/** What a row says of a tree that this executor made. It counts only in this boot until the store is synced. */
-export function treeForm(executor: Executor): TreeForm {
-  return { ...treeKind(executor), bootId: bootId(), synced: false }
+/** What a row says of a finished tree that this executor made. It counts only in this boot until the store is synced. */
+export function treeForm(executor: Executor, directory: string, entries: readonly LayerEntry[]): TreeForm {
+  return { ...treeKind(executor), bootId: bootId(), synced: false, witnesses: witnessesOf(directory, entries) }
 }
 
 /** What lies there was never finished, is of another boot or was damaged: nobody has it mounted. */

@@ -7,6 +7,7 @@ import { replaceTree, treeForm } from './tree-form.ts'
 import { usesOverlay } from './snapshot-kind.ts'
 import { treeKind } from './tree-owners.ts'
 import type { createInflatingSink, TableSink } from './table-sink.ts'
+import type { LayerEntry } from '../view/types.ts'
 import type { LayerHandle } from './types.ts'
 
 /** Has a layer unpacked while it is fetched, so that it is inflated once and the disk works while the network does. */
@@ -29,21 +30,24 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
   ])
   const temporary = await store.createTemporaryDirectory('tree')
   const tree = executor.writeTree(temporary.path)
+  let unpacked: readonly LayerEntry[] = []
+  const sink = createTreeSink(
+    tree,
+    createExtraction(tree, {
+      xattrs: executor.overlayXattr,
+      owners: ownersOnDisk(executor.idMapping),
+    }),
+    createInflatingSink,
+  )
   return {
-    sink: createTreeSink(
-      tree,
-      createExtraction(tree, {
-        xattrs: executor.overlayXattr,
-        owners: ownersOnDisk(executor.idMapping),
-      }),
-      createInflatingSink,
-    ),
+    sink: { ...sink, finish: async (expected) => (unpacked = await sink.finish(expected)) },
     keep: async () => {
       // The blob's lock is held: a second one is only tried. Who has it makes the same tree.
       await using lock = store.locks.tryHoldAll('layer', [{ name: `tree-${layer.id}` }])
       if (lock === undefined || (await findTree(state, state.record(layer))) !== undefined) return
-      await replaceTree(state, `${temporary.path}/tree`, store.snapshotDirectory(layer.id, treeKind(executor)))
-      state.put(layer, { trees: [treeForm(executor)] })
+      const directory = store.snapshotDirectory(layer.id, treeKind(executor))
+      await replaceTree(state, `${temporary.path}/tree`, directory)
+      state.put(layer, { trees: [treeForm(executor, directory, unpacked)] })
       state.newTrees.add(layer.id)
     },
     [Symbol.asyncDispose]: async () => {

@@ -111,6 +111,17 @@ export interface TreeForm extends TreeKind {
   readonly synced: boolean
   /** The store's: tells an unsynced tree from the one that it took the place of. */
   readonly token?: string
+  /** By which a tree is known to have the owners still that it was made with; rows of older versions have none. */
+  readonly witnesses?: readonly TreeWitness[]
+}
+
+/** What lstat(2) said of a tree ('') or of an entry in it, a byte string, when it was made. */
+export interface TreeWitness {
+  readonly path: string
+  readonly uid: number
+  readonly gid: number
+  /** With the type. */
+  readonly mode: number
 }
 
 export interface LayerRecords {

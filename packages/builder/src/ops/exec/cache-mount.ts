@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IdMapping } from '@ts-oci/runtime'
-import { existsSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { layersOf } from '../context-layer.ts'
 import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
@@ -67,12 +67,28 @@ export async function prepareCacheMount(
 ): Promise<string> {
   const { store } = environment
   const path = store.cacheMountDirectory(id, false)
-  if (existsSync(path)) return path
+  const { idMapping } = await environment.executor()
+  if (isUsable(path, idMapping)) return path
   const entries = initial && (await environment.forms.resolveContents(initial.entries))
   return store.locks.hold('cache-mount-make', [{ name: id }], { signal }, async () => {
-    if (!existsSync(path)) await makeCacheMount(environment, path, initial?.root, entries)
+    if (!isUsable(path, idMapping)) await makeCacheMount(environment, path, initial?.root, entries)
     return path
   })
+}
+
+/**
+ * A cache begins anew where somebody gave it to the container's own users (podman's `:U`): no step can own it, and what
+ * is in it lost its owners as well.
+ */
+function isUsable(path: string, mapping: IdMapping): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined || mapping.kind !== 'shifted') return found !== undefined
+  const { uidStart, uidCount, gidStart, gidCount } = mapping
+  return isWithin(found.uid, uidStart, uidCount) && isWithin(found.gid, gidStart, gidCount)
+}
+
+function isWithin(id: number, start: number, count: number): boolean {
+  return id >= start && id < start + count
 }
 
 async function makeCacheMount(
@@ -92,6 +108,9 @@ async function makeCacheMount(
   await jobs.run('makeDirectory', { path: draft, mode, uid, gid, owners }, true)
   if (entries !== undefined)
     await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
+  // One that no step can use.
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined)
+    await jobs.run('rename', { from: path, to: `${temporary.path}/former` }, true)
   await jobs.run('rename', { from: draft, to: path }, true)
 }
 
