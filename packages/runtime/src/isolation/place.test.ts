@@ -3,7 +3,7 @@ import { administrationRemedy, detectPlace, namespaceRemedy, refusalRemedy, secu
 import type { Traces } from './place.ts'
 
 function traces(files: Readonly<Record<string, string>>, env: Traces['env'] = {}): Traces {
-  return { env, has: (path) => path in files, read: (path) => files[path] ?? '' }
+  return { env, uid: 0, has: (path) => path in files, read: (path) => files[path] ?? '' }
 }
 
 const docker = { '/.dockerenv': '' }
@@ -50,4 +50,12 @@ test("root's own namespaces take another line than a user namespace", () => {
   expect(administrationRemedy(traces({ '/run/.containerenv': '' }))).toBe('podman run --cap-add SYS_ADMIN')
   expect(administrationRemedy(traces({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }))).toContain('privileged: true')
   expect(administrationRemedy(traces({}))).toContain('--isolation=rootless')
+})
+
+test("a user is told first to be the container's root, who needs no option", () => {
+  expect(refusalRemedy('ENOSYS', { ...traces(docker), uid: 1000 })).toMatch(
+    /^run as the container's root .*, or: docker run --sec/,
+  )
+  expect(refusalRemedy('ENOSYS', traces(docker))).toMatch(/^docker run --sec/)
+  expect(refusalRemedy('EPERM', { ...traces({}), uid: 1000 })).not.toContain('root')
 })

@@ -9,6 +9,7 @@ export interface Place {
 /** What a place is known by: files and the environment. */
 export interface Traces {
   readonly env: Readonly<Record<string, string | undefined>>
+  readonly uid: number
   has(path: string): boolean
   /** The text of a file; empty where it cannot be read. */
   read(path: string): string
@@ -16,6 +17,7 @@ export interface Traces {
 
 const here: Traces = {
   env: process.env,
+  uid: process.getuid?.() ?? 0,
   has: existsSync,
   read: (path) => {
     try {
@@ -86,7 +88,9 @@ export function refusalRemedy(
       ? `${module} refuses it: see ausearch -m avc`
       : `${module} refuses it: start the container with --security-opt label=disable`
   const cause = module !== undefined && errno === 'EACCES' ? `${module} refuses it: ` : ''
-  return `${cause}${line ?? 'a filter or a security module refuses namespaces to this process: see the kernel log'}`
+  // A job names its user more often than the options of its container.
+  const asRoot = traces.uid !== 0 && line !== undefined ? "run as the container's root (docker run -u 0), or: " : ''
+  return `${cause}${asRoot}${line ?? 'a filter or a security module refuses namespaces to this process: see the kernel log'}`
 }
 
 /** For a process that ended before its work was done, without a word. */
