@@ -24,9 +24,12 @@ export function processIo(): CommandIo {
   })
   // Nobody reads the progress any more: the work goes on, its status is the answer.
   process.stderr.on('error', () => undefined)
-  const { stdin, stdout, stderr, env } = process
+  const { stdout, stderr, env } = process
   return {
-    stdin,
+    // Made when somebody reads it: that takes 3 ms.
+    get stdin() {
+      return process.stdin
+    },
     stdout: textOutput(stdout, stdout.isTTY),
     stderr: textOutput(stderr, true),
     terminal: stderr,

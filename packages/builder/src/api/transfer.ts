@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ImageRecord } from '../store/types.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
 import { createLayerForms } from '../layers/layer-forms.ts'
@@ -24,7 +25,7 @@ import type { PullOptions, PullOutcome, PushOptions, PushOutcome } from '../buil
 import { sessionOf } from '../build/session.ts'
 import type { Session } from '../build/session-types.ts'
 import { runAll } from '../base/run-all.ts'
-import { createLayerFetcher, pushWith, sendBlobsTo } from '../build/transfers.ts'
+import { createLayerFetcher, greetRegistry, pushWith, sendBlobsTo } from '../build/transfers.ts'
 
 /** Fetches an image with all its layers, and names it in the store. */
 export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
@@ -118,14 +119,17 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
   await using session = await sessionOf(options)
   const { store, signal } = session
   const record = findImage(store, image)
-  const { manifest } = readImage(store, record)
   const target = options.destination ?? image
+  // First of all: what comes before the first blob leaves the loop no time to send a byte.
+  greetRegistry(session, canonicalName(target))
+  const { manifest } = readImage(store, record)
   return await internalStep(
     sink,
     `pushing ${formatFamiliar(withDefaultTag(parseReference(target)))}`,
     async (reportStatus) => {
       const forms = formsOf(session, sink)
       const name = canonicalName(target)
+      await setImmediate()
       const repositories = new Map<Digest, readonly string[]>()
       const send = sendBlobsTo(session, name, reportStatus)
       const layerWorks = record.images[0].layerIds.map(

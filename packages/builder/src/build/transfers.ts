@@ -142,6 +142,7 @@ function pushOptions(
 ): PushOptions {
   return {
     blobs: store.blobs,
+    assumesNew: true,
     referencesOf: (digest) => [...new Set([...(repositories.get(digest) ?? []), ...pushedTo(store, digest)])],
     signal,
     onProgress: ({ digest, current, total, outcome }) => {
@@ -153,6 +154,18 @@ function pushOptions(
 
 /** Sends one blob that the store has; {@link pushWith} finds it there. */
 export type SendBlob = (descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal) => Promise<void>
+
+/**
+ * Finds out how the registry of a reference is spoken to, where that has to be asked, and what else takes a while: the
+ * first transfer finds a connection. A failure is that of the transfer.
+ */
+export function greetRegistry(session: Session, reference: string): void {
+  const greet = async (): Promise<void> => {
+    const client = await session.registry()
+    await client.greet(client.repository(reference), session.signal)
+  }
+  greet().catch(() => undefined)
+}
 
 /** Brings blobs of an image to its repository while others of it are still made. */
 export function sendBlobsTo(session: Session, reference: string, report: ReportPart): SendBlob {

@@ -26,6 +26,8 @@ export interface RegistryClient extends AsyncDisposable {
   repository(reference: string | ImageReference): Repository
   /** From now on this registry may be spoken to over plain HTTP or with a certificate that does not verify. */
   allowInsecure(domain: string): void
+  /** Asks how the registry is spoken to, where it is not known: who has a request for it soon finds a connection. */
+  greet(repository: Repository, signal?: AbortSignal): Promise<void>
   /** HEAD: what a tag points to; undefined when the registry does not say. */
   resolve(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<ResolvedManifest | undefined>
   fetchManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<FetchedManifest>
@@ -70,6 +72,7 @@ export function createRegistryClient(
       return connections.repository(domain, path)
     },
     allowInsecure: (domain) => connections.allowInsecure(domain),
+    greet: async ({ host }, signal) => void (await connections.origin(host, signal)),
     resolve: (repository, tagOrDigest, signal) => resolveManifest(connections, repository, tagOrDigest, signal),
     fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(connections, repository, tagOrDigest, signal),
     putManifest: (repository, tagOrDigest, manifest, signal) =>

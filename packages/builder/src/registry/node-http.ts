@@ -19,6 +19,7 @@ export interface NodeHttpOptions {
 /** Node's own client: it takes 6 ms to load, undici 30 and as many again to compile its parser. */
 export function createNodeHttp(options: NodeHttpOptions): Sender {
   const agents = new Map<string, Agent>()
+  const loopback = new Map<string, string>()
   const agentFor = (protocol: string): Agent => {
     let agent = agents.get(protocol)
     if (agent === undefined) {
@@ -29,7 +30,14 @@ export function createNodeHttp(options: NodeHttpOptions): Sender {
     return agent
   }
   return {
-    send: (request) => sendBy(agentFor(request.url.protocol), request, options.timeouts),
+    send: (request) => {
+      const agent = agentFor(request.url.protocol)
+      const { url, body } = request
+      if (url.protocol !== 'http:' || url.hostname !== 'localhost') return sendBy(agent, request, options.timeouts)
+      const sendTo = (address?: string): Promise<HttpResponse> => sendBy(agent, request, options.timeouts, address)
+      // What is streamed cannot be sent twice: it goes where something answered before.
+      return body instanceof Readable ? sendTo(loopback.get(url.port)) : sendToLoopback(loopback, url.port, sendTo)
+    },
     close: async () => {
       for (const agent of agents.values()) agent.destroy()
       agents.clear()
@@ -52,17 +60,47 @@ const lookupLoopback: LookupFunction = (_name, { all, family }, answer) => {
   else answer(null, addresses[0]!.address, addresses[0]!.family)
 }
 
-function sendBy(agent: Agent, request: HttpRequest, timeouts: RegistryTimeouts): Promise<HttpResponse> {
+/**
+ * To one address after the other: with a name Node compiles expressions, loads its resolver (10 ms together), and gives an
+ * address up that has not answered within 250 ms, although only this process had no time for it.
+ */
+async function sendToLoopback(
+  answering: Map<string, string>,
+  port: string,
+  sendTo: (address: string) => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  const first = answering.get(port) ?? '127.0.0.1'
+  const second = first === '::1' ? '127.0.0.1' : '::1'
+  let address = first
+  const response = await sendTo(first).catch((refused: NodeJS.ErrnoException) => {
+    if (refused.code !== 'ECONNREFUSED') throw refused
+    address = second
+    return sendTo(second).catch((error: NodeJS.ErrnoException) => {
+      // Nobody listens there either, or there is no such address.
+      throw error.syscall === 'connect' ? refused : error
+    })
+  })
+  answering.set(port, address)
+  return response
+}
+
+function sendBy(
+  agent: Agent,
+  request: HttpRequest,
+  timeouts: RegistryTimeouts,
+  address?: string,
+): Promise<HttpResponse> {
   const { url, method, headers, body, signal } = request
   return new Promise<HttpResponse>((resolve, reject) => {
     const outgoing = moduleOf(url.protocol).request({
       // Not the URL itself: its user part would be sent, and is not always text.
-      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      host: address ?? url.hostname.replace(/^\[(.*)\]$/, '$1'),
       port: url.port,
       path: `${url.pathname}${url.search}`,
       method,
       headers: { host: url.host, ...headers },
       agent,
+      ...(url.protocol === 'http:' ? { servername: '' } : {}),
       ...(url.hostname === 'localhost' ? { lookup: lookupLoopback } : {}),
       maxHeaderSize: MAX_HEADER_BYTES,
     })
@@ -73,7 +111,7 @@ function sendBy(agent: Agent, request: HttpRequest, timeouts: RegistryTimeouts):
     const fail = (error: Error): void => {
       watch.end()
       end()
-      if (isStaleConnection(outgoing, request, error)) resolve(sendBy(agent, request, timeouts))
+      if (isStaleConnection(outgoing, request, error)) resolve(sendBy(agent, request, timeouts, address))
       else reject(error)
     }
     outgoing.on('error', fail)

@@ -21,6 +21,8 @@ export interface PushOptions {
   readonly blobs: BlobStore
   /** Where a blob is known to lie in registries (`docker.io/library/debian:12`): it is mounted, or carried over without touching the disk. */
   readonly referencesOf?: ((digest: Digest) => readonly string[]) | undefined
+  /** Blobs that lie in no registry that is known have just been made: their uploads are begun while one asks for them. */
+  readonly assumesNew?: boolean
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((event: PushProgress) => void) | undefined
 }
@@ -128,14 +130,13 @@ export async function pushBlob(
   const mountFrom = [
     ...new Set(sources.filter((one) => one.host.address === repository.host.address).map((one) => one.path)),
   ]
-  const outcome = await client.uploads(signal, async () => {
-    onProgress?.({ digest, current: 0, total })
-    return await client.uploadBlob(repository, descriptor, {
-      open: (offset) => openBlob(client, descriptor, { blobs, sources, offset, signal }),
-      mountFrom,
-      signal,
-      onProgress: (current) => onProgress?.({ digest, current, total }),
-    })
+  onProgress?.({ digest, current: 0, total })
+  const outcome = await client.uploadBlob(repository, descriptor, {
+    open: (offset) => openBlob(client, descriptor, { blobs, sources, offset, signal }),
+    mountFrom,
+    isNew: options.assumesNew === true && sources.length === 0,
+    signal,
+    onProgress: (current) => onProgress?.({ digest, current, total }),
   })
   onProgress?.({ digest, current: total, total, outcome })
 }

@@ -13,6 +13,8 @@ export interface UploadOptions {
   readonly open: (offset: number) => AsyncIterable<Uint8Array>
   /** Repositories of the same registry that may hold the blob. */
   readonly mountFrom?: readonly string[]
+  /** Most likely no registry has it yet: the upload is begun while one asks whether it is there. */
+  readonly isNew?: boolean
   readonly signal?: AbortSignal | undefined
   /** Bytes sent so far; falls back when a try starts anew. */
   readonly onProgress?: (current: number) => void
@@ -55,7 +57,7 @@ export async function uploadBlob(
     options,
     what: `push of blob ${descriptor.digest} to ${repositoryName(repository)}`,
   }
-  const key = `${repositoryName(repository)}@${descriptor.digest}`
+  const key = keyOf(upload)
   const { mountFrom = [], signal } = options
   // A mount answers for both: it is tried first, unless the blob went to this very repository before.
   const sisters =
@@ -65,11 +67,21 @@ export async function uploadBlob(
     connections.present.add(key)
     return 'mounted'
   }
-  if (await hasBlob(connections, repository, descriptor.digest, { signal, actions: 'pull,push' })) {
-    if (mounted !== undefined) await forget(upload, mounted)
+  const early = mounted === undefined && options.isNew === true ? startEarly(upload) : undefined
+  const isThere = await hasBlob(connections, repository, descriptor.digest, { signal, actions: 'pull,push' })
+  const begun = mounted ?? (await early)
+  if (isThere) {
+    if (begun !== undefined) await forget(upload, begun)
     return 'exists'
   }
-  const location = mounted ?? (await start(upload))
+  // Only what carries bytes has to wait for its turn.
+  return await connections.uploads(signal, () => sendBytes(upload, begun))
+}
+
+async function sendBytes(upload: Upload, begun: URL | undefined): Promise<'uploaded'> {
+  const { connections } = upload
+  const { signal } = upload.options
+  const location = begun ?? (await start(upload))
   try {
     await putWhole(upload, location)
   } catch (error) {
@@ -81,8 +93,12 @@ export async function uploadBlob(
       throw takesNoChunks(later) ? error : later
     }
   }
-  connections.present.add(key)
+  connections.present.add(keyOf(upload))
   return 'uploaded'
+}
+
+function keyOf({ repository, descriptor }: Upload): string {
+  return `${repositoryName(repository)}@${descriptor.digest}`
 }
 
 function takesNoChunks(error: unknown): boolean {
@@ -143,10 +159,22 @@ async function forget(upload: Upload, location: URL): Promise<void> {
   if (response !== undefined) await discard(response)
 }
 
-async function start(upload: Upload): Promise<URL> {
+/** Never fails: what a registry has against it, it says when it is asked for one that is needed. */
+async function startEarly(upload: Upload): Promise<URL | undefined> {
+  if (upload.connections.present.has(keyOf(upload))) return undefined
+  return await start(upload, 0).catch(() => undefined)
+}
+
+async function start(upload: Upload, retries?: number): Promise<URL> {
   const response = await send(
     upload.connections,
-    request(upload, { method: 'POST', target: 'blobs/uploads/', headers: { 'content-length': '0' }, expect: [202] }),
+    request(upload, {
+      method: 'POST',
+      target: 'blobs/uploads/',
+      headers: { 'content-length': '0' },
+      expect: [202],
+      ...(retries === undefined ? {} : { retries }),
+    }),
   )
   await discard(response)
   return locationOf(upload, response)
