@@ -181,13 +181,14 @@ static void mount_cgroup(int sys) {
   close(at);
 }
 
-void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network) {
+void mount_sys(const struct executor_config *config, int root, bool insecure, bool own_network, bool limited) {
   unsigned attributes = K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC | (insecure ? 0 : K_ATTR_RDONLY);
   // A new sysfs belongs to the owner of the network namespace: where that is the host, its tree is shown instead.
   bool shown = config->rootless && !own_network;
   int sys = shown ? clone_visible("/sys", attributes) : make_or_show(config, "sysfs", "/sys", attributes, &shown);
   attach_file_system(sys, root, "sys");
   if (!insecure) mask(config, sys, masked_sys);
-  if (!shown) mount_cgroup(sys);
+  // What is shown of cgroups is the machine's; who is limited looks there for its limits, as the JVM does.
+  if (!shown || limited) mount_cgroup(sys);
   close(sys);
 }
