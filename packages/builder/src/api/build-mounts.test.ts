@@ -145,6 +145,29 @@ describeWith(buildNeeds, 'mounts of a step', () => {
     expect(await build({ noCacheFilter: ['a'] })).toBe('1\n2\n2\n')
   }, 60_000)
 
+  test('a cache whose id ends like a copy of another one is its own: that one is emptied alone', async () => {
+    const ids = ['named', 'named#1', 'named:0123456789abcdef']
+    const context = await world.context('named', {
+      Dockerfile: [
+        'FROM $BASE AS a',
+        'RUN --mount=type=cache,id=named,target=/c echo >> /c/log; wc -l < /c/log >> /out',
+        'FROM a AS b',
+        ...ids.slice(1).map((id) => `RUN --mount=type=cache,id=${id},target=/c echo >> /c/log; wc -l < /c/log >> /out`),
+        'FROM scratch',
+        'COPY --from=b /out /',
+        '',
+      ].join('\n'),
+    })
+    const build = async (options: BuildOptions): Promise<string> => {
+      const dest = world.directory.join('named-out')
+      await world.build(context, { outputs: [{ type: 'local', dest }], ...options })
+      return readFile(join(dest, 'out'), 'utf8')
+    }
+    expect(await build({})).toBe('1\n1\n1\n')
+    expect(await build({ noCacheFilter: ['a'], keepCacheMounts: true })).toBe('2\n2\n2\n')
+    expect(await build({ noCacheFilter: ['a'] })).toBe('1\n3\n3\n')
+  }, 60_000)
+
   test.each([
     ['a cache', '--mount=type=cache,source=/none,target=/x'],
     ['a stage for a cache', '--mount=type=cache,from=made,source=/none,target=/x'],

@@ -9,6 +9,9 @@ import type { LockKind } from './lock-order.ts'
 
 const GIT_MIRROR = 'git repository '
 const STEP_PREFIXED = new RegExp(`^(step )*${GIT_MIRROR}`)
+/** What stands behind the id of a cache that begins with something else, and behind that of a private copy. */
+const DERIVED = /^(:[0-9a-f]{16})?(#\d+)?$/
+const ENDS_AS_DERIVED = /(?::[0-9a-f]{16}|#\d+) *$/
 
 interface CacheMountParts {
   readonly paths: StorePaths
@@ -28,10 +31,12 @@ export function gitMirrorId(remote: string): string {
 
 /**
  * Id of the cache that a step calls `id`, which is any text. Never one of a git mirror: git runs outside of all steps,
- * with the configuration and attributes that it finds there. Different ids stay different.
+ * with the configuration and attributes that it finds there. Nor is `x#1` a private copy of `x`, which would be emptied
+ * with that. Different ids stay different.
  */
 export function stepCacheId(id: string): string {
-  return STEP_PREFIXED.test(id) ? `step ${id}` : id
+  const own = ENDS_AS_DERIVED.test(id) ? `${id} ` : id
+  return STEP_PREFIXED.test(own) ? `step ${own}` : own
 }
 
 /** The lock of a git repository's mirror. */
@@ -76,5 +81,5 @@ export function cacheMountIds(metadata: Metadata, id: string): readonly string[]
   return metadata
     .all('SELECT id FROM cache_mounts WHERE substr(id, 1, ?) = ?', id.length, id)
     .map((row) => text(row, 'id'))
-    .filter((found) => /^(:[0-9a-f]{16})?(#\d+)?$/.test(found.slice(id.length)))
+    .filter((found) => DERIVED.test(found.slice(id.length)))
 }
