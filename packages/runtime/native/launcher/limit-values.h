@@ -4,7 +4,12 @@
 
 #include <stdbool.h>
 
-#include "limits.h"
+#include "spec.h"
+
+struct limit_failure {
+  int error;
+  char operation[400];
+};
 
 enum controller { MEMORY, CPU, CPUSET, PIDS, CONTROLLERS };
 extern const char *const controller_names[CONTROLLERS];

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "limit-values.h"
 #include "spec.h"
 
 // The hierarchies in which a step can have a directory: that of version 2, or those of version 1.
@@ -17,11 +18,6 @@ struct step_cgroups {
   int directory; // of version 2, to clone into; or -1
   char paths[STEP_CGROUPS][PATH_MAX];
   int count;
-};
-
-struct limit_failure {
-  int error;
-  char operation[400];
 };
 
 bool is_limited(const struct step_spec *step);
