@@ -254,17 +254,6 @@ static struct answer on_chown(struct call *call) {
 }
 #endif
 
-// A signal that comes before this process has taken a call makes that fail by EINTR where the program's handler does not restart
-// calls. No opening of a file fails so elsewhere: the shells dash and ash, whose children end at any time, do not expect it.
-static struct answer on_sigaction(struct call *call) {
-  uint64_t action = argument(call, 1), fields[2]; // handler, flags
-  if (action == 0 || read_memory(call, action, fields, sizeof fields) < 0) return ask_kernel();
-  if (fields[0] <= 1 || fields[1] & SA_RESTART) return ask_kernel();
-  fields[1] |= SA_RESTART;
-  write_memory(call, action + sizeof fields[0], &fields[1], sizeof fields[1]);
-  return ask_kernel();
-}
-
 #if defined(__x86_64__)
 static struct answer on_open(struct call *call) { return as_root(answer_open(call->context, call, argument(call, 0), int_argument(call, 1))); }
 static struct answer on_readlink(struct call *call) {
@@ -283,7 +272,7 @@ enum { NR_openat2_call = 437, NR_pidfd_open_call = 434 };
 // restart calls (dash). stat and access never fail so elsewhere, and programs do not expect it: they find the real places.
 size_t proc_traps(bool signals, struct trap *traps) {
   static const struct trap files[] = {
-      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs}, {SYS_fchmodat, on_fchmodat, FROM_HERE}, {SYS_fchownat, on_fchownat, FROM_HERE}, {SYS_rt_sigaction, on_sigaction, TRAP_EQUAL, 0, SIGCHLD},
+      {SYS_openat, on_openat, FROM_HERE}, {NR_openat2_call, on_openat2, FROM_HERE}, {SYS_readlinkat, on_readlinkat, FROM_HERE}, {SYS_statfs, on_statfs}, {SYS_fchmodat, on_fchmodat, FROM_HERE}, {SYS_fchownat, on_fchownat, FROM_HERE}, {SYS_rt_sigaction, restart_after_children, TRAP_EQUAL, 0, SIGCHLD},
       {SYS_statx, on_statx, FROM_HERE},
 #if defined(__x86_64__)
       {SYS_open, on_open}, {SYS_readlink, on_readlink}, {SYS_chmod, on_chmod}, {SYS_chown, on_chown},

@@ -66,7 +66,8 @@ void come_under_supervision(const struct executor_config *config, int socket) {
   int listener = install_listener(emulation_filter(kind_of(config)));
   // A chain of filters has one listener. Devices can be done without; owners cannot.
   if (listener < 0 && errno == EBUSY && !config->single_id) return;
-  if (listener < 0) step_fail(errno, "seccomp listener");
+  if (listener < 0)
+    step_fail(errno, errno == EBUSY ? "one user id: the calls of this build are watched already, as in a step of another build (subordinate ids make a build inside possible)" : "seccomp: watch calls");
   // Nobody else can open it: this process does not let itself be looked into.
   int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   if (mounts < 0 || send_descriptor(socket, mounts) < 0 || hand_listener_over(socket, listener) < 0) step_fail(errno, "the supervisor of the step");

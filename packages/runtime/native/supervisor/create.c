@@ -43,6 +43,21 @@ static int record_file(int fd, const struct record *owner) {
   return write_record(path, true, S_IFREG, owner);
 }
 
+// Whether the place is a link to what is not there: then it becomes that place. Not opened through the link: what came into its
+// place meanwhile (a pipe) would be waited for.
+static bool follow_to_nothing(char place[PLACE_SIZE]) {
+  char target[4096];
+  struct stat status;
+  ssize_t length = readlink(place, target, sizeof target - 1);
+  // A link of /proc leads to what is open, whatever it reads.
+  if (length <= 0 || stat(place, &status) == 0 || errno != ENOENT) return false;
+  target[length] = 0;
+  size_t kept = target[0] == '/' ? 0 : (size_t)(strrchr(place, '/') + 1 - place);
+  if (kept + (size_t)length >= PLACE_SIZE) return false;
+  memcpy(place + kept, target, (size_t)length + 1);
+  return true;
+}
+
 static struct answer open_file(struct call *call, int directory, uint64_t path, uint64_t flags, mode_t mode) {
   char place[PLACE_SIZE];
   struct record owner;
@@ -54,7 +69,13 @@ static struct answer open_file(struct call *call, int directory, uint64_t path, 
   } else if (!prepare(call, directory, path, place, &owner)) return ask_kernel();
   int ours = (int)(flags & (O_ACCMODE | O_APPEND | O_DSYNC | O_SYNC | O_NONBLOCK | O_DIRECT | O_LARGEFILE | O_NOATIME | O_TMPFILE | O_EXCL));
   if (!unnamed) ours |= O_CREAT | O_EXCL;
-  int fd = open(place, ours | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode & 07777 & ~umask_of(call));
+  mode &= 07777 & ~umask_of(call);
+  int fd = open(place, ours | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
+  for (int links = 0; fd < 0 && errno == EEXIST && !unnamed && !(flags & (O_EXCL | O_NOFOLLOW)) && links < 40 && follow_to_nothing(place); links++) {
+    char parent[PLACE_SIZE];
+    if (!parent_of(place, parent) || !owner_in(call, parent, &owner)) return ask_kernel();
+    fd = open(place, ours | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
+  }
   // It is there already, or cannot be made: the kernel opens it, or says so.
   if (fd < 0) return ask_kernel();
   record_file(fd, &owner);

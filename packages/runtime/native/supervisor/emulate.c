@@ -56,6 +56,7 @@ static struct trap owner_traps[] = {
     {SYS_listxattr, on_listxattr},
     {SYS_llistxattr, on_llistxattr},
     {SYS_flistxattr, on_flistxattr},
+    {SYS_rt_sigaction, restart_after_children, TRAP_EQUAL, 0, SIGCHLD},
 #if defined(__x86_64__)
     {SYS_chown, on_chown},
     {SYS_lchown, on_lchown},
@@ -119,6 +120,8 @@ void emulate(struct emulation_start *start) {
   keep_descriptors(&listener, &socket);
   drop_rights(start);
   emulation.outer_proc = start->outer_proc;
+  // It may have mounts and a root of its own at any time.
+  emulation.chroots = start->capabilities >> CAP_SYS_ADMIN & 1;
   if (start_credentials(&emulation.sets, &start->first) < 0 || tell_that_it_serves(socket) < 0) fail(78);
   close(socket);
   if (start->what == EMULATE_OWNERS) supervise(listener, owner_traps, COUNT(owner_traps), &emulation);

@@ -81,6 +81,26 @@ static int take_root(int number) {
   return result;
 }
 
+// What a path names through the process's own links of /proc ("/proc/self/fd/5/file", "/dev/stdin"): `where` of its number, and
+// the rest; NULL for all others. In that /proc `self` is nobody to this process. Nothing but these links: `..` below one of them
+// goes up from where it leads, anywhere else it would reach the other processes of our own /proc.
+static const char *through_own_links(const char *path, char where[24]) {
+  static const char *const streams[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(path, streams[i])) return sprintf(where, "fd/%d", i), "";
+  const char *at = !strncmp(path, "/proc/self/", 11) ? path + 11 : !strncmp(path, "/proc/thread-self/", 18) ? path + 18 : NULL;
+  const char *number = !strncmp(path, "/dev/fd/", 8) ? path + 8 : at && !strncmp(at, "fd/", 3) ? at + 3 : NULL;
+  size_t length = number ? strspn(number, "0123456789") : 0;
+  if (length > 0 && length <= 10) {
+    sprintf(where, "fd/%.*s", (int)length, number);
+    at = number + length;
+  } else if (at && (!strncmp(at, "cwd", length = 3) || !strncmp(at, "root", length = 4))) {
+    sprintf(where, "%.*s", (int)length, at);
+    at += length;
+  } else return NULL;
+  return *at == '/' || *at == 0 ? at + strspn(at, "/") : NULL;
+}
+
 int locate(const struct call *call, int directory, uint64_t path, bool may_be_empty, char place[PLACE_SIZE], bool *descriptor) {
   char text[4096];
   // A path of NULL is the descriptor too, since Linux 6.11.
@@ -88,21 +108,23 @@ int locate(const struct call *call, int directory, uint64_t path, bool may_be_em
   if (length < 0) return length;
   *descriptor = false;
   if (length == 0 && !may_be_empty) return -ENOENT;
-  int number = text[0] == '/' && !emulation_of(call)->chroots ? 0 : number_of(call);
+  char where[24];
+  const char *rest = text[0] == '/' && !emulation_of(call)->chroots ? through_own_links(text, where) : NULL;
+  int number = text[0] == '/' && !rest && !emulation_of(call)->chroots ? 0 : number_of(call);
   if (emulation_of(call)->chroots) {
     int error = number <= 0 ? -ESRCH : take_root(number);
     if (error < 0) return error;
   }
-  if (text[0] == '/') {
+  if (text[0] == '/' && !rest) {
     memcpy(place, text, (size_t)length + 1);
     return still_waits(call) ? 0 : -ESRCH;
   }
   if (number <= 0) return -ESRCH;
-  char where[24];
-  if (directory == AT_FDCWD) strcpy(where, "cwd");
-  else snprintf(where, sizeof where, "fd/%u", (unsigned)directory);
+  if (!rest && directory == AT_FDCWD) strcpy(where, "cwd");
+  else if (!rest) snprintf(where, sizeof where, "fd/%u", (unsigned)directory);
   *descriptor = length == 0;
-  snprintf(place, PLACE_SIZE, length ? "%d/%s/%s" : "%d/%s", number, where, text);
+  if (!rest) rest = text;
+  snprintf(place, PLACE_SIZE, *rest ? "%d/%s/%s" : "%d/%s", number, where, rest);
   // The number was another's, if the thread has ended since.
   return still_waits(call) ? 0 : -ESRCH;
 }

@@ -27,4 +27,7 @@ int read_memory(const struct call *call, uint64_t address, void *into, size_t le
 int read_text(const struct call *call, uint64_t address, char *into, size_t capacity);
 int write_memory(const struct call *call, uint64_t address, const void *from, size_t length);
 
+// Handles rt_sigaction of SIGCHLD: its handler restarts the calls that it interrupts.
+struct answer restart_after_children(struct call *call);
+
 #endif

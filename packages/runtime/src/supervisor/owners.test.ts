@@ -6,6 +6,7 @@ import { checkTool, describeWith } from '@ts-oci/testing'
 import { requirementsOf, startMachine } from '../testing/machine.test.helper.ts'
 import type { Machine } from '../testing/machine.test.helper.ts'
 
+const watched = fileURLToPath(new URL('../testing/watched.c', import.meta.url))
 const attacker = fileURLToPath(new URL('../testing/attack-supervisor.c', import.meta.url))
 
 interface User {
@@ -135,6 +136,55 @@ describeWith([...requirementsOf.single, 'cc'], 'the owners of a step that has on
         'echo > /f; chown 5:6 /f; cp -a /f /g; chown 7:8 /f; stat -c %u:%g /g; sh -c "ulimit -a" | grep -ci "file locks.*unlimited"',
       ),
     ).toEqual(['5:6', '1'])
+  })
+
+  test('a file is the same by the links of /proc that a process has of its own, and nothing else is reached by them', async () => {
+    expect(
+      await lines(
+        `echo > /f; chown 7:8 /f; mkdir /d; chown 3:4 /d; cd /d
+        stat -L -c %u:%g /proc/self/fd/0 < /f; stat -L -c %u:%g /dev/fd/0 < /f; stat -L -c %u:%g /dev/stdin < /f; stat -c %u:%g /dev/stdin < /f
+        stat -L -c %u:%g /proc/self/cwd; stat -c %u:%g /proc/self/cwd/../f; stat -c %u:%g /proc/thread-self/root/f; chown 9:10 /proc/self/fd/0 < /f; stat -c %u:%g /f
+        for i in /proc/self/fd/cwd /proc/self/../0/cwd /proc/self/cwdx /proc/self/fd/0/../../1/cwd /dev/fd/../../1/cwd; do chown 1:1 $i 2> /dev/null < / || echo none; done; stat -c %u:%g . /`,
+      ),
+    ).toEqual([
+      '7:8',
+      '7:8',
+      '7:8',
+      '0:0',
+      '3:4',
+      '7:8',
+      '7:8',
+      '9:10',
+      'none',
+      'none',
+      'none',
+      'none',
+      'none',
+      '3:4',
+      '0:0',
+    ])
+  })
+
+  test('what is made through a link that led to nothing is its maker’s, and the link is left alone', async () => {
+    expect(
+      await lines(
+        `chmod 777 /tmp; cd /tmp; mkdir d; ln -s d/t l; ln -s /tmp/l m; echo > m; stat -c '%u:%g %F' d/t; stat -c %F l; ln -s /proc/self/fd/1 out; echo shown > out
+        ln -s loop loop; (echo > loop) 2>&1 | grep -c levels; ln -s no/such n; (echo > n) 2>&1 | grep -c nonexistent`,
+        { uid: 1000, gid: 1001 },
+      ),
+    ).toEqual(['1000:1001 regular file', 'symbolic link', 'shown', '1', '1'])
+  })
+
+  test('the end of a child fails no call, where its handler restarts none: shells do not expect it', async () => {
+    expect(await lines('/attack chld', { uid: 1000, gid: 1000 }, [attackLayer])).toEqual(['interrupted=0'])
+  })
+
+  test('a step of which the calls are watched already is refused, with what to do', async () => {
+    const program = machine.directory.join('watched')
+    await checkTool('cc', ['-O1', '-o', program, watched])
+    await using inner = await startMachine('single', { wrapper: [program] })
+    const { error } = await inner.run({ run: 'true' })
+    expect(error).toMatchObject({ message: expect.stringMatching(/watched already.*subordinate ids/) })
   })
 
   test('a hostile step neither ends it nor hangs it, and what it says stays right', async () => {

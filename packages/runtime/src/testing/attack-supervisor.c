@@ -1,6 +1,6 @@
 // A step that attacks its supervisor: the calls that it answers with random arguments, in threads that change the memory that
 // these point to, with processes that are killed in a call. `SEED SECONDS`. Ends with what it has of its own, which must be right.
-// Without arguments: its real and effective user, and its effective group.
+// `chld`: counts calls that fail because a child's end interrupts them, where the handler restarts none. Without arguments: its real and effective user, and its effective group.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +107,27 @@ static void exhaust_credentials(void) {
   waitpid(child, NULL, 0);
 }
 
+static void on_signal(int number) {}
+
+static int count_interrupted(void) {
+  struct sigaction action = {.sa_handler = on_signal};
+  struct stat status;
+  sigaction(SIGCHLD, &action, NULL);
+  pid_t parent = getpid(), sender = fork();
+  if (sender == 0)
+    while (getppid() == parent) kill(parent, SIGCHLD);
+  unsigned interrupted = 0;
+  for (int i = 0; i < 3000; i++) {
+    int fd = open("/made", O_CREAT | O_RDWR, 0644);
+    interrupted += fd < 0 || stat("/made", &status) < 0 || fstat(fd, &status) < 0;
+    close(fd);
+  }
+  kill(sender, SIGKILL);
+  return printf("interrupted=%u\n", interrupted) < 0;
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2) return count_interrupted();
   if (argc != 3) return printf("%u %u %u\n", getuid(), geteuid(), getegid()) < 0;
   memory = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   deadline = time(NULL) + atoi(argv[2]);
