@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * The public face: build images, and what belongs to them, from a program.
  * @packageDocumentation

@@ -124,7 +124,7 @@ describeWith(['npm', 'tar'], 'the tarballs of a release', () => {
     ])
     await writeProgram(directory, 'wrong', ["import { image } from '@ts-oci/builder'", 'image(1)'])
     const compiler = join(project, 'node_modules/typescript/bin/tsc')
-    const flags = ['--module', 'nodenext', '--target', 'esnext', '--strict', '--types', 'node', '--ignoreConfig']
+    const flags = ['--module', 'nodenext', '--target', 'esnext', '--strict', '--ignoreConfig']
     await checkTool(process.execPath, [compiler, ...flags, 'program.ts'], { cwd: project, env })
     const wrong = await runTool(process.execPath, [compiler, ...flags, '--noEmit', 'wrong.ts'], { cwd: project, env })
     expect(wrong.stdout).toContain('TS2345')

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './errors.ts'
 export type * from './executor/tree-types.ts'
 export type * from './executor/types.ts'

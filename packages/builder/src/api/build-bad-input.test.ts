@@ -43,6 +43,16 @@ describe('a build without what it needs says what is missing', () => {
       },
     ],
     [
+      'processor of another kind',
+      { dockerfile: `${scratch}RUN true\n`, platform: 'linux/s390x' },
+      {
+        code: 'OCI_STEP_UNSUPPORTED',
+        message: expect.stringContaining('linux/s390x'),
+        location: { startLine: 2 },
+        hint: expect.stringContaining('FROM --platform=$BUILDPLATFORM'),
+      },
+    ],
+    [
       'secret',
       { dockerfile: `${scratch}RUN --mount=type=secret,id=token,required=true true\n` },
       { message: expect.stringContaining('token'), location: { startLine: 2 } },

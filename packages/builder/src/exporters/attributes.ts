@@ -1,5 +1,6 @@
 import { parseBoolean } from '../base/boolean.ts'
 import { BuilderError } from '../base/errors.ts'
+import { findSuggestion } from '../base/suggest.ts'
 
 /** Attributes of one output; each is taken once, what nobody took is unknown. */
 export interface Attributes {
@@ -18,7 +19,10 @@ export interface Attributes {
 /** Reads the attributes of `type`. @throws OCI_OPTION_INVALID naming the attribute whose value is wrong */
 export function readAttributes(type: string, attrs: Readonly<Record<string, string>>): Attributes {
   const left = new Map(Object.entries(attrs))
+  // Where it goes is no attribute of a type, though it is written among them.
+  const known = new Set(['dest'])
   const take = (key: string): string | undefined => {
+    known.add(key)
     const value = left.get(key)
     left.delete(key)
     return value
@@ -54,7 +58,8 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
     },
     refuse(keys, hint) {
       for (const key of keys) {
-        const value = take(key)
+        const value = left.get(key)
+        left.delete(key)
         if (value === undefined || parseBoolean(value) === false) continue
         throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: attribute ${key} is not supported`, {
           hint,
@@ -63,11 +68,15 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
     },
     end() {
       const [unknown] = left.keys()
-      if (unknown !== undefined)
-        throw new BuilderError(
-          'OCI_OPTION_INVALID',
-          `output type=${type}: unknown attribute ${JSON.stringify(unknown)}`,
-        )
+      if (unknown === undefined) return
+      const near = findSuggestion(unknown, [...known])
+      throw new BuilderError(
+        'OCI_OPTION_INVALID',
+        `output type=${type}: unknown attribute ${JSON.stringify(unknown)}`,
+        {
+          hint: near === undefined ? `known: ${[...known].toSorted().join(', ')}` : `did you mean ${near}?`,
+        },
+      )
     },
   }
 }

@@ -35,6 +35,14 @@ describe('attributes', () => {
     })
   }
 
+  test.each<readonly [LooseOutput, string]>([
+    [{ type: 'oci', dst: 'x' }, 'did you mean dest?'],
+    [{ type: 'image', compresion: 'gzip' }, 'did you mean compression?'],
+    [{ type: 'local', dest: 'x', name: 'y' }, 'known: dest, mode, source-date-epoch'],
+  ])('of an unknown attribute the hint tells what is meant or known: %j', async (output, hint) => {
+    await expect(prepareOutputs([output], testDefaults('/'))).rejects.toMatchObject({ hint })
+  })
+
   test('two outputs cannot both go to standard output', async () => {
     await expect(
       prepareOutputs(

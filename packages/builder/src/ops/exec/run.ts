@@ -142,7 +142,10 @@ function refuseUnsupported(environment: StepParts, vertex: Vertex, spec: ExecSpe
     throw new BuilderError(
       'OCI_STEP_UNSUPPORTED',
       `a step for ${formatPlatform(platform)} cannot run on ${formatPlatform(environment.hostPlatform)}: emulation is not supported yet`,
-      location(vertex),
+      {
+        ...location(vertex),
+        hint: `build on a machine of ${formatPlatform(platform)}, or run steps in a stage FROM --platform=$BUILDPLATFORM and COPY --from it what they make for $TARGETARCH`,
+      },
     )
   }
   if (spec.network === 'host' && !environment.allowed.has('network.host')) {

@@ -265,6 +265,13 @@ describe('copy', () => {
       run([scratch, source], [copy('/', '/', { includePatterns: ['no'], requiredPaths: ['/no'] })]),
     ).rejects.toMatchObject({ code: 'OCI_COPY_SOURCE_NOT_FOUND', message: '"/no": not found' })
   })
+  test('says of an owner by name, where nothing lies below, that --link may be why', async () => {
+    const owner = { user: { name: 'node', input: -1 } }
+    await expect(run([scratch, source], [copy('/a', '/n/', { owner })])).rejects.toMatchObject({
+      message: 'invalid user index: -1',
+      hint: expect.stringMatching(/owner as a number.*--link/),
+    })
+  })
   test('gives everything the time that is asked for, directories it makes too', async () => {
     const entries = await run([scratch, source], [copy('/a', '/n/m/', { timestamp: 42_000_000_000 })])
     expect(formatListing(entries)).toEqual([

@@ -50,11 +50,11 @@ function settable(id: number): number {
   return id === UNCHANGED ? 0 : id
 }
 
-// Names are looked up below the action; on scratch there is nothing below the first one.
+// Names are looked up below the action; on scratch there is nothing below the first one, nor below one with --link.
 function requireInput(input: number): void {
   if (input < 0)
     throw new BuilderError('OCI_COPY_INVALID', `invalid user index: ${input}`, {
-      hint: 'write the owner as a number: this stage has no /etc/passwd yet',
+      hint: 'write the owner as a number: with --link, or as the first on scratch, there is no /etc/passwd to find a name in',
     })
 }
 
