@@ -26,7 +26,9 @@ async function answer() {
 async function start() {
   // Of the user, not in the shared temporary directory: compiled code of others must not get in.
   const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && `${process.env.HOME}/.cache`)
-  if (cache) process.getBuiltinModule('node:module').enableCompileCache(`${cache}/tsbuild/compile-cache`)
+  // Not below the current directory, which a relative one would mean; below /proc Node would try for ever to make it.
+  if (/^\/(?!proc\/)/.test(cache))
+    process.getBuiltinModule('node:module').enableCompileCache(`${cache}/tsbuild/compile-cache`)
   const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js').catch(explain)
   await main(argv)
 }

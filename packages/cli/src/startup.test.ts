@@ -64,6 +64,17 @@ describe('a command loads nothing that it does not need', () => {
   })
 })
 
+// Node tries for ever to make a directory below /proc.
+test.each(['/proc', 'relative'])(
+  'a command whose home is %s runs, and leaves no cache in the current directory',
+  async (HOME) => {
+    await using own = await temporaryDirectory('startup-home')
+    const env = { HOME, XDG_CACHE_HOME: '' }
+    expect(await tsbuild(own, ['images'], { env })).toMatchObject({ status: 0, stderr: '' })
+    expect(await readdir(own.path)).not.toContain('relative')
+  },
+)
+
 describeWith(['docker-registry'], 'a push loads nothing that it does not need', () => {
   let registry: Registry
   beforeAll(async () => {
