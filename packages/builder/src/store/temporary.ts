@@ -6,6 +6,7 @@ import { onDisk } from '../base/disk-errors.ts'
 import { lockAndProve, tryLockFile, type HeldLock } from './lock-files.ts'
 import type { StorePaths } from './paths.ts'
 import { restoreAside } from './prune-files.ts'
+import { rootsThatEnd } from './step-journals.ts'
 import type { TemporaryDirectory } from './types.ts'
 
 /** Removes a directory tree whose files belong to foreign owners (rootless: inside the executor). */
@@ -57,10 +58,14 @@ function ownerLockPath(paths: StorePaths, id: string): string {
 export function sweepTemporary(paths: StorePaths): { readonly isCrashed: boolean; readonly stuck: readonly string[] } {
   const dead = new Map<string, boolean>()
   const stuck: string[] = []
-  for (const name of readdirSync(paths.tmp)) {
-    const owner = name.slice(0, Math.max(0, name.indexOf('.')))
+  const names = readdirSync(paths.tmp).filter((name) =>
+    isDead(paths, name.slice(0, Math.max(0, name.indexOf('.'))), dead),
+  )
+  const busy = names.length === 0 ? [] : rootsThatEnd(paths, names)
+  for (const name of names) {
     const path = join(paths.tmp, name)
-    if (!isDead(paths, owner, dead)) continue
+    // A step of it still ends: the next who comes by removes it.
+    if (busy.includes(name)) continue
     restoreAside(paths, path)
     if (!tryRemoveTree(path)) stuck.push(path)
   }

@@ -52,7 +52,7 @@ static void put_mount(struct moved_tree *tree, const struct mount_spec *mount) {
     put_moved(tree, mount->target, source);
     return;
   case MOUNT_TMPFS: close(put_directory(tree, mount->target, mount->mode == MODE_OF_TARGET ? 0 : mount->mode)); return;
-  case MOUNT_SECRET: close(put_file(tree, mount->target, mount->content, mount->content_length, mount->mode & 07777, mount->uid, mount->gid)); return;
+  case MOUNT_SECRET: close(put_secret(tree, mount->target, mount->content, mount->content_length, mount->mode & 07777, mount->uid, mount->gid)); return;
   case MOUNT_OVERLAY: step_fail(EOPNOTSUPP, "mount %s: layers cannot be stacked where nothing can be mounted", mount->target);
   }
 }
@@ -64,8 +64,8 @@ void fill_chroot_root(struct moved_tree *tree, const struct step_spec *step) {
   close(proc);
   close(dev);
   if (!brings_mount(step, "/sys")) close(put_top_directory(tree, "sys", 0555));
-  if (!brings_mount(step, "/etc/hosts")) close(put_file(tree, "/etc/hosts", step->hosts.at, step->hosts.length, 0644, 0, 0));
-  if (!brings_mount(step, "/etc/resolv.conf")) close(put_file(tree, "/etc/resolv.conf", step->resolv_conf.at, step->resolv_conf.length, 0644, 0, 0));
+  if (!brings_mount(step, "/etc/hosts")) close(put_file(tree, "/etc/hosts", step->hosts.at, step->hosts.length));
+  if (!brings_mount(step, "/etc/resolv.conf")) close(put_file(tree, "/etc/resolv.conf", step->resolv_conf.at, step->resolv_conf.length));
   for (size_t i = 0; i < step->mount_count; i++)
     // A tmpfs for /dev is /dev as every step has it.
     if (step->mounts[i].kind != MOUNT_TMPFS || strcmp(step->mounts[i].target, "/dev")) put_mount(tree, &step->mounts[i]);

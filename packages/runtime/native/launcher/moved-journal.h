@@ -15,7 +15,8 @@ enum moved_kind {
   MOVED_PARENT = 4, // `path` was made, and goes if nothing is in it
   MOVED_IN = 5,     // `other` (absolute) was moved to `path`; sec and nsec: device and inode
   MOVED_TIME = 6,   // `path` had this time of change
-  MOVED_SETTLED = 7 // and this one when all was in place
+  MOVED_SETTLED = 7, // and this one when all was in place
+  MOVED_STAYS = 8    // `path` was made and has to be there in the end, with no other name; sec and nsec: device and inode
 };
 
 struct moved {

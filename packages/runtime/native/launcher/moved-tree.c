@@ -103,6 +103,13 @@ static mode_t clear_place(struct moved_tree *tree, const char *path, bool file, 
   return status.st_mode;
 }
 
+// In a layer that it was moved or linked into, it would be left.
+static void expect_to_stay(const struct moved_tree *tree, const char *place, int fd) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) step_fail(errno, "read /%s", place);
+  write_journal(tree->journal, &(struct moved){.kind = MOVED_STAYS, .sec = (int64_t)status.st_dev, .nsec = (int64_t)status.st_ino}, place, "");
+}
+
 static int make_directory(const struct moved_tree *tree, const char *place, mode_t mode) {
   const char *name;
   write_journal(tree->journal, &(struct moved){.kind = MOVED_MADE}, place, "");
@@ -110,6 +117,7 @@ static int make_directory(const struct moved_tree *tree, const char *place, mode
   int fd = mkdirat(parent, name, 0700) < 0 ? -1 : openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 || fchmod(fd, mode) < 0) step_fail(errno, "make /%s", place);
   close(parent);
+  expect_to_stay(tree, place, fd);
   return fd;
 }
 
@@ -127,8 +135,7 @@ int put_top_directory(struct moved_tree *tree, const char *name, mode_t mode) {
   return put_directory(tree, path, mode);
 }
 
-int put_file(struct moved_tree *tree, const char *path, const void *content, size_t length, mode_t mode, uid_t uid, gid_t gid) {
-  char place[PATH_MAX];
+static int put_file_at(struct moved_tree *tree, const char *path, char place[PATH_MAX], const void *content, size_t length, mode_t mode, uid_t uid, gid_t gid) {
   const char *name;
   clear_place(tree, path, true, place);
   write_journal(tree->journal, &(struct moved){.kind = MOVED_MADE}, place, "");
@@ -144,6 +151,18 @@ int put_file(struct moved_tree *tree, const char *path, const void *content, siz
   }
   if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0) step_fail(errno, "set the owner of /%s", place);
   return fd;
+}
+
+int put_secret(struct moved_tree *tree, const char *path, const void *content, size_t length, mode_t mode, uid_t uid, gid_t gid) {
+  char place[PATH_MAX];
+  int fd = put_file_at(tree, path, place, content, length, mode, uid, gid);
+  expect_to_stay(tree, place, fd);
+  return fd;
+}
+
+int put_file(struct moved_tree *tree, const char *path, const void *content, size_t length) {
+  char place[PATH_MAX];
+  return put_file_at(tree, path, place, content, length, 0644, 0, 0);
 }
 
 void put_moved(struct moved_tree *tree, const char *path, const char *source) {

@@ -23,7 +23,9 @@ void begin_moved_tree(struct moved_tree *tree, int directory, const char *root);
 // `path` is absolute and resolved inside the root: links are followed, parents that it lacks are made.
 // Each gives a descriptor of what lies there now.
 int put_directory(struct moved_tree *tree, const char *path, mode_t mode);
-int put_file(struct moved_tree *tree, const char *path, const void *content, size_t length, mode_t mode, uid_t uid, gid_t gid);
+int put_file(struct moved_tree *tree, const char *path, const void *content, size_t length);
+// The same, of the given owner and mode; a step that leaves it elsewhere, too, has failed.
+int put_secret(struct moved_tree *tree, const char *path, const void *content, size_t length, mode_t mode, uid_t uid, gid_t gid);
 // Moves what lies at `source` (a directory, a socket) into the root; it is moved back afterwards.
 void put_moved(struct moved_tree *tree, const char *path, const char *source);
 // A directory at the top of the root, where a link of the image would lead elsewhere: that is refused.

@@ -15,6 +15,7 @@
 #include "../common/kernel.h"
 #include "../common/remove-tree.h"
 #include "moved-journal.h"
+#include "moved-links.h"
 
 // What a step left may be a link at any place: none is followed.
 static int open_parent_of(int root, const char *path, const char **name) {
@@ -30,16 +31,27 @@ static bool exists(int directory, const char *name) {
   return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static bool move_back(int parent, const char *name, const struct line *line) {
+static bool move_back(int parent, const char *name, const struct line *line, int spare) {
   struct stat status;
   bool here = parent >= 0 && fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && (int64_t)status.st_ino == line->moved.nsec &&
               (int64_t)status.st_dev == line->moved.sec;
+  // With what a layer has in common with it, a later step would change that layer.
+  if (here && !part_from_links(parent, name, spare)) return false;
   // An empty directory that was made meanwhile gives way; what somebody filled stays, and this one goes with the step's root.
   if (here && renameat(parent, name, AT_FDCWD, line->other) < 0 && errno != ENOTEMPTY && errno != EEXIST) return false;
   if (here) return true;
   // It was never moved, or is back already.
   if (lstat(line->other, &status) == 0 && (int64_t)status.st_ino == line->moved.nsec) return true;
   return errno = ENOENT, false;
+}
+
+// A directory or a secret that the step moved or linked elsewhere would be in the layer.
+static bool is_alone(int parent, const char *name, const struct line *line) {
+  struct stat status;
+  if (parent < 0) return false;
+  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return false;
+  if ((int64_t)status.st_ino != line->moved.nsec || (int64_t)status.st_dev != line->moved.sec) return errno = ENOENT, false;
+  return S_ISDIR(status.st_mode) || status.st_nlink == 1 || (errno = EMLINK, false);
 }
 
 static bool undo_line(int root, int directory, const struct line *line) {
@@ -56,7 +68,8 @@ static bool undo_line(int root, int directory, const struct line *line) {
   case MOVED_PARENT:
     if (parent >= 0) unlinkat(parent, name, AT_REMOVEDIR);
     break;
-  case MOVED_IN: done = move_back(parent, name, line); break;
+  case MOVED_IN: done = move_back(parent, name, line, directory); break;
+  case MOVED_STAYS: done = is_alone(parent, name, line); break;
   default: break;
   }
   int error = errno;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/stat.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,17 @@ static bool leads_to_own_file(const char *rest) {
   return before >= 3 && !strncmp(rest + before - 3, "fd/", 3) && (before == 3 || rest[before - 4] == '/') && name[strspn(name, "0123456789")] == 0;
 }
 
+// What containers are not shown of the machine, and nobody writes but below a process: here nothing is mounted over it.
+static int refuse_machine(const struct step_proc *state, const struct place *place, int flags) {
+  static const char *const masked[] = {"acpi", "asound", "interrupts", "kcore", "keys", "kmsg", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"};
+  if (place->base != state->proc) return 0;
+  for (size_t i = 0; i < sizeof masked / sizeof *masked; i++) {
+    size_t length = strlen(masked[i]);
+    if (!strncmp(place->rest, masked[i], length) && (!place->rest[length] || place->rest[length] == '/')) return EACCES;
+  }
+  return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) ? EROFS : 0;
+}
+
 static int open_file(const struct place *place, int flags, bool link) {
   // Opening must not wait: it is this process that opens. A pipe waits for its other side, a terminal for a carrier.
   int wanted = (flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_DIRECTORY | O_PATH)) | O_NONBLOCK | O_NOCTTY;
@@ -41,6 +53,7 @@ static int open_file(const struct place *place, int flags, bool link) {
 
 // -1 with errno; ELOOP where the kernel may find what it finds in the step's root.
 static int open_place(const struct step_proc *state, const struct place *place, int flags) {
+  if ((errno = refuse_machine(state, place, flags))) return -1;
   int at = k_openat2(place->base, *place->rest ? place->rest : ".", O_PATH | O_NOFOLLOW, STRICTLY);
   struct stat status;
   if (at < 0 || fstat(at, &status) < 0) return -1;
@@ -159,7 +172,7 @@ struct wanted_statx {
 
 static int look_statx(const struct place *place, bool follows, void *wanted) {
   struct wanted_statx *one = wanted;
-  return statx(place->base, *place->rest ? place->rest : ".", follows ? 0 : AT_SYMLINK_NOFOLLOW, one->mask, &one->status) < 0 ? errno : 0;
+  return syscall(SYS_statx, place->base, *place->rest ? place->rest : ".", follows ? 0 : AT_SYMLINK_NOFOLLOW, one->mask, &one->status) < 0 ? errno : 0;
 }
 
 // Nothing of /proc has any; a name that is not there is told as such.

@@ -1,6 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createServer } from 'node:net'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -120,6 +129,79 @@ describeWith(needs, 'a step as root in a container that gives no namespaces', ()
     })
     expect(step.error?.message).toContain('take /cache back')
     await container.run({ run: 'rm -rf /elsewhere' })
+  })
+
+  test('a cache and a layer have no file in common, whatever the step links', async () => {
+    const cache = container.directory('linked-cache')
+    writeFileSync(join(cache, 'first'), 'cache')
+    writeFileSync(join(cache, 'inner'), 'inner')
+    linkSync(join(cache, 'inner'), join(cache, 'inner-2'))
+    const inner = statSync(join(cache, 'inner')).ino
+    const step = await container.run({
+      run: 'ln /cache/first /from-cache; mkdir /cache/a; ln /cache/first /cache/a/first; echo layer > /of-layer; chown 7:8 /of-layer; chmod 4711 /of-layer; ln /of-layer /cache/of-layer; ln -s gone /link; ln /link /cache/link',
+      mounts: [{ source: { kind: 'bind', hostPath: cache }, target: '/cache', readonly: false }],
+    })
+    expect([step.stderr, step.exit?.exitCode]).toEqual(['', 0])
+    const links = (path: string): number => lstatSync(path).nlink
+    expect(['from-cache', 'of-layer', 'link'].map((name) => links(join(container.root, name)))).toEqual([1, 1, 1])
+    expect(['first', 'a/first', 'of-layer', 'link'].map((name) => links(join(cache, name)))).toEqual([2, 2, 1, 1])
+    const copy = statSync(join(cache, 'of-layer'))
+    expect([copy.uid, copy.gid, copy.mode & 0o7777, readFileSync(join(cache, 'of-layer'), 'utf8')]).toEqual([
+      7,
+      8,
+      0o4711,
+      'layer\n',
+    ])
+    expect([readFileSync(join(cache, 'a/first'), 'utf8'), readlinkSync(join(cache, 'link'))]).toEqual(['cache', 'gone'])
+    expect(statSync(join(cache, 'inner')).ino).toBe(inner)
+    await container.run({ run: 'rm -f /from-cache /of-layer /link' })
+  })
+
+  test.each([
+    ['moves the directory of a secret', 'mv /run/secrets /kept'],
+    ['links a secret', 'ln /run/secrets/one /kept'],
+    ['moves a tmpfs', 'mv /scratch /kept'],
+    ['moves /dev', 'mv /dev /kept'],
+  ])('that %s fails: it would be in the layer', async (_, run) => {
+    const step = await container.run({
+      run,
+      mounts: [
+        { source: { kind: 'tmpfs', mode: 0o700 }, target: '/scratch', readonly: false },
+        {
+          source: { kind: 'secret', content: new TextEncoder().encode('s3cret'), uid: 0, gid: 0, mode: 0o400 },
+          target: '/run/secrets/one',
+          readonly: true,
+        },
+      ],
+    })
+    expect(step.error?.message).toMatch(/take .* back from the step's root/)
+    await container.run({ run: 'rm -rf /kept' })
+  })
+
+  test('a cache is not moved out over a link that the step put in its way', async () => {
+    const [cache, outside] = [container.directory('victim'), container.directory('outside')]
+    writeFileSync(join(cache, 'kept'), '')
+    const step = await container.run({
+      run: `mv /some /other; ln -s ${outside} /some; mkdir -p /other/cache; mv /etc /etc2; ln -s ${outside} /etc`,
+      mounts: [{ source: { kind: 'bind', hostPath: cache }, target: '/some/cache', readonly: false }],
+    })
+    expect(step.error?.message).toContain('back from the step')
+    expect(readdirSync(outside)).toEqual([])
+    await container.run({ run: 'true' }).catch(() => {})
+    await checkTool('sh', ['-c', `cd ${container.root} && rm -rf some other etc && mv etc2 etc`])
+  })
+
+  test("writes nothing of the machine's /proc, and sees none of its memory", async () => {
+    const before = readFileSync('/proc/sys/kernel/core_pattern', 'utf8')
+    const { stdout } = await container.run({
+      run: [
+        'for name in sys/kernel/core_pattern sysrq-trigger; do (echo x > /proc/$name) 2>&1 | grep -o "Read-only.*"; done',
+        'for name in kcore kmsg keys; do head -c 1 /proc//./$name 2>&1 | grep -o "Permission.*"; done',
+        'head -c 4 /proc/sys/kernel/ostype; echo; echo 500 > /proc/self/oom_score_adj && cat /proc/$$/oom_score_adj > /dev/null && echo own',
+      ].join('\n'),
+    })
+    expect(readFileSync('/proc/sys/kernel/core_pattern', 'utf8')).toBe(before)
+    expect(stdout).toBe(`${'Read-only file system\n'.repeat(2)}${'Permission denied\n'.repeat(3)}Linu\nown\n`)
   })
 
   test('what is in the way of /proc, /dev and /sys is refused by name', async () => {
