@@ -43,6 +43,10 @@ static int record_file(int fd, const struct record *owner) {
   return write_record(path, true, S_IFREG, owner);
 }
 
+// What is there is an answer: asked, the kernel would make it, as root's, if it has gone meanwhile (a lock). All else the kernel says:
+// it may be a path that only the step can follow.
+static struct answer refused(void) { return errno == EEXIST ? return_error(EEXIST) : ask_kernel(); }
+
 // Whether the place is a link to what is not there: then it becomes that place. Not opened through the link: what came into its
 // place meanwhile (a pipe) would be waited for.
 static bool follow_to_nothing(char place[PLACE_SIZE]) {
@@ -77,7 +81,7 @@ static struct answer open_file(struct call *call, int directory, uint64_t path, 
     fd = open(place, ours | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode);
   }
   // It is there already, or cannot be made: the kernel opens it, or says so.
-  if (fd < 0) return ask_kernel();
+  if (fd < 0) return flags & O_EXCL ? refused() : ask_kernel();
   record_file(fd, &owner);
   return return_descriptor(fd, flags & O_CLOEXEC);
 }
@@ -108,7 +112,7 @@ static struct answer make_directory(struct call *call, int directory, uint64_t p
   char place[PLACE_SIZE];
   struct record owner;
   if (!prepare(call, directory, path, place, &owner)) return ask_kernel();
-  if (mkdir(place, mode & 01777 & ~umask_of(call)) < 0) return ask_kernel();
+  if (mkdir(place, mode & 01777 & ~umask_of(call)) < 0) return refused();
   return done(place, &owner, S_IFDIR);
 }
 
@@ -119,7 +123,8 @@ static struct answer make_link(struct call *call, uint64_t target, int directory
   char place[PLACE_SIZE], text[4096];
   struct record owner;
   if (!prepare(call, directory, path, place, &owner)) return ask_kernel();
-  if (read_text(call, target, text, sizeof text) < 0 || symlink(text, place) < 0) return ask_kernel();
+  if (read_text(call, target, text, sizeof text) < 0) return ask_kernel();
+  if (symlink(text, place) < 0) return refused();
   return done(place, &owner, S_IFLNK);
 }
 
@@ -153,7 +158,7 @@ static struct answer make_node(struct call *call, int directory, uint64_t path, 
     return make_device(call, place, mode, number, &owner);
   }
   if (S_ISCHR(mode) || !prepare(call, directory, path, place, &owner)) return ask_kernel();
-  if (mknod(place, mode & ~umask_of(call), 0) < 0) return ask_kernel();
+  if (mknod(place, mode & ~umask_of(call), 0) < 0) return refused();
   return done(place, &owner, mode & S_IFMT ? mode & S_IFMT : S_IFREG);
 }
 

@@ -31,6 +31,8 @@ static void take_file_ids(const struct call *call, const char *place, bool follo
   if (fstatat(AT_FDCWD, place, &status, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode)) return;
   bool sets_user = status.st_mode & S_ISUID, sets_group = (status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
   if (!(status.st_mode & 0111) || !(sets_user || sets_group) || is_script(place) || has_no_new_privileges(call)) return;
+  // As the kernel has it: a program of others is not looked into by who may not become its owner.
+  if (wanted->euid != 0 && is_traced(call)) return;
   read_record(place, follow, &owner);
   if (sets_user) wanted->euid = owner.uid;
   if (sets_group) wanted->egid = owner.gid;

@@ -69,6 +69,12 @@ bool has_no_new_privileges(const struct call *call) {
   return value && atoi(value) != 0;
 }
 
+bool is_traced(const struct call *call) {
+  char text[4096];
+  const char *value = status_field(call, "\nTracerPid:", text, sizeof text);
+  return value && atoi(value) != 0;
+}
+
 // A process in a root of its own: what an absolute path or link means is said by that. Each call sets it anew, so nothing is set back.
 static int take_root(int number) {
   char path[24];

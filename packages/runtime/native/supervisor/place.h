@@ -24,5 +24,7 @@ int number_of(const struct call *call);
 bool has_capability(const struct call *call, int capability);
 // Whether it has given up what set-uid programs give.
 bool has_no_new_privileges(const struct call *call);
+// Whether a process of the step traces it.
+bool is_traced(const struct call *call);
 
 #endif

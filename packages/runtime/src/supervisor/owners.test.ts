@@ -179,6 +179,23 @@ describeWith([...requirementsOf.single, 'cc'], 'the owners of a step that has on
     expect(await lines('/attack chld', { uid: 1000, gid: 1000 }, [attackLayer])).toEqual(['interrupted=0'])
   })
 
+  test('what many make in turns, as locks, is its maker’s each time', async () => {
+    const run = ['/attack', 'lock']
+    await machine.run({ run: 'chmod 1777 /tmp' })
+    const { stdout } = await machine.run({ run, layers: [attackLayer], uid: 1000, gid: 1000 })
+    expect(stdout).toBe('others=0\n')
+  }, 60_000)
+
+  test('a set-id program that another user traces stays that user’s', async () => {
+    expect(
+      await lines(
+        `cp /attack /asroot; chmod 4755 /asroot; echo bob:x:1000:1001::/:/bin/sh >> /etc/passwd; su bob -c '/asroot; /attack /asroot'; /attack /asroot`,
+        {},
+        [attackLayer],
+      ),
+    ).toEqual(['1000 0 1001', '1000 1000 1001', '0 0 0'])
+  })
+
   test('a step of which the calls are watched already is refused, with what to do', async () => {
     const program = machine.directory.join('watched')
     await checkTool('cc', ['-O1', '-o', program, watched])

@@ -1,6 +1,6 @@
 // A step that attacks its supervisor: the calls that it answers with random arguments, in threads that change the memory that
 // these point to, with processes that are killed in a call. `SEED SECONDS`. Ends with what it has of its own, which must be right.
-// `chld`: counts calls that fail because a child's end interrupts them, where the handler restarts none. Without arguments: its real and effective user, and its effective group.
+// `lock`: counts what many make in turns and is another's. `/PROGRAM`: traces it. `chld`: counts calls that fail because a child's end interrupts them, where the handler restarts none. Without arguments: its real and effective user, and its effective group.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -126,7 +127,41 @@ static int count_interrupted(void) {
   return printf("interrupted=%u\n", interrupted) < 0;
 }
 
+// Many lock by what one alone can make: of them all, whose is what was made?
+static int lock_and_unlock(void) {
+  unsigned others = 0;
+  pid_t children[4];
+  for (int i = 0; i < 4; i++)
+    if ((children[i] = fork()) == 0) {
+      struct stat status;
+      for (int n = 0; n < 500; n++) {
+        if (mkdir("/tmp/lock", 0700) == 0) others += lstat("/tmp/lock", &status) == 0 && status.st_uid != getuid(), rmdir("/tmp/lock");
+        int fd = open("/tmp/lock-file", O_CREAT | O_EXCL | O_WRONLY, 0600);
+        if (fd >= 0) others += fstat(fd, &status) == 0 && status.st_uid != getuid(), unlink("/tmp/lock-file"), close(fd);
+        if (symlink("x", "/tmp/lock-link") == 0) others += lstat("/tmp/lock-link", &status) == 0 && status.st_uid != getuid(), unlink("/tmp/lock-link");
+      }
+      _exit(others > 255 ? 255 : (int)others);
+    }
+  for (int i = 0, status; i < 4; i++) waitpid(children[i], &status, 0), others += WEXITSTATUS(status);
+  return printf("others=%u\n", others) < 0;
+}
+
+// A program of root's is started by another user who traces it.
+static int trace_set_id(const char *program) {
+  int status;
+  pid_t child = fork();
+  if (child == 0) {
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    execl(program, program, (char *)NULL);
+    _exit(9);
+  }
+  while (waitpid(child, &status, 0) > 0 && !WIFEXITED(status)) ptrace(PTRACE_CONT, child, 0, 0);
+  return WEXITSTATUS(status);
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2 && !strcmp(argv[1], "lock")) return lock_and_unlock();
+  if (argc == 2 && argv[1][0] == '/') return trace_set_id(argv[1]);
   if (argc == 2) return count_interrupted();
   if (argc != 3) return printf("%u %u %u\n", getuid(), geteuid(), getegid()) < 0;
   memory = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
