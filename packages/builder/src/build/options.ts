@@ -88,7 +88,9 @@ function checkTag(tag: string): string {
     throw invalid('repository name must be lowercase', { hint: `as in ${asName(tag)}` })
   // Docker takes `UPPER/x` for an image of a host called UPPER, for its capitals alone: nobody has meant that.
   if (/^(?!localhost\/)(?=[^/]*[A-Z])[^/.:]+\//.test(tag))
-    throw invalid('repository name must be lowercase', { hint: 'a host is known by a dot or a port in its name' })
+    throw invalid('repository name must be lowercase', {
+      hint: 'write it in lower case; only a host in front of it, known by a dot or a port, may have capitals',
+    })
   try {
     if (parseReference(tag).digest === undefined) return canonicalName(tag)
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { landlockVersion } from '../../landlock.ts'
+import { detectPlace } from '../place.ts'
 import { isRefusal } from '../types.ts'
 import type { Failure, LaunchPlan, Refusal, StepRoots } from '../types.ts'
 
@@ -48,7 +49,13 @@ export function refusedAfter(failures: readonly Failure[]): Refusal | undefined 
 export function plans(): readonly LaunchPlan[] | Refusal {
   return process.geteuid?.() === 0
     ? [{ map: ['chroot'], idMapping: { kind: 'identity' } }]
-    : { reason: 'this process is not root', remedy: 'run as root in the container (docker run -u 0)' }
+    : {
+        reason: 'this process is not root',
+        remedy:
+          detectPlace().engine === 'host'
+            ? 'it is for root in a container: a user on a host has isolation rootless'
+            : 'run as root in the container (docker run -u 0)',
+      }
 }
 
 export function explain(operation: string, errno: string): Refusal {
