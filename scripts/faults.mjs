@@ -42,7 +42,7 @@ async function run(file, seconds) {
     // A process group of its own: what hangs is ended with its children.
     detached: true,
   })
-  const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), seconds * 1000 + GRACE_MS)
+  const timer = setTimeout(() => process.kill(-Number(child.pid), 'SIGKILL'), seconds * 1000 + GRACE_MS)
   try {
     const [status, signal] = await new Promise((resolve) => child.once('exit', (...all) => resolve(all)))
     if (signal !== null) console.log(`ended by ${signal}`)

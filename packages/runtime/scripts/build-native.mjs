@@ -141,6 +141,7 @@ function nodeHeaders() {
   )
 }
 
+/** @returns {never} */
 function fail(message, hint) {
   console.error(`native: ${message}`)
   if (hint) console.error(`  hint: ${hint}`)
