@@ -11,7 +11,8 @@ const places = {
 } as const
 
 /** What a step finds open of each process that is not of its own namespace; and how many such it sees. */
-const lookAround = `own=$(readlink /proc/self/ns/pid); seen=0
+const lookAround = `own=$(readlink /proc/self/ns/pid); seen=0; tries=0
+until grep -qs '^sleep' /proc/[0-9]*/cmdline || [ $tries = 200 ]; do usleep 50000; tries=$((tries + 1)); done
 for at in /proc/[0-9]*; do
   [ "$(readlink $at/ns/pid 2>/dev/null)" = "$own" ] && continue
   [ -d $at ] || continue
