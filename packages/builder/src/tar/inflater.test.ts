@@ -95,3 +95,24 @@ test('an error of the reader ends the work and is passed on', async () => {
   }
   await expect(work()).rejects.toThrow('the disk is full')
 })
+
+// What lies outside of V8's heap is given back at a collection only, and much of it brings full ones.
+test.each([
+  ['gzip', gzipSync],
+  ['zstd', zstdCompressSync],
+])('what was read of %s is given back at once, and does not wait for the garbage collector', async (_, compress) => {
+  const blob = compress(Buffer.alloc(64 << 20))
+  let lowest = Infinity
+  let grown = 0
+  let sizeBytes = 0
+  const inflater = createInflater((piece) => {
+    const { arrayBuffers } = process.memoryUsage()
+    lowest = Math.min(lowest, arrayBuffers)
+    grown = Math.max(grown, arrayBuffers - lowest)
+    sizeBytes += piece.length
+  })
+  await inflater.write(blob)
+  await inflater.finish()
+  expect(sizeBytes).toBe(64 << 20)
+  expect(grown).toBeLessThan(5 << 20)
+})

@@ -1,7 +1,7 @@
-import { Duplex } from 'node:stream'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
-import { decompress, detectCompression, MAGIC_BYTES } from './decompress.ts'
-import { gathered } from './gathered.ts'
+import { freeBytes } from '../base/free-bytes.ts'
+import { decompress, detectCompression, MAGIC_BYTES, type ArchiveCompression } from './decompress.ts'
+import { createPieceQueue } from './piece-queue.ts'
 
 /** Takes a blob piece by piece, compressed or not, and hands its plain bytes on. */
 export interface Inflater {
@@ -11,7 +11,7 @@ export interface Inflater {
   finish(): void | Promise<void>
 }
 
-/** What it returns is awaited before it is called again. */
+/** What it returns is awaited before it is called again; then the piece is gone. */
 type OnPlain = (piece: Buffer) => void | Promise<void>
 
 /**
@@ -43,68 +43,48 @@ export function createInflater(onPlain: OnPlain): Inflater {
 
 function innerInflater(first: Buffer, onPlain: OnPlain): Inflater {
   const compression = detectCompression(first)
-  if (compression === 'none')
-    return {
-      write: (piece) => onPlain(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)),
-      finish: () => undefined,
-    }
-  return throughStream(
-    Duplex.from((source: AsyncIterable<Uint8Array>) => decompress(gathered(source), compression)),
-    onPlain,
-  )
+  if (compression !== 'none') return decompressing(compression, onPlain)
+  return {
+    write: (piece) => onPlain(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)),
+    finish: () => undefined,
+  }
 }
 
-/**
- * Every wait is also for the stream's end: gzip that is followed by something else ends before its input does, and then
- * neither `drain` nor a second `end` comes. What follows is ignored, as Docker does.
- */
-function throughStream(stream: Duplex, onPlain: OnPlain): Inflater {
+/** Gzip that is followed by something else ends before its input does: what follows is ignored, as Docker does. */
+function decompressing(compression: ArchiveCompression, onPlain: OnPlain): Inflater {
+  const queue = createPieceQueue()
   let failure: unknown
-  let isOver = false
-  const over = new Promise<void>((resolve) => {
-    const settle = (): void => {
-      isOver = true
-      resolve()
-    }
-    stream.once('end', settle).once('close', settle)
-    stream.on('error', (error) => {
-      failure ??= undecipherable(error)
-      settle()
-    })
-  })
-  const fail = (error: unknown): void => {
-    failure ??= error
-    stream.destroy()
-  }
-  const take = (piece: Buffer): void => {
-    if (failure !== undefined) return
-    try {
-      const wait = onPlain(piece)
-      if (wait === undefined) return
-      // At most the one piece that is on its way comes meanwhile.
-      stream.pause()
-      wait.then(() => stream.resume(), fail)
-    } catch (error) {
-      fail(error)
-    }
-  }
-  // A microtask later zlib's thread is at the next piece already: both work at once.
-  stream.on('data', (piece: Buffer) => queueMicrotask(() => take(piece)))
+  const over = handOn(decompress(queue.pieces(), compression), onPlain)
+    .catch((error: unknown) => void (failure = error))
+    .finally(queue.close)
   const check = (): void => {
     if (failure !== undefined) throw failure
   }
   return {
     write(piece) {
       check()
-      // The producer's buffer may be used again: a stream keeps what it is given.
-      if (isOver || stream.write(Buffer.from(piece))) return undefined
-      return Promise.race([new Promise<void>((resolve) => stream.once('drain', resolve)), over]).then(check)
+      return queue.write(piece)?.then(check)
     },
     async finish() {
-      if (!isOver) stream.end()
+      queue.end()
       await over
       check()
     },
+  }
+}
+
+async function handOn(pieces: AsyncIterable<Buffer>, onPlain: OnPlain): Promise<void> {
+  let isReading = false
+  try {
+    for await (const piece of pieces) {
+      isReading = true
+      const wait = onPlain(piece)
+      if (wait !== undefined) await wait
+      isReading = false
+      freeBytes(piece)
+    }
+  } catch (error) {
+    throw isReading ? error : undecipherable(error as Error)
   }
 }
 
