@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { closeFd, openPath, OpenFlags, readFully, type TreeRecords } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import type { DiffID } from '../oci/digest.ts'
 import { decompress, type ArchiveCompression } from '../tar/decompress.ts'
 import type { ExtractInput, ExtractOutput } from './job-types.ts'
@@ -28,14 +29,18 @@ export async function extractLayer(input: ExtractInput): Promise<ExtractOutput> 
   }
 }
 
-/** Hands the plain bytes of an archive on, piece by piece. */
+/** Hands the plain bytes of an archive on, piece by piece; a piece is gone when `push` returns. */
 export async function pushArchive(
   file: string,
   compression: ArchiveCompression,
   push: (chunk: Uint8Array) => void,
 ): Promise<void> {
   if (compression === 'none') pushFile(file, push)
-  else for await (const chunk of decompress(chunksOf(file), compression)) push(chunk)
+  else
+    for await (const chunk of decompress(chunksOf(file), compression)) {
+      push(chunk)
+      freeBytes(chunk)
+    }
 }
 
 /** Each chunk in memory of its own: who inflates it may still read one while the next is asked for. */
