@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { describeWith, testWith, until } from '@ts-oci/testing'
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { describeWith, findTool, testWith, until } from '@ts-oci/testing'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import { openStore } from '../store/store.ts'
 import { history } from './images.ts'
@@ -180,6 +181,50 @@ describeWith(buildNeeds, 'mounts of a step', () => {
     await expect(world.build(context)).rejects.toMatchObject({
       code: 'OCI_STEP_FAILED',
       message: 'process "/bin/sh -c true" did not complete successfully: open /none: no such file or directory',
+    })
+  })
+
+  testWith(['ssh-add', 'ssh-keygen', 'ldd'], 'a step has the keys of each id behind sockets of its own', async () => {
+    const keys = ['one', 'two'].map((name) => world.directory.join(`key-${name}`))
+    for (const key of keys) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
+    const sshAdd = findTool('ssh-add')!
+    const linked = execFileSync('ldd', [sshAdd], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g)
+    const tools = world.directory.join('tools')
+    for (const path of [sshAdd, ...[...linked].map(([, path]) => path!)]) {
+      mkdirSync(join(tools, dirname(path)), { recursive: true })
+      copyFileSync(path, join(tools, path))
+    }
+    const out = await outOf(
+      [
+        'COPY --from=tools . /',
+        [
+          'RUN --mount=type=ssh --mount=type=ssh,id=b,target=/agents/b,mode=0640,uid=5,gid=6,required',
+          '--mount=type=ssh,id=none,target=/none',
+          `(echo $SSH_AUTH_SOCK; ${sshAdd} -L; SSH_AUTH_SOCK=/agents/b ${sshAdd} -L; stat -c %a:%u:%g $SSH_AUTH_SOCK /agents/b;`,
+          'test -e /none || echo none) > /out',
+        ].join(' '),
+      ],
+      {
+        buildContexts: { tools },
+        ssh: [
+          { id: 'default', paths: [keys[0]!] },
+          { id: 'b', paths: [keys[1]!] },
+        ],
+      },
+    )
+    const [one, two] = keys.map((key) => readFileSync(`${key}.pub`, 'utf8').trim())
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => line.trim()),
+    ).toEqual(['/run/buildkit/ssh_agent.0', one, two, '600:0:0', '640:5:6', 'none'])
+  })
+
+  test('a step that needs an agent which nobody lent is refused in BuildKit’s words', async () => {
+    await expect(outOf(['RUN --mount=type=ssh,id=x,required true'])).rejects.toMatchObject({
+      message: expect.stringContaining('unset ssh forward key x'),
+      hint: 'give --ssh x',
     })
   })
 })

@@ -25,7 +25,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await using session = await sessionOf(options)
   let composition: Composition | undefined
   try {
-    await using composed = compose({ session, options, checked, sink: internal.sink, purpose: 'build' })
+    await using composed = await compose({ session, options, checked, sink: internal.sink, purpose: 'build' })
     composition = composed
     const result = await buildWith(composed, options, checked, internal.sink)
     return { ...result, internalSteps: internal.stepsBeside(result.vertices) }

@@ -45,7 +45,7 @@ export async function call(options: CallOptions): Promise<CallOutput> {
   const sink = options.onProgress ?? (() => undefined)
   await using session = await sessionOf(options)
   const pull = pullPolicy(options.pull)
-  await using composition = compose({
+  await using composition = await compose({
     session,
     options,
     checked,

@@ -23,7 +23,7 @@ export async function toLlb(options: BuildOptions): Promise<BuildDefinition> {
   const checked = checkOptions(options)
   const sink = options.onProgress ?? (() => undefined)
   await using session = await sessionOf(options)
-  await using composition = compose({ session, options, checked, sink, purpose: 'answer' })
+  await using composition = await compose({ session, options, checked, sink, purpose: 'answer' })
   const [image] = await composition.lower()
   const file = (await composition.sources())?.dockerfile
   const llbOptions: LlbOptions = {

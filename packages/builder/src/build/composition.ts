@@ -21,7 +21,8 @@ import type { CheckedOptions } from './options.ts'
 import { lowerBuild, pullPolicy, type LowerParts } from './plan.ts'
 import { projectScopes } from './project-scopes.ts'
 import type { BuildOptions } from './public-types.ts'
-import { createSecrets, createSshSockets } from './secrets.ts'
+import { createSecrets } from './secrets.ts'
+import { createSshAgents } from './ssh-agents.ts'
 import type { Session } from './session-types.ts'
 import { readLocals, solveView, sourceTime } from './solve.ts'
 import { findSources, remoteOnDemand, type BuildSources } from './sources.ts'
@@ -67,7 +68,7 @@ interface Progress {
 }
 
 /** @throws OCI_SECRET_NOT_FOUND, OCI_OPTION_INVALID for secrets and agents that cannot be had */
-export function compose(given: CompositionOptions): Composition {
+export async function compose(given: CompositionOptions): Promise<Composition> {
   const { session, options, checked, sink } = given
   const { store, signal } = session
   const progress: Progress = { wantsGzip: false, epochSec: checked.sourceDateEpoch }
@@ -83,7 +84,8 @@ export function compose(given: CompositionOptions): Composition {
   })
   const images = createImages(given, jobs, progress)
   const contexts = createContexts(store, session.contexts, signal)
-  const solver = createBuildSolver(given, { forms, jobs, images, contexts, progress })
+  const sshAgent = await createSshAgents(options.ssh ?? [])
+  const solver = createBuildSolver(given, { sshAgent, forms, jobs, images, contexts, progress })
   const remote = remoteOnDemand(async () => {
     const { createRemoteContexts } = await import('./remote-context.ts')
     return createRemoteContexts({ store, forms, signal, solve: (edge) => solveView(solver, forms, edge) })
@@ -182,6 +184,7 @@ function hasSteps(dockerfile: string | undefined): boolean {
 function createBuildSolver(
   { session, options, checked, sink }: CompositionOptions,
   parts: {
+    readonly sshAgent: OpsEnvironment['sshAgent']
     readonly forms: LayerForms
     readonly jobs: JobRunner
     readonly images: CheckedImageResolver
@@ -199,7 +202,7 @@ function createBuildSolver(
     images: parts.images,
     openLocal: parts.contexts.open,
     secret: createSecrets(options.secrets ?? []),
-    sshSocket: createSshSockets(options.ssh ?? []),
+    sshAgent: parts.sshAgent,
     allowed: checked.allowed,
     hostPlatform: hostPlatform(),
     signal,

@@ -73,8 +73,9 @@ export interface SecretSource {
 }
 
 export interface SshSource {
+  /** What `RUN --mount=type=ssh,id=…` asks for; `default` where it is empty. Each id once. */
   readonly id: string
-  /** Agent socket, or key files. Default: `$SSH_AUTH_SOCK`. */
+  /** The socket of an agent, or private keys without a passphrase (RSA, ECDSA, Ed25519). Default: `$SSH_AUTH_SOCK`. */
   readonly paths?: readonly string[] | undefined
 }
 

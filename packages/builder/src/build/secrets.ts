@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { errnoWords } from '../base/errno-words.ts'
 import { BuilderError } from '../base/errors.ts'
-import type { SecretSource, SshSource } from './public-types.ts'
+import type { SecretSource } from './public-types.ts'
 
 /** BuildKit's bound for one secret. */
 const MAX_SECRET_BYTES = 500 * 1024
@@ -54,25 +54,4 @@ function readBounded(file: string): Buffer {
   } finally {
     closeSync(fd)
   }
-}
-
-/** Looks agent sockets up by id; what cannot serve is refused before anything is built, as `docker build` does. */
-export function createSshSockets(sources: readonly SshSource[]): (id: string) => string | undefined {
-  const sockets = new Map(sources.map((source) => [source.id, socketOf(source)]))
-  return (id) => sockets.get(id)
-}
-
-function socketOf(source: SshSource): string {
-  const [path, ...more] = source.paths ?? []
-  if (more.length > 0)
-    throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'ssh key files are not supported yet', {
-      hint: 'run an agent, add the keys to it and give --ssh default',
-    })
-  const socket = path ?? process.env['SSH_AUTH_SOCK']
-  if (socket === undefined || socket === '') {
-    throw new BuilderError('OCI_OPTION_INVALID', 'invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set', {
-      hint: `start an agent (eval "$(ssh-agent)"; ssh-add), or name its socket: --ssh ${source.id}=SOCKET`,
-    })
-  }
-  return socket
 }

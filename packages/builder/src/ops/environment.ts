@@ -6,6 +6,7 @@ import type { ImageConfig, Manifest, Platform } from '../oci/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RunContext } from '../solver/types.ts'
 import type { LocalResult } from '../context/types.ts'
+import type { SshAgent } from './ssh-agent/types.ts'
 
 /** What the drivers of one build share, put together by its composition; each driver takes what it uses of it, and no more. */
 export interface OpsEnvironment {
@@ -19,8 +20,8 @@ export interface OpsEnvironment {
   readonly openLocal: (name: string, attrs: Readonly<Record<string, string>>, run: RunContext) => Promise<LocalResult>
   /** Content of a secret; undefined when there is none of that id. */
   readonly secret: (id: string) => Promise<Uint8Array | undefined>
-  /** Path of the agent socket behind an ssh id. */
-  readonly sshSocket: (id: string) => string | undefined
+  /** What signs for an ssh id; undefined when none was lent under it. */
+  readonly sshAgent: (id: string) => SshAgent | undefined
   /** Entitlements given: `network.host`, `security.insecure`. */
   readonly allowed: ReadonlySet<string>
   readonly hostPlatform: Platform

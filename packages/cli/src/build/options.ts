@@ -69,7 +69,8 @@ function values(flags: Flags, io: CommandIo): Partial<BuildOptions> {
     annotations: annotations(flags.annotation),
     buildContexts: pairs(flags['build-context'], 'build-context'),
     secrets: flags.secret.map((text) => parseSecret(text, io.env)),
-    ssh: flags.ssh.map(parseSsh),
+    // buildx leaves out an empty one: a variable of a script that has no value.
+    ssh: flags.ssh.filter((text) => text !== '').map(parseSsh),
     sourceDateEpoch: numberFlag('source-date-epoch', flags['source-date-epoch'], 0),
   }
 }

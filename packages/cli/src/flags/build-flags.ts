@@ -89,8 +89,8 @@ export const buildFlags = [
     name: 'ssh',
     group: 'Context and secret',
     kind: 'texts',
-    value: 'default|ID=SOCKET',
-    summary: 'SSH agent for RUN --mount=type=ssh and for git over ssh',
+    value: 'default|ID=SOCKET|ID=KEY[,KEY]',
+    summary: 'SSH agent, or key files, for RUN --mount=type=ssh and for git over ssh',
   },
 
   // Cache

@@ -13,7 +13,7 @@ import { withCacheMounts } from './cache-locks.ts'
 import type { CacheParts } from './cache-mount.ts'
 
 /** What the mounts of a step are made with. */
-export type MountParts = CacheParts & Pick<OpsEnvironment, 'secret' | 'sshSocket'>
+export type MountParts = CacheParts & Pick<OpsEnvironment, 'secret' | 'sshAgent'>
 
 /** The mounts of a step, ready for the executor, and the secrets among its variables. */
 export interface PreparedMounts {
@@ -116,14 +116,14 @@ async function prepareMount(
       if (ssh === undefined) throw new Error('an ssh mount without an id')
       // In a definition, as in BuildKit's, an empty id is the default one.
       const id = ssh.id || 'default'
-      const agent = environment.sshSocket(id)
+      const agent = environment.sshAgent(id)
       if (agent === undefined && !ssh.optional)
         throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${id}`, {
           hint: `give --ssh ${id}`,
         })
       if (agent === undefined) return undefined
-      const { openAgentSocket } = await import('./ssh-agent.ts')
-      const socket = await openAgentSocket({
+      const { openStepSocket } = await import('../ssh-agent/agent-socket.ts')
+      const socket = await openStepSocket({
         agent,
         directory: temporary,
         name: `ssh-${disposables.length}`,

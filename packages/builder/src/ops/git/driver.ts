@@ -7,11 +7,12 @@ import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver, Result, RunContext } from '../../solver/types.ts'
 import type { ResolvedCommit } from './resolve.ts'
 import type { Git } from './run-git.ts'
+import type { SshAgent } from '../ssh-agent/types.ts'
 import { sshCommand } from './ssh-command.ts'
 import { readGitSpec, type GitCheckout } from './spec.ts'
 
 /** What repositories are fetched with. */
-type GitParts = Pick<OpsEnvironment, 'store' | 'forms' | 'secret' | 'sshSocket' | 'signal' | 'epochMs'>
+type GitParts = Pick<OpsEnvironment, 'store' | 'forms' | 'secret' | 'sshAgent' | 'signal' | 'epochMs'>
 
 /** Commits of git repositories, by the system's git. Keyed by the commit, so that a branch that did not move is cached. */
 export function createGitDriver(environment: GitParts): OpDriver {
@@ -112,21 +113,29 @@ async function withGit<T>(
   const knownHostsFile = join(temporary.path, 'known_hosts')
   writeFileSync(knownHostsFile, source.knownHosts ?? '', { mode: 0o600 })
   // What the user lends, and nothing that the environment happens to hold.
-  const socket = source.sshId === undefined ? undefined : environment.sshSocket(source.sshId)
+  const agent = source.sshId === undefined ? undefined : environment.sshAgent(source.sshId)
+  await using socket = agent && (await socketFor(agent, temporary.path))
   const credential = await findCredential(environment, source)
   const signal = run?.signal ?? environment.signal
-  return work(
+  return await work(
     createGit({
       // git takes the header along to wherever a redirect leads: its second request has it.
       config: credential === undefined ? [] : [headerFor(source.remote, credential), ['http.followRedirects', 'false']],
       whenMoved: credential === undefined ? undefined : () => movedConfig(source.remote, credential, signal),
-      sshCommand: sshCommand({ socket, knownHostsFile, isKnown: source.knownHosts !== undefined }),
-      sshSocket: socket,
+      sshCommand: sshCommand({ socket: socket?.path, knownHostsFile, isKnown: source.knownHosts !== undefined }),
+      sshSocket: socket?.path,
       refusal: source.sshId !== undefined && socket === undefined ? noAgent(source) : undefined,
       signal,
       onOutput: (text) => run?.log('stderr', text),
     }),
   )
+}
+
+/** git runs here, as the user: an agent of the user is asked without us between them. */
+async function socketFor(agent: SshAgent, directory: string): Promise<AsyncDisposable & { readonly path: string }> {
+  if (agent.socket !== undefined) return { path: agent.socket, [Symbol.asyncDispose]: async () => undefined }
+  const { openOwnSocket } = await import('../ssh-agent/agent-socket.ts')
+  return openOwnSocket({ agent, directory, name: 'agent' })
 }
 
 /** BuildKit's words. */

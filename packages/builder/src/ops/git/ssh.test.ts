@@ -117,6 +117,21 @@ describeWith(['git', 'ssh', 'sshd', 'ssh-agent', 'ssh-add', 'ssh-keygen'], 'a re
     expect(readFileSync(knownHostsFile, 'utf8')).toContain('ssh-ed25519')
   })
 
+  test('is read with a key file that was lent, wherever the store lies', async () => {
+    const context = work.join('context-key')
+    mkdirSync(context)
+    writeFileSync(`${context}/Dockerfile`, `FROM scratch\nADD ${remote} /\n`)
+    const store = work.join('d'.repeat(150))
+    const common = { context, store, outputs: [{ type: 'cacheonly' as const }] }
+    await expect(build({ ...common, ssh: [{ id: 'default', paths: [work.join('other')] }] })).rejects.toMatchObject({
+      message: expect.stringContaining('Permission denied'),
+    })
+    const paths = [work.join('other'), work.join('key')]
+    await expect(build({ ...common, ssh: [{ id: 'default', paths }] })).resolves.toMatchObject({
+      outputs: [{ type: 'cacheonly' }],
+    })
+  })
+
   describeBuilds()
 
   function describeBuilds(): void {

@@ -1,0 +1,103 @@
+import { chmodSync, closeSync, openSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { JobRunner } from '../../disk/job-runner.ts'
+import type { SshAgent } from './types.ts'
+import { readMessages, sshString } from './wire.ts'
+
+/** A socket that leads to an agent; closed when the step or git ends. */
+export interface AgentSocket extends AsyncDisposable {
+  readonly path: string
+}
+
+export interface AgentSocketOptions {
+  readonly agent: SshAgent
+  /** Directory of ours in which the socket is made. */
+  readonly directory: string
+  readonly name: string
+}
+
+export interface StepSocketOptions extends AgentSocketOptions {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly jobs: JobRunner
+  /** False: to the kernel all of a step's users are one, who owns what we make. */
+  readonly hasOwners: boolean
+}
+
+/**
+ * Makes a socket with the mode and owner that the mount asks for, and carries each request to the agent: the agent's
+ * own socket, which belongs to the user, is never shown to a step.
+ */
+export async function openStepSocket(options: StepSocketOptions): Promise<AgentSocket> {
+  const socket = await openAgentSocket(options)
+  const { path } = socket
+  chmodSync(path, options.mode)
+  // Root of a step need not be the root that made it.
+  if (options.hasOwners && (options.uid !== 0 || options.gid !== 0 || process.getuid?.() === 0))
+    await options.jobs.run('changeOwner', { path, uid: options.uid, gid: options.gid }, true)
+  return socket
+}
+
+/** Of the user who builds alone, for programs that run outside of steps: its path is short, however deep the directory lies. */
+export async function openOwnSocket({ agent, directory, name }: AgentSocketOptions): Promise<AgentSocket> {
+  const fd = openSync(directory, 'r')
+  const socket = await openAgentSocket({ agent, directory, name }).catch((error: unknown) => {
+    closeSync(fd)
+    throw error
+  })
+  return {
+    path: `/proc/${process.pid}/fd/${fd}/${name}`,
+    [Symbol.asyncDispose]: async () => {
+      closeSync(fd)
+      await socket[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function openAgentSocket({ agent, directory, name }: AgentSocketOptions): Promise<AgentSocket> {
+  const clients = new Set<Socket>()
+  const server = createServer((client) => {
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
+    void serve(client, agent)
+  })
+  await listenIn(server, directory, name)
+  const path = join(directory, name)
+  chmodSync(path, 0o600)
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      for (const client of clients) client.destroy()
+      await new Promise<void>((done) => server.close(() => done()))
+    },
+  }
+}
+
+/** One request after the other; whatever goes wrong ends the connection, not the build. */
+async function serve(client: Socket, agent: SshAgent): Promise<void> {
+  client.on('error', () => undefined)
+  const connection = agent.connect()
+  try {
+    for await (const request of readMessages(client)) client.write(sshString(await connection.ask(request)))
+  } catch {
+    // The client has gone, or the agent.
+  } finally {
+    connection.close()
+    client.destroySoon()
+  }
+}
+
+/** A socket's path may be 107 bytes long, a store's is often longer: it is bound through the directory's descriptor. */
+async function listenIn(server: Server, directory: string, name: string): Promise<void> {
+  const fd = openSync(directory, 'r')
+  try {
+    await new Promise<void>((done, fail) => {
+      server.once('error', fail)
+      server.listen(`/proc/self/fd/${fd}/${name}`, () => done())
+    })
+  } finally {
+    closeSync(fd)
+  }
+}
