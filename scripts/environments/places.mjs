@@ -62,9 +62,13 @@ export const places = [
   {
     name: 'docker-restricted',
     engine: 'docker',
-    options: [...uid1000, '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
+    options: [
+      ...[...uid1000, '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
+      ...['--read-only', '--tmpfs', '/tmp:mode=1777,exec'],
+    ],
     expect: noIsolation,
   },
+  { name: 'docker-dropped', engine: 'docker', options: ['--cap-drop', 'ALL'], expect: noIsolation },
 ]
 
 /** What is expected of a file on a store: 'works' or a code. */

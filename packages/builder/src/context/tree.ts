@@ -10,7 +10,7 @@ import {
 import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
 import { boundYoungGeneration } from '../base/young-generation.ts'
-import { makeEntry } from '../view/entry.ts'
+import { makeEntry, toNanoseconds } from '../view/entry.ts'
 import { joinPath } from '../view/paths.ts'
 import type { TreeNode } from '../view/tree.ts'
 import type { ViewEntry } from '../view/types.ts'
@@ -156,17 +156,11 @@ function entryOf(source: Source, path: ByteString, entries: PackedEntries, index
     devMinor: isDevice ? entries.rdevMinor(index) : undefined,
     content:
       size > 0
-        ? { kind: 'context', root: source.directory, path, mtimeNs: nanoseconds(mtimeSec, mtimeNsec) }
+        ? { kind: 'context', root: source.directory, path, mtimeNs: toNanoseconds(mtimeSec, mtimeNsec) }
         : undefined,
   })
   if (!isFile || entries.nlink(index) < 2) return entry
   return { ...entry, linkKey: `${entries.dev(index)}:${entries.ino(index)}` }
-}
-
-/** As `disk/file-bytes.ts` compares it when the file is read. */
-function nanoseconds(sec: number, nsec: number): string {
-  if (sec > 0) return `${sec}${String(nsec).padStart(9, '0')}`
-  return String(BigInt(sec) * 1_000_000_000n + BigInt(nsec))
 }
 
 function readEntries(source: Source, path: ByteString): PackedEntries {

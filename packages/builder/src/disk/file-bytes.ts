@@ -12,6 +12,7 @@ import {
 } from '@ts-oci/runtime'
 import { fromByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
+import { toNanoseconds } from '../view/entry.ts'
 import type { ContentSource, LayerEntry, SparseMap } from '../view/types.ts'
 
 /** Reads the bytes that entries name, wherever they lie; keeps directories and tars open meanwhile. */
@@ -248,12 +249,8 @@ function readPart(
 /** A context can change under us: what is read must be what was listed. */
 function checkStat(content: NamedContent, entry: LayerEntry, stat: FileStat): void {
   if (stat.size !== entry.size) throw changed(content, entry)
-  if (content.kind === 'context' && nanoseconds(stat) !== content.mtimeNs) throw changed(content, entry)
-}
-
-function nanoseconds(stat: FileStat): string {
-  if (stat.mtimeSec > 0) return `${stat.mtimeSec}${String(stat.mtimeNsec).padStart(9, '0')}`
-  return String(BigInt(stat.mtimeSec) * 1_000_000_000n + BigInt(stat.mtimeNsec))
+  if (content.kind === 'context' && toNanoseconds(stat.mtimeSec, stat.mtimeNsec) !== content.mtimeNs)
+    throw changed(content, entry)
 }
 
 function guardNamed<T>(content: NamedContent, entry: LayerEntry, work: () => T): T {

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { BuilderError } from '../base/errors.ts'
 import type { Credential } from './options.ts'
@@ -26,7 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function authFilePaths(environment: Environment, authFile: string | undefined): string[] {
   if (authFile !== undefined) return [authFile]
-  const home = environment['HOME'] || homedir()
+  const home = environment['HOME'] || accountHome()
   const uid = process.getuid?.() ?? 0
   const session = environment['XDG_RUNTIME_DIR']
   const config = environment['XDG_CONFIG_HOME'] || join(home, '.config')
@@ -39,6 +39,15 @@ export function authFilePaths(environment: Environment, authFile: string | undef
       : [`/run/user/${uid}/containers/auth.json`, `/run/containers/${uid}/auth.json`]),
     join(config, 'containers/auth.json'),
   ]
+}
+
+/** A container's user may have no account: then nothing lies there. */
+function accountHome(): string {
+  try {
+    return userInfo().homedir
+  } catch {
+    return '/nonexistent'
+  }
 }
 
 /** Of a file that the user named. */

@@ -46,6 +46,7 @@ export async function runVertex(
   { missReason, isQuiet = false }: Telling,
   watcher: Watcher,
 ): Promise<readonly Result[]> {
+  await driver.ready?.(vertex)
   const loaded = await loadInputs(vertex, inputs)
   return options.scheduler.run(async (slot) => {
     if (!isQuiet) watcher.started(missReason)

@@ -9,6 +9,7 @@ import { createOutcome } from './outcome.ts'
 import { whileMissing } from './missing-layers.ts'
 import { isCandidate, type RecordedVertices } from './recorded.ts'
 import type { RecordedWork } from './run-vertex.ts'
+import type { Readiness } from './readiness.ts'
 import type { VertexReporter } from './reporter.ts'
 import type { OpDriver, Result, RunContext } from './types.ts'
 import {
@@ -30,6 +31,7 @@ export interface VertexSolverOptions {
   readonly failures: Failures
   readonly runContext: (vertex: Vertex) => RunContext
   readonly digestLayers: DigestLayers
+  readonly readiness: Readiness
   readonly explainer?: Explainer | undefined
 }
 
@@ -113,6 +115,7 @@ async function run(
   const described = await describeFiles(vertex, map, inputs, keys.byContent ?? first)
   // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
   const own = { ...described, key: ignoreCache ? `${first.key}#${randomBytes(8).toString('hex')}` : first.key }
+  await checkReadiness(options, vertex)
   const work: RecordedWork = { ...solving, own, keys: [keys.byDefinition, keys.byContent] }
   const done = await options.recorded.runOnce<CacheCandidate>({
     work,
@@ -121,6 +124,17 @@ async function run(
     telling: () => (ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) }),
   })
   return isCandidate(done) ? hit(options, solving, query, done) : options.recorded.outcome(work, done)
+}
+
+/** A step that cannot run here is refused at its own place, before what it stands on is fetched. */
+async function checkReadiness({ readiness, driverOf, failures }: VertexSolverOptions, vertex: Vertex): Promise<void> {
+  const first = readiness.nearest(vertex)
+  if (first === undefined) return
+  try {
+    await driverOf(first).ready?.(first)
+  } catch (cause) {
+    throw failures.failed(first, cause)
+  }
 }
 
 function hit(options: VertexSolverOptions, solving: Solving, query: CacheQuery, found: CacheCandidate): VertexOutcome {

@@ -74,6 +74,8 @@ function fileLayer(content: string, path = content): LayerHandle {
 function harness(
   options: {
     readonly fail?: string
+    /** The name of a vertex that this machine cannot run. */
+    readonly unable?: string
     readonly content?: Readonly<Record<string, string>>
     readonly byContent?: boolean
     readonly delayMs?: number
@@ -103,8 +105,13 @@ function harness(
       return [{ kind: 'layers', layers: [...inputs.flatMap((input) => layersOf(forms, input)), layer] }]
     },
   }
+  const unable: OpDriver = {
+    ...driver,
+    handles: (vertex) => vertex.metadata.name === options.unable,
+    ready: async () => Promise.reject(new BuilderError('OCI_STEP_UNSUPPORTED', 'not on this machine')),
+  }
   const solver = createSolver({
-    drivers: [driver],
+    drivers: [unable, driver],
     cache: combineCaches([createStoreCache(store, forms), ...(options.caches ?? [])]),
     oneExecution: (key, until, work) => store.locks.hold('execution', [{ name: key }], { signal: until }, work),
     forms,
@@ -170,6 +177,22 @@ describe('the solver', () => {
     await harness({ content, byContent: true }).solve(step('user', [step('old')]))
     const second = harness({ content, byContent: true })
     await second.solve(step('user', [step('new')]))
+    expect(second.ran).toEqual(['new'])
+  })
+
+  test('what cannot run here is refused at its own place, before anything below it runs', async () => {
+    const { solve, solver, ran } = harness({ unable: 'step' })
+    const copy = step('copy', [step('base')])
+    await expect(solve(step('end', [step('step', [copy])]))).rejects.toMatchObject({ code: 'OCI_STEP_UNSUPPORTED' })
+    expect(ran).toEqual([])
+    const failed = solver.reporter.states().filter(({ error, canceled }) => error !== undefined && canceled !== true)
+    expect(failed.map(({ vertex }) => vertex.metadata.name)).toEqual(['step'])
+  })
+
+  test('what cannot run here and is found in the cache keeps nothing from running', async () => {
+    await harness().solve(step('step', [step('base')]))
+    const second = harness({ unable: 'step' })
+    await second.solve(step('new', [step('step', [step('base')])]))
     expect(second.ran).toEqual(['new'])
   })
 

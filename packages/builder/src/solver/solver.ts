@@ -8,6 +8,7 @@ import { computeDemand, reachableVertices } from './demand.ts'
 import type { Executions } from './executions.ts'
 import { createFailures } from './failures.ts'
 import { whileMissing } from './missing-layers.ts'
+import { createReadiness } from './readiness.ts'
 import { createRecordedVertices } from './recorded.ts'
 import { createVertexReporter, type VertexReporter } from './reporter.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -62,7 +63,8 @@ export function createSolver(options: SolverOptions): Solver {
   const { signal, failed } = failures
   const shared = { cache, reporter, explainer, runContext }
   const recorded = createRecordedVertices({ ...shared, oneExecution, executions, forms, scheduler, signal, failed })
-  const solveVertex = createVertexSolver({ ...shared, driverOf, recorded, failures, digestLayers })
+  const readiness = createReadiness(driverOf)
+  const solveVertex = createVertexSolver({ ...shared, driverOf, recorded, failures, digestLayers, readiness })
 
   const outcomeOf = (vertex: Vertex): Promise<VertexOutcome> => {
     let outcome = outcomes.get(vertex.digest)
@@ -88,6 +90,7 @@ export function createSolver(options: SolverOptions): Solver {
         const known = demands.get(digest)
         demands.set(digest, { tree: tree || known?.tree === true, tar: tar || known?.tar === true })
       }
+      readiness.add(vertices)
       for (const vertex of vertices) reporter.known(vertex)
       // Other branches end before the error leaves: nothing of this build may run on behind its caller's back.
       const all = Promise.allSettled(vertices.map((vertex) => outcomeOf(vertex)))

@@ -16,6 +16,11 @@ export interface LayersResult {
 export interface OpDriver {
   handles(vertex: Vertex): boolean
   cacheMap(vertex: Vertex): Promise<CacheMap> | CacheMap
+  /**
+   * Rejects where this machine can run none of its kind. Asked before anything is fetched or written for it; absent: it can
+   * run anywhere.
+   */
+  ready?(vertex: Vertex): Promise<unknown>
   /** Does the work; one result for each output. */
   run(vertex: Vertex, inputs: readonly Result[], run: RunContext): Promise<readonly Result[]>
   /** For each input: whether its layers become part of the output (`through`), are mounted (`tree`), or only read (`view`). */

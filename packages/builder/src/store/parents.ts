@@ -1,5 +1,4 @@
 import { existsSync, lstatSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
-import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { unusable } from '../base/disk-errors.ts'
 
@@ -105,7 +104,7 @@ function isContainer(): boolean {
 }
 
 function hasAccount(uid: number): boolean {
-  if (uid === userInfo().uid) return true
+  if (uid === process.getuid?.()) return true
   const accounts = readFileSync('/etc/passwd', 'latin1')
   return accounts.split('\n').some((line) => line.split(':')[2] === String(uid))
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { homedir } from 'node:os'
+import { userInfo } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
+import { BuilderError } from '../base/errors.ts'
 import { digestHex, parseDigest, type Digest, type DiffID } from '../oci/digest.ts'
 import type { TreeKind } from './types.ts'
 
@@ -19,13 +20,27 @@ export interface StorePaths {
   readonly database: string
 }
 
-/** `$TSBUILD_HOME`, else `ts-oci` in the XDG data directory (`~/.local/share`). Absolute. */
+/** `$TSBUILD_HOME`, else `ts-oci` in the XDG data directory (`~/.local/share`). Absolute. @throws OCI_STORE_UNUSABLE */
 export function defaultRoot(env: Readonly<Record<string, string | undefined>>): string {
   if (env['TSBUILD_HOME'] !== undefined && env['TSBUILD_HOME'] !== '') return resolve(env['TSBUILD_HOME'])
   const data = env['XDG_DATA_HOME']
   // The XDG specification ignores relative paths.
   if (data !== undefined && isAbsolute(data)) return join(data, 'ts-oci')
-  return join(env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homedir(), '.local/share/ts-oci')
+  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : accountHome()
+  return join(home, '.local/share/ts-oci')
+}
+
+/** A container's user may have no account. */
+function accountHome(): string {
+  try {
+    return userInfo().homedir
+  } catch (cause) {
+    throw new BuilderError(
+      'OCI_STORE_UNUSABLE',
+      `there is no place for the store: HOME is not set, and user ${process.getuid?.()} has no account`,
+      { hint: 'set TSBUILD_HOME, or --store: in a container a volume that this user owns', cause },
+    )
+  }
 }
 
 export function storePaths(root: string): StorePaths {

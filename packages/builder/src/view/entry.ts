@@ -45,3 +45,9 @@ export function makeEntry(fields: EntryFields): LayerEntry {
     isTimeOnly: fields.isTimeOnly,
   }
 }
+
+/** The time of a file of a build context as its content source has it. */
+export function toNanoseconds(sec: number, nsec: number): string {
+  if (sec > 0) return `${sec}${String(nsec).padStart(9, '0')}`
+  return String(BigInt(sec) * 1_000_000_000n + BigInt(nsec))
+}

@@ -59,3 +59,19 @@ test("a user is told first to be the container's root, who needs no option", () 
   expect(refusalRemedy('ENOSYS', traces(docker))).toMatch(/^docker run --sec/)
   expect(refusalRemedy('EPERM', { ...traces({}), uid: 1000 })).not.toContain('root')
 })
+
+test('nobody is told to become a root whose capabilities the container has dropped', () => {
+  const status = (mask: string, uid = 1000): Traces => ({
+    ...traces({ ...docker, '/proc/self/status': `CapEff:\t0000000000000000\nCapBnd:\t${mask}\n` }),
+    uid,
+  })
+  expect(refusalRemedy('ENOSYS', status('0000000000000000'))).toMatch(/^docker run --sec/)
+  expect(refusalRemedy('ENOSYS', status('00000000a80425fb'))).toMatch(/^run as the container's root/)
+})
+
+test("a container's root without capabilities is told to get them back", () => {
+  const bare = (files: Readonly<Record<string, string>>, env: Traces['env'] = {}): Traces =>
+    traces({ ...files, '/proc/self/status': 'CapBnd:\t0000000000000000\n' }, env)
+  expect(refusalRemedy('EPERM', bare(docker))).toBe('start the container without --cap-drop')
+  expect(refusalRemedy('ENOSYS', bare({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }))).toContain('no capabilities.drop')
+})

@@ -56,6 +56,28 @@ export function namespaceRemedy(traces: Traces = here): string | undefined {
   return engine === 'docker' ? `docker run ${docker}` : `start the container without a seccomp filter: ${docker}`
 }
 
+/** Bits of capability(7). */
+const CHOWN = 0n
+const SETGID = 6n
+const SETUID = 7n
+const SYS_CHROOT = 18n
+
+/** Whether root here has, or would have, the capabilities with which it runs steps: not after `--cap-drop ALL`. */
+export function isRootWhole({ read }: Traces = here): boolean {
+  const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(read('/proc/self/status'))?.[1]
+  if (mask === undefined) return true
+  const bounding = BigInt(`0x${mask}`)
+  return [CHOWN, SETGID, SETUID, SYS_CHROOT].every((bit) => (bounding & (1n << bit)) !== 0n)
+}
+
+/** The one line that gives a container's root the capabilities back that were taken from it. */
+function wholeRootRemedy(traces: Traces): string {
+  const { engine } = detectPlace(traces)
+  return engine === 'kubernetes'
+    ? "in the container's securityContext: no capabilities.drop"
+    : 'start the container without --cap-drop'
+}
+
 /** The one line that gives root the host's namespaces and all ids. */
 export function administrationRemedy(traces: Traces = here): string {
   const { engine, ci } = detectPlace(traces)
@@ -88,8 +110,13 @@ export function refusalRemedy(
       ? `${module} refuses it: see ausearch -m avc`
       : `${module} refuses it: start the container with --security-opt label=disable`
   const cause = module !== undefined && errno === 'EACCES' ? `${module} refuses it: ` : ''
+  // The kernel maps root for none but who has CAP_SETFCAP, so a filter less would not help.
+  if (traces.uid === 0 && line !== undefined && !isRootWhole(traces)) return `${cause}${wholeRootRemedy(traces)}`
   // A job names its user more often than the options of its container.
-  const asRoot = traces.uid !== 0 && line !== undefined ? "run as the container's root (docker run -u 0), or: " : ''
+  const asRoot =
+    traces.uid !== 0 && line !== undefined && isRootWhole(traces)
+      ? "run as the container's root (docker run -u 0), or: "
+      : ''
   return `${cause}${asRoot}${line ?? 'a filter or a security module refuses namespaces to this process: see the kernel log'}`
 }
 

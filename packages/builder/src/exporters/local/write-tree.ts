@@ -4,6 +4,7 @@ import {
   chownAt,
   closeFd,
   createDirectoryCache,
+  errnoOf,
   linkAt,
   mkdirAt,
   mknodAt,
@@ -83,10 +84,25 @@ async function create(
 
 function makeDevice(place: Place, entry: LayerEntry, type: 'character' | 'block'): void {
   if (process.getuid?.() === 0)
-    return mknodAt(place.fd, place.name, type, 0o600, entry.devMajor ?? 0, entry.devMinor ?? 0)
+    return asWholeRoot(`${JSON.stringify(entry.path)} is a device`, () =>
+      mknodAt(place.fd, place.name, type, 0o600, entry.devMajor ?? 0, entry.devMinor ?? 0),
+    )
   throw new BuilderError('OCI_EXPORT_FAILED', `${JSON.stringify(entry.path)} is a device, which only root may make`, {
     hint: 'use type=tar, or run the build as root',
   })
+}
+
+/** Root of a container may have no capabilities (`--cap-drop ALL`). */
+function asWholeRoot(what: string, work: () => void): void {
+  try {
+    work()
+  } catch (cause) {
+    if (errnoOf(cause) !== 'EPERM') throw cause
+    throw new BuilderError('OCI_EXPORT_FAILED', `${what}, and root here lacks the capability to make it so`, {
+      hint: 'use type=tar, or run without --cap-drop, or as another user, whose own all files then are',
+      cause,
+    })
+  }
 }
 
 async function writeFile(
@@ -112,7 +128,10 @@ async function writeFile(
 
 /** Owner first: changing it clears set-id bits and capabilities. */
 function finish({ fd, name }: Place, entry: LayerEntry, isRoot: boolean): void {
-  if (isRoot) chownAt(fd, name, entry.uid, entry.gid)
+  if (isRoot)
+    asWholeRoot(`${JSON.stringify(entry.path)} belongs to ${entry.uid}:${entry.gid}`, () =>
+      chownAt(fd, name, entry.uid, entry.gid),
+    )
   if (entry.type !== 'symlink') chmodAt(fd, name, entry.mode)
   const capability = entry.xattrs?.get(CAPABILITY)
   if (isRoot && capability !== undefined) setXattr(fd, name, CAPABILITY, capability)

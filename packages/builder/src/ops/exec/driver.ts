@@ -11,8 +11,9 @@ export function createExecDriver(environment: StepParts): OpDriver {
     handles: (vertex) => vertex.op.kind === 'exec',
     cacheMap: (vertex) => ({ payload: keyedExec(execSpecOf(vertex), vertex), selectors: selectorsOf(vertex) }),
     inputUse: (vertex): readonly InputUse[] => vertex.inputs.map(() => 'tree'),
+    // A build that is all cached never loads what runs a step.
+    ready: async (vertex) => (await import('./run.ts')).checkStep(environment, vertex, execSpecOf(vertex)),
     run: async (vertex, inputs, run) => {
-      // A build that is all cached never loads what runs a step.
       const { runExec } = await import('./run.ts')
       return [await runExec(environment, vertex, execSpecOf(vertex), inputs, run)]
     },

@@ -32,6 +32,15 @@ function tellNotice(executor: Executor, run: Pick<RunContext, 'log'>): void {
   run.log('stderr', Buffer.from(`${executor.notice}\n`))
 }
 
+/**
+ * Refuses a step that cannot run here, before anything is made for it.
+ * @throws OCI_STEP_UNSUPPORTED, OCI_RUNTIME_ISOLATION_UNAVAILABLE and what else keeps an executor from starting
+ */
+export async function checkStep(environment: StepParts, vertex: Vertex, spec: ExecSpec): Promise<void> {
+  refuseUnsupported(environment, vertex, spec)
+  await environment.executor()
+}
+
 /** Runs one step and makes a layer of what it wrote. */
 export async function runExec(
   environment: StepParts,
@@ -41,7 +50,6 @@ export async function runExec(
   run: RunContext,
 ): Promise<LayersResult> {
   const spec = withAbsoluteMounts(written)
-  refuseUnsupported(environment, vertex, spec)
   const rootMount = spec.mounts.find((mount) => mount.dest === '/')
   const { forms } = environment
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(forms, inputs[rootMount.input]!)

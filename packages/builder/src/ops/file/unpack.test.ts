@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
-import { temporaryDirectory, testWith } from '@ts-oci/testing'
+import { nodeFlags, temporaryDirectory, testWith } from '@ts-oci/testing'
 import { contentChunks } from '../../disk/file-bytes.ts'
 import { makeEntry } from '../../view/entry.ts'
 import { createFileTarget, type FileTarget } from '../../view/file-target.ts'
@@ -105,6 +105,18 @@ describe('behind a compressed archive', () => {
       expect(await pathsOf(Buffer.concat([compress(F), compress(Buffer.concat([G, END]))]))).toEqual(['f', 'g']),
     )
   }
+
+  test('what needs a program that is missing is an error for xz as for others, not a file that is copied', () => {
+    const modules = ['./unpack.ts', '../../view/entry.ts', '../../view/file-target.ts', '../../view/tree.ts']
+    const names = modules.map((path) => JSON.stringify(new URL(path, import.meta.url).href))
+    const script = `const [{ unpackArchive }, { makeEntry }, { createFileTarget }, { emptyTree }] = await Promise.all([${names.map((name) => `import(${name})`).join()}])
+const bytes = Buffer.from('fd377a585a000000', 'hex')
+const source = makeEntry({ path: 'x', type: 'file', size: bytes.length, content: { kind: 'inline', bytes } })
+await unpackArchive(source, createFileTarget(emptyTree(), { sec: 0, nsec: 0 }), 'd', { temporaryDirectory: '/nonexistent' }).then(console.log, ({ code, hint }) => console.log(code, hint))`
+    const args = [...nodeFlags, '--input-type=module', '-e', script]
+    const said = execFileSync(process.execPath, args, { encoding: 'utf8', env: { PATH: '/nonexistent' } })
+    expect(said.trim()).toBe('OCI_COMPRESSION_UNSUPPORTED install xz-utils, or compress the archive with gzip or zstd')
+  })
 
   test('what gzip finds damaged does not matter once the archive has ended', async () => {
     const bytes = gzipSync(ARCHIVE)

@@ -1,7 +1,7 @@
 import { closeFd, openRoot, walkTree, type PackedEntries } from '@ts-oci/runtime'
 import { toByteString, type ByteString } from '../../base/byte-string.ts'
 import { BuilderError } from '../../base/errors.ts'
-import { makeEntry } from '../../view/entry.ts'
+import { makeEntry, toNanoseconds } from '../../view/entry.ts'
 import { baseName, isWithin } from '../../view/paths.ts'
 import type { LayerEntry } from '../../view/types.ts'
 import type { GitCheckout } from './spec.ts'
@@ -67,7 +67,16 @@ function entryOf(
     mtimeSec: timeSec ?? found.mtimeSec(index),
     mtimeNsec: timeSec === undefined ? found.mtimeNsec(index) : 0,
     link: found.link(index),
-    content: size > 0 ? { kind: 'tree', root: workTree, path } : undefined,
+    // Not a tree: those may have foreign owners, and are read by who has privilege.
+    content:
+      size > 0
+        ? {
+            kind: 'context',
+            root: workTree,
+            path,
+            mtimeNs: toNanoseconds(found.mtimeSec(index), found.mtimeNsec(index)),
+          }
+        : undefined,
   })
 }
 

@@ -170,7 +170,7 @@ describeWith(['git'], 'a git server', () => {
     const { entries } = await fetchSource(sourceOf('#main', { 'git.mtime': 'commit' }))
     const byPath = new Map(entries.map((entry) => [entry.path, entry]))
     expect(byPath.get('run.sh')).toMatchObject({ mode: 0o755, uid: 0, gid: 0, mtimeSec: COMMIT_TIME, mtimeNsec: 0 })
-    expect(byPath.get('a.txt')).toMatchObject({ mode: 0o644, size: 3, content: { kind: 'tree', path: 'a.txt' } })
+    expect(byPath.get('a.txt')).toMatchObject({ mode: 0o644, size: 3, content: { kind: 'context', path: 'a.txt' } })
     expect(byPath.get('dir')).toMatchObject({ mode: 0o755, mtimeSec: COMMIT_TIME })
     expect(byPath.get('link')).toMatchObject({ type: 'symlink', link: 'a.txt' })
   })

@@ -1,5 +1,5 @@
 import { landlockVersion } from '../../landlock.ts'
-import { detectPlace } from '../place.ts'
+import { detectPlace, isRootWhole } from '../place.ts'
 import { isRefusal } from '../types.ts'
 import type { Failure, LaunchPlan, Refusal, StepRoots } from '../types.ts'
 
@@ -54,7 +54,9 @@ export function plans(): readonly LaunchPlan[] | Refusal {
         remedy:
           detectPlace().engine === 'host'
             ? 'it is for root in a container: a user on a host has isolation rootless'
-            : 'run as root in the container (docker run -u 0)',
+            : isRootWhole()
+              ? 'run as root in the container (docker run -u 0)'
+              : 'run as root in the container (docker run -u 0), without --cap-drop',
       }
 }
 
