@@ -5,6 +5,8 @@
  */
 export interface ContainerPlace {
   readonly ownIds: boolean
+  /** For the shell: the words of a program that becomes something else in the place of the fourteen capabilities. */
+  readonly become?: string
 }
 
 /** Who is root outside, with `ownIds`. */
@@ -37,8 +39,9 @@ echo "0 ${CONTAINER_ROOT} 65536" > /proc/$holder/gid_map
 set -- nsenter -U -t $holder -S 0 -G 0 "$@"`
 
 /** A script for the shell that runs its arguments there, as root; needs root, `unshare`, `nsenter` and `setpriv`. */
-export function containerScript({ ownIds }: ContainerPlace): string {
-  const inside = `${cover}\nexec setpriv --pdeathsig KILL --bounding-set=${bounding} --inh-caps=-all "$@"`
+export function containerScript({ ownIds, become }: ContainerPlace): string {
+  const words = become ?? `setpriv --pdeathsig KILL --bounding-set=${bounding} --inh-caps=-all`
+  const inside = `${cover}\nexec ${words} "$@"`
   const enter = `set -- unshare -m -p -f --mount-proc sh -ec '${inside}' sh "$@"`
   return `set -e\n${enter}\n${ownIds ? withOwnIds : ''}\nexec "$@"`
 }
