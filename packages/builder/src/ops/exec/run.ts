@@ -4,10 +4,10 @@ import { BuilderError, isTsOciError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
 import type { Vertex } from '../../graph/types.ts'
-import { formatPlatform } from '../../oci/platform.ts'
 import { quote } from '../../base/text.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../context-layer.ts'
+import type { Platform } from '../../oci/types.ts'
 import type { ExecSpec } from '../../graph/op-specs.ts'
 import type { LayersResult, Result, RunContext } from '../../solver/types.ts'
 import { withAbsoluteMounts, withMounts, type MountParts } from './mounts.ts'
@@ -81,6 +81,12 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
   // The trees first: making them may make the tables.
   await using snapshot = await openSnapshot(environment, executor, chain)
   const view = await forms.view(chain)
+  const foreign = foreignPlatform(environment, vertex)
+  if (foreign !== undefined) {
+    const { refuseForeign } = await import('./foreign.ts')
+    const { location } = vertex.metadata
+    refuseForeign({ platform: foreign, host: environment.hostPlatform, view, location })
+  }
   const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => snapshot.readFile(entry, maxBytes)).catch(
     (error: unknown) => {
       throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
@@ -126,6 +132,7 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
     throw exitError(spec, vertex, exit, {
       tail: output.text(),
       storeRoot: store.root,
+      hint: await foreignStartHint(environment, foreign, exit),
     })
   const layer = await snapshot.commit(
     {
@@ -141,21 +148,24 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
   return { kind: 'layers', layers: [...chain, layer] }
 }
 
+/** The platform of a step that is not of this machine. */
+function foreignPlatform({ hostPlatform }: StepParts, { platform }: Vertex): Platform | undefined {
+  if (platform === undefined) return undefined
+  return platform.os === hostPlatform.os && platform.architecture === hostPlatform.architecture ? undefined : platform
+}
+
+async function foreignStartHint(
+  { hostPlatform }: StepParts,
+  foreign: Platform | undefined,
+  { startError, signal }: StepExit,
+): Promise<string | undefined> {
+  if (foreign === undefined) return undefined
+  if (signal === 'SIGSYS') return 'isolation chroot ends programs of 32 bits: choose another, see `tsbuild info`'
+  if (startError?.errno !== 'ENOEXEC') return undefined
+  return (await import('./foreign.ts')).foreignHint(foreign, hostPlatform)
+}
+
 function refuseUnsupported(environment: StepParts, vertex: Vertex, spec: ExecSpec): void {
-  const { platform } = vertex
-  if (
-    platform &&
-    (platform.os !== environment.hostPlatform.os || platform.architecture !== environment.hostPlatform.architecture)
-  ) {
-    throw new BuilderError(
-      'OCI_STEP_UNSUPPORTED',
-      `a step for ${formatPlatform(platform)} cannot run on ${formatPlatform(environment.hostPlatform)}: emulation is not supported yet`,
-      {
-        ...location(vertex),
-        hint: `build on a machine of ${formatPlatform(platform)}, or run steps in a stage FROM --platform=$BUILDPLATFORM and COPY --from it what they make for $TARGETARCH`,
-      },
-    )
-  }
   if (spec.network === 'host' && !environment.allowed.has('network.host')) {
     throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: network.host is not allowed', {
       ...location(vertex),
@@ -212,10 +222,10 @@ function exitError(
   spec: ExecSpec,
   vertex: Vertex,
   exit: StepExit,
-  facts: { readonly tail: string; readonly storeRoot: string },
+  facts: { readonly tail: string; readonly storeRoot: string; readonly hint: string | undefined },
 ): BuilderError {
   const { tail } = facts
-  const hint = fullDiskHint(facts.storeRoot, tail)
+  const hint = facts.hint ?? fullDiskHint(facts.storeRoot, tail)
   if (exit.startError !== undefined) {
     const { operation, errno, message } = exit.startError
     const noShell = exit.exitCode === 127 ? missingShellHint(spec) : undefined
