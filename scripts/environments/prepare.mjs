@@ -21,10 +21,16 @@ export function openWorkDirectory() {
 
 /** A new tree of what is compiled now; with the base, which is kept from one run to the next. */
 export function preparePayload(workDirectory, image) {
+  const payload = prepareProgram(workDirectory, parts)
+  copyAs(prepareBase(workDirectory, image), join(payload, 'base'))
+  return payload
+}
+
+/** The same with other paths of the checkout, and no base. */
+export function prepareProgram(workDirectory, paths) {
   const payload = mkdtempSync(join(workDirectory, 'payload-'))
   chmodSync(payload, 0o755)
-  copyProgram(payload, parts)
-  copyAs(prepareBase(workDirectory, image), join(payload, 'base'))
+  copyProgram(payload, paths)
   return payload
 }
 

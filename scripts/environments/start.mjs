@@ -5,7 +5,8 @@ import { basename, join } from 'node:path'
 
 /** An id that has a name and gets subordinate ones, and one that has neither. */
 const hostUsers = { root: 0, subordinate: 65_534, single: 12_345 }
-const inContainer = { disk: 'disk=/tmp/own', volume: 'volume=/volume' }
+const inContainer = { disk: '/tmp/own', volume: '/volume' }
+const buildFiles = 'scripts/environments/guest.mjs'
 const uidOf = (place) =>
   place.engine === 'host'
     ? hostUsers[place.user]
@@ -27,17 +28,23 @@ export function whyNot({ engine }) {
 
 /**
  * Runs the guest to its end, at most `timeoutMs` long, and returns what it told and its standard error.
+ * @param guest path in the payload; without it the files are built
+ * @param words what it is called with, of name and directory of each store; such a guest is alone: below a process that
+ *   reaps, and on a host in pid, network and control groups of its own
  * @param onReport called with each object that the guest tells
  */
-export async function runPlace(place, { stores, payload, workDirectory, image, timeoutMs, onReport }) {
+export async function runPlace(place, { payload, workDirectory, timeoutMs, onReport, ...more }) {
   const volume = mkdtempSync(join(workDirectory, `volume-`))
   chownSync(volume, uidOf(place), uidOf(place))
   chmodSync(volume, 0o755)
-  const name = `${basename(workDirectory)}-${place.name}`
+  const name = `${basename(workDirectory)}-${basename(volume)}-${place.name}`
+  const stores =
+    place.engine === 'host' ? [['disk', `${volume}/own`]] : more.stores.map((one) => [one, inContainer[one]])
+  const guest = guestCommand(payload, stores, place.engine === 'host' ? payload : '/opt/tsbuild', more)
   const command =
     place.engine === 'host'
-      ? hostCommand(place, payload, volume)
-      : containerCommand(place, { stores, name, payload, volume, image })
+      ? hostCommand(place, { payload, volume, guest, isAlone: more.guest !== undefined })
+      : containerCommand(place, { name, payload, volume, guest, image: more.image })
   try {
     return await follow(command, timeoutMs, onReport, () => {
       if (place.engine !== 'host') spawnSync(...splitCommand([...engineCommand(place.engine), 'rm', '-f', name]))
@@ -47,18 +54,39 @@ export async function runPlace(place, { stores, payload, workDirectory, image, t
   }
 }
 
-function containerCommand({ engine, options = [] }, { stores, name, payload, volume, image }) {
+function guestCommand(payload, stores, seenAs, { guest = buildFiles, words = storeWords }) {
+  return [join(seenAs, 'bin/node'), join(seenAs, guest), ...words(stores)]
+}
+
+function storeWords(stores) {
+  return stores.map(([name, directory]) => `${name}=${directory}`)
+}
+
+/** Whatever ends without a parent is reaped by the shell, which waits for the last of the guest alone. */
+const reap = ['sh', '-c', '"$@"; exit $?', 'sh']
+
+function containerCommand({ engine, options = [] }, { name, payload, volume, guest, image }) {
   const mounts = ['-v', `${payload}:/opt/tsbuild:ro`, '-v', `${volume}:/volume`]
   const environment = forwarded().flatMap(([key, value]) => ['-e', `${key}=${value}`])
   const run = ['run', '--rm', '--name', name, '--network', 'none', ...mounts, ...environment, ...options, image]
-  const guest = ['/opt/tsbuild/bin/node', '/opt/tsbuild/scripts/environments/guest.mjs']
-  return [...engineCommand(engine), ...run, ...guest, ...stores.map((store) => inContainer[store])]
+  return [...engineCommand(engine), ...run, ...reap, ...guest]
 }
 
+const alone = `group=guest-$$
+for all in /sys/fs/cgroup/pids /sys/fs/cgroup/devices /sys/fs/cgroup/unified /sys/fs/cgroup; do
+  [ ! -w $all/cgroup.procs ] || { mkdir $all/$group && echo $$ > $all/$group/cgroup.procs; }
+done
+unshare -m -p -n -f --mount-proc --kill-child sh -c 'ip link set lo up; "$@"; exit $?' sh "$@"
+status=$?
+for all in /sys/fs/cgroup/pids /sys/fs/cgroup/devices /sys/fs/cgroup/unified /sys/fs/cgroup; do
+  [ ! -w $all/cgroup.procs ] || { echo $$ > $all/cgroup.procs; rmdir $all/$group/* $all/$group 2>/dev/null; }
+done
+exit $status`
+
 /** In a mount namespace of its own, where /etc/subuid and /etc/subgid name the user that shall have ids, or nobody. */
-function hostCommand({ user }, payload, volume) {
-  const guest = [join(payload, 'bin/node'), join(payload, 'scripts/environments/guest.mjs'), `disk=${volume}/own`]
-  if (user === 'root') return guest
+function hostCommand({ user }, { payload, volume, guest, isAlone }) {
+  const wrapper = isAlone ? ['sh', '-c', alone, 'sh'] : []
+  if (user === 'root') return [...wrapper, ...guest]
   const uid = hostUsers[user]
   const subids = `${payload}/subids-${user}`
   writeFileSync(subids, user === 'subordinate' ? 'nobody:300000:65536\n' : '')
@@ -68,7 +96,7 @@ function hostCommand({ user }, payload, volume) {
     `export HOME=${volume}`,
     `exec setpriv --reuid=${uid} --regid=${uid} --clear-groups "$@"`,
   ]
-  return ['unshare', '-m', 'sh', '-c', lines.join('\n'), 'sh', ...guest]
+  return [...wrapper, 'unshare', '-m', 'sh', '-c', lines.join('\n'), 'sh', ...guest]
 }
 
 function forwarded() {
