@@ -33,7 +33,9 @@ const GROUPS = {
 const CORE = /^(?:main|build|builder|registry)(?:-[A-Z0-9]{8})?\.js$/
 /** Functions of these wait for their first use: each module takes 1.5 to 5 ms to load. */
 const LATER = new Set(
-  ['child_process', 'crypto', 'fs/promises', 'readline', 'readline/promises', 'zlib'].map((name) => `node:${name}`),
+  ['child_process', 'crypto', 'fs/promises', 'readline', 'readline/promises', 'stream', 'zlib'].map(
+    (name) => `node:${name}`,
+  ),
 )
 const ON_DEMAND = /\bimport\(\s*['"](\.[^'"]+|@ts-oci\/builder)['"]\s*\)/g
 

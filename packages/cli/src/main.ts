@@ -3,6 +3,7 @@ import { commands } from './commands/list.ts'
 import { wantsColor } from './render/color.ts'
 import { renderError } from './render/errors.ts'
 import { forTerminal } from './render/terminal-text.ts'
+import { drainOutputs, standardError, standardOutput } from './process-io.ts'
 import type { UsageError } from './usage-error.ts'
 
 /** Runs the command line `tsbuild ARGV` and ends the process with its exit status. */
@@ -13,7 +14,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     const foreign = isForeign ? (await import('./foreign/commands.ts')).foreignCommands : []
     words = withCommand(argv, undefined, foreign)
   } catch (error) {
-    process.stderr.write(forTerminal(renderError(error, wantsColor(process.env, process.stderr.isTTY))))
+    const stderr = standardError()
+    stderr.write(forTerminal(renderError(error, wantsColor(process.env, stderr.isTTY))))
     return exit((error as UsageError).exitCode)
   }
   const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')
@@ -26,21 +28,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     // A signal has said its own status already (143 for SIGTERM); what was done in time is no failure.
     return exit(status === 0 ? 0 : (process.exitCode ?? status))
   }
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  const stdout = standardOutput()
   const { helpOf, version } = await import('./help/answer.ts')
   const asked = load === undefined ? words.filter((word) => !word.startsWith('-')).join(' ') : name
-  const help = (which: string): string | undefined => helpOf(which, words.includes('--all'), process.stdout.columns)
-  process.stdout.write(words[0] === '--version' ? version() : (help(asked) ?? help('') ?? ''))
+  const help = (which: string): string | undefined => helpOf(which, words.includes('--all'), stdout.columns)
+  stdout.write(words[0] === '--version' ? version() : (help(asked) ?? help('') ?? ''))
   return exit(0)
 }
 
-/** Ends the process when all that it said has left it: what a slow reader of a pipe has not taken yet would be lost. */
 async function exit(status: number | string | null | undefined): Promise<never> {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (stream.writableLength === 0) continue
-    await new Promise<void>((done) => {
-      stream.write('', () => done())
-    })
-  }
+  await drainOutputs()
   process.exit(status)
 }

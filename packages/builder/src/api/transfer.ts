@@ -131,20 +131,23 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
       const name = canonicalName(target)
       await setImmediate()
       const repositories = new Map<Digest, readonly string[]>()
-      const send = sendBlobsTo(session, name, reportStatus)
+      const sender = sendBlobsTo(session, name, reportStatus)
       const layerWorks = record.images[0].layerIds.map(
         (id, index) =>
           async (stop: AbortSignal): Promise<Descriptor> => {
             const stored = manifest.layers[index]!
-            const descriptor = stored.mediaType === MediaType.ociLayer ? await gzipOf(forms, forms.load(id)) : stored
-            const from = store.layers.get(id)?.remote?.references ?? []
+            const isPlain = stored.mediaType === MediaType.ociLayer
+            const known = store.layers.get(id)
+            const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
+            const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : stored
+            const from = known?.remote?.references ?? []
             repositories.set(descriptor.digest, from)
-            await send(descriptor, from, stop)
+            await sender.send(descriptor, { repositories: from, begun, signal: stop })
             return descriptor
           },
       )
       const configWork = async (stop: AbortSignal): Promise<Descriptor> => {
-        await send(manifest.config, [], stop)
+        await sender.send(manifest.config, { repositories: [], signal: stop })
         return manifest.config
       }
       // The registry answers while layers are compressed.

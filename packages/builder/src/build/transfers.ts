@@ -152,8 +152,21 @@ function pushOptions(
   }
 }
 
-/** Sends one blob that the store has; {@link pushWith} finds it there. */
-export type SendBlob = (descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal) => Promise<void>
+/** Brings blobs to one repository, where {@link pushWith} finds them. */
+export interface BlobSender {
+  /** Before a blob is made: the registry begins its upload meanwhile. Never fails. */
+  begin(signal: AbortSignal): Promise<URL | undefined>
+  /** Sends one that the store has. */
+  send(
+    descriptor: Descriptor,
+    options: {
+      /** Where else it lies. */
+      readonly repositories: readonly string[]
+      readonly begun?: Promise<URL | undefined> | undefined
+      readonly signal: AbortSignal
+    },
+  ): Promise<void>
+}
 
 /**
  * Finds out how the registry of a reference is spoken to, where that has to be asked, and what else takes a while: the
@@ -168,20 +181,26 @@ export function greetRegistry(session: Session, reference: string): void {
 }
 
 /** Brings blobs of an image to its repository while others of it are still made. */
-export function sendBlobsTo(session: Session, reference: string, report: ReportPart): SendBlob {
+export function sendBlobsTo(session: Session, reference: string, report: ReportPart): BlobSender {
   const under = new Map<Digest, Promise<void>>()
-  const send: SendBlob = async (descriptor, repositories, signal) => {
+  const sendOne: BlobSender['send'] = async (descriptor, { repositories, begun, signal }) => {
     const [client, { pushBlob }] = await Promise.all([session.registry(), import('../registry/push.ts')])
     const options = pushOptions(session, report, new Map([[descriptor.digest, repositories]]))
-    await pushBlob(client, client.repository(reference), descriptor, { ...options, signal })
+    await pushBlob(client, client.repository(reference), descriptor, { ...options, begun, signal })
   }
-  return async (descriptor, repositories, signal) => {
-    // A foreign layer stays where its manifest says.
-    if (isForeignLayer(descriptor.mediaType)) return
-    // A layer may be in an image twice.
-    const sending = under.get(descriptor.digest) ?? send(descriptor, repositories, signal)
-    under.set(descriptor.digest, sending)
-    await sending
+  return {
+    begin: async (signal) => {
+      const client = await session.registry().catch(() => undefined)
+      return await client?.beginUpload(client.repository(reference), signal)
+    },
+    send: async (descriptor, options) => {
+      // A foreign layer stays where its manifest says.
+      if (isForeignLayer(descriptor.mediaType)) return
+      // A layer may be in an image twice.
+      const sending = under.get(descriptor.digest) ?? sendOne(descriptor, options)
+      under.set(descriptor.digest, sending)
+      await sending
+    },
   }
 }
 

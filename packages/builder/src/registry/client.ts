@@ -15,7 +15,7 @@ import {
 import type { RegistryClientOptions, ResolvedOptions } from './options.ts'
 import { createConnections, type Connections } from './connections.ts'
 import { createTransport, type Transport } from './transport.ts'
-import { uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
+import { beginUpload, uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
 
 /**
  * A client of registries (OCI distribution specification 1.1). One client serves a whole build: it keeps connections and
@@ -46,6 +46,8 @@ export interface RegistryClient extends AsyncDisposable {
     options?: FetchBlobOptions,
   ): AsyncGenerator<Uint8Array, void, void>
   uploadBlob(repository: Repository, descriptor: Descriptor, options: UploadOptions): Promise<UploadOutcome>
+  /** Begins the upload of a blob that is still being made, for {@link UploadOptions.begun}; never fails. */
+  beginUpload(repository: Repository, signal?: AbortSignal): Promise<URL | undefined>
   /** Bounds of simultaneous transfers, for whoever moves blobs through this client. */
   readonly downloads: Limiter
   readonly uploads: Limiter
@@ -81,6 +83,7 @@ export function createRegistryClient(
     knowsBlob: (repository, digest) => connections.present.has(`${repositoryName(repository)}@${digest}`),
     fetchBlob: (repository, descriptor, options) => fetchBlob(connections, repository, descriptor, options),
     uploadBlob: (repository, descriptor, options) => uploadBlob(connections, repository, descriptor, options),
+    beginUpload: (repository, signal) => beginUpload(connections, repository, signal),
     downloads: connections.downloads,
     uploads: connections.uploads,
     pulls: new Map(),

@@ -88,6 +88,26 @@ test('the upload of a new blob is begun while the registry is asked for it', asy
   expect(asked.slice(2)).toEqual([SEND])
 })
 
+test('an upload that was begun while the blob was made takes it, and no other is begun', async () => {
+  answers = { mount: 201, isThere: false }
+  await using client = createRegistryClient({ environment: {}, retries: 0 })
+  const repository = client.repository(`${host}/to`)
+  const begun = client.beginUpload(repository)
+  await begun
+  expect(asked).toEqual(['POST uploads/'])
+  expect(await client.uploadBlob(repository, descriptor, { open, isNew: true, begun })).toBe('uploaded')
+  expect(asked).toEqual(['POST uploads/', 'HEAD DIGEST', SEND])
+})
+
+test('one that was begun for a blob which is there after all is taken back', async () => {
+  answers = { mount: 201, isThere: true }
+  await using client = createRegistryClient({ environment: {}, retries: 0 })
+  const repository = client.repository(`${host}/to`)
+  const begun = client.beginUpload(repository)
+  expect(await client.uploadBlob(repository, descriptor, { open, isNew: true, begun })).toBe('exists')
+  expect(asked.at(-1)).toBe('DELETE uploads/one')
+})
+
 test('a new blob that is there after all is not sent, and its upload is taken back', async () => {
   answers = { mount: 201, isThere: true }
   expect(await upload([], true)).toBe('exists')

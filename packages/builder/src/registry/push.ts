@@ -23,6 +23,8 @@ export interface PushOptions {
   readonly referencesOf?: ((digest: Digest) => readonly string[]) | undefined
   /** Blobs that lie in no registry that is known have just been made: their uploads are begun while one asks for them. */
   readonly assumesNew?: boolean
+  /** The upload of a blob that was just made, begun meanwhile. */
+  readonly begun?: Promise<URL | undefined> | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((event: PushProgress) => void) | undefined
 }
@@ -135,6 +137,7 @@ export async function pushBlob(
     open: (offset) => openBlob(client, descriptor, { blobs, sources, offset, signal }),
     mountFrom,
     isNew: options.assumesNew === true && sources.length === 0,
+    begun: options.begun,
     signal,
     onProgress: (current) => onProgress?.({ digest, current, total }),
   })

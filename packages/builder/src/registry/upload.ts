@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { byteStream } from '../base/byte-stream.ts'
 import { BuilderError } from '../base/errors.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { hasBlob } from './download.ts'
@@ -15,6 +16,8 @@ export interface UploadOptions {
   readonly mountFrom?: readonly string[]
   /** Most likely no registry has it yet: the upload is begun while one asks whether it is there. */
   readonly isNew?: boolean
+  /** For a new blob: its upload, which was begun while it was made; see {@link beginUpload}. */
+  readonly begun?: Promise<URL | undefined> | undefined
   readonly signal?: AbortSignal | undefined
   /** Bytes sent so far; falls back when a try starts anew. */
   readonly onProgress?: (current: number) => void
@@ -38,6 +41,9 @@ interface Upload {
   readonly options: UploadOptions
   readonly what: string
 }
+
+/** What is known of an upload before there is a blob. */
+type Sending = Pick<Upload, 'connections' | 'repository' | 'what'> & { readonly options: Pick<UploadOptions, 'signal'> }
 
 /**
  * Brings a blob to a repository: not at all when it is there, by a mount when a sister repository has it, in one PUT, and
@@ -67,7 +73,7 @@ export async function uploadBlob(
     connections.present.add(key)
     return 'mounted'
   }
-  const early = mounted === undefined && options.isNew === true ? startEarly(upload) : undefined
+  const early = mounted === undefined && options.isNew === true ? (options.begun ?? startEarly(upload)) : undefined
   const isThere = await hasBlob(connections, repository, descriptor.digest, { signal, actions: 'pull,push' })
   const begun = mounted ?? (await early)
   if (isThere) {
@@ -110,7 +116,7 @@ function mayHelpToChunk(error: unknown): boolean {
 }
 
 function request(
-  upload: Upload,
+  upload: Sending,
   more: Pick<RegistryRequest, 'method' | 'target' | 'expect'> & Partial<RegistryRequest>,
 ): RegistryRequest {
   return {
@@ -159,13 +165,25 @@ async function forget(upload: Upload, location: URL): Promise<void> {
   if (response !== undefined) await discard(response)
 }
 
-/** Never fails: what a registry has against it, it says when it is asked for one that is needed. */
+/**
+ * Begins the upload of a blob that is still being made: what it will be called is said with its last byte. Undefined where the
+ * registry begins none. Never fails: what a registry has against it, it says when it is asked for one that is needed.
+ */
+export async function beginUpload(
+  connections: Connections,
+  repository: Repository,
+  signal: AbortSignal | undefined,
+): Promise<URL | undefined> {
+  const what = `push of a blob to ${repositoryName(repository)}`
+  return await start({ connections, repository, options: { signal }, what }, 0).catch(() => undefined)
+}
+
 async function startEarly(upload: Upload): Promise<URL | undefined> {
   if (upload.connections.present.has(keyOf(upload))) return undefined
   return await start(upload, 0).catch(() => undefined)
 }
 
-async function start(upload: Upload, retries?: number): Promise<URL> {
+async function start(upload: Sending, retries?: number): Promise<URL> {
   const response = await send(
     upload.connections,
     request(upload, {
@@ -180,7 +198,7 @@ async function start(upload: Upload, retries?: number): Promise<URL> {
   return locationOf(upload, response)
 }
 
-function locationOf(upload: Upload, response: RegistryResponse): URL {
+function locationOf(upload: Sending, response: RegistryResponse): URL {
   const location = headerOf(response, 'location')
   if (location === undefined)
     throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry does not say where to send it`, {
@@ -304,7 +322,7 @@ async function askProgress(upload: Upload, location: URL): Promise<{ location: U
 }
 
 function bodyOf(upload: Upload, start: number, end: number): Readable {
-  return Readable.from(counted(upload, start, end), { objectMode: false, highWaterMark: 256 * 1024 })
+  return byteStream(counted(upload, start, end), { highWaterMark: 256 * 1024 })
 }
 
 async function* counted({ options, what }: Upload, start: number, end: number): AsyncGenerator<Uint8Array, void, void> {

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StorePaths } from './paths.ts'
+import { passingName } from '../base/passing-name.ts'
 import { lockUnheld, tryLockFile, type HeldLock } from './lock-files.ts'
 
 /**
@@ -26,7 +26,7 @@ export interface LiveLeases {
 const PREFIX = 'lease-'
 
 export function createLeases(paths: StorePaths): Leases {
-  const name = `${PREFIX}${process.pid}-${randomBytes(6).toString('hex')}.lock`
+  const name = `${PREFIX}${process.pid}-${passingName()}.lock`
   const path = join(paths.run, name)
   const taken = new Set<string>()
   const lock: HeldLock = lockUnheld(path)

@@ -1,12 +1,13 @@
 import { renameSync, statSync } from 'node:fs'
 import { isTsOciError } from '../base/errors.ts'
 import { checkDescriptor } from '../oci/descriptor.ts'
-import { digestOf, type Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import { formatTime } from '../oci/go-json.ts'
 import { createIndex, parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { parseDocument, parseManifest } from '../oci/manifest.ts'
 import type { Descriptor, ImageIndex } from '../oci/types.ts'
+import { fingerprint } from '../base/fingerprint.ts'
 import { readForeignImage, type ForeignImage } from './adopt.ts'
 import { replaceFile } from './blobs.ts'
 import { insert, isDangling } from './images.ts'
@@ -97,7 +98,7 @@ function keepAside(paths: StorePaths, bytes: Uint8Array): void {
   if (bytes.length > 0) renameSync(paths.index, `${paths.index}.unreadable`)
 }
 
-/** Digest over the rest of `index.json`: tells one that we wrote, at whatever time, from one that another tool has changed. */
+/** Of the rest of `index.json`: tells one that we wrote, at whatever time, from one that another tool has changed. */
 const SIGNATURE = 'ts-oci.projection'
 
 function sign(index: ImageIndex): Uint8Array {
@@ -105,7 +106,7 @@ function sign(index: ImageIndex): Uint8Array {
 }
 
 function signatureOf({ manifests }: ImageIndex): string {
-  return digestOf(serializeIndex(createIndex(manifests), 'compact'))
+  return fingerprint(Buffer.from(serializeIndex(createIndex(manifests), 'compact')).toString('latin1'))
 }
 
 function isOwn(index: ImageIndex): boolean {

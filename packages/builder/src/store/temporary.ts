@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { closeFd, openRoot, removeTree } from '@ts-oci/runtime'
 import { onDisk } from '../base/disk-errors.ts'
+import { passingName } from '../base/passing-name.ts'
 import { lockAndProve, tryLockFile, type HeldLock } from './lock-files.ts'
 import type { StorePaths } from './paths.ts'
 import { restoreAside } from './prune-files.ts'
@@ -27,7 +27,7 @@ export function createTemporaryNames(paths: StorePaths, remove: RemoveTree): Tem
 
   function next(prefix: string): string {
     if (owner === undefined) {
-      const id = `${process.pid}-${randomBytes(6).toString('hex')}`
+      const id = `${process.pid}-${passingName()}`
       owner = { id, lock: lockAndProve(paths.root, ownerLockPath(paths, id)) }
     }
     return join(paths.tmp, `${owner.id}.${++count}.${prefix.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 40)}`)

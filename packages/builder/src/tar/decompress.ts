@@ -1,5 +1,5 @@
-import { Readable } from 'node:stream'
 import { openPath, OpenFlags, readFully, withFd } from '@ts-oci/runtime'
+import { byteStream } from '../base/byte-stream.ts'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { gunzip } from './gunzip.ts'
 import { inflateZstd } from './zstd-frames.ts'
@@ -78,7 +78,7 @@ async function* throughProgram(
   })
   let message = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (message = (message + text).slice(0, 500)))
-  const input = Readable.from(source, { objectMode: false })
+  const input = byteStream(source)
   let sourceError: Error | undefined
   input.on('error', (error) => {
     sourceError = error
