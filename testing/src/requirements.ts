@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from '@jest/globals'
 
-/** What a test can need of the machine: an executable by name, or the right to mount. */
+/** What a test can need of the machine: an executable by name, a device by its path, or the rights of root. */
 export type Requirement = 'root' | (string & {})
 
 /** The absolute path of an executable, also in the sbin folders that an ordinary user's PATH leaves out. */
@@ -46,13 +46,26 @@ export function describeWith(requirements: readonly Requirement[], name: string,
 }
 
 function missingOf(requirements: readonly Requirement[]): Requirement[] {
-  return requirements.filter((one) => (one === 'root' ? process.getuid?.() !== 0 : findTool(one) === undefined))
+  return requirements.filter((one) => {
+    if (one === 'root') return process.getuid?.() !== 0
+    return one.startsWith('/dev/') ? !isUsable(one) : findTool(one) === undefined
+  })
+}
+
+function isUsable(device: string): boolean {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function mayBeMissing(missing: readonly Requirement[]): boolean {
   if (process.env['CI'] !== 'true') return true
   const unavailable = (process.env['TS_OCI_TOOLS_UNAVAILABLE'] ?? '').split(',')
-  return missing.every((one) => unavailable.includes(one))
+  // No package brings a device.
+  return missing.every((one) => unavailable.includes(one) || one.startsWith('/dev/'))
 }
 
 function skippedName(name: string, missing: readonly Requirement[]): string {

@@ -1,3 +1,10 @@
 /** The lists of families as plain data, for whoever makes flags and help of them: nothing that does work is loaded. */
-export { isolations, networks, type IsolationMode, type NetworkName } from '@ts-oci/runtime/families'
+export {
+  isolations,
+  networks,
+  snapshots,
+  type IsolationMode,
+  type NetworkName,
+  type SnapshotName,
+} from '@ts-oci/runtime/families'
 export { outputs, type OutputType } from './exporters/list.ts'

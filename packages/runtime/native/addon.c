@@ -44,6 +44,9 @@ static const struct {
     {"deflateBound", native_deflate_bound},
     {"guardSignals", native_guard_signals},
     {"landlockVersion", native_landlock_version},
+    {"mountImage", native_mount_image},
+    {"isImageMounted", native_is_image_mounted},
+    {"trim", native_trim},
 };
 
 static void free_instance(napi_env env, void *data, void *hint) {

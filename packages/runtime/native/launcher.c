@@ -1,5 +1,6 @@
 // ts-oci-launcher: makes the namespaces of an executor and stays outside as its parent.
-//   ts-oci-launcher executor STATE MAP…      serves the socket that is descriptor 3; descriptor 4 is for file jobs
+//   ts-oci-launcher executor STATE [trees AT] MAP…   serves the socket that is descriptor 3; descriptor 4 is for file jobs, 5 a
+//                                            file system that is attached at AT, for the executor and what it starts
 //   ts-oci-launcher sweep STATE              takes back and removes what executors left there that did not end in order
 // MAP: identity | chroot | single UID GID | helper NEWUIDMAP NEWGIDMAP UID GID SUBUID COUNT SUBGID COUNT
 //      | shifted UID COUNT REST GID COUNT REST    ids 0 … COUNT - 1 are UID …; behind them lie 0 … REST - 1

@@ -66,6 +66,10 @@ export interface NativeFiles {
   deflateBound(length: number): number
   guardSignals(graceSeconds: number): number
   landlockVersion(): number
+  /** Of an image and a directory for a node of a moment: a descriptor of its root, or what failed. */
+  mountImage(image: number, scratch: number): number | readonly [number, string]
+  isImageMounted(image: number, scratch: number): number
+  trim(fd: number): number
 }
 
 /** Records and names; or `-errno` and the path (from the directory) that failed. */

@@ -1,5 +1,8 @@
 import type { Executor, ExecutorOptions } from './executor/types.ts'
 import type { MachineReport } from './probe.ts'
+import type { SnapshotChoice } from './snapshots/choose.ts'
+import type { SnapshotName } from './snapshots/list.ts'
+import type { ImagePlace, SnapshotPlace, TreeImage } from './snapshots/types.ts'
 
 /**
  * Starts the process that mounts and runs steps, in the strongest isolation that the wish and the machine allow. Its
@@ -22,4 +25,19 @@ export async function startExecutor(options: ExecutorOptions): Promise<Executor>
 export async function probeMachine(options: { readonly directory?: string } = {}): Promise<MachineReport> {
   const probe = await import('./probe.ts')
   return probe.probeMachine(options)
+}
+
+/**
+ * Takes the first kind of snapshots that works at a place, or the one that is named.
+ * Throws OCI_RUNTIME_UNSUPPORTED, with reason and remedy, for a named one that does not work here.
+ */
+export async function chooseSnapshots(wish: 'auto' | SnapshotName, place: SnapshotPlace): Promise<SnapshotChoice> {
+  const choose = await import('./snapshots/choose.ts')
+  return choose.chooseSnapshots(wish, place)
+}
+
+/** Mounts the image of a directory, made where there is none. Throws OCI_RUNTIME_UNSUPPORTED, OCI_RUNTIME_FILES. */
+export async function openTreeImage(place: ImagePlace): Promise<TreeImage> {
+  const loop = await import('./snapshots/loop/tree-image.ts')
+  return loop.openTreeImage(place)
 }

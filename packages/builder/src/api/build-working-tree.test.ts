@@ -8,7 +8,7 @@ import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build
 /** Later than what steps set by hand, earlier than now: whatever is written now gets this time in the image. */
 const EPOCH_SEC = 1_000_000_000
 
-describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes no overlay', () => {
+describeWith([...buildNeeds, 'mount', 'umount'], 'working trees, on a disk that takes no overlay', () => {
   let world: BuildWorld
   let disk: OverlayDisk
   let count = 0
@@ -24,6 +24,7 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
   interface WayOptions {
     readonly files?: Readonly<Record<string, string>>
     readonly isolation?: 'auto' | 'rootless'
+    readonly snapshots?: 'auto' | 'tree'
   }
 
   interface Built {
@@ -33,7 +34,7 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
 
   /** Digests of the layers above the base, with times that do not depend on when they were made. */
   async function buildOn(store: string, dockerfile: string, options: WayOptions): Promise<Built> {
-    const { files = {}, isolation = 'auto' } = options
+    const { files = {}, isolation = 'auto', snapshots = 'auto' } = options
     const context = await world.context(`context-${++count}`, { Dockerfile: `FROM $BASE\n${dockerfile}`, ...files })
     let log = ''
     const dest = `${context}.oci`
@@ -41,6 +42,7 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
       context,
       store,
       isolation,
+      snapshots,
       buildArgs: { SOURCE_DATE_EPOCH: String(EPOCH_SEC) },
       outputs: [{ type: 'oci', dest, tar: 'false', 'rewrite-timestamp': 'true', compression: 'uncompressed' }],
       onProgress: (event) => {
@@ -60,7 +62,7 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
   ): Promise<{ readonly overlay: Built; readonly tree: Built }> {
     const store = `store-${++count}`
     const overlay = await buildOn(world.directory.join(store), dockerfile, options)
-    const tree = await buildOn(`${disk.path}/${store}`, dockerfile, options)
+    const tree = await buildOn(`${disk.path}/${store}`, dockerfile, { ...options, snapshots: 'tree' })
     expect(readdirSync(`${disk.path}/${store}/tmp`)).toEqual([])
     // No tree of a layer was made for an overlay.
     expect(readdirSync(`${disk.path}/${store}/snapshots`)).toEqual([])
@@ -121,25 +123,27 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
     const context = await world.context('stages', { Dockerfile: `FROM $BASE AS base\n${stages}` })
     const store = `${disk.path}/stages`
     const out = world.directory.join('stages-out')
-    await build({ context, store, outputs: [{ type: 'local', dest: out }] })
+    await build({ context, store, snapshots: 'tree', outputs: [{ type: 'local', dest: out }] })
     const read = (name: string) => readFileSync(`${out}/${name}`, 'utf8')
     expect([read('a'), read('b')]).toEqual(['base\na\n', 'base\nb\n'])
     const failing = await world.context('failing', {
       Dockerfile: 'FROM $BASE\nRUN echo 1 > /one\nRUN echo half > /half && exit 3\n',
     })
-    await expect(build({ context: failing, store })).rejects.toMatchObject({ code: 'OCI_STEP_FAILED' })
+    await expect(build({ context: failing, store, snapshots: 'tree' })).rejects.toMatchObject({
+      code: 'OCI_STEP_FAILED',
+    })
     expect(readdirSync(`${store}/tmp`)).toEqual([])
     const again = await world.context('again', {
       Dockerfile: 'FROM $BASE\nRUN echo 1 > /one\nRUN test ! -e /half && cat /one\n',
     })
-    const result = await build({ context: again, store })
+    const result = await build({ context: again, store, snapshots: 'tree' })
     expect(verticesOf(result, 'cached')).toContain('RUN echo 1 > /one')
   })
 
   testWith([], 'unpacks its base from the blob that came, and writes no tar of it', async () => {
     const context = await world.context('base-tar', { Dockerfile: 'FROM $BASE\nUSER root\nRUN id && echo 1 > /one\n' })
     const store = `${disk.path}/base-tar`
-    const { layers } = await build({ context, store })
+    const { layers } = await build({ context, store, snapshots: 'tree' })
     const hasTar = layers.map(({ diffId }) => existsSync(`${store}/blobs/sha256/${diffId.slice(7)}`))
     expect(hasTar).toEqual([false, true])
   })
@@ -150,13 +154,13 @@ describeWith([...buildNeeds, 'mount', 'umount'], 'a store on a disk that takes n
     const context = await world.context('full', {
       Dockerfile: 'FROM $BASE\nRUN echo 1 > /one\nRUN dd if=/dev/zero of=/large bs=1M count=64\n',
     })
-    await expect(build({ context, store })).rejects.toMatchObject({
+    await expect(build({ context, store, snapshots: 'tree' })).rejects.toMatchObject({
       code: 'OCI_STEP_FAILED',
       hint: expect.stringContaining('no space left for the store'),
     })
     expect(readdirSync(`${store}/tmp`)).toEqual([])
     const next = await world.context('not-full', { Dockerfile: 'FROM $BASE\nRUN echo 1 > /one\nRUN cat /one\n' })
-    expect(verticesOf(await build({ context: next, store }), 'ran')).toContain('RUN cat /one')
+    expect(verticesOf(await build({ context: next, store, snapshots: 'tree' }), 'ran')).toContain('RUN cat /one')
   })
 
   testWith(

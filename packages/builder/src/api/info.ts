@@ -108,9 +108,10 @@ async function tryIsolation(mode: IsolationMode, prepared: PreparedTrial): Promi
     await using executor = await startExecutor(executorOptions(mode, join(own, 'state'), signal))
     const { kind } = executor.idMapping
     const isShort = kind === 'single'
+    let snapshots: IsolationReport['snapshots']
     try {
       const { tryBuild } = await import('./try-build.ts')
-      if (trial !== undefined) await tryBuild(trial, mode, join(own, 'store'))
+      if (trial !== undefined) snapshots = await tryBuild(trial, mode, join(own, 'store'))
     } finally {
       // Trees hold files of other owners.
       await executor.removeTrees([join(own, 'store')])
@@ -121,10 +122,12 @@ async function tryIsolation(mode: IsolationMode, prepared: PreparedTrial): Promi
       ids: kind === 'identity' ? 'all' : kind,
       reason: isShort ? 'one user id: a supervisor answers for the others, at some cost in time' : undefined,
       hint: isShort ? subordinateRemedy() : undefined,
+      snapshots,
     }
   } catch (error) {
     if (!isTsOciError(error) || signal?.aborted) throw error
-    return { mode, isUsable: false, ids: undefined, reason: shortReason(error.message), hint: error.hint }
+    const reason = shortReason(error.message)
+    return { mode, isUsable: false, ids: undefined, reason, hint: error.hint, snapshots: undefined }
   }
 }
 

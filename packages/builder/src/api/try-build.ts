@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { IsolationMode } from '@ts-oci/runtime/families'
+import type { IsolationMode, SnapshotName } from '@ts-oci/runtime/families'
+import type { SnapshotReport } from '../build/public-types.ts'
 
 /** What tries builds: a base as a registry would have it, whose one program does nothing, and one file of another owner. */
 export interface Trial {
@@ -39,18 +40,31 @@ export async function tryBuild(
   { directory, base, signal }: Trial,
   isolation: IsolationMode,
   store: string,
-): Promise<void> {
-  const { build } = await import('./build.ts')
+): Promise<SnapshotReport | undefined> {
+  const [{ build }, { openSession }, { snapshotsOf }] = await Promise.all([
+    import('./build.ts'),
+    import('../build/session.ts'),
+    import('../layers/snapshot-kind.ts'),
+  ])
   const context = join(directory, 'context')
   mkdirSync(context, { recursive: true })
   // The launcher finds nothing to sweep and ends.
   writeFileSync(join(context, 'Dockerfile'), 'FROM base\nRUN ["/program", "sweep", "/nothing"]\nWORKDIR /made\n')
+  await using session = await openSession({ store, isolation, ...(signal && { signal }) }, { isShared: false })
   await build({
     context,
-    store,
-    isolation,
+    session,
     buildContexts: { base: `oci-layout://${base}` },
     outputs: [{ type: 'tar', dest: join(directory, 'out.tar') }],
-    ...(signal && { signal }),
   })
+  const taken = snapshotsOf(await session.executor())
+  return taken && { kind: taken.name, passedOver: taken.passedOver.map(toReport) }
+}
+
+function toReport(refusal: {
+  readonly name: SnapshotName
+  readonly reason: string
+  readonly remedy: string
+}): SnapshotReport['passedOver'][number] {
+  return { kind: refusal.name, reason: refusal.reason, hint: refusal.remedy }
 }

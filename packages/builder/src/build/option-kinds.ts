@@ -41,6 +41,7 @@ const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
   authFile: 'text',
   retries: 'number',
   isolation: 'text',
+  snapshots: 'text',
   jobs: 'number',
 }
 

@@ -2,7 +2,7 @@ import type { BuildWarning } from '../base/progress.ts'
 import type { OutputSpec, OutputType } from '../exporters/list.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor, HistoryEntry, ImageConfig } from '../oci/types.ts'
-import type { IsolationMode, StepResources } from '@ts-oci/runtime/families'
+import type { IsolationMode, SnapshotName, StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { State } from '../frontends/state/types.ts'
 import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
@@ -261,6 +261,14 @@ export interface IsolationReport {
   /** Why it does not work, or what does not work in it. */
   readonly reason: string | undefined
   readonly hint: string | undefined
+  /** How the file systems of its steps are made of layers; undefined where it does not work. */
+  readonly snapshots: SnapshotReport | undefined
+}
+
+/** The kind of snapshots that a build takes on the disk of the store, and why not the ones before it. */
+export interface SnapshotReport {
+  readonly kind: SnapshotName
+  readonly passedOver: readonly { readonly kind: SnapshotName; readonly reason: string; readonly hint: string }[]
 }
 
 export interface MachineProblem {

@@ -1,4 +1,4 @@
-import type { Executor, IsolationMode } from '@ts-oci/runtime'
+import type { Executor, IsolationMode, SnapshotName } from '@ts-oci/runtime'
 import type { ProgressSink } from '../base/progress.ts'
 import type { RegistryClient } from '../registry/index.ts'
 import type { Executions } from '../solver/executions.ts'
@@ -32,6 +32,8 @@ export interface RegistryOptions {
 /** How steps run, of all builds of a session. */
 export interface StepOptions {
   readonly isolation?: 'auto' | IsolationMode | undefined
+  /** How the file systems of steps are made of layers; default: the first kind that works on the disk of the store. */
+  readonly snapshots?: 'auto' | SnapshotName | undefined
   /** Steps that run at the same time; default: eight for each core. */
   readonly jobs?: number | undefined
 }

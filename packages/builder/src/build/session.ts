@@ -15,7 +15,7 @@ import type { CommonOptions, Session, SessionOptions } from './session-types.ts'
 const STEPS_PER_CORE = 8
 
 /** What belongs to a session as a whole, so that a call which brings one cannot say it. */
-const OF_THE_SESSION = ['store', 'isolation', 'jobs', 'insecureRegistries', 'authFile', 'retries'] as const
+const OF_THE_SESSION = ['store', 'isolation', 'snapshots', 'jobs', 'insecureRegistries', 'authFile', 'retries'] as const
 
 /** The session of a call: the one that was brought, which stays open, or one of its own. @throws as {@link openSession}; OCI_OPTION_INVALID */
 export async function sessionOf(options: SessionOptions & Pick<CommonOptions, 'session'>): Promise<Session> {
@@ -60,7 +60,13 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
       const stateDirectory = join(store.root, 'run', 'executor')
       mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
       const { startExecutor } = await import('@ts-oci/runtime')
-      const started = await startExecutor({ isolation: options.isolation ?? 'auto', stateDirectory, jobLimits, signal })
+      const { noteSnapshots, snapshotsFor } = await import('../layers/snapshot-kind.ts')
+      const chosen = await snapshotsFor(store.root, options, signal)
+      const { image } = chosen
+      if (image !== undefined) store.adoptImage(image)
+      const isolation = options.isolation ?? 'auto'
+      const started = await startExecutor({ isolation, stateDirectory, jobLimits, image, signal })
+      await orClose(started, () => noteSnapshots(started, chosen, options))
       seesOwners = started.idMapping.kind === 'shifted'
       return started
     })()
@@ -115,6 +121,15 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
   }
 }
 
+async function orClose(executor: Executor, check: () => void): Promise<void> {
+  try {
+    check()
+  } catch (error) {
+    await executor.close()
+    throw error
+  }
+}
+
 /** A name with a slip would else be noticed on the day on which a registry first asks. @throws OCI_CREDENTIALS */
 async function checkAuthFile(path: string | undefined): Promise<void> {
   if (path === undefined || existsSync(path)) return
@@ -127,10 +142,10 @@ async function checkAuthFile(path: string | undefined): Promise<void> {
  * writes go to trees and temporary names either way: not to blobs, tables and rows, which are this process's.
  */
 function jobLimitsOf(root: string, contexts: ReadonlySet<string> | undefined): JobLimits {
-  const { tmp, snapshots, cacheMounts } = storePaths(root)
+  const { tmp, snapshots, cacheMounts, image } = storePaths(root)
   return {
     base: root,
-    writable: [tmp, snapshots, cacheMounts],
+    writable: [tmp, snapshots, cacheMounts, join(image, 'at')],
     readable: process.getuid?.() === 0 && contexts !== undefined ? [root, ...contexts] : ['/'],
   }
 }

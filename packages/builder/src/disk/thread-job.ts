@@ -1,12 +1,14 @@
 import { deserialize, serialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
-import { errnoOf } from '@ts-oci/runtime'
+import { errnoOf, privateMounts, type PrivateMount } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError, TsOciError } from '../base/errors.ts'
 import type { LayerJobs } from './job-types.ts'
 
 export interface JobRequest {
   readonly name: keyof LayerJobs
   readonly input: unknown
+  /** What this thread sees, it sees too. */
+  readonly mounts: readonly PrivateMount[]
 }
 
 /** What a thread answers: errors as facts, since classes do not survive serialisation. */
@@ -26,7 +28,7 @@ export async function runJobInThread(name: keyof LayerJobs, input: unknown, sign
   const isSource = import.meta.url.endsWith('.ts')
   const worker = new Worker(new URL(isSource ? './job-thread.ts' : './job-thread.js', import.meta.url), {
     // v8.serialize keeps Buffers as they are; a structured clone makes plain arrays of them.
-    workerData: serialize({ name, input } satisfies JobRequest),
+    workerData: serialize({ name, input, mounts: privateMounts() } satisfies JobRequest),
     // From the sources Node strips the types itself, and finds other packages' sources by this condition.
     execArgv: isSource ? ['--conditions=@ts-oci/source', '--disable-warning=ExperimentalWarning'] : [],
   })

@@ -48,7 +48,11 @@ export async function findTree(state: FormsState, record: LayerRecord | undefine
   const kind = treeKind(await state.executor())
   const directory = state.store.snapshotDirectory(record.id, kind)
   const tree = record.trees.find(
-    (candidate) => candidate.xattrs === kind.xattrs && candidate.owners === kind.owners && isOfThisBoot(candidate),
+    (candidate) =>
+      candidate.xattrs === kind.xattrs &&
+      candidate.owners === kind.owners &&
+      candidate.image === kind.image &&
+      isOfThisBoot(candidate),
   )
   return tree !== undefined && isIntact(directory, tree) ? directory : undefined
 }
@@ -65,8 +69,14 @@ export function isStored(
     row.remote !== undefined ||
     (row.hasTar && row.diffId !== undefined && store.blobs.has(asDigest(row))) ||
     row.blobs.some((blob) => store.blobs.has(blob.descriptor.digest)) ||
-    (row.trees ?? []).some((tree) => isTree(tree) && isIntact(store.snapshotDirectory(layer.id, tree), tree))
+    (row.trees ?? []).some((tree) => isTree(tree) && isThere(store, layer, tree))
   )
+}
+
+/** For a question an image is not mounted: who then finds nothing in it says so, and the layer is made again. */
+function isThere(store: FormsState['store'], layer: LayerHandle, tree: TreeForm): boolean {
+  if (store.isOutOfSight(tree)) return store.hasImage(tree.image!)
+  return isIntact(store.snapshotDirectory(layer.id, tree), tree)
 }
 
 function asDigest(row: LayerRecord): Digest {

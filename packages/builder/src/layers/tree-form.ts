@@ -1,6 +1,6 @@
 import { existsSync, renameSync } from 'node:fs'
 import { bootId } from '../base/boot-id.ts'
-import type { Executor } from '@ts-oci/runtime'
+import { localPath, type Executor } from '@ts-oci/runtime'
 import type { TreeForm } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -53,7 +53,7 @@ export const extractBlob: Pick<Conversion, 'convert'> = {
 
 async function materialize(state: FormsState, layer: LayerHandle, entries: readonly LayerEntry[]): Promise<Made> {
   const executor = await state.executor()
-  await using draft = await draftTree(state)
+  await using draft = await draftTree(state, executor)
   const { destination } = draft
   await state.jobs.run('materialize', { entries, destination, ...targetFor(executor) }, true)
   const directory = state.store.snapshotDirectory(layer.id, treeKind(executor))
@@ -67,7 +67,7 @@ async function extract(
   source: { readonly file: string; readonly compression: ArchiveCompression; readonly sizeBytes: number },
 ): Promise<Made> {
   const executor = await state.executor()
-  await using draft = await draftTree(state)
+  await using draft = await draftTree(state, executor)
   const { destination } = draft
   const { diffId } = state.requireRecord(layer)
   const expected = diffId === undefined ? {} : { expectedDiffId: diffId }
@@ -90,8 +90,11 @@ async function extract(
 }
 
 /** A directory to write a tree in: nobody sees it before it is whole. */
-async function draftTree(state: FormsState): Promise<AsyncDisposable & { readonly destination: string }> {
-  const temporary = await state.store.createTemporaryDirectory('tree')
+async function draftTree(
+  state: FormsState,
+  executor: Executor,
+): Promise<AsyncDisposable & { readonly destination: string }> {
+  const temporary = await state.store.createTreeDirectory('tree', executor)
   const destination = `${temporary.path}/tree`
   await state.jobs.run('makeDirectory', { path: destination, mode: 0o755, uid: 0, gid: 0 }, true)
   return { destination, [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose]() }
@@ -111,6 +114,7 @@ export function treeForm(executor: Executor, directory: string, entries: readonl
 
 /** What lies there was never finished, is of another boot or was damaged: nobody has it mounted. */
 export async function replaceTree(state: FormsState, from: string, to: string): Promise<void> {
-  if (existsSync(to)) await state.jobs.run('removeTree', { path: to }, true)
-  renameSync(from, to)
+  if (existsSync(localPath(to))) await state.jobs.run('removeTree', { path: to }, true)
+  state.store.syncImage()
+  renameSync(localPath(from), localPath(to))
 }

@@ -18,8 +18,12 @@ export function isOfThisBoot(tree: TreeForm): boolean {
 }
 
 /** What kind of tree an executor mounts. */
-export function treeKind({ overlayXattr, idMapping }: Pick<Executor, 'overlayXattr' | 'idMapping'>): TreeKind {
-  return { xattrs: overlayXattr, owners: ownersKey(idMapping) }
+export function treeKind({
+  overlayXattr,
+  idMapping,
+  image,
+}: Pick<Executor, 'overlayXattr' | 'idMapping' | 'image'>): TreeKind {
+  return { xattrs: overlayXattr, owners: ownersKey(idMapping), ...(image === undefined ? {} : { image }) }
 }
 
 /** How owners lie on the disk under a mapping: a tree made under one is not read under another. */

@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs'
+import { localPath } from '@ts-oci/runtime'
 import type { TreeForm, TreeWitness } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
 
@@ -27,7 +28,7 @@ export function witnessesOf(directory: string, entries: readonly LayerEntry[]): 
 export function isIntact(directory: string, { witnesses }: TreeForm): boolean {
   // Not a link: what an archive unpacked over the store may point anywhere.
   if (witnesses === undefined || witnesses.length === 0)
-    return lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
+    return lstatSync(localPath(directory), { throwIfNoEntry: false })?.isDirectory() === true
   return witnesses.every((witness) => {
     const now = look(directory, witness.path)
     return now?.uid === witness.uid && now.gid === witness.gid && now.mode === witness.mode
@@ -37,7 +38,8 @@ export function isIntact(directory: string, { witnesses }: TreeForm): boolean {
 function look(directory: string, path: string): TreeWitness | undefined {
   try {
     // A path is bytes.
-    const place = path === '' ? directory : Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, 'latin1')])
+    const top = localPath(directory)
+    const place = path === '' ? top : Buffer.concat([Buffer.from(`${top}/`), Buffer.from(path, 'latin1')])
     const { uid, gid, mode } = lstatSync(place)
     return { path, uid, gid, mode }
   } catch {

@@ -28,7 +28,7 @@ async function createUnpacker(state: FormsState, layer: LayerHandle): Promise<Un
     import('../disk/extract.ts'),
     import('./table-sink.ts'),
   ])
-  const temporary = await store.createTemporaryDirectory('tree')
+  const temporary = await store.createTreeDirectory('tree', executor)
   const tree = executor.writeTree(temporary.path)
   let unpacked: readonly LayerEntry[] = []
   const sink = createTreeSink(

@@ -79,7 +79,11 @@ export function mergeForms(existing: LayerRecord, added: LayerRecord): LayerReco
 function mergeTrees(existing: LayerRecord['trees'], added: LayerRecord['trees']): LayerRecord['trees'] {
   if (existing === undefined || added === undefined) return added ?? existing
   const isReplaced = (tree: TreeForm): boolean =>
-    added.some(({ xattrs, owners }) => xattrs === tree.xattrs && owners === tree.owners)
+    added.some(
+      // Of images there is one at a time.
+      ({ xattrs, owners, image }) =>
+        xattrs === tree.xattrs && owners === tree.owners && (image === undefined) === (tree.image === undefined),
+    )
   return [...existing.filter((tree) => !isReplaced(tree)), ...added]
 }
 

@@ -14,6 +14,8 @@ export interface StorePaths {
   readonly cacheMounts: string
   readonly run: string
   readonly tmp: string
+  /** Where an image of trees lies, and where it is attached. */
+  readonly image: string
   readonly memos: string
   readonly layout: string
   readonly index: string
@@ -52,6 +54,7 @@ export function storePaths(root: string): StorePaths {
     cacheMounts: join(root, 'cache-mounts'),
     run: join(root, 'run'),
     tmp: join(root, 'tmp'),
+    image: join(root, 'image'),
     memos: join(root, 'memos'),
     layout: join(root, 'oci-layout'),
     index: join(root, 'index.json'),
@@ -84,4 +87,9 @@ export function layerOfFile(name: string): string {
 export function layerFileName(id: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9:_-]{0,127}$/.test(id)) throw new Error(`not the id of a layer: ${JSON.stringify(id)}`)
   return id.replace(':', '-')
+}
+
+/** As seen in the image of trees at `at`: directories of its own for trees, and for what is not finished. */
+export function imagePaths(at: string): Pick<StorePaths, 'snapshots' | 'tmp'> {
+  return { snapshots: join(at, 'snapshots'), tmp: join(at, 'tmp') }
 }

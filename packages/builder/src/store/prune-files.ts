@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { localPath } from '@ts-oci/runtime'
 import type { StorePaths } from './paths.ts'
 
 /** A file or directory of the store, as it was found. */
@@ -14,12 +15,12 @@ export interface StoreFile {
   readonly changedMs: number
 }
 
-/** Everything below the directories whose content rows name. */
-export function listFiles(paths: StorePaths): readonly StoreFile[] {
+/** Everything below the directories whose content rows name. @param more a further directory of trees */
+export function listFiles(paths: StorePaths, more?: string): readonly StoreFile[] {
   const below = (kind: StoreFile['kind'], directory: string): StoreFile[] =>
-    readdirSync(directory).flatMap((name) => {
+    readdirSync(localPath(directory)).flatMap((name) => {
       const path = join(directory, name)
-      const stat = lstatSync(path, { throwIfNoEntry: false, bigint: true })
+      const stat = lstatSync(localPath(path), { throwIfNoEntry: false, bigint: true })
       if (stat === undefined) return []
       const changedMs = Number((stat.mtimeNs > stat.ctimeNs ? stat.mtimeNs : stat.ctimeNs) / 1_000_000n)
       return [{ kind, name, path, inode: stat.ino, modifiedNs: stat.mtimeNs, changedMs }]
@@ -28,6 +29,7 @@ export function listFiles(paths: StorePaths): readonly StoreFile[] {
     ...below('blob', paths.blobs),
     ...below('table', paths.tables),
     ...below('tree', paths.snapshots),
+    ...(more === undefined ? [] : below('tree', more)),
     ...below('cache mount', paths.cacheMounts),
   ]
 }
@@ -65,7 +67,7 @@ export function createAside(mark: string): Aside {
       const name = file.name.startsWith(ASIDE) ? asideName() : `${ASIDE}${owner}.${file.name}`
       const path = join(dirname(file.path), name)
       if (!tryRename(file.path, path)) return undefined
-      const { ino, mtimeNs } = lstatSync(path, { bigint: true })
+      const { ino, mtimeNs } = lstatSync(localPath(path), { bigint: true })
       if (ino === file.inode && mtimeNs === file.modifiedNs) return { file, path }
       putBack(path, file.path)
       return undefined
@@ -91,13 +93,13 @@ function ownerOf(mark: string): string {
 }
 
 function putBack(path: string, place: string): boolean {
-  return lstatSync(place, { throwIfNoEntry: false }) === undefined && tryRename(path, place)
+  return lstatSync(localPath(place), { throwIfNoEntry: false }) === undefined && tryRename(path, place)
 }
 
 /** False when it is gone. */
 function tryRename(from: string, to: string): boolean {
   try {
-    renameSync(from, to)
+    renameSync(localPath(from), localPath(to))
     return true
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ENOENT') return false

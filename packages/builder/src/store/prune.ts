@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { localPath } from '@ts-oci/runtime'
 import { digestHex, isDigest, type Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
@@ -10,6 +11,7 @@ import type { StoredLayers } from './layers.ts'
 import type { Leases } from './leases.ts'
 import { json, text, type Metadata } from './metadata.ts'
 import { createAside, listFiles, type AsideFile, type StoreFile } from './prune-files.ts'
+import type { TreeImages } from './tree-images.ts'
 import { sweepTemporary, type RemoveTree, type TemporaryNames } from './temporary.ts'
 import type {
   BlobStore,
@@ -38,6 +40,7 @@ export interface PruneParts {
   readonly leases: Leases
   readonly temporary: TemporaryNames
   readonly locks: Locks
+  readonly treeImages: TreeImages
   readonly remove: RemoveTree
   readonly now: () => number
 }
@@ -54,11 +57,12 @@ type Removed = PruneResult['removed'][number]
 export async function prune(parts: PruneParts, options: PruneOptions): Promise<PruneResult> {
   const limitMs = parts.now() - (options.olderThanMs ?? (options.all ? 0 : RECENT_MS))
   const removed: Removed[] = []
-  const files = listFiles(parts.paths)
+  const files = listFiles(parts.paths, parts.treeImages.mounted()?.snapshots)
   const gone = removeRows(parts, limitMs, options, removed)
   await removeCacheMounts(parts, limitMs, removed)
   if (options.all) removeMemos(parts.paths.memos, limitMs)
   const sizes = await removeFiles(parts, files, new Set(gone.flatMap(filesOf)))
+  parts.treeImages.trim()
   for (const layer of gone)
     removed.push({ id: layer.id, sizeBytes: takeSizes(sizes, layer), description: layer.description })
   const leftOver = [...sizes.values()].reduce((sum, size) => sum + size, 0)
@@ -198,7 +202,7 @@ async function removeFiles(
   const sizes = new Map<string, number>()
   for (const { file, path } of unwanted) {
     if (file.kind === 'blob') sizes.set(file.name, lstatSync(path).size)
-    if (file.kind === 'tree') sizes.set(file.name, treeSize(path))
+    if (file.kind === 'tree') sizes.set(file.name, treeSize(localPath(path)))
     await removeAny(parts, path)
   }
   for (const path of sweepTemporary(parts.paths).stuck) await parts.remove(path)
@@ -223,7 +227,7 @@ function takeUnwanted(parts: PruneParts, candidates: readonly StoreFile[]): read
 }
 
 async function removeAny(parts: PruneParts, path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) await parts.remove(path)
+  if (lstatSync(localPath(path), { throwIfNoEntry: false })?.isDirectory() === true) await parts.remove(path)
   else rmSync(path, { force: true })
 }
 

@@ -25,7 +25,8 @@ import { createLocks, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
 import { prune } from './prune.ts'
-import { createTemporaryNames, sweepTemporary, tryRemoveTree, type RemoveTree } from './temporary.ts'
+import { createTreeImages, treeDirectory } from './tree-images.ts'
+import { createTemporaryNames, sweepTemporary, sweepUnfinished, tryRemoveTree, type RemoveTree } from './temporary.ts'
 import { markTreesSynced, unsyncedTrees } from './tree-sync.ts'
 import type { Store } from './types.ts'
 
@@ -110,6 +111,7 @@ function createStore(parts: StoreParts): Store {
     },
   })
   const cache = createCacheRecords(metadata, now, leases.take)
+  const treeImages = createTreeImages(paths, currentBoot, (tmp) => sweepUnfinished(paths, tmp))
   let isOpen = true
 
   /** Rows that were there before count from now on after a crash of the machine, too. */
@@ -131,6 +133,7 @@ function createStore(parts: StoreParts): Store {
       cache.flush()
     } finally {
       temporary.close()
+      treeImages.close()
       metadata.close()
       leases.close()
       parts.use.release()
@@ -145,7 +148,13 @@ function createStore(parts: StoreParts): Store {
     cache,
     locks,
     createTemporaryDirectory: async (prefix) => temporary.createDirectory(prefix),
-    snapshotDirectory: (layerId, kind) => join(paths.snapshots, treeName(layerId, kind)),
+    createTreeDirectory: async (prefix, { image }) =>
+      image === undefined ? temporary.createDirectory(prefix) : treeImages.createDirectory(temporary, prefix),
+    snapshotDirectory: (layerId, kind) => join(treeDirectory(paths, kind?.image), treeName(layerId, kind)),
+    adoptImage: treeImages.adopt,
+    syncImage: treeImages.sync,
+    hasImage: treeImages.has,
+    isOutOfSight: ({ image }) => image !== undefined && !treeImages.isMounted(image),
     cacheMountDirectory: (id, isMade = true) => {
       const directory = cacheMountDirectory(paths, metadata, id, now())
       checkCacheMount(root, directory)
@@ -160,7 +169,11 @@ function createStore(parts: StoreParts): Store {
     },
     async prune(options) {
       cache.flush()
-      return prune({ paths, metadata, blobs, layers, images, cache, leases, temporary, locks, remove, now }, options)
+      await treeImages.openPresent()
+      return prune(
+        { paths, metadata, blobs, layers, images, cache, leases, temporary, locks, remove, now, treeImages },
+        options,
+      )
     },
     async emptyCacheMounts(ids) {
       for (const id of new Set(ids.flatMap((wanted) => cacheMountIds(metadata, wanted)))) {

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { closeFd, openRoot, removeTree } from '@ts-oci/runtime'
+import { closeFd, localPath, openRoot, removeTree } from '@ts-oci/runtime'
 import { onDisk } from '../base/disk-errors.ts'
 import { passingName } from '../base/passing-name.ts'
 import { lockAndProve, tryLockFile, type HeldLock } from './lock-files.ts'
@@ -16,7 +16,8 @@ export type RemoveTree = (path: string) => Promise<void>
 export interface TemporaryNames {
   /** A path that nobody uses; nothing is created. */
   next(prefix: string): string
-  createDirectory(prefix: string): TemporaryDirectory
+  /** `directory`: where, if not in `tmp/`. */
+  createDirectory(prefix: string, directory?: string): TemporaryDirectory
   close(): void
 }
 
@@ -25,19 +26,19 @@ export function createTemporaryNames(paths: StorePaths, remove: RemoveTree): Tem
   let owner: { readonly id: string; readonly lock: HeldLock } | undefined
   let count = 0
 
-  function next(prefix: string): string {
+  function next(prefix: string, directory = paths.tmp): string {
     if (owner === undefined) {
       const id = `${process.pid}-${passingName()}`
       owner = { id, lock: lockAndProve(paths.root, ownerLockPath(paths, id)) }
     }
-    return join(paths.tmp, `${owner.id}.${++count}.${prefix.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 40)}`)
+    return join(directory, `${owner.id}.${++count}.${prefix.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 40)}`)
   }
 
   return {
-    next,
-    createDirectory(prefix) {
-      const path = next(prefix)
-      onDisk(paths.root, () => mkdirSync(path, { recursive: true, mode: 0o700 }))
+    next: (prefix) => next(prefix),
+    createDirectory(prefix, directory) {
+      const path = next(prefix, directory)
+      onDisk(paths.root, () => mkdirSync(localPath(path), { recursive: true, mode: 0o700 }))
       return { path, [Symbol.asyncDispose]: () => remove(path) }
     },
     close() {
@@ -71,6 +72,13 @@ export function sweepTemporary(paths: StorePaths): { readonly isCrashed: boolean
   }
   sweepLocks(paths)
   return { isCrashed: [...dead.values()].includes(true), stuck }
+}
+
+/** The same of another directory, where there is neither a journal nor a prune's mark. */
+export function sweepUnfinished(paths: StorePaths, directory: string): void {
+  const dead = new Map<string, boolean>()
+  for (const name of readdirSync(localPath(directory)))
+    if (isDead(paths, name.slice(0, Math.max(0, name.indexOf('.'))), dead)) tryRemoveTree(join(directory, name))
 }
 
 /** Lock files outlive a kill, their locks do not. The one of the store's users stays: it is taken by each. */

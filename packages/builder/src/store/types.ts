@@ -1,5 +1,6 @@
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
+import type { TreeImage } from '@ts-oci/runtime'
 import type { LayerTable } from '../view/types.ts'
 import type { LockKind } from './lock-order.ts'
 
@@ -18,12 +19,22 @@ export interface Store extends AsyncDisposable {
   readonly locks: Locks
   /** A fresh private directory below `tmp/`; removed by `dispose`, or at a later start when this process died. */
   createTemporaryDirectory(prefix: string): Promise<TemporaryDirectory>
+  /** The same where trees of a kind lie, for what becomes one, or is laid over one. */
+  createTreeDirectory(prefix: string, kind: Pick<TreeKind, 'image'>): Promise<TemporaryDirectory>
   /** Absolute directory of a layer's tree, of each kind another one; not created. */
   snapshotDirectory(layerId: string, kind?: TreeKind): string
   /** Absolute directory of a cache mount; created on first use, unless whoever asks makes it himself (`isMade` false). */
   cacheMountDirectory(id: string, isMade?: boolean): string
   /** One `syncfs`: everything written so far is on the disk, and the rows that name it count in later boots, too. */
   sync(): void
+  /** Trees of a mounted image count from now on, until the store is closed, which closes it. */
+  adoptImage(image: TreeImage): void
+  /** What was written into trees of the image is in its file. @throws OCI_STORE_FULL, OCI_STORE_UNUSABLE: then none of its trees counts any more */
+  syncImage(): void
+  /** An image that a row names is in the store, mounted or not. */
+  hasImage(name: string): boolean
+  /** Of a row's tree: it lies in an image that this process has not mounted. */
+  isOutOfSight(tree: Pick<TreeKind, 'image'>): boolean
   /** Runs `work` in one SQLite write transaction (synchronous). */
   transaction<T>(work: () => T): T
   /** Says that this layer is used until the store is closed: `prune` leaves it. Said before its row or files are looked at. */
@@ -103,6 +114,8 @@ export interface TreeKind {
   readonly xattrs: 'trusted' | 'user'
   /** `owners` on the disk are those of the layer (identity), shifted through a map (`subordinate:<start>`), or records on the files (`recorded:<uid>`). */
   readonly owners: string
+  /** It lies in this image of a file system; absent: on the disk of the store. */
+  readonly image?: string
 }
 
 export interface TreeForm extends TreeKind {

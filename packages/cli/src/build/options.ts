@@ -83,6 +83,7 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
   return {
     network: flags.network as BuildOptions['network'],
     isolation: (flags.isolation === 'default' ? 'auto' : flags.isolation) as BuildOptions['isolation'],
+    snapshots: flags.snapshots as BuildOptions['snapshots'],
     addHosts: flags['add-host'],
     allow: flags.allow.flatMap((text) => text.split(',')),
     ulimits: flags.ulimit,

@@ -1,5 +1,5 @@
 import type { IsolationReport, MachineReport } from '@ts-oci/builder'
-import { isolations } from '@ts-oci/builder/families'
+import { isolations, snapshots } from '@ts-oci/builder/families'
 import { defineCommand } from '../define-command.ts'
 import { info } from '../flags.ts'
 import { fillTemplate } from '../render/template.ts'
@@ -24,9 +24,21 @@ function describe(report: MachineReport): string {
     ...problemLines(report.storeProblem),
     `Isolation:  ${entry === undefined ? noIsolation(report) : `${entry.name}${'mountsNothing' in entry ? ` (${entry.summary})` : ''}`}`,
     ...report.isolations.flatMap(isolationLines),
+    ...snapshotLines(report),
     `File jobs:  ${fileJobs(report.fileJobs, entry === undefined || !('mountsNothing' in entry))}`,
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Of the isolation that builds take. */
+function snapshotLines({ isolations: tried, isolation }: MachineReport): string[] {
+  const taken = tried.find(({ mode }) => mode === isolation)?.snapshots
+  if (taken === undefined) return []
+  const summary = snapshots.find(({ name }) => name === taken.kind)?.summary
+  return [
+    `Snapshots:  ${taken.kind} (${summary})`,
+    ...taken.passedOver.flatMap(({ kind, reason, hint }) => [`  not ${kind}: ${reason}`, `    hint: ${hint}`]),
+  ]
 }
 
 function problemLines(problem: MachineReport['storeProblem']): string[] {

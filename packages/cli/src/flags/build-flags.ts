@@ -1,4 +1,4 @@
-import { isolations, networks, outputs } from '@ts-oci/builder/families'
+import { isolations, networks, outputs, snapshots } from '@ts-oci/builder/families'
 import type { FlagSpec } from '../flag-types.ts'
 import { listed, namesOf } from './families.ts'
 import { resourceFlags } from './resource-flags.ts'
@@ -143,6 +143,14 @@ export const buildFlags = [
     value: 'MODE',
     options: ['default', 'auto', ...namesOf(isolations)],
     summary: `how RUN is isolated: auto or default (the strongest that the machine allows), ${listed(isolations)}`,
+  },
+  {
+    name: 'snapshots',
+    group: 'Step',
+    kind: 'text',
+    value: 'KIND',
+    options: ['auto', ...namesOf(snapshots)],
+    summary: `how the file system of a RUN is made of layers: auto (the first that works on the disk of the store), ${listed(snapshots)}`,
   },
   {
     name: 'jobs',

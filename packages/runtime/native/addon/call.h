@@ -63,5 +63,6 @@ callback native_read_file_into, native_copy_range, native_clone_file, native_fsy
 callback native_list_xattrs, native_get_xattr, native_set_xattr, native_remove_xattr;
 callback native_deflate_block, native_deflate_bound;
 callback native_guard_signals, native_landlock_version;
+callback native_mount_image, native_is_image_mounted, native_trim;
 
 #endif

@@ -57,6 +57,7 @@ struct kernel_mount_attr {
 #define K_ATTR_NOSUID 0x02
 #define K_ATTR_NODEV 0x04
 #define K_ATTR_NOEXEC 0x08
+#define K_ATTR_NOATIME 0x10
 #define K_MOVE_F_EMPTY_PATH 0x04
 #define K_MOVE_T_EMPTY_PATH 0x40
 #define K_OPEN_TREE_CLONE 1

@@ -10,6 +10,7 @@
 // What every step of this executor shares.
 struct executor_config {
   char state[PATH_MAX];  // our directory below the state directory
+  const char *trees;     // where the file system that is descriptor 5 is attached for us alone, or NULL
   bool rootless;         // in a user namespace of our own: overlay's attributes are user.*, devices are bound
   bool chroot;           // no namespaces at all: a step's root is a directory that it is locked into
   bool single_id;        // setgroups is denied, only id 0 exists

@@ -26,7 +26,7 @@
 #include "protocol.h"
 #include "seccomp.h"
 
-enum { CONTROL = 3, JOBS = 4 };
+enum { CONTROL = 3, JOBS = 4, TREES = 5 };
 enum { GO = 'g', GO_FILTERED = 'f' };
 
 static void fail(const char *operation, int error) {
@@ -138,6 +138,8 @@ _Noreturn static void become_executor(struct executor_config *config, int pipe) 
   if (config->chroot && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) fail("reap orphans", errno);
   // Mounts of the host come and go here too; ours never appear there.
   if (!config->chroot && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("make the mounts private", errno);
+  if (config->trees && k_move_mount(TREES, AT_FDCWD, config->trees) < 0) fail("attach the file system of the trees", errno);
+  if (config->trees) close(TREES);
   config->filter = compile_seccomp();
   umask(022);
   if (chdir("/") < 0) fail("enter /", errno);
@@ -222,13 +224,15 @@ static pid_t start_executor(struct executor_config *config, struct device_cgroup
 
 int launch(int argc, char **argv) {
   char **map = argv + 3;
-  if (strcmp(argv[1], "executor") || map_arguments(map[0]) != (size_t)(argc - 3) || argv[2][0] != '/') return 64;
   static struct executor_config config;
+  if (argc > 5 && !strcmp(map[0], "trees")) config.trees = map[1], map += 2, argc -= 2;
+  if (strcmp(argv[1], "executor") || map_arguments(map[0]) != (size_t)(argc - 3) || argv[2][0] != '/') return 64;
   config.chroot = !strcmp(map[0], "chroot");
   config.rootless = strcmp(map[0], "identity") != 0 && !config.chroot;
   count_ids(&config, map);
   fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
   fcntl(JOBS, F_SETFD, FD_CLOEXEC);
+  if (config.trees) fcntl(TREES, F_SETFD, FD_CLOEXEC);
   make_state(argv[2], &config);
 
   int go[2];
@@ -254,6 +258,7 @@ int launch(int argc, char **argv) {
   // The executor alone holds the sockets: their end is its end.
   close(CONTROL);
   close(JOBS);
+  if (config.trees) close(TREES);
   close_device_cgroup(&cgroup);
   static struct process_limit limit;
   // Entering a cgroup of version 1 waits for the whole machine, as long as ten starts of a step: the executor starts meanwhile, and

@@ -19,12 +19,13 @@ export interface RunningIsolation {
   readonly mode: IsolationMode
   readonly isolation: Isolation
   readonly idMapping: IdMapping
+  readonly image?: string | undefined
 }
 
 /** The face of a running executor. */
 export function createExecutor(
   connection: Connection,
-  { mode, isolation, idMapping }: RunningIsolation,
+  { mode, isolation, idMapping, image }: RunningIsolation,
   jobLimits: (() => JobLimits) | undefined,
 ): Executor {
   const jobs = createJobRunner(connection, jobLimits)
@@ -39,6 +40,7 @@ export function createExecutor(
     idMapping,
     overlayXattr: isolation.overlayXattr,
     roots: isolation.roots ?? 'any',
+    ...(image === undefined ? {} : { image }),
     runStep: async (step, io) => {
       const user = mapUser(idMapping, step.process.user, step.name)
       for (const { source } of step.mounts) {

@@ -18,10 +18,16 @@ export interface Launcher {
 const COMPLAINT_LIMIT = 4096
 
 /**
+ * `trees`: a mount that only the executor is to see, attached at a directory; the descriptor stays the caller's.
+ *
  * Spawns the launcher in `executor` mode. From the main thread only: the kernel sends the parent-death signal when the
  * *thread* that spawned ends. Throws OCI_RUNTIME_NATIVE_MISSING, OCI_RUNTIME_UNSUPPORTED, OCI_RUNTIME_EXECUTOR.
  */
-export async function spawnLauncher(stateDirectory: string, map: readonly string[]): Promise<Launcher> {
+export async function spawnLauncher(
+  stateDirectory: string,
+  map: readonly string[],
+  trees?: { readonly fd: number; readonly at: string },
+): Promise<Launcher> {
   if (!isMainThread) {
     throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', 'an executor starts from the main thread only', {
       hint: 'start it before the worker, or send the worker its results',
@@ -30,8 +36,8 @@ export async function spawnLauncher(stateDirectory: string, map: readonly string
   const path = nativePartPath('launcher')
   // Descriptors from 3 on are socket pairs: 3 for control, 4 for the child that does file jobs.
   // No environment: it would lie in the memory of whatever the executor clones, and may hold credentials.
-  const child = spawn(path, ['executor', stateDirectory, ...map], {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+  const child = spawn(path, ['executor', stateDirectory, ...(trees ? ['trees', trees.at] : []), ...map], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...(trees ? [trees.fd] : [])],
     cwd: '/',
     env: {},
   })

@@ -3,6 +3,7 @@ import { isolationsFor } from '../isolation/choose.ts'
 import type { IsolationMode } from '../isolation/list.ts'
 import { isRefusal } from '../isolation/types.ts'
 import type { Failure, Isolation, LaunchPlan, Refusal } from '../isolation/types.ts'
+import { closeFd } from '../files/open.ts'
 import { connect } from './connection.ts'
 import type { Connection, StartFailure } from './connection.ts'
 import { createExecutor } from './executor.ts'
@@ -58,9 +59,15 @@ async function startIsolation(
   let failure: StartFailure = { operation: 'start', errno: 'ENOSYS' }
   for (const plan of plans) {
     if (options.signal?.aborted) throw canceled(options.signal)
-    const result = await startPlan(plan, options)
+    // A user namespace has no right to the mount, and who mounts nothing no use for it.
+    const image = plan.idMapping.kind === 'identity' && isolation.roots !== 'directory' ? options.image : undefined
+    const result = await startPlan(plan, options, image)
     if ('launcher' in result)
-      return createExecutor(result, { mode, isolation, idMapping: plan.idMapping }, options.jobLimits)
+      return createExecutor(
+        result,
+        { mode, isolation, idMapping: plan.idMapping, image: image?.name },
+        options.jobLimits,
+      )
     failure = result
     // Only a failure to map ids can go better with another map.
     if (!/newuidmap|newgidmap|uid_map|gid_map/.test(result.operation)) break
@@ -69,8 +76,18 @@ async function startIsolation(
   return isolation.explain(failure.operation, failure.errno)
 }
 
-async function startPlan(plan: LaunchPlan, options: ExecutorOptions): Promise<Connection | StartFailure> {
-  return connect(await spawnLauncher(options.stateDirectory, plan.map))
+async function startPlan(
+  plan: LaunchPlan,
+  options: ExecutorOptions,
+  image: ExecutorOptions['image'],
+): Promise<Connection | StartFailure> {
+  if (image === undefined) return connect(await spawnLauncher(options.stateDirectory, plan.map))
+  const fd = image.mountAgain()
+  try {
+    return await connect(await spawnLauncher(options.stateDirectory, plan.map, { fd, at: image.at }))
+  } finally {
+    closeFd(fd)
+  }
 }
 
 function canceled(signal: AbortSignal): RuntimeError {

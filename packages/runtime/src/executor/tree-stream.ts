@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { RuntimeError } from '../errors.ts'
 import { diedHint } from '../isolation/place.ts'
 import { errnoName, filesError } from '../files/errors.ts'
-import { closeFd, growPipe, mknodAt, openRoot } from '../files/index.ts'
+import { closeFd, growPipe, localPath, mknodAt, openRoot } from '../files/index.ts'
 import type { TreeStream } from './tree-types.ts'
 import type { Connection } from './connection.ts'
 import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
@@ -85,7 +85,7 @@ function openFeed(directory: string): { readonly holder: number; readonly socket
   } finally {
     closeFd(parent)
   }
-  const path = `${directory}/${FEED_NAME}`
+  const path = `${localPath(directory)}/${FEED_NAME}`
   const holder = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
   // As much as the user has left.

@@ -1,5 +1,6 @@
 import type { IsolationMode } from '../isolation/list.ts'
 import type { IdMapping, StepRoots } from '../isolation/types.ts'
+import type { TreeImage } from '../snapshots/types.ts'
 import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { TreeStream } from './tree-types.ts'
 
@@ -10,6 +11,8 @@ export interface ExecutorOptions {
   readonly stateDirectory: string
   /** What the process for file jobs may touch, asked when it starts; absent: whatever the executor may. */
   readonly jobLimits?: () => JobLimits
+  /** Mounted for an isolation that has root's own namespaces; for others it does nothing. */
+  readonly image?: Pick<TreeImage, 'name' | 'at' | 'mountAgain'> | undefined
   readonly signal?: AbortSignal
 }
 
@@ -33,6 +36,8 @@ export interface Executor extends AsyncDisposable {
   readonly overlayXattr: 'trusted' | 'user'
   /** Which roots its steps may have: an isolation that mounts nothing takes plain directories alone. */
   readonly roots: StepRoots
+  /** Name of the image whose trees it mounts; absent: it mounts those on the store's own disk. */
+  readonly image?: string
   /** Runs one process on a root file system; resolves when it ended and its namespaces are gone. */
   runStep(step: StepSpec, io: StepIo): Promise<StepExit>
   /**

@@ -1,5 +1,6 @@
 export type * from './types.ts'
 export * from './open.ts'
+export { addPrivateMount, localPath, privateMounts, type PrivateMount } from './private-mounts.ts'
 export * from './status.ts'
 export * from './change.ts'
 export * from './content.ts'

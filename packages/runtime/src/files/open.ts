@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { addon, check, checkPresent, resolutionFlags } from './call.ts'
+import { localPath } from './private-mounts.ts'
 import type { PathResolution } from './types.ts'
 
 /** Flags of open(2) that `node:fs` does not name, beside those that callers of this folder need most. */
@@ -40,13 +41,13 @@ export const OpenFlags: Readonly<
  * Close it with `closeFd`. Throws OCI_RUNTIME_FILES.
  */
 export function openRoot(path: string): number {
-  const bytes = Buffer.from(path, 'utf8').toString('latin1')
+  const bytes = Buffer.from(localPath(path), 'utf8').toString('latin1')
   return check(addon().openPath(bytes, OpenFlags.read | OpenFlags.directory, 0), 'open', bytes)
 }
 
 /** Opens a file by an ordinary path of ours (a lock, a memo). `mode` is subject to the umask. */
 export function openPath(path: string, flags: number, mode = 0o666): number {
-  const bytes = Buffer.from(path, 'utf8').toString('latin1')
+  const bytes = Buffer.from(localPath(path), 'utf8').toString('latin1')
   return check(addon().openPath(bytes, flags, mode), 'open', bytes)
 }
 

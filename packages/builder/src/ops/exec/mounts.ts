@@ -1,6 +1,6 @@
-import type { StepMount } from '@ts-oci/runtime'
+import { localPath, type StepMount } from '@ts-oci/runtime'
 import { mkdtempSync } from 'node:fs'
-import { join, posix } from 'node:path'
+import { basename, join, posix } from 'node:path'
 import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
 import type { LayerHandle } from '../../layers/types.ts'
@@ -157,7 +157,7 @@ async function bindSource(
 ): Promise<StepMount['source']> {
   const { forms } = environment
   if (!(await forms.usesOverlay())) return copiedSource(environment, mount, inputs, disposables)
-  const scratchDirectory = mkdtempSync(join(temporary, 'mount-'))
+  const scratchDirectory = join(temporary, basename(mkdtempSync(join(localPath(temporary), 'mount-'))))
   const subPath = mount.selector === '' || mount.selector === '/' ? {} : { subPath: toByteString(mount.selector) }
   if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
   const input = inputs[mount.input]!

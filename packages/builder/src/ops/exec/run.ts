@@ -59,9 +59,8 @@ export async function runExec(
   try {
     return await runOnce(work)
   } catch (error) {
-    if (!isOverlayRefusal(error) || !(await forms.usesOverlay())) throw error
     // Nothing of the step has run. This disk, or this kernel, takes no overlay: from now on nobody is given one.
-    refuseOverlay(executor)
+    if (!isOverlayRefusal(error) || !(await forms.usesOverlay()) || !refuseOverlay(executor)) throw error
     return await runOnce(work)
   }
 }

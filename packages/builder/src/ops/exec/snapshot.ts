@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { Executor, StepRoot } from '@ts-oci/runtime'
+import { localPath, type Executor, type StepRoot } from '@ts-oci/runtime'
 import { recordsOnDisk } from '../../disk/owner-record.ts'
 import { treeKind } from '../../layers/tree-owners.ts'
 import type { LayerFacts, LayerHandle, WorkingTree } from '../../layers/types.ts'
@@ -42,11 +42,10 @@ async function openOverlay(
   const { store, forms, jobs } = environment
   const lowers = await forms.overlayTrees(chain)
   const view = await forms.view(chain)
-  const temporary = await store.createTemporaryDirectory('step')
+  const temporary = await store.createTreeDirectory('step', executor)
   const upper = join(temporary.path, 'upper')
   const work = join(temporary.path, 'work')
-  mkdirSync(upper, { mode: 0o755 })
-  mkdirSync(work, { mode: 0o755 })
+  for (const path of [upper, work]) mkdirSync(localPath(path), { mode: 0o755 })
   await makeLeftBehind(view, upper, jobs)
   return {
     root: { kind: 'overlay', lowers, upper, work },
@@ -54,12 +53,14 @@ async function openOverlay(
     readFile: (entry, maxBytes) => forms.readFile(entry, maxBytes),
     commit: async (facts, entriesOf) => {
       const records = recordsOnDisk(executor.idMapping)
+      // Before anything is read of it: what found no room beneath is not what the step wrote.
+      store.syncImage()
       const written = await jobs.run('walkUpper', { upper, xattrs: executor.overlayXattr, records }, true)
       const entries = entriesOf(await collectChanges(environment, executor, written, view))
       const id = `l-${randomBytes(16).toString('hex')}`
       // Before it is there: a prune looks at leases, and clocks may be set back.
       store.lease(id)
-      renameSync(upper, store.snapshotDirectory(id, treeKind(executor)))
+      renameSync(localPath(upper), localPath(store.snapshotDirectory(id, treeKind(executor))))
       return forms.fromTree(id, entries, facts)
     },
     [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose](),

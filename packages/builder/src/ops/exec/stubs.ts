@@ -1,6 +1,7 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { toByteString, type ByteString } from '../../base/byte-string.ts'
+import { localPath } from '@ts-oci/runtime'
 import type { JobRunner } from '../../disk/job-runner.ts'
 import { makeEntry } from '../../view/entry.ts'
 import { comparePaths } from '../../view/paths.ts'
@@ -19,7 +20,7 @@ export async function makeLeftBehind(view: View, upper: string, jobs: JobRunner)
   for (const name of LEFT_BEHIND) {
     if (view.lookup(name, { followLast: true }) !== undefined) continue
     const path = join(upper, name)
-    removeDangling(path)
+    removeDangling(localPath(path))
     await jobs.run('makeDirectory', { path, mode: 0o755, uid: 0, gid: 0 }, true)
   }
 }

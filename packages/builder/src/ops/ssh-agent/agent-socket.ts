@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { localPath } from '@ts-oci/runtime'
 import type { JobRunner } from '../../disk/job-runner.ts'
 import type { SshAgent } from './types.ts'
 import { readMessages, sshString } from './wire.ts'
@@ -33,7 +34,7 @@ export interface StepSocketOptions extends AgentSocketOptions {
 export async function openStepSocket(options: StepSocketOptions): Promise<AgentSocket> {
   const socket = await openAgentSocket(options)
   const { path } = socket
-  chmodSync(path, options.mode)
+  chmodSync(localPath(path), options.mode)
   // Root of a step need not be the root that made it.
   if (options.hasOwners && (options.uid !== 0 || options.gid !== 0 || process.getuid?.() === 0))
     await options.jobs.run('changeOwner', { path, uid: options.uid, gid: options.gid }, true)
@@ -42,7 +43,7 @@ export async function openStepSocket(options: StepSocketOptions): Promise<AgentS
 
 /** Of the user who builds alone, for programs that run outside of steps: its path is short, however deep the directory lies. */
 export async function openOwnSocket({ agent, directory, name }: AgentSocketOptions): Promise<AgentSocket> {
-  const fd = openSync(directory, 'r')
+  const fd = openSync(localPath(directory), 'r')
   const socket = await openAgentSocket({ agent, directory, name }).catch((error: unknown) => {
     closeSync(fd)
     throw error
@@ -65,7 +66,7 @@ async function openAgentSocket({ agent, directory, name }: AgentSocketOptions): 
   })
   await listenIn(server, directory, name)
   const path = join(directory, name)
-  chmodSync(path, 0o600)
+  chmodSync(localPath(path), 0o600)
   return {
     path,
     [Symbol.asyncDispose]: async () => {
@@ -91,7 +92,7 @@ async function serve(client: Socket, agent: SshAgent): Promise<void> {
 
 /** A socket's path may be 107 bytes long, a store's is often longer: it is bound through the directory's descriptor. */
 async function listenIn(server: Server, directory: string, name: string): Promise<void> {
-  const fd = openSync(directory, 'r')
+  const fd = openSync(localPath(directory), 'r')
   try {
     await new Promise<void>((done, fail) => {
       server.once('error', fail)
