@@ -1,6 +1,6 @@
 // `kill -9` at random moments, in the places of scripts/environments/places.mjs: builds that use everything at once (caches,
 // binds, secrets, tmpfs, ssh, git, several stages, a push) lose one process or all of them. After each nothing may be left that the
-// next build does not sweep, and that has the same image. KILLS_SEED, FAULT_ROUNDS (in each place), KILLS_PLACES (names, with
+// next build does not sweep, and that has the same image. KILLS_SEED, FAULT_ROUNDS (kills in each place), KILLS_PLACES (names, with
 // blanks between), KILLS_STORE (`disk`, `volume`); ENVIRONMENTS_* as docs/environments.md tells: an image with git, ssh, sshd and docker-registry adds these.
 // seconds: 1800
 import { cpSync, rmSync } from 'node:fs'

@@ -44,9 +44,11 @@ async function main() {
   const { ms: otherMs } = await must(build('other', ['--no-cache']))
   const expected = undisturbed.digests
   let round = 0
-  for (; round < rounds && Date.now() < endMs && problems.length < 20; round++) {
+  for (let hits = 0; hits < rounds && Date.now() < endMs && problems.length < 20; round++) {
     const where = `round ${round}`
     const what = await disturb(round, expected, undisturbed.ms, quietMs)
+    // What had ended already is no kill.
+    if (what !== 'too late') hits++
     const complain = (text) => problems.push(`${where}, ${what}: ${text}`)
     for (const text of await remains()) complain(text)
     await compareNext(expected, otherMs, complain)
@@ -82,11 +84,12 @@ async function kill(running, usualMs) {
   else {
     const wanted = [...kinds][Math.floor(random() * kinds.size)]
     while (!running.isOver() && !family().some(({ kind }) => kind === wanted)) await delay(1)
-    await delay(random() * 40)
-    return hit(family().find(({ kind }) => kind === wanted))
+    await delay(random() ** 2 * 40)
+    const found = family().find(({ kind }) => kind === wanted)
+    if (found !== undefined) return hit(found)
   }
-  if (how < 0.1) return hit({ kind: 'the process group', pid: -running.pid })
-  if (how < 0.15) return hitAll()
+  if (how < 0.06) return hit({ kind: 'the process group', pid: -running.pid })
+  if (how < 0.12) return hitAll()
   const all = family()
   const some = [...new Set(all.map(({ kind }) => kind))]
   const chosen = some[Math.floor(random() * some.length)]
@@ -94,8 +97,9 @@ async function kill(running, usualMs) {
   return hit(candidates[Math.floor(random() * candidates.length)])
 
   function hitAll() {
-    for (const { pid } of family()) hit({ pid, kind: '' })
-    return 'all at once'
+    const all = family()
+    for (const { pid } of all) hit({ pid, kind: '' })
+    return all.length === 0 ? 'too late' : 'all at once'
   }
 }
 

@@ -69,16 +69,28 @@ static void make_state(const char *parent, struct executor_config *config) {
   fail("lock the state directory", EWOULDBLOCK);
 }
 
+// Who was killed refused nothing: fewer ids would be no answer to it.
+static void end_as(int status) {
+  if (WIFSIGNALED(status)) _exit(128 + WTERMSIG(status));
+}
+
+// Of an executor that was killed meanwhile nobody can write a map.
+static void fail_to_map(pid_t pid, const char *operation, int error) {
+  int status;
+  if (waitpid(pid, &status, WNOHANG) == pid) end_as(status);
+  fail(operation, error);
+}
+
 static void write_text(pid_t pid, const char *name, const char *text) {
   char path[64], operation[96];
   snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
   snprintf(operation, sizeof operation, "write %s", name);
   int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, text, strlen(text)) < 0) fail(operation, errno);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0) fail_to_map(pid, operation, errno);
   close(fd);
 }
 
-static void run_helper(char *const *args) {
+static void run_helper(pid_t executor, char *const *args) {
   pid_t pid = fork();
   if (pid == 0) {
     execv(args[0], args);
@@ -86,7 +98,8 @@ static void run_helper(char *const *args) {
   }
   int status;
   if (pid < 0 || waitpid(pid, &status, 0) < 0) fail(args[0], errno);
-  if (status != 0) fail(args[0], EPERM);
+  end_as(status);
+  if (status != 0) fail_to_map(executor, args[0], EPERM);
 }
 
 static void map_by_helper(pid_t pid, char **map) {
@@ -94,8 +107,8 @@ static void map_by_helper(pid_t pid, char **map) {
   snprintf(target, sizeof target, "%d", pid);
   char *uids[] = {map[1], target, "0", map[3], "1", "1", map[5], map[6], NULL};
   char *gids[] = {map[2], target, "0", map[4], "1", "1", map[7], map[8], NULL};
-  run_helper(uids);
-  run_helper(gids);
+  run_helper(pid, uids);
+  run_helper(pid, gids);
 }
 
 static void write_maps(pid_t pid, char **map) {

@@ -1,9 +1,12 @@
+import { constants } from 'node:os'
 import { errnoName } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
 import { diedHint } from '../isolation/place.ts'
 import type { Launcher } from './launcher.ts'
 import { createFrameReader, encodeFrame, frameTypes, PROTOCOL_VERSION } from '../protocol.ts'
 import type { Frame } from '../protocol.ts'
+
+const { SIGSYS } = constants.signals
 
 /** Why an executor did not come up: the operation that failed in the launcher, and its errno. */
 export interface StartFailure {
@@ -43,12 +46,14 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
-/** Waits for the executor to serve; a failure to come up is an answer, not an exception. */
+/**
+ * Waits for the executor to serve; a refusal to come up is an answer, not an exception. To be killed is none: another
+ * isolation would have other caches and trees. Throws OCI_RUNTIME_EXECUTOR_DIED.
+ */
 export async function connect(launcher: Launcher): Promise<Connection | StartFailure> {
   const pending = new Map<number, Pending>()
   const unsolicited = new Set<(frame: Frame) => void>()
-  let started: (result: Connection | StartFailure) => void = () => {}
-  const start = new Promise<Connection | StartFailure>((resolve) => (started = resolve))
+  const { promise: start, resolve: started, reject: diedAtStart } = Promise.withResolvers<Connection | StartFailure>()
   const { control } = launcher
   const read = createFrameReader((frame) => {
     const waiting = pending.get(frame.id)
@@ -75,7 +80,8 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
   const fail = async (): Promise<void> => {
     launcher.child.ref()
     await launcher.ended
-    started({ operation: launcher.complaint() || 'start', errno: 'ECHILD' })
+    if (wasKilled(launcher)) diedAtStart(executorDied(launcher))
+    else started({ operation: launcher.complaint() || 'start', errno: 'ECHILD' })
     for (const [id, { reject }] of pending) {
       settle(id)
       reject(executorDied(launcher))
@@ -113,6 +119,14 @@ export async function connect(launcher: Launcher): Promise<Connection | StartFai
     await launcher.ended
   }
   return result
+}
+
+/** By a signal, or its executor was; but for that of a filter of system calls, which is how a place refuses. */
+function wasKilled({ child }: Launcher): boolean {
+  const { signalCode, exitCode } = child
+  return signalCode === null
+    ? exitCode !== null && exitCode > 128 && exitCode !== 128 + SIGSYS
+    : signalCode !== 'SIGSYS'
 }
 
 function executorDied(launcher: Launcher): RuntimeError {
