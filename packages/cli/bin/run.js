@@ -27,10 +27,20 @@ async function start() {
   // Of the user, not in the shared temporary directory: compiled code of others must not get in.
   const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && `${process.env.HOME}/.cache`)
   // Not below the current directory, which a relative one would mean; below /proc Node would try for ever to make it.
-  if (/^\/(?!proc\/)/.test(cache))
-    process.getBuiltinModule('node:module').enableCompileCache(`${cache}/tsbuild/compile-cache`)
+  if (/^\/(?!proc\/)/.test(cache)) {
+    const folder = `${cache}/tsbuild/compile-cache`
+    makePrivate(folder)
+    process.getBuiltinModule('node:module').enableCompileCache(folder)
+  }
   const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js').catch(explain)
   await main(argv)
+}
+
+/** Node would make it with the mode that the umask leaves. Where it cannot be made, Node does without. */
+function makePrivate(folder) {
+  try {
+    process.getBuiltinModule('node:fs').mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch {}
 }
 
 /** A fresh clone has no compiled code: it gets a sentence, not a stack. */

@@ -57,6 +57,14 @@ describe('commands of Docker, Podman and buildah', () => {
     throw new Error('nothing was thrown')
   }
 
+  test('what is nearly one of theirs is told what to use for that', () => {
+    expect(errorOf('lst').hint).toBe('for ls: did you mean tsbuild images?')
+    expect(errorOf('logn').hint).toContain('docker login')
+    expect(errorOf('du').hint).toContain('tsbuild info')
+    expect(errorOf('imgaes').hint).toBe('did you mean tsbuild images?')
+    expect(errorOf('nowhere').hint).toBe('tsbuild --help lists the commands')
+  })
+
   test('what goes by another name here is that', () => {
     expect(words('image', 'ls', '-q')).toEqual(['images', '-q'])
     expect(words('image', 'rm', 'x')).toEqual(['rmi', 'x'])

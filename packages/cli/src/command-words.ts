@@ -28,7 +28,7 @@ export function withCommand(
   if (known?.as !== undefined) return [...known.as, ...argv.slice(known.name.split(' ').length)]
   if (first.startsWith('-')) checkFlagsFirst(argv, exists)
   if (first.startsWith('-') || /[./:]/.test(first) || exists(first)) return ['build', ...argv]
-  throw known === undefined ? unknownCommand(first, 'tsbuild', topLevel) : foreignCommand(known)
+  throw known === undefined ? unknownCommand(first, 'tsbuild', topLevel, foreign) : foreignCommand(known)
 }
 
 /** Whether help is asked for: a value of a flag may look like it, and what stands behind `--` is no flag. */
@@ -100,13 +100,32 @@ function foreignCommand({ name, use }: ForeignCommand): UsageError {
   )
 }
 
+/** Of a misspelt command of another program, what to use for that. */
+function hintOfForeign(word: string, foreign: readonly ForeignCommand[]): string | undefined {
+  const close = nearest(
+    word,
+    foreign.map(({ name }) => name),
+  )
+  const found = foreign.find(({ name }) => name === close)
+  if (found === undefined) return undefined
+  return found.as === undefined ? `for ${found.name}: ${found.use}` : `did you mean tsbuild ${found.as.join(' ')}?`
+}
+
 function isStartOf(name: readonly string[], argv: readonly string[]): boolean {
   return name.every((word, index) => argv[index] === word)
 }
 
-function unknownCommand(word: string, parent: string, known: readonly string[]): UsageError {
+function unknownCommand(
+  word: string,
+  parent: string,
+  known: readonly string[],
+  foreign: readonly ForeignCommand[] = [],
+): UsageError {
   const close = nearest(word, known)
-  const hint = close === undefined ? `${parent} --help lists the commands` : `did you mean ${parent} ${close}?`
+  const hint =
+    close === undefined
+      ? (hintOfForeign(word, foreign) ?? `${parent} --help lists the commands`)
+      : `did you mean ${parent} ${close}?`
   const message =
     parent === 'tsbuild'
       ? `unknown command: ${word}: it is neither a command nor a directory to build`

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -88,6 +89,16 @@ test.each(['/proc', 'relative'])(
     expect(await readdir(own.path)).not.toContain('relative')
   },
 )
+
+test('the cache of compiled code is for its user alone, whatever the umask', async () => {
+  await using own = await temporaryDirectory('startup-cache')
+  const env = { HOME: own.path, XDG_CACHE_HOME: '' }
+  expect(await tsbuild(own, ['images'], { env })).toMatchObject({ status: 0, stderr: '' })
+  const modes = ['.cache', '.cache/tsbuild', '.cache/tsbuild/compile-cache'].map(
+    (name) => statSync(own.join(name)).mode,
+  )
+  expect(modes.map((mode) => (mode & 0o777).toString(8))).toEqual(['700', '700', '700'])
+})
 
 describeWith(['docker-registry'], 'a push loads nothing that it does not need', () => {
   let registry: Registry

@@ -54,10 +54,10 @@ export function isTsOciError(error: unknown): error is TsOciError {
 export function scrubCredentials(text: string): string {
   return (
     text
-      // A password may hold an `@`; of http also a name alone: tokens are given so.
+      // A password may hold an `@`; of http also a name alone: tokens are given so. git:// has no users at all.
       // Found by its colon: to look for the scheme from each letter on takes the square of a long word's length.
       .replace(/(?<=[a-z0-9+.-]:\/\/)[^\s/?#@:]*:[^\s/?#]*@/gi, '***@')
-      .replace(/(https?:\/\/)[^\s/?#@]+@/gi, '$1***@')
+      .replace(/((?:https?|git):\/\/)[^\s/?#@]+@/gi, '$1***@')
       .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}/g, '$1 ***')
   )
 }

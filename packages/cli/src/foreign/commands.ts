@@ -77,6 +77,7 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'builder', use: `tsbuild prune removes the build cache; ${noBuilders}` },
   { name: 'buildx bake', use: noCompose },
   { name: 'buildx du', use: disk },
+  { name: 'du', use: disk },
   { name: 'buildx history', use: history },
   { name: 'buildx imagetools inspect', use: inImage },
   { name: 'buildx imagetools', use: onePlatform },

@@ -124,7 +124,7 @@ async function withGit<T>(
       whenMoved: credential === undefined ? undefined : () => movedConfig(source.remote, credential, signal),
       sshCommand: sshCommand({ socket: socket?.path, knownHostsFile, isKnown: source.knownHosts !== undefined }),
       sshSocket: socket?.path,
-      refusal: source.sshId !== undefined && socket === undefined ? noAgent(source) : undefined,
+      refusal: refusalOf(source, socket !== undefined),
       signal,
       onOutput: (text) => run?.log('stderr', text),
     }),
@@ -136,6 +136,16 @@ async function socketFor(agent: SshAgent, directory: string): Promise<AsyncDispo
   if (agent.socket !== undefined) return { path: agent.socket, [Symbol.asyncDispose]: async () => undefined }
   const { openOwnSocket } = await import('../ssh-agent/agent-socket.ts')
   return openOwnSocket({ agent, directory, name: 'agent' })
+}
+
+function refusalOf(source: GitCheckout, hasAgent: boolean): BuilderError | undefined {
+  if (source.sshId !== undefined && !hasAgent) return noAgent(source)
+  // git would take what stands there for a part of the host's name, look it up, and say it in its error.
+  if (!/^git:\/\/[^/]*@/i.test(source.remote)) return undefined
+  return new BuilderError('OCI_SOURCE_FAILED', `git:// knows no users: ${scrubCredentials(source.remote)}`, {
+    hint: 'https:// with --secret id=GIT_AUTH_TOKEN, or ssh:// with --ssh, can say who asks',
+    details: { remote: scrubCredentials(source.remote) },
+  })
 }
 
 /** BuildKit's words. */

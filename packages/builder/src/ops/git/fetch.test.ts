@@ -364,6 +364,7 @@ test.each([
   ['https://user:pass@host/r.git', 'https://xxxxx:xxxxx@host/r.git'],
   ['https://user:p@ss:w@host:8/r.git', 'https://xxxxx:xxxxx@host:8/r.git'],
   ['https://token@host/r.git', 'https://xxxxx@host/r.git'],
+  ['git://token@host/r.git', 'git://xxxxx@host/r.git'],
   ['https://:pass@host/r.git', 'https://:xxxxx@host/r.git'],
   ['https://host:8/r@x.git', 'https://host:8/r@x.git'],
   ['ssh://git@host/r.git', 'ssh://git@host/r.git'],

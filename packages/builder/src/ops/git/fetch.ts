@@ -139,7 +139,7 @@ async function checkOutWithHistory(
 /** @internal A token is given as a password, or as the name alone; both are masked as BuildKit does. The user of ssh is none. */
 export function withoutCredentials(remote: string): string {
   const [, scheme = '', user = '', password] = /^([a-z+]+:\/\/)([^/:]*)(:[^/]*)?@/i.exec(remote) ?? []
-  const isSecret = password !== undefined || /^https?:/i.test(scheme)
+  const isSecret = password !== undefined || /^(?:https?|git):/i.test(scheme)
   if (scheme === '' || !isSecret) return remote
   const masked = `${user === '' ? '' : 'xxxxx'}${password === undefined ? '' : ':xxxxx'}@`
   return `${scheme}${masked}${remote.slice(scheme.length + user.length + (password ?? '').length + 1)}`

@@ -38,6 +38,25 @@ testWith(['git'], 'a token for git goes to its host, along no redirect, and into
   expect(shown).not.toContain(basic)
 })
 
+testWith(
+  ['git'],
+  'git:// with a user before its host is refused, who reads what is said of it learns no token',
+  async () => {
+    await using directory = await temporaryDirectory()
+    const events: unknown[] = []
+    const error: unknown = await build({
+      context: 'git://hunter2hunter2@127.0.0.1:1/r.git',
+      store: directory.join('store'),
+      onProgress: (event) => events.push(event),
+    }).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({
+      code: 'OCI_SOURCE_FAILED',
+      message: 'git:// knows no users: git://***@127.0.0.1:1/r.git',
+    })
+    expect(JSON.stringify([events, error, String(error)])).not.toContain('hunter2')
+  },
+)
+
 testWith(['git'], 'a repository with another name on the same host is followed there with its token', async () => {
   const token = 'hunter2hunter2'
   const basic = `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`
