@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs'
 import { expectationOf, places } from './environments/places.mjs'
 import { openWorkDirectory, preparePayload } from './environments/prepare.mjs'
 import { files } from './environments/files.mjs'
+import { hintedPlaces } from './environments/hints.mjs'
 import { runPlace, whyNot } from './environments/start.mjs'
 import { step, stop } from './setup.mjs'
 
@@ -15,6 +16,7 @@ const isVerbose = process.env['ENVIRONMENTS_VERBOSE'] === '1'
 
 const wanted = select(places, 'ENVIRONMENTS_ONLY', ({ name }) => name)
 const wantedFiles = select(Object.keys(files), 'ENVIRONMENTS_FILES', (name) => name)
+const wantsHints = process.env['ENVIRONMENTS_HINTS'] !== '0'
 const wantedStores = select(['disk', 'volume'], 'ENVIRONMENTS_STORES', (name) => name)
 const workDirectory = openWorkDirectory()
 const failures = []
@@ -37,25 +39,43 @@ async function tryPlace(place) {
   step([place.name, ...(place.options ?? [])].join(' '))
   const seen = new Set()
   let said
+  let told
   const onReport = (report) => {
-    if (report.file === undefined) return tellInfo((said = report))
+    if (report.file === undefined) return tellInfo((said = report), (told ??= report.info))
     seen.add(`${report.store} ${report.file}`)
     tellFile(place, report)
     if (report.file === 'quickstart') compareInfo(place, said, report)
   }
-  const { status, complaint } = await runPlace(place, {
-    stores: wantedStores,
-    payload,
-    workDirectory,
-    image,
-    timeoutMs: PLACE_SECONDS * 1000,
-    onReport,
-  })
+  const { status, complaint } = await start(place, { stores: wantedStores, onReport })
   // A host's disk is both.
   const stores = place.engine === 'host' ? ['disk'] : wantedStores
   const missed = stores.flatMap((store) => wantedFiles.map((file) => `${store} ${file}`)).filter((id) => !seen.has(id))
-  if (status === 0 && missed.length === 0) return
-  failures.push(`${place.name}: ended with ${status}; not built: ${missed.join(', ') || 'nothing'}: ${complaint}`)
+  if (status !== 0 || missed.length > 0)
+    failures.push(`${place.name}: ended with ${status}; not built: ${missed.join(', ') || 'nothing'}: ${complaint}`)
+  if (wantsHints && place.engine !== 'host' && told !== undefined) await tryHints(place, told)
+}
+
+function start(place, how) {
+  return runPlace(place, { payload, workDirectory, image, timeoutMs: PLACE_SECONDS * 1000, ...how })
+}
+
+/** What `info` names for an isolation that does not work has to make it work, here, with a build. */
+async function tryHints(place, told) {
+  const { trials, untried } = hintedPlaces(place, told)
+  for (const hint of untried) console.log(`hint not tried: ${hint}`)
+  for (const { place: hinted, mode, hint } of trials) {
+    let works = false
+    let error
+    const onReport = ({ info, code }) => {
+      if (info === undefined) error = code
+      else works = info.isolations?.some((one) => one.mode === mode && one.isUsable) ?? false
+    }
+    const { status, complaint } = await start(hinted, { stores: ['disk'], onReport, onlyFiles: 'quickstart' })
+    const isRight = status === 0 && works && error === undefined
+    console.log(`hint    ${mode.padEnd(12)}${isRight ? 'ok' : 'FAIL'}  ${hinted.options.join(' ')}`)
+    if (!isRight)
+      failures.push(`${place.name}: "${hint}" does not give ${mode}: ${error ?? (works ? complaint : 'info says so')}`)
+  }
 }
 
 function tellInfo({ store, info }) {

@@ -31,6 +31,7 @@ export function whyNot({ engine }) {
  * @param guest path in the payload; without it the files are built
  * @param words what it is called with, of name and directory of each store; such a guest is alone: below a process that
  *   reaps, and on a host in pid, network and control groups of its own
+ * @param onlyFiles names of files in the place of all that are wanted
  * @param onReport called with each object that the guest tells
  */
 export async function runPlace(place, { payload, workDirectory, timeoutMs, onReport, ...more }) {
@@ -44,7 +45,7 @@ export async function runPlace(place, { payload, workDirectory, timeoutMs, onRep
   const command =
     place.engine === 'host'
       ? hostCommand(place, { payload, volume, guest, isAlone: more.guest !== undefined })
-      : containerCommand(place, { name, payload, volume, guest, image: more.image })
+      : containerCommand(place, { name, payload, volume, guest, image: more.image, onlyFiles: more.onlyFiles })
   try {
     return await follow(command, timeoutMs, onReport, () => {
       if (place.engine !== 'host') spawnSync(...splitCommand([...engineCommand(place.engine), 'rm', '-f', name]))
@@ -65,9 +66,10 @@ function storeWords(stores) {
 /** Whatever ends without a parent is reaped by the shell, which waits for the last of the guest alone. */
 const reap = ['sh', '-c', '"$@"; exit $?', 'sh']
 
-function containerCommand({ engine, options = [] }, { name, payload, volume, guest, image }) {
+function containerCommand({ engine, options = [] }, { name, payload, volume, guest, image, onlyFiles }) {
   const mounts = ['-v', `${payload}:/opt/tsbuild:ro`, '-v', `${volume}:/volume`]
-  const environment = forwarded().flatMap(([key, value]) => ['-e', `${key}=${value}`])
+  const named = onlyFiles === undefined ? forwarded() : [['ENVIRONMENTS_FILES', onlyFiles]]
+  const environment = named.flatMap(([key, value]) => ['-e', `${key}=${value}`])
   const run = ['run', '--rm', '--name', name, '--network', 'none', ...mounts, ...environment, ...options, image]
   return [...engineCommand(engine), ...run, ...reap, ...guest]
 }

@@ -1,5 +1,13 @@
 import { expect, test } from '@jest/globals'
-import { administrationRemedy, detectPlace, namespaceRemedy, refusalRemedy, securityModule } from './place.ts'
+import {
+  administrationRemedy,
+  chrootRemedy,
+  detectPlace,
+  namespaceRemedy,
+  refusalRemedy,
+  rootRemedy,
+  securityModule,
+} from './place.ts'
 import type { Traces } from './place.ts'
 
 function traces(files: Readonly<Record<string, string>>, env: Traces['env'] = {}): Traces {
@@ -74,4 +82,21 @@ test("a container's root without capabilities is told to get them back", () => {
     traces({ ...files, '/proc/self/status': 'CapBnd:\t0000000000000000\n' }, env)
   expect(refusalRemedy('EPERM', bare(docker))).toBe('start the container without --cap-drop')
   expect(refusalRemedy('ENOSYS', bare({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }))).toContain('no capabilities.drop')
+})
+
+test('an ordinary user is told how to become root in the words of the place, with all that root then needs', () => {
+  const user = (files: Record<string, string>): Traces => ({ ...traces(files), uid: 1000 })
+  expect(rootRemedy(user({}))).toBe('run as root, or use --isolation=rootless')
+  expect(rootRemedy(user({ '/.dockerenv': '' }))).toBe(
+    'docker run -u 0 --cap-add SYS_ADMIN --security-opt apparmor=unconfined',
+  )
+  expect(rootRemedy(user({ '/run/.containerenv': '' }))).toBe('podman run -u 0 --cap-add SYS_ADMIN')
+  const dropped = user({ '/.dockerenv': '', '/proc/self/status': 'CapBnd:\t0000000000000000\n' })
+  expect(rootRemedy(dropped)).toMatch(/^docker run -u 0 --cap-add .*, without --cap-drop$/)
+  expect(chrootRemedy(dropped)).toBe('run as root in the container (docker run -u 0), without --cap-drop')
+})
+
+test("isolation chroot is not offered to Podman's users, whose root cannot have it", () => {
+  expect(chrootRemedy({ ...traces({ '/run/.containerenv': '' }), uid: 1000 })).not.toContain('run -u')
+  expect(chrootRemedy({ ...traces({ '/.dockerenv': '' }), uid: 1000 })).toContain('docker run -u 0')
 })

@@ -89,6 +89,28 @@ export function administrationRemedy(traces: Traces = here): string {
   return ci === 'github' ? `in the workflow, container: {options: ${docker}}` : `docker run ${docker}`
 }
 
+/** The one line that makes an ordinary user one whose steps have the host's namespaces. */
+export function rootRemedy(traces: Traces = here): string {
+  const { engine, ci } = detectPlace(traces)
+  if (engine === 'host') return 'run as root, or use --isolation=rootless'
+  const line = administrationRemedy(traces)
+  const named = /^(docker|podman) run (.*)$/.exec(line)
+  const asRoot =
+    named === null || ci !== undefined ? `run as the container's root, and ${line}` : `${named[1]} run -u 0 ${named[2]}`
+  return isRootWhole(traces) ? asRoot : `${asRoot}, without --cap-drop`
+}
+
+/** The one line that makes an ordinary user the root that isolation chroot is for. */
+export function chrootRemedy(traces: Traces = here): string {
+  const { engine } = detectPlace(traces)
+  if (engine === 'host') return 'it is for root in a container: a user on a host has isolation rootless'
+  // Podman leaves root without MKNOD, and gives everybody a user namespace.
+  if (engine === 'podman')
+    return 'it is for root in a container without namespaces: one of Podman has isolation rootless'
+  const asRoot = 'run as root in the container (docker run -u 0)'
+  return isRootWhole(traces) ? asRoot : `${asRoot}, without --cap-drop`
+}
+
 /** The security module that may be the cause of EACCES and EPERM, with what this process is under it; undefined for none. */
 export function securityModule({ read }: Traces = here): string | undefined {
   // The kernel ends a SELinux context with a zero.

@@ -1,5 +1,5 @@
 import { landlockVersion } from '../../landlock.ts'
-import { detectPlace, isRootWhole } from '../place.ts'
+import { chrootRemedy } from '../place.ts'
 import { isRefusal } from '../types.ts'
 import type { Failure, LaunchPlan, Refusal, StepRoots } from '../types.ts'
 
@@ -51,12 +51,7 @@ export function plans(): readonly LaunchPlan[] | Refusal {
     ? [{ map: ['chroot'], idMapping: { kind: 'identity' } }]
     : {
         reason: 'this process is not root',
-        remedy:
-          detectPlace().engine === 'host'
-            ? 'it is for root in a container: a user on a host has isolation rootless'
-            : isRootWhole()
-              ? 'run as root in the container (docker run -u 0)'
-              : 'run as root in the container (docker run -u 0), without --cap-drop',
+        remedy: chrootRemedy(),
       }
 }
 
