@@ -10,6 +10,7 @@
 
 const noIsolation = 'OCI_RUNTIME_ISOLATION_UNAVAILABLE'
 const uid1000 = ['--user', '1000:1000']
+const dropped = ['--cap-drop', 'ALL']
 const unconfined = ['--security-opt', 'seccomp=unconfined']
 
 export const places = [
@@ -63,12 +64,17 @@ export const places = [
     name: 'docker-restricted',
     engine: 'docker',
     options: [
-      ...[...uid1000, '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
-      ...['--read-only', '--tmpfs', '/tmp:mode=1777,exec'],
+      ...uid1000,
+      ...dropped,
+      '--security-opt',
+      'no-new-privileges',
+      '--read-only',
+      '--tmpfs',
+      '/tmp:mode=1777,exec',
     ],
     expect: noIsolation,
   },
-  { name: 'docker-dropped', engine: 'docker', options: ['--cap-drop', 'ALL'], expect: noIsolation },
+  { name: 'docker-dropped', engine: 'docker', options: dropped, expect: noIsolation },
 ]
 
 /** What is expected of a file on a store: 'works' or a code. */
