@@ -21,6 +21,7 @@ export const differences = [
   },
   {
     fact: /^(status: Cap(Prm|Eff|Bnd):|network: )/,
+    rootless: true,
     why: 'the network of the host, without NET_RAW and NET_BIND_SERVICE',
   },
   {

@@ -20,7 +20,7 @@ const warnings = ['-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-missing-fie
 const parts = [
   {
     name: 'launcher',
-    folders: ['supervisor'],
+    folders: ['network', 'supervisor'],
     file: 'launcher',
     flags: () => ['-std=gnu11', '-O2', '-static', '-s', ...warnings],
   },

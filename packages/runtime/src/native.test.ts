@@ -85,7 +85,7 @@ describeWith(['objdump', 'musl-gcc'], 'the addon and musl', () => {
 testWith(['musl-gcc', 'cc'], "the launcher's sources compile against musl's headers too", async () => {
   const native = fileURLToPath(new URL('../native/', import.meta.url))
   const sources = readdirSync(native, { recursive: true, encoding: 'utf8' }).filter((path) =>
-    /^(launcher|common).*\.c$/.test(path),
+    /^(launcher|network|supervisor|common).*\.c$/.test(path),
   )
   expect(sources.length).toBeGreaterThan(20)
   // The kernel's headers, which Debian's musl-gcc does not look for.

@@ -15,6 +15,7 @@ export const frameTypes = {
   startJobs: 3,
   removeTrees: 4,
   writeTree: 5,
+  prepareNetwork: 6,
   ready: 16,
   failed: 17,
   stdout: 18,
@@ -23,6 +24,7 @@ export const frameTypes = {
   removed: 21,
   jobsEnded: 22,
   treeWritten: 23,
+  network: 24,
 } as const
 
 export const fieldTags = {

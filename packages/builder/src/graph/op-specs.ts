@@ -1,7 +1,7 @@
 import type { NetworkName } from '@ts-oci/runtime/families'
 
 /** `default` is what this machine gives to steps that name none. */
-export type NetworkMode = 'default' | NetworkName
+export type NetworkMode = NetworkName
 
 /**
  * What a vertex does, in LLB's fields and nothing else (BuildKit's `pb.Op`): all of it is in the definition digest.

@@ -108,8 +108,8 @@ export const buildFlags = [
     group: 'Step',
     kind: 'text',
     value: 'MODE',
-    options: ['default', ...namesOf(networks)],
-    summary: `network of RUN: ${listed(networks)}; default is host`,
+    options: namesOf(networks),
+    summary: `network of RUN: ${listed(networks)}`,
   },
   { name: 'add-host', group: 'Step', kind: 'texts', value: 'NAME:ADDRESS', summary: 'line in /etc/hosts of RUN' },
   {

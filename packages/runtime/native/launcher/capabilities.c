@@ -6,4 +6,4 @@
 // services. Docker gives a step a network of its own.
 #define NETWORK_CAPABILITIES (1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NET_RAW)
 
-uint64_t capabilities_of(const struct step_spec *step) { return DEFAULT_CAPABILITIES & ~(step->flags & STEP_NETWORK_NONE ? 0 : NETWORK_CAPABILITIES); }
+uint64_t capabilities_of(const struct step_spec *step) { return DEFAULT_CAPABILITIES & ~(step->flags & STEP_OWN_NETWORK ? 0 : NETWORK_CAPABILITIES); }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../network/pool.h"
 #include "chroot-step.h"
 #include "failure.h"
 #include "helpers.h"
@@ -39,6 +40,8 @@ struct running {
   pid_t supervisor;  // or 0
   bool unsupervised; // it could not go on without one
   struct step_cgroups *cgroups; // of its own, or NULL
+  struct step_network *network; // of the pool, or NULL
+  bool insecure;
   char *work;      // the overlay's work directory
   char *directory; // the plain directory that was its root
 };
@@ -135,12 +138,16 @@ static int start_step(const struct step_spec *step, struct running *entry, struc
   int error = 0;
   pid_t pid = -1;
   int sockets[2] = {-1, -1};
+  if (step->flags & STEP_NETWORK_POOL && !(entry->network = take_network())) {
+    *failure = (struct limit_failure){.error = errno, .operation = "make the step's network"};
+    return failure->error;
+  }
   if (needs_supervisor(config, step) && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) error = errno;
   for (int i = 0; i < 3 && !error; i++)
     // The status pipe keeps messages apart (O_DIRECT).
     if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
   if (!error) {
-    struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1], sockets[0]};
+    struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1], sockets[0], entry->network ? entry->network->namespace : -1};
     pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds, failure);
     if (pid < 0) error = errno;
     else if (sockets[1] >= 0) entry->supervisor = start_supervisor(config, step, sockets[0], sockets[1]);
@@ -164,11 +171,13 @@ static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   struct running entry = {.id = id, .pidfd = -1, .life = -1};
   struct limit_failure failure = {0};
   int error = parse_step(payload, length, &step) ? start_step(&step, &entry, &failure) : EBADMSG;
+  entry.insecure = !error && step.flags & STEP_INSECURE;
   entry.work = error || !step.work ? NULL : strdup(step.work);
   entry.directory = error || !step.directory ? NULL : strdup(step.directory);
   free_step(&step);
   if (error) {
     free(entry.cgroups);
+    if (entry.network) give_network_back(entry.network, true);
     send_start_failure(id, error, failure.error ? failure.operation : error == EBADMSG ? "read the request" : "clone the step's namespaces");
     return;
   }
@@ -188,6 +197,16 @@ static void signal_step(uint32_t id, const uint8_t *payload, size_t length) {
   }
 }
 
+static void offer_network(uint32_t id) {
+  const struct network_offer *offer = prepare_networks(!config->rootless && !config->chroot);
+  struct buffer payload = {0};
+  uint32_t kind = offer->kind;
+  buffer_append(&payload, &kind, 4);
+  buffer_append(&payload, offer->reason, strlen(offer->reason));
+  buffer_append_frame(&output, FRAME_NETWORK, id, payload.bytes, payload.end);
+  free(payload.bytes);
+}
+
 // The keepers of steps see the end of their pipe before this process waits for them.
 _Noreturn static void end_all(void) {
   for (size_t i = 0; i < running_count; i++)
@@ -202,6 +221,7 @@ static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_
   case FRAME_START_JOBS: start_jobs(id, payload, length, &output); return;
   case FRAME_REMOVE_TREES: start_removal(id, payload, length, &output); return;
   case FRAME_WRITE_TREE: start_tree_writer(id, payload, length, &output); return;
+  case FRAME_PREPARE_NETWORK: offer_network(id); return;
   default: end_all(); // not our parent's language
   }
 }
@@ -295,6 +315,7 @@ static void finish_step(struct running *step) {
   if (length >= 5) buffer_append(&payload, report, (size_t)length);
   buffer_append_frame(&output, FRAME_EXIT, step->id, payload.bytes, payload.end);
   free(payload.bytes);
+  if (step->network) give_network_back(step->network, !step->insecure);
   close(step->status);
   if (step->pidfd >= 0) close(step->pidfd);
   remove_stubs(config, step->id);

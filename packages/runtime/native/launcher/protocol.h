@@ -18,6 +18,7 @@ enum frame_type {
   FRAME_START_JOBS = 3,
   FRAME_REMOVE_TREES = 4,
   FRAME_WRITE_TREE = 5,
+  FRAME_PREPARE_NETWORK = 6,
 
   FRAME_READY = 16,
   FRAME_FAILED = 17,
@@ -27,6 +28,7 @@ enum frame_type {
   FRAME_REMOVED = 21,
   FRAME_JOBS_ENDED = 22,
   FRAME_TREE_WRITTEN = 23,
+  FRAME_NETWORK = 24, // enum default_network (u32), then the reason where it is the host's
 };
 
 enum field_tag {

@@ -144,7 +144,7 @@ int build_rootfs(struct executor_config *config, const struct step_spec *step, u
   bool insecure = step->flags & STEP_INSECURE;
   mount_proc(config, root, insecure);
   mount_dev(config, step, root);
-  if (!brings_mount(step, "/sys")) mount_sys(config, root, insecure, step->flags & STEP_NETWORK_NONE, step->limits.any);
+  if (!brings_mount(step, "/sys")) mount_sys(config, root, insecure, step->flags & STEP_OWN_NETWORK, step->limits.any);
   for (size_t i = 3; i < FIXED_TARGETS; i++)
     if (!brings_mount(step, plans[i].target.path)) attach(config, root, &plans[i]);
   for (size_t i = 0; i < step->mount_count; i++)

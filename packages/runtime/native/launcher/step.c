@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,8 @@ static void connect_input(const struct executor_config *config, bool supervised)
 void run_step(const struct executor_config *shared, const struct step_spec *step, const struct step_cgroups *cgroups, uint32_t id, struct step_descriptors fds) {
   report_failures_to(fds.status);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // First of all, so that nothing of the step is looked up in the host's.
+  if (fds.network >= 0 && setns(fds.network, CLONE_NEWNET) < 0) step_fail(errno, "enter the network");
   umask(0);
   struct executor_config *config = malloc(sizeof *config);
   if (!config) step_fail(ENOMEM, "memory");

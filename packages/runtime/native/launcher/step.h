@@ -10,6 +10,7 @@
 struct step_descriptors {
   int out, err, status; // standard output and error, and the status pipe
   int supervisor;       // a socket to who answers some of its calls, or -1
+  int network;          // the network namespace that it enters, or -1
 };
 // The life of a step's pid 1; `cgroups` is NULL where nothing limits it.
 _Noreturn void run_step(const struct executor_config *config, const struct step_spec *step, const struct step_cgroups *cgroups, uint32_t id, struct step_descriptors fds);

@@ -3,6 +3,7 @@ import { RuntimeError } from '../errors.ts'
 import type { IsolationMode } from '../isolation/list.ts'
 import type { IdMapping, Isolation } from '../isolation/types.ts'
 import { loadNetwork } from '../network/choose.ts'
+import type { Network, NetworkOffer } from '../network/types.ts'
 import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
 import type { Frame } from '../protocol.ts'
 import { readExit } from '../steps/exit.ts'
@@ -33,6 +34,7 @@ export function createExecutor(
     jobs.close()
     await connection.close()
   }
+  const openNetwork = createNetworks(connection)
   const removeTrees = (paths: readonly string[]): Promise<void> => removeInExecutor(connection, paths)
   return {
     isolation: mode,
@@ -41,13 +43,15 @@ export function createExecutor(
     overlayXattr: isolation.overlayXattr,
     roots: isolation.roots ?? 'any',
     ...(image === undefined ? {} : { image }),
+    openNetwork,
     runStep: async (step, io) => {
       const user = mapUser(idMapping, step.process.user, step.name)
       for (const { source } of step.mounts) {
         if (source.kind === 'secret')
           mapUser(idMapping, { uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
       }
-      return runInExecutor(connection, { ...step, process: { ...step.process, user } }, io, isolation)
+      const request = encodeStep({ ...step, process: { ...step.process, user } }, await openNetwork(step.network))
+      return runInExecutor(connection, step, request, io, isolation)
     },
     runJob: (moduleUrl, name, input, signal) => jobs.run(moduleUrl, name, input, signal),
     writeTree: (directory) => openTreeStream(connection, directory),
@@ -60,28 +64,46 @@ export function createExecutor(
 async function runInExecutor(
   connection: Connection,
   step: StepSpec,
+  payload: Buffer,
   io: StepIo,
   isolation: Isolation,
 ): Promise<StepExit> {
   const { signal } = io
-  const network = await loadNetwork(step.network)
   if (signal?.aborted) throw canceled(step, signal)
   const request = connection.request(
     frameTypes.runStep,
-    encodeStep(step, network),
+    payload,
     ({ type }) => type === frameTypes.exit,
     (frame) => passOutput(frame, io),
   )
   const kill = (): void => connection.send(frameTypes.signal, request.id, killPayload())
   signal?.addEventListener('abort', kill, { once: true })
   try {
-    const { payload } = await request.answer
+    const { payload: exit } = await request.answer
     await removeScratch(connection, step)
     // The kill may have come too late: then the step ended by itself, and its result is whole.
-    if (signal?.aborted && payload.length === 4 && (payload.readUInt32LE(0) & 0x7f) === 9) throw canceled(step, signal)
-    return readExit(payload, step, isolation)
+    if (signal?.aborted && exit.length === 4 && (exit.readUInt32LE(0) & 0x7f) === 9) throw canceled(step, signal)
+    return readExit(exit, step, isolation)
   } finally {
     signal?.removeEventListener('abort', kill)
+  }
+}
+
+/** Each network is opened once: what the executor can give does not change while it lives. */
+function createNetworks(connection: Connection): (name: string) => Promise<Network> {
+  const ask = async (): Promise<NetworkOffer> => {
+    const { payload } = await connection.request(
+      frameTypes.prepareNetwork,
+      Buffer.alloc(0),
+      ({ type }) => type === frameTypes.network,
+    ).answer
+    return { kind: payload.readUInt32LE(0) === 0 ? 'host' : 'nat', reason: payload.toString('utf8', 4) }
+  }
+  const opened = new Map<string, Promise<Network>>()
+  return (name) => {
+    const known = opened.get(name) ?? loadNetwork(name).then((network) => network.open(ask))
+    opened.set(name, known)
+    return known
   }
 }
 

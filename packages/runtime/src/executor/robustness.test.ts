@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { describeWith, temporaryDirectory } from '@ts-oci/testing'
 import type { TemporaryDirectory } from '@ts-oci/testing'
-import * as network from '../network/none/none.ts'
+import { open } from '../network/none/none.ts'
+import type { Network } from '../network/types.ts'
 import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
 import { encodeStep } from '../steps/request.ts'
 import { requirementsOf } from '../testing/machine.test.helper.ts'
@@ -26,6 +27,7 @@ const step = {
 describeWith(requirementsOf.root, 'the executor', () => {
   let directory: TemporaryDirectory
   let connection: Connection
+  let network: Network
   const ask = async (payload: Uint8Array): Promise<Buffer> =>
     (await connection.request(frameTypes.runStep, payload, ({ type }) => type === frameTypes.exit).answer).payload
   const start = async (): Promise<Connection> => {
@@ -37,6 +39,7 @@ describeWith(requirementsOf.root, 'the executor', () => {
   beforeAll(async () => {
     directory = await temporaryDirectory()
     connection = await start()
+    network = await open()
   })
   afterAll(async () => {
     await connection.close()

@@ -1,6 +1,8 @@
 import type { IsolationMode } from '../isolation/list.ts'
 import type { IdMapping, StepRoots } from '../isolation/types.ts'
 import type { TreeImage } from '../snapshots/types.ts'
+import type { NetworkName } from '../network/list.ts'
+import type { NetworkKind } from '../network/types.ts'
 import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { TreeStream } from './tree-types.ts'
 
@@ -26,6 +28,11 @@ export interface JobLimits {
   readonly readable: readonly string[]
 }
 
+export interface OpenNetwork {
+  readonly kind: NetworkKind
+  readonly notice?: string
+}
+
 /** The process that mounts and starts steps. It and everything below it dies with this process, by `kill -9` too. */
 export interface Executor extends AsyncDisposable {
   readonly isolation: IsolationMode
@@ -38,6 +45,11 @@ export interface Executor extends AsyncDisposable {
   readonly roots: StepRoots
   /** Name of the image whose trees it mounts; absent: it mounts those on the store's own disk. */
   readonly image?: string
+  /**
+   * Has a network prepared for steps, ahead of the first that asks for it, and tells what that is here: `default` is not the same
+   * everywhere. `notice` is what a build has to say once of it.
+   */
+  openNetwork(name: NetworkName): Promise<OpenNetwork>
   /** Runs one process on a root file system; resolves when it ended and its namespaces are gone. */
   runStep(step: StepSpec, io: StepIo): Promise<StepExit>
   /**

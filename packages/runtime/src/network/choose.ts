@@ -1,9 +1,9 @@
 import { RuntimeError } from '../errors.ts'
 import { networks } from './list.ts'
-import type { Network, NetworkEntry } from './types.ts'
+import type { NetworkEntry, NetworkModule } from './types.ts'
 
 /** The network of that name. Throws OCI_RUNTIME_UNSUPPORTED. */
-export function loadNetwork(name: string): Promise<Network> {
+export function loadNetwork(name: string): Promise<NetworkModule> {
   const known: readonly NetworkEntry[] = networks
   const found = known.find((network) => network.name === name)
   if (found) return found.load()

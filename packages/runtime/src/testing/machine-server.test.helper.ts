@@ -5,6 +5,7 @@ import { isTsOciError } from '../errors.ts'
 import { startExecutor } from '../executor/start.ts'
 import { prepareOverlay } from '../steps/overlay.ts'
 import type { Executor, ExecutorOptions } from '../executor/types.ts'
+import type { NetworkName } from '../network/list.ts'
 import type { StepSpec } from '../steps/types.ts'
 import type { TestStep } from './machine.test.helper.ts'
 
@@ -14,6 +15,7 @@ let steps = 0
 
 type Request = { readonly id: number } & (
   | { readonly op: 'start' }
+  | { readonly op: 'network'; readonly name: NetworkName }
   | { readonly op: 'run'; readonly step: TestStep }
   | {
       readonly op: 'job'
@@ -41,6 +43,10 @@ async function answer(request: Request): Promise<unknown> {
         jobLimits: () => ({ base: own, writable: [`${own}/granted`], readable: [rootfs] }),
       })
       return { isolation: executor.isolation, idMapping: executor.idMapping }
+    }
+    if (request.op === 'network') {
+      const { kind, notice } = await executor!.openNetwork(request.name)
+      return { kind, notice }
     }
     if (request.op === 'run') return await run(request.step)
     if (request.op === 'removeTrees') return (await executor!.removeTrees(request.paths)) ?? {}

@@ -15,7 +15,9 @@ import {
   temporaryDirectory,
 } from '@ts-oci/testing'
 import type { TemporaryDirectory } from '@ts-oci/testing'
+import type { OpenNetwork } from '../executor/types.ts'
 import type { IdMapping } from '../isolation/types.ts'
+import type { NetworkName } from '../network/list.ts'
 import type { StepExit, StepSpec } from '../steps/types.ts'
 
 export interface StepResult {
@@ -57,6 +59,7 @@ export interface Machine extends AsyncDisposable {
   readonly rootfs: string
   readonly child: ChildProcess
   run(step: TestStep): Promise<StepResult>
+  network(name: NetworkName): Promise<OpenNetwork>
   job(
     moduleUrl: string,
     name: string,
@@ -150,6 +153,7 @@ export async function startMachine(who: Who, options: MachineOptions = {}): Prom
     directory,
     rootfs,
     child,
+    network: (name) => call({ op: 'network', name }) as Promise<OpenNetwork>,
     run: (step) => call({ op: 'run', step }) as Promise<StepResult>,
     job: (moduleUrl, name, input, cancelAfterMs) => {
       const seen =

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import type { Executor, StepExit, StepMount } from '@ts-oci/runtime'
+import type { Executor, OpenNetwork, StepExit, StepMount } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
@@ -23,13 +23,13 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** BuildKit's name for the host that a step sees. */
 const DEFAULT_HOSTNAME = 'buildkitsandbox'
 
-const told = new WeakSet<Executor>()
+const told = new WeakSet<object>()
 
-/** What there is to say of the isolation comes before the first line of the first step. */
-function tellNotice(executor: Executor, run: Pick<RunContext, 'log'>): void {
-  if (executor.notice === undefined || told.has(executor)) return
-  told.add(executor)
-  run.log('stderr', Buffer.from(`${executor.notice}\n`))
+/** What there is to say of the isolation and of the network comes once, before the first line of a step. */
+function tellNotice(of: { readonly notice?: string }, run: Pick<RunContext, 'log'>): void {
+  if (of.notice === undefined || told.has(of)) return
+  told.add(of)
+  run.log('stderr', Buffer.from(`${of.notice}\n`))
 }
 
 /**
@@ -55,7 +55,10 @@ export async function runExec(
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(forms, inputs[rootMount.input]!)
   const executor = await environment.executor()
   tellNotice(executor, run)
-  const work: StepWork = { environment, vertex, spec, inputs, run, chain, executor }
+  // It is prepared while the trees are.
+  const network = executor.openNetwork(spec.network)
+  network.catch(() => {})
+  const work: StepWork = { environment, vertex, spec, inputs, run, chain, executor, network }
   try {
     return await runOnce(work)
   } catch (error) {
@@ -73,9 +76,19 @@ interface StepWork {
   readonly run: RunContext
   readonly chain: readonly LayerHandle[]
   readonly executor: Executor
+  readonly network: Promise<OpenNetwork>
 }
 
-async function runOnce({ environment, vertex, spec, inputs, run, chain, executor }: StepWork): Promise<LayersResult> {
+async function runOnce({
+  environment,
+  vertex,
+  spec,
+  inputs,
+  run,
+  chain,
+  executor,
+  network,
+}: StepWork): Promise<LayersResult> {
   const { store, forms } = environment
   // The trees first: making them may make the tables.
   await using snapshot = await openSnapshot(environment, executor, chain)
@@ -92,6 +105,7 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
     },
   )
   const output = createTail()
+  tellNotice(await network, run)
   let startedMs = Date.now()
   const exit = await withMounts(environment, spec, inputs, snapshot.temporary, run, (mounts) => {
     startedMs = Date.now()
@@ -106,7 +120,7 @@ async function runOnce({ environment, vertex, spec, inputs, run, chain, executor
           cwd: spec.meta.cwd || '/',
           user,
         },
-        network: spec.network === 'default' ? 'host' : spec.network,
+        network: spec.network,
         hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
         extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
         security: spec.security,
@@ -168,7 +182,7 @@ function refuseUnsupported(environment: StepParts, vertex: Vertex, spec: ExecSpe
   if (spec.network === 'host' && !environment.allowed.has('network.host')) {
     throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: network.host is not allowed', {
       ...location(vertex),
-      hint: 'give --allow network.host, or leave the flag out: without it a step has the network of the host too',
+      hint: 'give --allow network.host, or --network=host for all steps',
     })
   }
   if (spec.security === 'insecure' && !environment.allowed.has('security.insecure')) {

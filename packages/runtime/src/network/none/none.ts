@@ -1,4 +1,10 @@
+import { hostsFile } from '../hosts-file.ts'
+import { hostResolvConf } from '../resolv-conf.ts'
+import type { Network } from '../types.ts'
+
+const flagNone = 1
+
 /** A network namespace of the step's own with nothing but the loopback device. */
-export const stepFlags = 1
-export { hostsFile as hosts } from '../hosts-file.ts'
-export { hostResolvConf as resolvConf } from '../resolv-conf.ts'
+export async function open(): Promise<Network> {
+  return { kind: 'none', stepFlags: flagNone, hosts: hostsFile, resolvConf: hostResolvConf }
+}

@@ -1,0 +1,197 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { checkTool, describeWith } from '@ts-oci/testing'
+import { requirementsOf, startMachine } from '../../testing/machine.test.helper.ts'
+import type { Machine, StepResult } from '../../testing/machine.test.helper.ts'
+import {
+  MACHINE_ADDRESS,
+  OUTSIDE_ADDRESS,
+  networkNeeds,
+  openTestNetwork,
+  serve,
+} from '../../testing/network.test.helper.ts'
+import type { TestNetwork } from '../../testing/network.test.helper.ts'
+
+const programs = ['forge', 'talk'] as const
+const needs = [...requirementsOf.root, ...networkNeeds, 'cc']
+
+const links = 'ip -o link | grep -c ": tsb" || true'
+const tables = 'nft list tables | grep -c tsbuild || true'
+
+/** Namespaces end a moment after their last process. */
+async function nothingIsLeft(network: TestNetwork): Promise<void> {
+  for (let look = 0; look < 200; look++) {
+    if ((await network.sh(`${links}; ${tables}`)) === '0\n0\n') return
+    await sleep(20)
+  }
+  expect(await network.sh('ip -o link; nft list tables')).toBe('')
+}
+
+/** A layer with them. */
+async function compilePrograms({ directory }: Machine): Promise<string> {
+  mkdirSync(directory.join('tools', 'bin'), { recursive: true })
+  for (const name of programs) {
+    const source = fileURLToPath(new URL(`../../testing/${name}.c`, import.meta.url))
+    await checkTool('cc', ['-static', '-O1', '-o', directory.join('tools', 'bin', name), source])
+  }
+  return directory.join('tools')
+}
+
+describeWith(needs, 'the default network as root', () => {
+  let network: TestNetwork
+  let machine: Machine
+  let tools: string
+  const run = (command: string): Promise<StepResult> =>
+    machine.run({ run: command, network: 'default', layers: [tools] })
+  beforeAll(async () => {
+    network = await openTestNetwork()
+    machine = await startMachine('root', { wrapper: network.onMachine })
+    tools = await compilePrograms(machine)
+  })
+  afterAll(async () => {
+    await machine[Symbol.asyncDispose]()
+    await network[Symbol.asyncDispose]()
+  })
+
+  test('a step reaches outside, where it has the address of the machine', async () => {
+    await using _ = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8080, text: 'outside' })
+    expect((await run(`talk get ${OUTSIDE_ADDRESS} 8080`)).output).toBe(
+      `outside sees ${MACHINE_ADDRESS}\n`,
+    )
+  })
+
+  test("a step reaches the machine's address, and not what serves on its loopback alone", async () => {
+    await using _one = await serve(network.onMachine, { address: MACHINE_ADDRESS, port: 8080, text: 'machine' })
+    await using _two = await serve(network.onMachine, { address: '127.0.0.1', port: 8081, text: 'loopback' })
+    expect((await run(`talk get ${MACHINE_ADDRESS} 8080`)).output).toMatch(/^machine sees 10\.213\./)
+    for (const address of ['127.0.0.1', MACHINE_ADDRESS])
+      expect((await run(`talk get ${address} 8081`)).output).toContain('refused')
+  })
+
+  test('it has raw sockets and ports below 1024, as a step of Docker', async () => {
+    const { output } = await run(
+      `ping -c 1 -W 5 ${OUTSIDE_ADDRESS} > /dev/null && echo answered; grep CapEff /proc/self/status`,
+    )
+    expect(output).toBe('answered\nCapEff:\t00000000a80425fb\n')
+  })
+
+  test('steps at once take the same port, and do not reach each other', async () => {
+    const listening = 'talk listen 80 & sleep 0.5; ip -4 -o address show dev eth0'
+    const first = run(`${listening}; sleep 3`)
+    const second = run(
+      `${listening} | sed "s/.*inet //; s/[/].*//" > /address; net=$(sed "s/[.]*[0-9]*$//" /address); ` +
+        'for last in $(seq 2 4 254); do talk get $net.$last 80 | grep -q hello && echo reached $net.$last & done; sleep 2; cat /address',
+    )
+    const [one, two] = await Promise.all([first, second])
+    const neighbour = /inet (10\.213\.\d+)\./.exec(one.output)?.[1]
+    const own = two.output.trim().split('\n').at(-1)
+    // What is tried must have been the other's, too.
+    expect(own?.startsWith(`${neighbour}.`)).toBe(true)
+    expect(two.output.split('\n').filter((line) => line.startsWith('reached'))).toEqual([`reached ${own}`])
+  })
+
+  test('a step finds no socket of the one before it, not even a port that waits for its end', async () => {
+    for (let step = 0; step < 3; step++) expect((await run('talk wait 7000')).output).toBe('waiting\n')
+    expect((await run('cat /proc/net/tcp /proc/net/unix | wc -l')).output).toBe('2\n')
+  })
+
+  test('what an insecure step sets in its network is gone for the next', async () => {
+    const set =
+      'ip address add 192.0.2.77/32 dev eth0; ip route add 192.0.2.78/32 dev eth0; ip link add dummy7 type veth; echo set'
+    expect((await machine.run({ run: set, network: 'default', security: 'insecure' })).output).toBe('set\n')
+    const { output } = await run('ip address; ip route')
+    expect(output).not.toMatch(/192\.0\.2|dummy7/)
+    expect(output).toContain('default via')
+  })
+
+  test('what it sends under a forged address arrives nowhere', async () => {
+    await using outside = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8090, text: '' })
+    await using host = await serve(network.onMachine, { address: MACHINE_ADDRESS, port: 8091, text: '' })
+    const own = '$(ip -4 -o address show dev eth0 | sed "s/.*inet //; s/[/].*//")'
+    const { output } = await run(
+      `forge datagram 203.0.113.77 ${OUTSIDE_ADDRESS} 8090; forge datagram 10.213.0.2 ${MACHINE_ADDRESS} 8091; forge datagram 127.0.0.1 ${MACHINE_ADDRESS} 8091;` +
+        ` forge datagram ${own} ${OUTSIDE_ADDRESS} 8090; forge datagram ${own} ${MACHINE_ADDRESS} 8091; sleep 0.3`,
+    )
+    expect(output).toBe('sent\nsent\nsent\nsent\nsent\n')
+    expect(outside.datagrams()).toBe(`datagram forged of ${MACHINE_ADDRESS}\n`)
+    expect(host.datagrams()).toMatch(/^datagram forged of 10\.213\.\d+\.\d+\n$/)
+  })
+
+  // CVE-2020-13401.
+  test('the machine takes no route and no address that it advertises, and no owner of an address', async () => {
+    const before = await network.sh('ip -6 route; ip -6 -o address; ip neighbour show dev up0')
+    const { output } = await run(`forge advertise; forge answer ${OUTSIDE_ADDRESS}; sleep 0.3`)
+    expect(output).toBe('sent\nsent\n')
+    const after = await network.sh('ip -6 route; ip -6 -o address; ip neighbour show dev up0')
+    expect(after).not.toMatch(/2001:db8:bad|02:ba:0d:ba:0d:01/)
+    expect(after.replace(/ (STALE|REACHABLE|DELAY|PROBE)/g, '')).toBe(
+      before.replace(/ (STALE|REACHABLE|DELAY|PROBE)/g, ''),
+    )
+  })
+})
+
+describeWith(needs, 'the default network, at its end', () => {
+  for (const victim of ['coordinator', 'launcher', 'executor', 'nobody'] as const) {
+    test(`leaves no link and no table when ${victim} is killed`, async () => {
+      await using network = await openTestNetwork()
+      const machine = await startMachine('root', { wrapper: network.onMachine })
+      const running = machine.run({ run: 'echo begun; sleep 20', network: 'default' }).catch(() => {})
+      while ((await network.sh(links)) === '0\n') await sleep(10)
+      expect(await network.sh(tables)).toBe('1\n')
+      if (victim === 'nobody') machine.child.stdin!.end()
+      else process.kill(await pidOf(victim, machine.child.pid!), 'SIGKILL')
+      await running
+      await nothingIsLeft(network)
+      await machine[Symbol.asyncDispose]()
+    })
+  }
+})
+
+async function pidOf(victim: 'coordinator' | 'launcher' | 'executor', coordinator: number): Promise<number> {
+  const child = async (pid: number): Promise<number> =>
+    Number((await checkTool('ps', ['-o', 'pid=', '--ppid', String(pid)])).trim().split('\n')[0])
+  if (victim === 'coordinator') return coordinator
+  const launcher = await child(coordinator)
+  return victim === 'launcher' ? launcher : child(launcher)
+}
+
+describeWith(needs, 'where no network can be made', () => {
+  const cases = [
+    ['the machine forwards nothing', 'echo 0 > /proc/sys/net/ipv4/ip_forward', 'net.ipv4.ip_forward is 0'],
+    [
+      'a table drops what is forwarded',
+      'nft add table ip filter; nft add chain ip filter FORWARD "{ type filter hook forward priority 0; policy drop; }"',
+      'a table of this machine drops what is forwarded',
+    ],
+    [
+      'every range of addresses is taken',
+      'for range in 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15; do ip route add $range via 203.0.113.1; done',
+      'every range of addresses',
+    ],
+  ] as const
+  for (const [name, script, reason] of cases) {
+    test(`because ${name}, steps have the machine's, and the notice says why`, async () => {
+      await using network = await openTestNetwork()
+      await network.sh(script)
+      await using machine = await startMachine('root', { wrapper: network.onMachine })
+      expect(await machine.network('default')).toEqual({ kind: 'host', notice: expect.stringContaining(reason) })
+      const { output } = await machine.run({
+        run: 'ip -4 -o address show dev up0; grep CapEff /proc/self/status',
+        network: 'default',
+      })
+      expect(output).toContain(MACHINE_ADDRESS)
+      expect(output).toContain('a80401fb')
+      await nothingIsLeft(network)
+    })
+  }
+
+  test('a range that a route leads to is left to it', async () => {
+    await using network = await openTestNetwork()
+    await network.sh('ip route add 10.0.0.0/8 via 203.0.113.1')
+    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    const { output } = await machine.run({ run: 'ip -4 -o address show dev eth0', network: 'default' })
+    expect(output).toMatch(/inet 172\.16\.2(0[89]|1\d|2[0-3])\./)
+  })
+})

@@ -1,0 +1,24 @@
+import { hostNetwork } from '../host/host.ts'
+import { hostsFile } from '../hosts-file.ts'
+import { reachableResolvConf } from '../resolv-conf.ts'
+import type { Network, NetworkOffer } from '../types.ts'
+
+const flagPool = 4
+
+/**
+ * What Docker gives: a network of the step's own, joined to the host's by NAT (native/network). Where none can be made it is the
+ * host's, and the notice says why.
+ */
+export async function open(ask: () => Promise<NetworkOffer>): Promise<Network> {
+  const { kind, reason } = await ask()
+  if (kind === 'host') return { ...hostNetwork, notice: hostNotice(reason) }
+  return { kind, stepFlags: flagPool, hosts: hostsFile, resolvConf: reachableResolvConf }
+}
+
+function hostNotice(reason: string): string {
+  return `network: steps have the host's, without raw sockets and ports below 1024: ${reason}${remedy(reason)}`
+}
+
+function remedy(reason: string): string {
+  return reason.includes('ip_forward') ? ' (sysctl -w net.ipv4.ip_forward=1 gives them one of their own)' : ''
+}
