@@ -79,7 +79,7 @@ export async function serve(
   where: readonly string[],
   { address, port, text }: { readonly address: string; readonly port: number; readonly text: string },
 ): Promise<TestServer> {
-  const [program = '', ...args] = [...where, process.execPath, ...nodeFlags, '-e', serving, String(port), address, text]
+  const [program, ...args] = [...where, process.execPath, ...nodeFlags, '-e', serving, String(port), address, text]
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   await new Promise<void>((resolve, reject) => {

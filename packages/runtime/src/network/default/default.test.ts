@@ -57,9 +57,7 @@ describeWith(needs, 'the default network as root', () => {
 
   test('a step reaches outside, where it has the address of the machine', async () => {
     await using _ = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8080, text: 'outside' })
-    expect((await run(`talk get ${OUTSIDE_ADDRESS} 8080`)).output).toBe(
-      `outside sees ${MACHINE_ADDRESS}\n`,
-    )
+    expect((await run(`talk get ${OUTSIDE_ADDRESS} 8080`)).output).toBe(`outside sees ${MACHINE_ADDRESS}\n`)
   })
 
   test("a step reaches the machine's address, and not what serves on its loopback alone", async () => {

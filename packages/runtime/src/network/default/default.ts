@@ -1,4 +1,4 @@
-import { hostNetwork } from '../host/host.ts'
+import { hostNetwork } from '../host-network.ts'
 import { hostsFile } from '../hosts-file.ts'
 import { reachableResolvConf } from '../resolv-conf.ts'
 import type { Network, NetworkOffer } from '../types.ts'
