@@ -1,16 +1,21 @@
 import { BuilderError } from '../base/errors.ts'
-import type { ImageRecord, Store } from '../store/types.ts'
+import { imageId } from '../store/image-id.ts'
+import type { ImageRecord, Store, StoredImage } from '../store/types.ts'
 import { knownTime, timeOf } from '../oci/created.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { parseImageConfig } from '../oci/image-config.ts'
+import { parseIndex } from '../oci/image-index.ts'
 import { parseManifest } from '../oci/manifest.ts'
+import { rankPlatform } from '../oci/platform-match.ts'
+import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from '../oci/platform.ts'
 import { canonicalName, familiarRepository, formatFamiliar, parseReference, repositoryOf } from '../oci/reference.ts'
-import type { ImageConfig, Manifest } from '../oci/types.ts'
+import type { Descriptor, ImageConfig, Manifest } from '../oci/types.ts'
 import type {
   CommonOptions,
   HistoryRow,
   ImageInspection,
   ImageSummary,
+  PlatformOptions,
   PruneOutcome,
   RemoveOutcome,
 } from '../build/public-types.ts'
@@ -23,14 +28,14 @@ export async function images(options: CommonOptions = {}): Promise<readonly Imag
   await using session = await sessionOf(options)
   const records = [...session.store.images.list()]
   // A digest is the image's, whichever of its names was pulled or pushed.
-  const byConfig = new Map<Digest, string[]>()
-  for (const { images, repoDigests } of records) {
-    const { configDigest } = images[0]
-    byConfig.set(configDigest, [...(byConfig.get(configDigest) ?? []), ...repoDigests])
+  const byId = new Map<Digest, string[]>()
+  for (const record of records) {
+    const id = imageId(record)
+    byId.set(id, [...(byId.get(id) ?? []), ...record.repoDigests])
   }
   return records
     .sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))
-    .map((record) => summaryOf(session.store, record, byConfig.get(record.images[0].configDigest) ?? []))
+    .map((record) => summaryOf(session.store, record, byId.get(imageId(record)) ?? []))
 }
 
 function summaryOf(store: Store, record: ImageRecord, repoDigests: readonly string[]): ImageSummary {
@@ -38,11 +43,11 @@ function summaryOf(store: Store, record: ImageRecord, repoDigests: readonly stri
   return {
     repository: reference === undefined ? DANGLING : familiarRepository(reference),
     tag: reference?.tag ?? DANGLING,
-    id: record.images[0].configDigest,
+    id: imageId(record),
     digest: record.digest,
     repositoryDigests: reference === undefined ? [] : digestsIn(repositoryOf(reference), repoDigests),
     createdMs: knownTime(record.createdMs),
-    sizeBytes: imageSize(store, record),
+    sizeBytes: imageSize(store, record.images),
   }
 }
 
@@ -57,13 +62,13 @@ function isDangling(name: string): boolean {
 }
 
 /** The history of an image, newest first, with the size of each layer. */
-export async function history(image: string, options: CommonOptions = {}): Promise<readonly HistoryRow[]> {
+export async function history(image: string, options: PlatformOptions = {}): Promise<readonly HistoryRow[]> {
   await using session = await sessionOf(options)
   const record = findImage(session.store, image)
-  const { config } = readImage(session.store, record)
+  const { config, layerIds } = readImage(session.store, record, options.platform)
   let layer = 0
   const rows = (config.history ?? []).map((entry): HistoryRow => {
-    const id = entry.empty_layer ? undefined : record.images[0].layerIds[layer++]
+    const id = entry.empty_layer ? undefined : layerIds[layer++]
     return {
       id: '<missing>',
       createdMs: knownTime(timeOf(entry.created)),
@@ -74,7 +79,7 @@ export async function history(image: string, options: CommonOptions = {}): Promi
     }
   })
   rows.reverse()
-  return rows.map((row, index) => (index === 0 ? { ...row, id: record.images[0].configDigest } : row))
+  return rows.map((row, index) => (index === 0 ? { ...row, id: imageId(record) } : row))
 }
 
 /** Bytes of a layer's files, as Docker counts; of its tar or blob where no table is at hand. */
@@ -85,26 +90,25 @@ function contentSize(store: Store, layerId: string): number {
   return record?.tarSizeBytes ?? record?.blobs[0]?.descriptor.size ?? record?.remote?.descriptor.size ?? 0
 }
 
-/** One definition for listings, inspection and history: the layers of an image add up to it. */
-function imageSize(store: Store, record: ImageRecord): number {
-  return record.images[0].layerIds.length === 0
-    ? record.images[0].sizeBytes
-    : record.images[0].layerIds.reduce((sum, id) => sum + contentSize(store, id), 0)
+/** One definition for listings, inspection and history: the layers of an image add up to it; what several share counts once. */
+function imageSize(store: Store, images: readonly StoredImage[]): number {
+  const ids = images.length === 1 ? images[0]!.layerIds : new Set(images.flatMap(({ layerIds }) => layerIds))
+  const known = [...ids].reduce((sum, id) => sum + contentSize(store, id), 0)
+  return images.reduce((sum, { layerIds, sizeBytes }) => sum + (layerIds.length === 0 ? sizeBytes : 0), known)
 }
 
-/** What `docker inspect` says of an image. */
-export async function inspect(image: string, options: CommonOptions = {}): Promise<ImageInspection> {
+/** What `docker inspect` says of an image; of several, of that for the platform. */
+export async function inspect(image: string, options: PlatformOptions = {}): Promise<ImageInspection> {
   await using session = await sessionOf(options)
   const { store } = session
   const record = findImage(store, image)
-  const { config, manifest } = readImage(store, record)
-  const names = store.images
-    .list()
-    .filter((other) => other.images[0].configDigest === record.images[0].configDigest && !isDangling(other.name))
+  const id = imageId(record)
+  const { config, layerIds, stored } = readImage(store, record, options.platform)
+  const names = store.images.list().filter((other) => imageId(other) === id && !isDangling(other.name))
   const last = config.history?.at(-1)
   const layerHistory = (config.history ?? []).filter((entry) => !entry.empty_layer)
   return {
-    Id: record.images[0].configDigest,
+    Id: id,
     RepoTags: names.map((other) => formatFamiliar(parseReference(other.name))),
     RepoDigests: [...new Set(names.flatMap((other) => other.repoDigests))].map((name) =>
       formatFamiliar(parseReference(name)),
@@ -118,20 +122,24 @@ export async function inspect(image: string, options: CommonOptions = {}): Promi
     Architecture: config.architecture,
     ...(config.variant === undefined ? {} : { Variant: config.variant }),
     Os: config.os,
-    Size: imageSize(store, record),
+    Size: imageSize(store, [stored]),
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: new Date(record.taggedMs ?? record.createdMs).toISOString() },
-    Descriptor: {
-      mediaType: manifest.mediaType,
-      digest: record.images[0].manifestDigest,
-      size: store.blobs.size(record.images[0].manifestDigest) ?? 0,
-    },
-    Layers: record.images[0].layerIds.map((id, index) => ({
+    Descriptor: { ...descriptorOf(store, record) },
+    Layers: layerIds.map((layerId, index) => ({
       DiffID: config.rootfs.diff_ids[index],
-      Size: contentSize(store, id),
+      Size: contentSize(store, layerId),
       CreatedBy: layerHistory[index]?.created_by ?? '',
     })),
   }
+}
+
+/** Of the manifest of its one image, or of the index over several. */
+function descriptorOf(store: Store, { digest, images }: ImageRecord): Descriptor {
+  const target = images.length === 1 ? images[0].manifestDigest : digest
+  const bytes = store.blobs.read(target)
+  const { mediaType } = images.length === 1 ? parseManifest(bytes).manifest : parseIndex(bytes)
+  return { mediaType, digest: target, size: bytes.length }
 }
 
 /** Gives an image another name. */
@@ -160,7 +168,8 @@ export async function remove(
 function removeNames(store: Store, image: string, isForced: boolean): RemoveOutcome {
   const record = findImage(store, image)
   const isById = isDangling(record.name) || !nameMatches(record.name, image)
-  const names = store.images.list().filter((other) => other.images[0].configDigest === record.images[0].configDigest)
+  const id = imageId(record)
+  const names = store.images.list().filter((other) => imageId(other) === id)
   if (isById && names.length > 1 && !isForced) {
     throw new BuilderError(
       'OCI_IMAGE_IN_USE',
@@ -173,7 +182,7 @@ function removeNames(store: Store, image: string, isForced: boolean): RemoveOutc
   const isLast = going.length === names.length
   return {
     untagged: going.filter((one) => !isDangling(one.name)).map((one) => formatFamiliar(parseReference(one.name))),
-    deleted: isLast ? [record.images[0].configDigest] : [],
+    deleted: isLast ? [id] : [],
   }
 }
 
@@ -215,14 +224,42 @@ function asStored(text: string): string {
   }
 }
 
-export function readImage(
-  store: Store,
-  record: ImageRecord,
-): { readonly manifest: Manifest; readonly config: ImageConfig; readonly manifestDigest: Digest } {
-  const { manifest } = parseManifest(store.blobs.read(record.images[0].manifestDigest))
+/** An image of the store, read. */
+export interface ReadImage {
+  readonly stored: StoredImage
+  readonly layerIds: readonly string[]
+  readonly manifest: Manifest
+  readonly config: ImageConfig
+}
+
+/**
+ * @param platform of which image where there are several; default: this machine's, else the first
+ * @throws OCI_IMAGE_NOT_FOUND, OCI_PLATFORM_INVALID
+ */
+export function readImage(store: Store, record: ImageRecord, platform?: string): ReadImage {
+  const { images, name } = record
+  if (platform === undefined && images.length === 1) return readStored(store, images[0])
+  const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform)
+  const all = images.map((stored) => readStored(store, stored))
+  const [best] = all
+    .map((image) => ({ image, rank: rankPlatform(image.config, wanted) ?? Infinity }))
+    .filter(({ rank }) => rank < Infinity)
+    .toSorted((a, b) => a.rank - b.rank)
+  if (best !== undefined) return best.image
+  if (platform === undefined) return all[0]!
+  throw new BuilderError(
+    'OCI_IMAGE_NOT_FOUND',
+    `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(wanted)})`,
+    { hint: `it has ${all.map(({ config }) => formatPlatform(normalizePlatform(config))).join(', ')}` },
+  )
+}
+
+/** Manifest and config of one image. */
+export function readStored(store: Store, stored: StoredImage): ReadImage {
   return {
-    manifest,
-    config: parseImageConfig(store.blobs.read(record.images[0].configDigest)),
-    manifestDigest: record.images[0].manifestDigest,
+    stored,
+    layerIds: stored.layerIds,
+    manifest: parseManifest(store.blobs.read(stored.manifestDigest)).manifest,
+    config: parseImageConfig(store.blobs.read(stored.configDigest)),
   }
 }

@@ -1,3 +1,4 @@
+import { BuilderError } from '../base/errors.ts'
 import { compose } from '../build/composition.ts'
 import { checkOptions } from '../build/options.ts'
 import type { BuildOptions } from '../build/public-types.ts'
@@ -21,6 +22,10 @@ export async function toLlb(options: BuildOptions): Promise<BuildDefinition> {
   // The wire format's code is large: nobody else loads it.
   const { createDefinition, definitionToBinary, definitionToJson, marshalGraph } = await import('../graph/llb.ts')
   const checked = checkOptions(options)
+  if (checked.platforms.length > 1)
+    throw new BuilderError('OCI_OPTION_UNSUPPORTED', 'a definition is of one platform', {
+      hint: 'ask for one platform at a time',
+    })
   const sink = options.onProgress ?? (() => undefined)
   await using session = await sessionOf(options)
   await using composition = await compose({ session, options, checked, sink, purpose: 'answer' })

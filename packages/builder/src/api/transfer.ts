@@ -1,12 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
-import type { ImageRecord } from '../store/types.ts'
+import type { ImageToPush } from '../exporters/types.ts'
+import { imageId } from '../store/image-id.ts'
+import type { ImageRecord, Store } from '../store/types.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
 import { createLayerForms } from '../layers/layer-forms.ts'
 import type { LayerForms, LayerHandle } from '../layers/types.ts'
-import { findImage, readImage } from './images.ts'
+import { findImage, readImage, readStored, type ReadImage } from './images.ts'
 import { internalStep } from '../build/internal-step.ts'
 import { timeOf } from '../oci/created.ts'
 import { digestOf, isDigest, type Digest } from '../oci/digest.ts'
+import { parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import { rankPlatform } from '../oci/platform-match.ts'
@@ -25,7 +28,7 @@ import type { PullOptions, PullOutcome, PushOptions, PushOutcome } from '../buil
 import { sessionOf } from '../build/session.ts'
 import type { Session } from '../build/session-types.ts'
 import { runAll } from '../base/run-all.ts'
-import { createLayerFetcher, greetRegistry, pushWith, sendBlobsTo } from '../build/transfers.ts'
+import { createLayerFetcher, greetRegistry, pushWith, sendBlobsTo, type BlobSender } from '../build/transfers.ts'
 
 /** Fetches an image with all its layers, and names it in the store. */
 export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
@@ -111,8 +114,8 @@ function mismatchOf(config: ImageConfig, wanted: Platform): PullOutcome['mismatc
 }
 
 /**
- * Sends an image of the store to the registry of its name, or to another name. Layers that were made here are compressed
- * once, then kept.
+ * Sends an image of the store to the registry of its name, or to another name; several images with their index. Layers
+ * that were made here are compressed once, then kept.
  */
 export async function push(image: string, options: PushOptions = {}): Promise<PushOutcome> {
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
@@ -122,67 +125,90 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
   const target = options.destination ?? image
   // First of all: what comes before the first blob leaves the loop no time to send a byte.
   greetRegistry(session, canonicalName(target))
-  const { manifest } = readImage(store, record)
+  const { platform } = options
+  const isWhole = platform === undefined && record.images.length > 1
+  const chosen = isWhole
+    ? record.images.map((stored) => readStored(store, stored))
+    : [readImage(store, record, platform)]
   return await internalStep(
     sink,
     `pushing ${formatFamiliar(withDefaultTag(parseReference(target)))}`,
     async (reportStatus) => {
-      const forms = formsOf(session, sink)
       const name = canonicalName(target)
       await setImmediate()
-      const repositories = new Map<Digest, readonly string[]>()
-      const sender = sendBlobsTo(session, name, reportStatus)
-      const layerWorks = record.images[0].layerIds.map(
-        (id, index) =>
-          async (stop: AbortSignal): Promise<Descriptor> => {
-            const stored = manifest.layers[index]!
-            const isPlain = stored.mediaType === MediaType.ociLayer
-            const known = store.layers.get(id)
-            const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
-            const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : stored
-            const from = known?.remote?.references ?? []
-            repositories.set(descriptor.digest, from)
-            await sender.send(descriptor, { repositories: from, begun, signal: stop })
-            return descriptor
-          },
+      const parts = { store, forms: formsOf(session, sink), sender: sendBlobsTo(session, name, reportStatus) }
+      const images = await runAll(
+        chosen.map((one) => (stop: AbortSignal) => sendImage(parts, one, stop)),
+        signal,
       )
-      const configWork = async (stop: AbortSignal): Promise<Descriptor> => {
-        await sender.send(manifest.config, { repositories: [], signal: stop })
-        return manifest.config
-      }
-      // The registry answers while layers are compressed.
-      const [, ...layers] = await runAll([configWork, ...layerWorks], signal)
-      const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
-      const bytes = isAsStored
-        ? store.blobs.read(record.images[0].manifestDigest)
-        : serializeManifest({ ...manifest, layers })
-      const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length }
+      const root = isWhole ? rewrittenIndex(store, record, images) : images[0]!.manifest
       await pushWith(
         session,
         reportStatus,
-      )({
-        reference: name,
-        byDigest: false,
-        isInsecure: false,
-        manifest: { bytes, descriptor },
-        config: { bytes: store.blobs.read(record.images[0].configDigest), descriptor: manifest.config },
-        layers: layers.map((layer) => ({
-          descriptor: layer,
-          repositories: repositories.get(layer.digest) ?? [],
-          open: () => emptyStream(),
-        })),
-        signal,
-      })
-      const repoDigest = `${repositoryOf(parseReference(name))}@${descriptor.digest}`
+      )({ reference: name, byDigest: false, isInsecure: false, root, images, signal })
+      const repoDigest = `${repositoryOf(parseReference(name))}@${root.descriptor.digest}`
       // The name may stand for another image by now: that one was not pushed.
       store.images.update(record.name, (current) =>
-        current.images[0].configDigest === record.images[0].configDigest
-          ? withRepoDigest(current, repoDigest)
-          : undefined,
+        imageId(current) === imageId(record) ? withRepoDigest(current, repoDigest) : undefined,
       )
-      return { name, digest: descriptor.digest, sizeBytes: bytes.length }
+      return { name, digest: root.descriptor.digest, sizeBytes: root.bytes.length }
     },
   )
+}
+
+interface SendParts {
+  readonly store: Store
+  readonly forms: LayerForms
+  readonly sender: BlobSender
+}
+
+/** Brings the blobs of one image to a repository. The registry answers while layers are compressed. */
+async function sendImage(
+  { store, forms, sender }: SendParts,
+  { stored, manifest }: ReadImage,
+  signal: AbortSignal,
+): Promise<ImageToPush> {
+  const repositories = new Map<Digest, readonly string[]>()
+  const layerWorks = stored.layerIds.map((id, index) => async (stop: AbortSignal): Promise<Descriptor> => {
+    const before = manifest.layers[index]!
+    const isPlain = before.mediaType === MediaType.ociLayer
+    const known = store.layers.get(id)
+    const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
+    const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : before
+    const from = known?.remote?.references ?? []
+    repositories.set(descriptor.digest, from)
+    await sender.send(descriptor, { repositories: from, begun, signal: stop })
+    return descriptor
+  })
+  const configWork = async (stop: AbortSignal): Promise<Descriptor> => {
+    await sender.send(manifest.config, { repositories: [], signal: stop })
+    return manifest.config
+  }
+  const [, ...layers] = await runAll([configWork, ...layerWorks], signal)
+  const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
+  const bytes = isAsStored ? store.blobs.read(stored.manifestDigest) : serializeManifest({ ...manifest, layers })
+  return {
+    manifest: { bytes, descriptor: { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length } },
+    config: { bytes: store.blobs.read(stored.configDigest), descriptor: manifest.config },
+    layers: layers.map((layer) => ({
+      descriptor: layer,
+      repositories: repositories.get(layer.digest) ?? [],
+      open: () => emptyStream(),
+    })),
+  }
+}
+
+/** The index of the store over the manifests as they are sent. What else it names is not there. */
+function rewrittenIndex(store: Store, record: ImageRecord, images: readonly ImageToPush[]): ImageToPush['manifest'] {
+  const sent = new Map(record.images.map(({ manifestDigest }, at) => [manifestDigest, images[at]!.manifest] as const))
+  const { index, raw, mediaType } = parseIndex(store.blobs.read(record.digest))
+  const isAsStored = index.manifests.every(({ digest }) => sent.get(digest)?.descriptor.digest === digest)
+  const manifests = index.manifests.flatMap((entry): readonly Descriptor[] => {
+    const descriptor = sent.get(entry.digest)?.descriptor
+    return descriptor === undefined ? [] : [{ ...entry, ...descriptor }]
+  })
+  const bytes = isAsStored ? raw : serializeIndex({ ...index, manifests }, 'indented')
+  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } }
 }
 
 /** Of a layer that was made here never what an image that was pulled since made of it; one that came plain stays so. */

@@ -34,14 +34,6 @@ const ENTITLEMENTS = ['network.host', 'security.insecure']
 export function checkOptions(options: BuildOptions, ofTheCall: readonly string[] = []): CheckedOptions {
   checkOptionKinds(options, ofTheCall)
   const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
-  // Here alone: everything behind takes a list of them.
-  if (platforms.length > 1) {
-    throw new BuilderError(
-      'OCI_OPTION_UNSUPPORTED',
-      `several platforms in one build are not supported yet: ${platforms.join(', ')}`,
-      { hint: 'build one platform at a time' },
-    )
-  }
   const allowed = new Set(options.allow ?? [])
   for (const name of allowed) {
     if (!ENTITLEMENTS.includes(name))

@@ -24,6 +24,7 @@ export function prepareExports(
 ): Promise<readonly PreparedExport[]> {
   return prepareOutputs(outputsOf(options), {
     names: checked.names,
+    platforms: checked.platforms,
     sourceDateEpoch,
     isEpochPending,
     annotations: options.annotations ?? {},

@@ -77,8 +77,23 @@ export async function lowerBuild(parts: LowerParts): Promise<readonly LoweredIma
     for (const warning of (await recipe.warnings?.(...asked)) ?? []) sink({ type: 'warning', warning })
     throw error
   })
-  for (const warning of warningsOf(lowered)) sink({ type: 'warning', warning })
-  return lowered
+  const told = withDuplicates(lowered)
+  for (const warning of warningsOf(told)) sink({ type: 'warning', warning })
+  return told
+}
+
+/** As BuildKit, which builds what was asked for twice, and puts it into the index twice. */
+function withDuplicates(images: readonly LoweredImage[]): readonly LoweredImage[] {
+  const seen = new Set<string>()
+  return images.map((image) => {
+    const platform = formatPlatform(image.platform)
+    if (!seen.has(platform)) {
+      seen.add(platform)
+      return image
+    }
+    const warning = { rule: '', message: `Duplicate platform result requested ${JSON.stringify(platform)}` }
+    return { ...image, warnings: [...image.warnings, warning] }
+  })
 }
 
 /** What is said of the images of one build: of each platform, but once. */
@@ -136,8 +151,10 @@ export function frontendOptionsOf({ options, checked, sources }: LowerParts): Fr
 }
 
 /** What a frontend may ask for: the configs of bases, each once. */
-export function environmentOf({ sources, images, contexts, sink, hooks }: LowerParts): LowerEnvironment {
+export function environmentOf({ checked, sources, images, contexts, sink, hooks }: LowerParts): LowerEnvironment {
   const metadata = oncePerKey((reference: string, platform: Platform) => `${reference}|${formatPlatform(platform)}`)
+  const metadataPlace = (platform: Platform): string =>
+    checked.platforms.length > 1 ? `${formatPlatform(platform)} internal` : 'internal'
   const sourceTime = hooks?.sourceTime
   return {
     ...(sources?.ignorePatterns === undefined ? {} : { ignorePatterns: sources.ignorePatterns }),
@@ -149,7 +166,7 @@ export function environmentOf({ sources, images, contexts, sink, hooks }: LowerP
       return { digest: resolved.digest, config: resolved.config, base: baseOf(resolved) }
     },
     resolveImageConfig: metadata((reference, platform) =>
-      internalStep(sink, `[internal] load metadata for ${reference}`, async () => {
+      internalStep(sink, `[${metadataPlace(platform)}] load metadata for ${reference}`, async () => {
         const resolved = await images.resolve(reference, platform)
         return {
           reference: resolved.reference,

@@ -224,6 +224,12 @@ export interface ImageInspection {
 export interface PullOptions extends CommonOptions, RegistryOptions {
   readonly platform?: string | undefined
 }
+
+/** For calls about one image. */
+export interface PlatformOptions extends CommonOptions {
+  /** Of which image, where a name leads to several: `linux/arm64`; default: this machine's, else the first. */
+  readonly platform?: string | undefined
+}
 export interface PullOutcome {
   readonly name: string
   readonly digest: Digest
@@ -236,6 +242,8 @@ export interface PullOutcome {
 export interface PushOptions extends CommonOptions, RegistryOptions {
   /** Name in the registry, where it is another than the image's; the store gets no such name. */
   readonly destination?: string | undefined
+  /** The image of this platform alone, where a name leads to several; default: all of them, and their index. */
+  readonly platform?: string | undefined
 }
 export interface PushOutcome {
   readonly name: string

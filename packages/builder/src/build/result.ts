@@ -47,7 +47,7 @@ export function reportOf(built: Built): Omit<BuildResult, 'internalSteps' | 'tra
     })),
     vertices: states.map(reportVertex),
     warnings: warningsOf(built.images),
-    metadata: metadataOf(built, first),
+    metadata: metadataOf(built, images),
   }
 }
 
@@ -80,11 +80,12 @@ function reportVertex(state: VertexState): VertexReport {
   }
 }
 
-function metadataOf({ checked, exported }: Built, image: BuiltImage | undefined): BuildMetadata {
+function metadataOf({ checked, exported }: Built, images: readonly BuiltImage[]): BuildMetadata {
   const withImage = exported.find((result) => result.descriptor !== undefined)
   // An output may name the image itself: type=registry,name=NAME.
   const names = new Set([...checked.names, ...exported.flatMap((result) => result.names)])
-  const configDigest = image?.configDigest
+  // An index has none.
+  const configDigest = images.length === 1 ? images[0]!.configDigest : undefined
   return {
     ...(configDigest === undefined ? {} : { 'containerimage.config.digest': configDigest }),
     ...(withImage?.descriptor === undefined

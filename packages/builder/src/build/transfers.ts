@@ -212,9 +212,14 @@ export function pushWith(session: Session, report: ReportPart): PushImage {
     const reference = parseReference(request.reference)
     const client = await session.registry()
     if (request.isInsecure) client.allowInsecure(reference.domain)
-    const repositories = new Map(request.layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
-    store.blobs.put(request.config.bytes)
-    const { descriptor, bytes } = request.manifest
+    const layers = request.images.flatMap((image) => image.layers)
+    const repositories = new Map(layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
+    const { descriptor, bytes } = request.root
+    for (const { manifest, config } of request.images) {
+      store.blobs.put(config.bytes)
+      // What an index names is read from the store.
+      if (manifest.descriptor.digest !== descriptor.digest) store.blobs.put(manifest.bytes)
+    }
     const target: ImageReference = request.byDigest
       ? parseReference(`${repositoryOf(reference)}@${descriptor.digest}`)
       : reference
@@ -225,7 +230,8 @@ export function pushWith(session: Session, report: ReportPart): PushImage {
       signal: request.signal ?? session.signal,
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })
-    const blobs = [...request.layers.map((layer) => layer.descriptor.digest), request.config.descriptor.digest]
+    const configs = request.images.map(({ config }) => config)
+    const blobs = [...layers, ...configs].map((blob) => blob.descriptor.digest)
     rememberPushed(store, blobs, repositoryOf(reference))
   }
 }

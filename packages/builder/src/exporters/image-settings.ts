@@ -1,6 +1,7 @@
 import { BuilderError } from '../base/errors.ts'
 import { compressions, type Compression, type CompressionName } from '../oci/compressions.ts'
 import { canonicalName } from '../oci/reference.ts'
+import { readAnnotations, type Annotation } from './annotations.ts'
 import type { Attributes } from './attributes.ts'
 import type { ExportDefaults, Flag, OutputSpec } from './types.ts'
 
@@ -20,7 +21,7 @@ export interface ImageAttributes {
   readonly 'source-date-epoch'?: `${number}` | undefined
   /** Times in layers later than `source-date-epoch` become it. */
   readonly 'rewrite-timestamp'?: Flag | undefined
-  /** `annotation.KEY`, `annotation-manifest-descriptor.KEY`, `annotation[PLATFORM].KEY`. */
+  /** `annotation.KEY`, `annotation-manifest-descriptor.KEY`, `annotation-index.KEY`, `annotation[PLATFORM].KEY`. */
   readonly [annotation: `annotation${string}`]: string | undefined
 }
 
@@ -33,11 +34,7 @@ export interface ImageSettings {
   readonly level: number | undefined
   readonly force: boolean
   readonly mediaTypes: 'oci' | 'docker'
-  /** Of the manifest, and of its entry in an index. */
-  readonly annotations: Readonly<Record<string, string>>
-  readonly descriptorAnnotations: Readonly<Record<string, string>>
-  /** Platforms that annotations were written for: checked when the image is known. */
-  readonly annotatedPlatforms: readonly string[]
+  readonly annotations: readonly Annotation[]
   /** Seconds. */
   readonly sourceDateEpoch: number | undefined
   readonly rewriteTimestamp: boolean
@@ -45,7 +42,6 @@ export interface ImageSettings {
 
 /** Whose highest level bounds that of an output which names no compression. */
 const DEFAULT = compressions.find(({ name }) => name === 'gzip')!
-const ANNOTATION = /^annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)$/
 const LAST_EPOCH = 253_402_300_799
 
 /** Takes the attributes that every image output knows. @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED */
@@ -64,7 +60,7 @@ export function readImageSettings(output: OutputSpec, attributes: Attributes, de
     )
   }
   const annotations = readAnnotations(output.type, attributes, defaults)
-  if (!ociMediaTypes && Object.keys(annotations.descriptorAnnotations).length > 0) {
+  if (!ociMediaTypes && annotations.some(({ target }) => target !== 'manifest')) {
     throw invalid(output.type, 'cannot export annotations with "oci-mediatypes=false"')
   }
   attributes.refuse(['oci-artifact', 'attestation-inline', 'prefer-nondist-layers'])
@@ -74,7 +70,7 @@ export function readImageSettings(output: OutputSpec, attributes: Attributes, de
     level: compression.level,
     force: attributes.flag('force-compression') ?? false,
     mediaTypes: ociMediaTypes ? 'oci' : 'docker',
-    ...annotations,
+    annotations,
     sourceDateEpoch,
     rewriteTimestamp,
   }
@@ -109,27 +105,6 @@ function readNames(attributes: Attributes, defaults: ExportDefaults): readonly s
   const names =
     own === undefined || own === '' ? defaults.names : own.split(',').map((name) => canonicalName(name.trim()))
   return [...new Set(names)]
-}
-
-function readAnnotations(
-  type: string,
-  attributes: Attributes,
-  defaults: ExportDefaults,
-): Pick<ImageSettings, 'annotations' | 'descriptorAnnotations' | 'annotatedPlatforms'> {
-  const annotations: Record<string, string> = { ...defaults.annotations }
-  const descriptorAnnotations: Record<string, string> = {}
-  const annotatedPlatforms: string[] = []
-  for (const [[, target = 'manifest', platform, key = ''], value] of attributes.matching(ANNOTATION)) {
-    if (target === 'index' || target === 'index-descriptor')
-      throw invalid(type, 'index annotations not supported for single platform export')
-    if (target !== 'manifest' && target !== 'manifest-descriptor')
-      throw invalid(type, `unknown annotation type ${JSON.stringify(target)}`)
-    if (platform !== undefined) annotatedPlatforms.push(platform)
-    const into = target === 'manifest' ? annotations : descriptorAnnotations
-    // Not an assignment: a key such as __proto__ would be lost.
-    Object.defineProperty(into, key, { value, enumerable: true, writable: true, configurable: true })
-  }
-  return { annotations, descriptorAnnotations, annotatedPlatforms }
 }
 
 function invalid(type: string, what: string, hint?: string): BuilderError {

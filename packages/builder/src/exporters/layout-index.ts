@@ -1,9 +1,9 @@
 import { formatTime } from '../oci/go-json.ts'
 import { parseReference } from '../oci/reference.ts'
 import type { Descriptor } from '../oci/types.ts'
-import type { ComposedImage } from './compose.ts'
+import { annotationsFor } from './annotations.ts'
+import type { Composed } from './compose.ts'
 import type { ImageSettings } from './image-settings.ts'
-import type { ExportImage } from './types.ts'
 
 /** Name of the whole image, and the name within a layout. */
 export const IMAGE_NAME = 'io.containerd.image.name'
@@ -15,19 +15,23 @@ export const LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}'
 
 /** The entries of `index.json`: one a name, or one without. `nowMs` unless an epoch is set. */
 export function layoutEntries(
-  image: ComposedImage,
+  { images, index, root }: Composed,
   settings: ImageSettings,
-  source: ExportImage,
   nowMs: number,
 ): readonly Descriptor[] {
   const createdMs = settings.sourceDateEpoch === undefined ? nowMs : settings.sourceDateEpoch * 1000
+  const { platform } = images[0].source.image
+  const own =
+    index === undefined
+      ? annotationsFor(settings, 'manifest-descriptor', platform)
+      : annotationsFor(settings, 'index-descriptor')
   // Whole seconds, as containerd formats it (RFC 3339 without fraction).
-  const annotations = { ...settings.descriptorAnnotations, [CREATED]: formatTime(Math.floor(createdMs / 1000) * 1000) }
+  const annotations = { ...own, [CREATED]: formatTime(Math.floor(createdMs / 1000) * 1000) }
   const names = settings.names.length === 0 ? [undefined] : settings.names
   return names.map((name) => ({
-    ...image.manifest,
+    ...root,
     annotations: name === undefined ? annotations : { [IMAGE_NAME]: name, ...annotations, [REF_NAME]: refName(name) },
-    platform: source.image.platform,
+    ...(index === undefined ? { platform } : {}),
   }))
 }
 

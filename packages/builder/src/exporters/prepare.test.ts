@@ -38,7 +38,7 @@ describe('attributes', () => {
   test.each<readonly [LooseOutput, string]>([
     [{ type: 'oci', dst: 'x' }, 'did you mean dest?'],
     [{ type: 'image', compresion: 'gzip' }, 'did you mean compression?'],
-    [{ type: 'local', dest: 'x', name: 'y' }, 'known: dest, mode, source-date-epoch'],
+    [{ type: 'local', dest: 'x', name: 'y' }, 'known: dest, mode, platform-split, source-date-epoch'],
   ])('of an unknown attribute the hint tells what is meant or known: %j', async (output, hint) => {
     await expect(prepareOutputs([output], testDefaults('/'))).rejects.toMatchObject({ hint })
   })

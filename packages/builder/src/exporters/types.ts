@@ -34,8 +34,10 @@ export interface ExportDefaults {
   readonly sourceDateEpoch?: number | undefined
   /** The Dockerfile, which was not read yet, may set it. */
   readonly isEpochPending?: boolean
-  /** `--annotation`: keys as the attribute is spelled without `annotation` (`key` or `manifest-descriptor:key`). */
+  /** `--annotation`: `KEY`, or what is annotated before it: `manifest-descriptor[linux/arm64]:KEY`. */
   readonly annotations?: Readonly<Record<string, string>>
+  /** What the build is for; default: one. */
+  readonly platforms?: readonly Platform[]
   /** Relative `dest` starts here. */
   readonly workingDirectory: string
   /** True when standard output is a terminal: binary outputs refuse it. */
@@ -160,11 +162,23 @@ export interface PushRequest {
   readonly byDigest: boolean
   /** Plain HTTP or unverified TLS is allowed for this registry. */
   readonly isInsecure: boolean
-  readonly manifest: { readonly bytes: Uint8Array; readonly descriptor: Descriptor }
-  readonly config: { readonly bytes: Uint8Array; readonly descriptor: Descriptor }
+  /** What the name is to lead to: the manifest of the one image, or an index over several. */
+  readonly root: PushDocument
+  readonly images: readonly ImageToPush[]
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PushDocument {
+  readonly bytes: Uint8Array
+  readonly descriptor: Descriptor
+}
+
+/** The image of one platform. */
+export interface ImageToPush {
+  readonly manifest: PushDocument
+  readonly config: PushDocument
   /** Bottom first. */
   readonly layers: readonly PushLayer[]
-  readonly signal?: AbortSignal | undefined
 }
 
 export interface PushLayer {

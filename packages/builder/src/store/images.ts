@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { isTsOciError } from '../base/errors.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { formatReference, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
+import { imageId } from './image-id.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
 import type { ImageRecord, ImageRecords, StoredImage } from './types.ts'
 
@@ -11,6 +12,10 @@ interface Platforms {
   readonly digest: Digest
   readonly more: readonly StoredImage[]
 }
+
+/** {@link imageId} of a row. */
+const ID =
+  "(CASE WHEN json_array_length(platforms, '$.more') > 0 THEN json_extract(platforms, '$.digest') ELSE config_digest END)"
 
 /** A row with several images in which a digest stands, as that of the index or of one of them. */
 const IN_PLATFORMS = '(platforms IS NOT NULL AND EXISTS (SELECT 1 FROM json_tree(platforms) WHERE atom = ?1))'
@@ -57,11 +62,11 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
   function put(record: ImageRecord): void {
     settle(layersOf(record))
     const former = get(record.name)
-    if (former !== undefined && idOf(former) !== idOf(record)) keepWithoutName(metadata, former)
+    if (former !== undefined && imageId(former) !== imageId(record)) keepWithoutName(metadata, former)
     // An entry of another tool that had this name gives way.
     metadata.run('DELETE FROM foreign_entries WHERE name = ?', record.name)
     insert(metadata, record)
-    if (!isDangling(record.name)) forget(metadata, NO_NAME + idOf(record))
+    if (!isDangling(record.name)) forget(metadata, NO_NAME + imageId(record))
   }
 
   return {
@@ -101,8 +106,8 @@ function forget(metadata: Metadata, name: string): void {
 
 /** An image whose last name goes to another one stays, listed as `<none>`. */
 function keepWithoutName(metadata: Metadata, image: ImageRecord): void {
-  const others = metadata.get('SELECT 1 FROM images WHERE config_digest = ? AND name <> ?', idOf(image), image.name)
-  if (others === undefined) insert(metadata, { ...image, name: NO_NAME + idOf(image) })
+  const others = metadata.get(`SELECT 1 FROM images WHERE ${ID} = ? AND name <> ?`, imageId(image), image.name)
+  if (others === undefined) insert(metadata, { ...image, name: NO_NAME + imageId(image) })
 }
 
 /** @internal Writes the row and nothing else. */
@@ -179,10 +184,10 @@ function byIdPrefix(metadata: Metadata, wanted: string): ImageRecord | undefined
   const prefix = ID_PREFIX.exec(wanted)?.[1]
   if (prefix === undefined) return undefined
   const rows = metadata.all(
-    "SELECT * FROM images WHERE config_digest >= ?1 AND config_digest < ?1 || 'g' ORDER BY name DESC",
+    `SELECT *, ${ID} AS id FROM images WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY name DESC`,
     `sha256:${prefix}`,
   )
-  const isUnique = rows.every((row) => row['config_digest'] === rows[0]?.['config_digest'])
+  const isUnique = rows.every((row) => row['id'] === rows[0]?.['id'])
   return rows[0] === undefined || !isUnique ? undefined : fromRow(rows[0])
 }
 
@@ -205,11 +210,6 @@ function fromRow(row: Row): ImageRecord {
     origin: text(row, 'origin'),
     repoDigests: json<readonly string[]>(row, 'repo_digests'),
   }
-}
-
-/** The id by which people know it: that of its first image. */
-function idOf({ images }: ImageRecord): Digest {
-  return images[0].configDigest
 }
 
 function layersOf({ images }: ImageRecord): readonly string[] {

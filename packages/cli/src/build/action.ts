@@ -68,9 +68,9 @@ async function answer(options: CallOptions, io: CommandIo): Promise<number> {
   return exitCode
 }
 
-/** The image id is the digest of the config, as everywhere in Docker's tables. */
-function imageId(result: BuildResult): string {
-  return result.configDigest ?? result.digest ?? ''
+/** The image id is the digest of the config, as everywhere in Docker's tables; of several images that of their index. */
+function imageId({ images, configDigest, digest }: BuildResult): string {
+  return (images.length > 1 ? digest : undefined) ?? configDigest ?? digest ?? ''
 }
 
 function warningText(warnings: readonly BuildWarning[]): string {

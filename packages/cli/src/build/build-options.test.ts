@@ -77,19 +77,27 @@ describe('the options of a build', () => {
     expect(buildArgs).toEqual({ A: '1', C: 'd=e' })
   })
 
+  test('platforms are a list, in one word or in several', () => {
+    expect(optionsOf(['--platform', 'linux/amd64,linux/arm64', '--platform', 'linux/riscv64', '.']).platform).toBe(
+      'linux/amd64,linux/arm64,linux/riscv64',
+    )
+    expect(optionsOf(['.']).platform).toBeUndefined()
+  })
+
   test('sizes and numbers are read, and refused when they are none', () => {
     expect(optionsOf(['--shm-size', '64m', '--jobs', '3', '.'])).toMatchObject({ shmSizeBytes: 67_108_864, jobs: 3 })
     expect(() => optionsOf(['--jobs', '0', '.'])).toThrow('invalid argument "0" for --jobs')
   })
 
-  test('annotations of an index are refused by name', () => {
-    expect(optionsOf(['--annotation', 'manifest:a=b', '--annotation', 'manifest:c:d=e', '.']).annotations).toEqual({
+  test('an annotation says what it is of', () => {
+    expect(optionsOf(['--annotation', 'a=b', '--annotation', 'manifest:c:d=e', '.']).annotations).toEqual({
       a: 'b',
-      'c:d': 'e',
+      'manifest:c:d': 'e',
     })
-    expect(() => optionsOf(['--annotation', 'index:a=b', '.'])).toThrow('annotations of "index" are not supported')
-    for (const type of ['manifest,index', 'index-descriptor', 'index[linux/amd64]'])
-      expect(() => optionsOf(['--annotation', `${type}:a=b`, '.'])).toThrow('are not supported')
+    expect(optionsOf(['--annotation', 'index,manifest-descriptor[linux/arm64]:a=b', '.']).annotations).toEqual({
+      'index:a': 'b',
+      'manifest-descriptor[linux/arm64]:a': 'b',
+    })
     expect(() => optionsOf(['--annotation', 'foo:a=b', '.'])).toThrow('unknown annotation type "foo"')
   })
 

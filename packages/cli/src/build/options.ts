@@ -27,7 +27,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo
     file: flags.file,
     tags: flags.tag.map(tagWord),
     target: flags.target,
-    platform: flags.platform,
+    platform: flags.platform.length === 0 ? undefined : flags.platform.join(','),
     outputs: outputs.length === 0 ? undefined : outputs,
     push: flags.push,
     pull: pullFlag(flags.pull),
@@ -118,26 +118,20 @@ function pairs(texts: readonly string[], flag: string, missing?: string): Record
   )
 }
 
+/** `KEY=VALUE`, or what is annotated before it: `index,manifest[linux/arm64]:KEY=VALUE`. */
 function annotations(texts: readonly string[]): Record<string, string> {
-  const plain = texts.map((text) => {
+  const each = texts.flatMap((text) => {
     const at = /^([^=]*?):[^=]*=/.exec(text)
-    if (at === null) return text
-    const types = at[1]!.split(',')
-    const known = types.map(
-      (type) => /^(manifest|manifest-descriptor|index|index-descriptor)(?:\[[^\]]*\])?$/.exec(type)?.[1],
-    )
-    if (known.includes(undefined))
-      throw new UsageError(
-        `--annotation ${text}: unknown annotation type ${JSON.stringify(types[known.indexOf(undefined)])}`,
-        {
-          hint: 'a key with a colon needs its type before it: manifest:KEY=VALUE',
-        },
-      )
-    const other = known.find((type) => type !== 'manifest')
-    if (other === undefined) return text.slice(at[1]!.length + 1)
-    throw new UsageError(`--annotation ${text}: annotations of "${other}" are not supported`, {
-      hint: 'an image is one manifest here: use manifest:KEY=VALUE',
-    })
+    if (at === null) return [text]
+    const targets = at[1]!.split(',')
+    for (const target of targets) {
+      const [, type] = /^(manifest|manifest-descriptor|index|index-descriptor)(?:\[[^\]]*\])?$/.exec(target) ?? []
+      if (type !== undefined) continue
+      throw new UsageError(`--annotation ${text}: unknown annotation type ${JSON.stringify(target)}`, {
+        hint: 'a key with a colon needs its type before it: manifest:KEY=VALUE',
+      })
+    }
+    return targets.map((target) => `${target}${text.slice(at[1]!.length)}`)
   })
-  return pairs(plain, 'annotation')
+  return pairs(each, 'annotation')
 }

@@ -9,7 +9,11 @@ const createdByLength = 45
 
 export const HistoryCommand = defineCommand(history, async ({ args, flags }, io) => {
   const library = await import('@ts-oci/builder')
-  const found = await library.history(args[0] ?? '', { store: flags.store, signal: io.signal })
+  const found = await library.history(args[0] ?? '', {
+    store: flags.store,
+    platform: flags.platform,
+    signal: io.signal,
+  })
   const rows = found.map((row) => rowOf(row, flags['no-trunc'], flags.human))
   const columns = [
     { header: 'IMAGE', field: 'ID' },

@@ -11,7 +11,7 @@ export const InspectCommand = defineCommand(inspect, async ({ args, flags }, io)
   const errors: unknown[] = []
   for (const image of args) {
     try {
-      found.push(await library.inspect(image, { store: flags.store, signal: io.signal }))
+      found.push(await library.inspect(image, { store: flags.store, platform: flags.platform, signal: io.signal }))
     } catch (error) {
       errors.push(error)
     }

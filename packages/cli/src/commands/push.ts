@@ -12,7 +12,7 @@ export const PushCommand = defineCommand(push, async ({ args, flags }, io) => {
   const library = await import('@ts-oci/builder')
   const common = { store: flags.store, signal: io.signal, ...registryOptions(flags) }
   const outcome = await withProgress(flags, 'Pushing', io, (onProgress) => {
-    return library.push(words[0] ?? '', { ...common, onProgress, destination: words[1] })
+    return library.push(words[0] ?? '', { ...common, onProgress, destination: words[1], platform: flags.platform })
   })
   const tag = /:([^:/]+)$/.exec(outcome.name.replace(/@.*/, ''))?.[1] ?? 'latest'
   io.stdout.write(flags.quiet ? `${outcome.name}\n` : `${tag}: digest: ${outcome.digest} size: ${outcome.sizeBytes}\n`)

@@ -23,9 +23,9 @@ export const buildFlags = [
   },
   {
     name: 'platform',
-    kind: 'text',
+    kind: 'texts',
     value: 'OS/ARCH',
-    summary: "platform of the image; RUN works for the machine's own only",
+    summary: "platforms of the image, separated by commas; RUN for another machine's needs binfmt",
   },
   { name: 'push', kind: 'boolean', summary: 'push what was built under its tags' },
   {

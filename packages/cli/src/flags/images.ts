@@ -1,6 +1,13 @@
 import { defineSpec } from '../flag-types.ts'
 import { format, noTrunc, progress, quiet, registry, store } from './shared.ts'
 
+const ofSeveral = {
+  name: 'platform',
+  kind: 'text',
+  value: 'OS/ARCH',
+  summary: "of several images that one; default the machine's",
+} as const
+
 export const images = defineSpec({
   name: 'images',
   summary: 'list the images of the store',
@@ -42,6 +49,7 @@ export const history = defineSpec({
       default: true,
       summary: 'sizes and dates for people; the default, --human=false for exact ones',
     },
+    ofSeveral,
     store,
   ],
 })
@@ -50,7 +58,7 @@ export const inspect = defineSpec({
   name: 'inspect',
   summary: 'show all facts about images as JSON',
   args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true, repeated: true }],
-  flags: [{ ...format, char: 'f' }, store],
+  flags: [{ ...format, char: 'f' }, ofSeveral, store],
 })
 
 export const tag = defineSpec({
@@ -94,5 +102,11 @@ export const push = defineSpec({
     { name: 'NAME[:TAG]', summary: 'image; of two names it may be an id', required: true },
     { name: 'TARGET', summary: 'name in the registry; default the name of the image', required: false },
   ],
-  flags: [{ ...quiet, summary: 'print only the name' }, progress, ...registry, store],
+  flags: [
+    { ...quiet, summary: 'print only the name' },
+    { ...ofSeveral, summary: 'of several images that one; default all of them, and their index' },
+    progress,
+    ...registry,
+    store,
+  ],
 })

@@ -19,7 +19,7 @@ const subids = 'a line in /etc/subuid and /etc/subgid: tsbuild info says what it
 
 /** Of `buildah build` and `podman build`, and of the classic builder of Docker. */
 export const ofBuildah: readonly ForeignFlag[] = [
-  { name: 'all-platforms', isBoolean: true, done: isFalse, use: 'one platform a build: --platform OS/ARCH' },
+  { name: 'all-platforms', isBoolean: true, done: isFalse, use: '--platform OS/ARCH,OS/ARCH' },
   { name: 'arch', as: ['--platform=linux/{}'] },
   { name: 'build-arg-file', use: '--build-arg NAME=VALUE for each line of the file' },
   {

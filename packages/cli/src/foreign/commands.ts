@@ -21,7 +21,7 @@ const logout = 'docker logout, podman logout and skopeo logout change the files 
 const save = 'tsbuild -t NAME -o type=docker,dest=FILE CONTEXT writes what docker load reads'
 const load =
   'skopeo copy docker-archive:FILE oci:STORE:NAME puts an image into the store; tsbuild info says where it is'
-const onePlatform = 'an image is one manifest here: skopeo and crane join several in a registry'
+const onePlatform = '--platform OS/ARCH,OS/ARCH builds several; skopeo and crane join what several machines built'
 const disk = 'tsbuild info says where the store is and what is free, tsbuild images how large images are'
 const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
 const noDaemon = 'there is no daemon to speak to'

@@ -4,7 +4,6 @@ const docker = 'docker, buildah and podman'
 const signatures = 'signatures are not supported: pin images by digest'
 const sign = 'sign what was pushed, with the tool that signs'
 const encryption = 'encrypted images are not supported: skopeo copy encrypts and decrypts'
-const onePlatform = 'leave it out: an image of the store is one manifest'
 const asBuilt =
   'tsbuild -t NAME -o type=registry,compression=gzip|zstd CONTEXT builds and pushes with another compression'
 
@@ -71,7 +70,6 @@ export const ofTransfers: Readonly<Record<'pull' | 'push', readonly ForeignFlag[
       done: ['oci'],
       use: "Docker's media types: build with -o type=registry,oci-mediatypes=false",
     },
-    { name: 'platform', tool: 'docker', use: onePlatform },
     { name: 'rm', isBoolean: true, done: isFalse, use: 'tsbuild rmi NAME, when it is pushed' },
     { name: 'sign-by', use: sign },
     { name: 'sign-by-sigstore', use: sign },

@@ -74,7 +74,7 @@ describe('flags of other builders', () => {
       tag: ['r/a:1', 'r/a:2'],
       push: true,
       retry: '3',
-      platform: 'linux/arm64',
+      platform: ['linux/arm64'],
       'no-cache': false,
       'insecure-registry': ['r'],
       output: ['type=docker,dest=/out/a.tar'],
@@ -92,7 +92,7 @@ describe('flags of other builders', () => {
 
   test('a line of buildah is read as ours', () => {
     const { args, flags } = parse('--layers', '--format=oci', '--tls-verify', '--arch', 'arm64', '-qt', 'x', '.')
-    expect([args, flags.tag, flags.platform, flags.quiet]).toEqual([['.'], ['x'], 'linux/arm64', true])
+    expect([args, flags.tag, flags.platform, flags.quiet]).toEqual([['.'], ['x'], ['linux/arm64'], true])
   })
 
   test.each([

@@ -67,8 +67,8 @@ describe('type=image', () => {
       ['localhost:5000/a:1', false],
       ['localhost:5000/a:2', false],
     ])
-    expect(context.pushed[0]?.manifest.descriptor.digest).toBe(result.digest)
-    expect(context.pushed[0]?.layers.map((layer) => layer.descriptor.mediaType)).toEqual([
+    expect(context.pushed[0]?.root.descriptor.digest).toBe(result.digest)
+    expect(context.pushed[0]?.images[0]?.layers.map((layer) => layer.descriptor.mediaType)).toEqual([
       'application/vnd.oci.image.layer.v1.tar+gzip',
       'application/vnd.oci.image.layer.v1.tar+gzip',
     ])

@@ -1,16 +1,25 @@
 import { BuilderError } from '../../base/errors.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
-import type { ImageRecord, Store } from '../../store/types.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { ImageRecord, Store, StoredImage } from '../../store/types.ts'
 import { readAttributes } from '../attributes.ts'
-import { composeImage, isPlainGzip, wantedForm, type ComposeOptions, type ComposedImage } from '../compose.ts'
+import {
+  compose,
+  exportedImages,
+  isPlainGzip,
+  wantedForm,
+  type Composed,
+  type ComposedImage,
+  type ComposeOptions,
+} from '../compose.ts'
 import { readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
-import { exportedImage, soleImage } from '../sole-image.ts'
 import type {
   ExportContext,
   ExportDefaults,
   ExportResult,
-  ExportImage,
   Exporter,
+  ExportImage,
+  ExportSource,
   Flag,
   OutputSpec,
   PreparedExport,
@@ -68,96 +77,112 @@ export function prepareImage(output: OutputSpec, defaults: ExportDefaults, isReg
     name: 'exporting to image',
     reads: image.isPushed ? 'pushed-blobs' : 'stored',
     wantsGzip: image.isPushed && isPlainGzip(image.settings),
-    run: (source, context) => run(image, soleImage(source), context),
+    run: (source, context) => run(image, source, context),
   }
 }
 
-async function run(output: ImageOutput, source: ExportImage, context: ExportContext): Promise<ExportResult> {
+async function run(output: ImageOutput, source: ExportSource, context: ExportContext): Promise<ExportResult> {
   const stored = output.isStored
-    ? await composeImage(source, context, {
+    ? await compose(source, context, {
         settings: output.settings,
         defaultCompression: 'stored',
         descriptorOnly: true,
       })
     : undefined
-  if (stored !== undefined) await storeImage(output, stored, source, context)
+  if (stored !== undefined) await storeImage(output, stored, context)
   const pushed = output.isPushed ? await push(output, source, context) : undefined
-  const image = pushed ?? stored
+  const written = pushed ?? stored
   if (pushed !== undefined && stored !== undefined)
     noteRepositories(context.store, storedNames(output, stored), output, pushed)
   return {
     type: output.type,
     names: output.settings.names,
-    ...(image === undefined
+    ...(written === undefined
       ? {}
-      : {
-          digest: image.manifest.digest,
-          descriptor: image.manifest,
-          images: [exportedImage(source, image)],
-        }),
+      : { digest: written.root.digest, descriptor: written.root, images: exportedImages(written) }),
   }
 }
 
-function storedNames(output: ImageOutput, image: ComposedImage): readonly string[] {
-  return output.settings.names.length === 0 ? [`<none>@${image.config.digest}`] : output.settings.names
+/** As `imageId` of its record. */
+function idOf({ images, index, root }: Composed): Digest {
+  return index === undefined ? images[0].config.digest : root.digest
+}
+
+function storedNames(output: ImageOutput, composed: Composed): readonly string[] {
+  return output.settings.names.length === 0 ? [`<none>@${idOf(composed)}`] : output.settings.names
 }
 
 /** A build that changed nothing writes nothing: the names are looked at first. */
-async function storeImage(
-  output: ImageOutput,
-  image: ComposedImage,
-  source: ExportImage,
-  context: ExportContext,
-): Promise<void> {
+async function storeImage(output: ImageOutput, composed: Composed, context: ExportContext): Promise<void> {
   const { store } = context
-  const names = storedNames(output, image).filter((name) => !isUpToDate(store, name, image))
-  if (
-    names.length === 0 ||
-    (output.settings.names.length === 0 && store.images.find(image.config.digest) !== undefined)
-  )
+  const names = storedNames(output, composed).filter((name) => !isUpToDate(store, name, composed))
+  if (names.length === 0 || (output.settings.names.length === 0 && store.images.find(idOf(composed)) !== undefined))
     return
-  store.blobs.put(image.configBytes)
-  context.report({ id: `exporting config ${image.config.digest}`, isDone: true })
-  store.blobs.put(image.manifestBytes)
-  // What is pushed has compressed layers, so another manifest: its digest is the one that people want to read.
-  if (!output.isPushed) context.report({ id: `exporting manifest ${image.manifest.digest}`, isDone: true })
+  for (const document of storedDocuments(composed)) {
+    store.blobs.put(document.bytes)
+    // What is pushed has compressed layers, so another manifest: its digest is the one that people want to read.
+    if (document.kind === 'config' || !output.isPushed)
+      context.report({ id: `exporting ${document.kind} ${document.digest}`, isDone: true })
+  }
   // Everything that the rows will name is on the disk first.
   store.sync()
   store.transaction(() => {
-    for (const name of names) store.images.put(recordOf(name, image, source, store))
+    for (const name of names) store.images.put(recordOf(name, composed, store))
   })
   for (const name of output.settings.names) context.report({ id: `naming to ${name}`, isDone: true })
 }
 
-function isUpToDate(store: Store, name: string, image: ComposedImage): boolean {
+interface StoredDocument {
+  readonly kind: 'config' | 'manifest' | 'manifest list'
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+}
+
+function storedDocuments({ images, index, root }: Composed): readonly StoredDocument[] {
+  return [
+    ...images.flatMap((image): readonly StoredDocument[] => [
+      { kind: 'config', digest: image.config.digest, bytes: image.configBytes },
+      { kind: 'manifest', digest: image.manifest.digest, bytes: image.manifestBytes },
+    ]),
+    ...(index === undefined ? [] : [{ kind: 'manifest list', digest: root.digest, bytes: index } as const]),
+  ]
+}
+
+function isUpToDate(store: Store, name: string, { images, root }: Composed): boolean {
   const known = store.images.get(name)
   return (
-    known?.digest === image.manifest.digest &&
-    known.images[0].configDigest === image.config.digest &&
-    store.blobs.has(image.manifest.digest)
+    known?.digest === root.digest &&
+    store.blobs.has(root.digest) &&
+    images.every(
+      ({ manifest, config }, index) =>
+        known.images[index]?.configDigest === config.digest && store.blobs.has(manifest.digest),
+    )
   )
 }
 
-function recordOf(name: string, image: ComposedImage, source: ExportImage, store: Store): ImageRecord {
-  const layerIds = image.layers.map((layer, index) => rowOf(layer.diffId, source.layers.layer(index).id, store))
-  const sizes = image.layers.map(
+function recordOf(name: string, { images, root }: Composed, store: Store): ImageRecord {
+  const [first, ...more] = images
+  return {
+    name,
+    digest: root.digest,
+    images: [storedImage(first, store), ...more.map((image) => storedImage(image, store))],
+    createdMs: first.createdMs,
+    origin: 'built',
+    repoDigests: [],
+  }
+}
+
+function storedImage({ source, layers, manifest, config }: ComposedImage, store: Store): StoredImage {
+  const layerIds = layers.map((layer, index) => rowOf(layer.diffId, source.layers.layer(index).id, store))
+  const sizes = layers.map(
     (layer, index) => store.layers.get(layerIds[index] ?? '')?.tarSizeBytes ?? layer.descriptor.size,
   )
   return {
-    name,
-    digest: image.manifest.digest,
-    images: [
-      {
-        manifestDigest: image.manifest.digest,
-        configDigest: image.config.digest,
-        layerIds,
-        sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
-        isComplete: image.layers.every((layer) => layer.isLocal),
-      },
-    ],
-    createdMs: image.createdMs,
-    origin: 'built',
-    repoDigests: [],
+    manifestDigest: manifest.digest,
+    configDigest: config.digest,
+    layerIds,
+    sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
+    isComplete: layers.every((layer) => layer.isLocal),
   }
 }
 
@@ -167,26 +192,29 @@ function rowOf(diffId: ComposedImage['layers'][number]['diffId'], id: string, st
   return row === undefined || row.diffId === diffId ? id : (store.layers.findByDiffId(diffId)?.id ?? id)
 }
 
-async function push(output: ImageOutput, source: ExportImage, context: ExportContext): Promise<ComposedImage> {
+async function push(output: ImageOutput, source: ExportSource, context: ExportContext): Promise<Composed> {
   const options: ComposeOptions = { settings: output.settings, defaultCompression: 'gzip' }
-  const image = await composeImage(source, context, { ...options, descriptorOnly: true })
-  const layers = image.layers.map((layer, index): PushLayer => ({
-    descriptor: layer.descriptor,
-    repositories: layer.repositories,
-    open: (signal) => openLayer(source, index, options, signal),
+  const composed = await compose(source, context, { ...options, descriptorOnly: true })
+  const images = composed.images.map((image) => ({
+    manifest: { bytes: image.manifestBytes, descriptor: image.manifest },
+    config: { bytes: image.configBytes, descriptor: image.config },
+    layers: image.layers.map((layer, index): PushLayer => ({
+      descriptor: layer.descriptor,
+      repositories: layer.repositories,
+      open: (signal) => openLayer(image.source, index, options, signal),
+    })),
   }))
   for (const name of output.isByDigest ? onePerRepository(output.settings.names) : output.settings.names) {
     await context.pushImage({
       reference: name,
       byDigest: output.isByDigest,
       isInsecure: output.isInsecure,
-      manifest: { bytes: image.manifestBytes, descriptor: image.manifest },
-      config: { bytes: image.configBytes, descriptor: image.config },
-      layers,
+      root: { bytes: composed.index ?? composed.images[0].manifestBytes, descriptor: composed.root },
+      images,
       signal: context.signal,
     })
   }
-  return image
+  return composed
 }
 
 function onePerRepository(names: readonly string[]): readonly string[] {
@@ -205,16 +233,24 @@ async function* openLayer(
 }
 
 /** `docker images --digests` and a later pull by digest know where it was pushed to. */
-function noteRepositories(store: Store, names: readonly string[], output: ImageOutput, pushed: ComposedImage): void {
-  const digests = output.settings.names.map((name) => `${repositoryOf(parseReference(name))}@${pushed.manifest.digest}`)
+function noteRepositories(store: Store, names: readonly string[], output: ImageOutput, pushed: Composed): void {
+  const digests = output.settings.names.map((name) => `${repositoryOf(parseReference(name))}@${pushed.root.digest}`)
   store.transaction(() => {
     for (const name of names) {
       store.images.update(name, (record) => {
         // Another build may have taken the name meanwhile: its image was not pushed.
-        if (record.images[0].configDigest !== pushed.config.digest) return undefined
+        if (!isOf(record, pushed)) return undefined
         const repoDigests = [...new Set([...record.repoDigests, ...digests])]
         return repoDigests.length > record.repoDigests.length ? { ...record, repoDigests } : undefined
       })
     }
   })
+}
+
+/** The same images, in whatever form. */
+function isOf({ images }: ImageRecord, pushed: Composed): boolean {
+  return (
+    images.length === pushed.images.length &&
+    images.every(({ configDigest }, index) => configDigest === pushed.images[index]!.config.digest)
+  )
 }

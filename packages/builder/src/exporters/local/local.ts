@@ -9,8 +9,8 @@ import { reported } from '../compose.ts'
 import { guarded, readDirectoryDestination, renameIfFree, temporaryBeside } from '../destination.ts'
 import { withDirectoryLock } from '../directory-lock.ts'
 import { readEpoch } from '../image-settings.ts'
-import { soleImage } from '../sole-image.ts'
-import type { ExportContext, ExportImage, Exporter } from '../types.ts'
+import type { PlatformFilesOptions } from '../platform-files.ts'
+import type { ExportContext, Exporter, ExportSource, Flag } from '../types.ts'
 import { mergeTree } from './merge-tree.ts'
 import { writeTree } from './write-tree.ts'
 
@@ -21,6 +21,8 @@ export const exporter: Exporter<{
   /** What is there stays. */
   readonly mode?: 'copy' | undefined
   readonly 'source-date-epoch'?: `${number}` | undefined
+  /** The files of each platform in a directory of their own; default: where there are several platforms. */
+  readonly 'platform-split'?: Flag | undefined
 }> = {
   prepare(output, defaults) {
     const attributes = readAttributes(output.type, output.attrs)
@@ -32,7 +34,8 @@ export const exporter: Exporter<{
         hint: 'use mode=copy, and remove the directory first',
       })
     }
-    attributes.refuse(['platform-split', 'attestation-prefix'])
+    const isSplit = attributes.flag('platform-split')
+    attributes.refuse(['attestation-prefix'])
     attributes.end()
     return {
       type: output.type,
@@ -40,7 +43,7 @@ export const exporter: Exporter<{
       reads: 'files',
       async run(source, context) {
         await reported(context, `copying files to ${path}`, () =>
-          writeDirectory(path, epochSec, soleImage(source), context),
+          writeDirectory(path, { epochSec, isSplit }, source, context),
         )
         return { type: output.type, names: [], dest: path }
       },
@@ -55,8 +58,8 @@ export const exporter: Exporter<{
  */
 async function writeDirectory(
   path: string,
-  epochSec: number | undefined,
-  source: ExportImage,
+  options: PlatformFilesOptions,
+  source: ExportSource,
   context: ExportContext,
 ): Promise<void> {
   const existing = await guarded(path, () => stat(path).catch(ignoreMissing))
@@ -67,7 +70,7 @@ async function writeDirectory(
   try {
     await guarded(path, async () => {
       await mkdir(temporary, { mode: 0o700 })
-      await writeTree(temporary, source, { epochSec, signal: context.signal })
+      await writeTree(temporary, source, { ...options, signal: context.signal })
       if (existing === undefined) {
         await chmod(temporary, 0o755)
         if (await renameIfFree(temporary, path)) return

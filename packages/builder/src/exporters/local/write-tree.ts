@@ -19,27 +19,26 @@ import {
 import { BuilderError } from '../../base/errors.ts'
 import { CAPABILITY } from '../../view/entry.ts'
 import type { LayerEntry } from '../../view/types.ts'
-import { flatten } from '../flatten.ts'
+import { platformFiles, type PlatformFile, type PlatformFilesOptions } from '../platform-files.ts'
 import { changedSize } from '../tar/tar.ts'
-import type { ExportImage } from '../types.ts'
+import type { ExportSource } from '../types.ts'
 
-export interface WriteTreeOptions {
-  /** All times are set to it. */
-  readonly epochSec: number | undefined
+export interface WriteTreeOptions extends PlatformFilesOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** Writes the image's files below an empty directory, by (directory descriptor, name): no link of the image is followed. */
-export async function writeTree(root: string, source: ExportImage, options: WriteTreeOptions): Promise<void> {
+/** Writes the files of the images below an empty directory, by (directory descriptor, name): no link of the image is followed. */
+export async function writeTree(root: string, source: ExportSource, options: WriteTreeOptions): Promise<void> {
   const rootFd = openRoot(root)
   const directories = createDirectoryCache(rootFd)
   const isRoot = process.getuid?.() === 0
   const made: LayerEntry[] = []
   try {
-    for (const entry of flatten(await source.view(), options.epochSec)) {
+    for await (const file of platformFiles(source, options)) {
       options.signal?.throwIfAborted()
+      const { entry } = file
       const parent = directories.parent(entry.path)
-      await create(directories, parent, entry, source, options.signal)
+      await create(directories, parent, file, options.signal)
       if (entry.type === 'directory') made.push(entry)
       else if (entry.type !== 'hardlink') finish(parent, entry, isRoot)
     }
@@ -56,10 +55,10 @@ type Place = ReturnType<DirectoryCache['parent']>
 async function create(
   directories: DirectoryCache,
   place: Place,
-  entry: LayerEntry,
-  source: ExportImage,
+  file: PlatformFile,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { entry } = file
   switch (entry.type) {
     case 'directory':
       return mkdirAt(place.fd, place.name, 0o700)
@@ -70,7 +69,7 @@ async function create(
       return linkAt(target.fd, target.name, place.fd, place.name)
     }
     case 'file':
-      return writeFile(place, entry, source, signal)
+      return writeFile(place, file, signal)
     case 'fifo':
       return mknodAt(place.fd, place.name, 'fifo', 0o600)
     case 'character':
@@ -107,15 +106,14 @@ function asWholeRoot(what: string, work: () => void): void {
 
 async function writeFile(
   place: Place,
-  entry: LayerEntry,
-  source: ExportImage,
+  { entry, original, image }: PlatformFile,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const fd = openAt(place.fd, place.name, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o600)
   try {
     let written = 0
     if (entry.size > 0) {
-      for await (const chunk of source.readFile(entry, signal)) {
+      for await (const chunk of image.readFile(original, signal)) {
         writeFully(fd, chunk)
         written += chunk.length
       }

@@ -1,24 +1,24 @@
+import { BuilderError } from '../../base/errors.ts'
 import { createIndex, serializeIndex } from '../../oci/image-index.ts'
 import { digestHex } from '../../oci/digest.ts'
 import { formatFamiliar, parseReference } from '../../oci/reference.ts'
 import { goJson } from '../../oci/go-json.ts'
 import { writeArchive, type ArchiveFile } from '../archive.ts'
 import { readAttributes } from '../attributes.ts'
-import { blobsOf, composeImage, isPlainGzip, reported, type ComposedImage } from '../compose.ts'
+import {
+  blobsOf,
+  compose,
+  exportedImages,
+  isPlainGzip,
+  reported,
+  type Composed,
+  type ComposedImage,
+} from '../compose.ts'
 import { openByteSink } from '../byte-sink.ts'
 import { readDirectoryDestination, readFileDestination } from '../destination.ts'
 import { readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
 import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
-import type {
-  ExportContext,
-  ExportDefaults,
-  ExportImage,
-  Exporter,
-  Flag,
-  OutputSpec,
-  PreparedExport,
-} from '../types.ts'
-import { exportedImage, soleImage } from '../sole-image.ts'
+import type { ExportContext, ExportDefaults, Exporter, Flag, OutputSpec, PreparedExport } from '../types.ts'
 import { writeLayoutDirectory } from './directory.ts'
 
 /** Attributes of image layouts. */
@@ -43,25 +43,30 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
     : readDirectoryDestination(output.type, dest, defaults)
   const settings = readImageSettings(output, attributes, defaults)
   attributes.end()
+  if (docker && (defaults.platforms?.length ?? 1) > 1)
+    throw new BuilderError(
+      'OCI_OPTION_UNSUPPORTED',
+      'docker exporter does not support exporting manifest lists, use the oci exporter instead',
+      { hint: 'use -o type=oci, or build one platform at a time' },
+    )
   return {
     type: output.type,
     name: `exporting to ${output.type} image format`,
     reads: 'blobs',
     isStdout: path === '-',
     wantsGzip: isPlainGzip(settings),
-    async run(exported, context) {
-      const source = soleImage(exported)
-      const image = await composeImage(source, context, { settings, defaultCompression: 'gzip' })
-      const entries = layoutEntries(image, settings, source, context.now())
-      const files = layoutFiles({ image, settings, source, entries, isDocker: docker })
+    async run(source, context) {
+      const composed = await compose(source, context, { settings, defaultCompression: 'gzip' })
+      const entries = layoutEntries(composed, settings, context.now())
+      const files = layoutFiles({ composed, settings, entries, isDocker: docker })
       if (isTar) await writeTar(path, files, context)
       else await reported(context, `writing ${path}`, () => writeLayoutDirectory(path, files, entries, context.signal))
       return {
         type: output.type,
         ...(path === '-' ? {} : { dest: path }),
-        digest: image.manifest.digest,
-        descriptor: image.manifest,
-        images: [exportedImage(source, image)],
+        digest: composed.root.digest,
+        descriptor: composed.root,
+        images: exportedImages(composed),
         names: settings.names,
       }
     },
@@ -82,20 +87,19 @@ async function writeTar(path: string, files: readonly ArchiveFile[], context: Ex
 }
 
 interface Layout {
-  readonly image: ComposedImage
+  readonly composed: Composed
   readonly settings: ImageSettings
-  readonly source: ExportImage
   readonly entries: ReturnType<typeof layoutEntries>
   /** With what `docker load` looks for. */
   readonly isDocker: boolean
 }
 
-function layoutFiles({ image, settings, source, entries, isDocker }: Layout): readonly ArchiveFile[] {
+function layoutFiles({ composed, settings, entries, isDocker }: Layout): readonly ArchiveFile[] {
   return [
-    ...blobsOf(image, source).map((blob) => ({ name: `blobs/sha256/${digestHex(blob.digest)}`, blob })),
+    ...blobsOf(composed).map((blob) => ({ name: `blobs/sha256/${digestHex(blob.digest)}`, blob })),
     { name: 'index.json', bytes: serializeIndex(createIndex(entries), 'compact') },
     { name: 'oci-layout', bytes: Buffer.from(LAYOUT_FILE), mode: 0o444 },
-    ...(isDocker ? [{ name: 'manifest.json', bytes: dockerManifest(image, settings) }] : []),
+    ...(isDocker ? [{ name: 'manifest.json', bytes: dockerManifest(composed.images[0], settings) }] : []),
   ]
 }
 

@@ -4,23 +4,25 @@ import type { LayerEntry, ViewEntry } from '../../view/types.ts'
 import { readAttributes } from '../attributes.ts'
 import { reported } from '../compose.ts'
 import { openByteSink, type ByteSink } from '../byte-sink.ts'
-import { soleImage } from '../sole-image.ts'
 import { readFileDestination } from '../destination.ts'
-import { flatten } from '../flatten.ts'
 import { readEpoch } from '../image-settings.ts'
-import type { ExportContext, ExportImage, Exporter } from '../types.ts'
+import { platformFiles, type PlatformFile, type PlatformFilesOptions } from '../platform-files.ts'
+import type { ExportContext, Exporter, ExportSource, Flag } from '../types.ts'
 
 /** `type=tar`: the image's file system as one tar. */
 export const exporter: Exporter<{
   /** `-`, the default, for standard output. */
   readonly dest?: string | undefined
   readonly 'source-date-epoch'?: `${number}` | undefined
+  /** The files of each platform in a directory of their own; default: where there are several platforms. */
+  readonly 'platform-split'?: Flag | undefined
 }> = {
   prepare(output, defaults) {
     const attributes = readAttributes(output.type, output.attrs)
     const path = readFileDestination(output.type, attributes.text('dest'), defaults)
     const epochSec = readEpoch(attributes, defaults)
-    attributes.refuse(['platform-split', 'attestation-prefix'])
+    const isSplit = attributes.flag('platform-split')
+    attributes.refuse(['attestation-prefix'])
     attributes.end()
     return {
       type: output.type,
@@ -29,7 +31,7 @@ export const exporter: Exporter<{
       isStdout: path === '-',
       async run(source, context) {
         await reported(context, path === '-' ? 'sending tarball' : `writing ${path}`, () =>
-          writeTar(path, epochSec, soleImage(source), context),
+          writeTar(path, { epochSec, isSplit }, source, context),
         )
         return { type: output.type, names: [], ...(path === '-' ? {} : { dest: path }) }
       },
@@ -39,15 +41,15 @@ export const exporter: Exporter<{
 
 async function writeTar(
   path: string,
-  epochSec: number | undefined,
-  source: ExportImage,
+  options: PlatformFilesOptions,
+  source: ExportSource,
   context: ExportContext,
 ): Promise<void> {
   const sink = await openByteSink(path, context.stdout, context.signal)
   try {
-    for (const entry of flatten(await source.view(), epochSec)) {
+    for await (const file of platformFiles(source, options)) {
       context.signal?.throwIfAborted()
-      await writeEntry(sink, entry, source, context)
+      await writeEntry(sink, file, context)
     }
     await sink.write(Buffer.alloc(2 * BLOCK_BYTES))
     await sink.commit()
@@ -59,15 +61,14 @@ async function writeTar(
 
 async function writeEntry(
   sink: ByteSink,
-  entry: LayerEntry,
-  source: ExportImage,
+  { entry, original, image }: PlatformFile,
   context: ExportContext,
 ): Promise<void> {
   const header = Buffer.alloc(headerRoom(entry))
   await sink.write(header.subarray(0, writeHeader(header, 0, entry)))
   if (entry.type !== 'file' || entry.size === 0) return
   let written = 0
-  for await (const chunk of source.readFile(entry, context.signal)) {
+  for await (const chunk of image.readFile(original, context.signal)) {
     written += chunk.length
     if (written > entry.size) break
     await sink.write(chunk)
