@@ -31,6 +31,8 @@ export function writeContext(context) {
   writeJson(join(context, 'package-lock.json'), lock)
   writeFileSync(join(context, 'bootstrap.sha512'), bootstrap.map(checksumLine).join(''))
   cpSync(join(root, 'fixtures/self/Dockerfile'), join(context, 'Dockerfile'))
+  // Users of containers read it, whatever the umask is here.
+  spawnSync('chmod', ['-R', 'a+rX', context])
 }
 
 function lockedNode(lockFile) {

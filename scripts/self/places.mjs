@@ -14,7 +14,14 @@ const limitMs = Number(process.env['ENVIRONMENTS_SECONDS'] ?? 900) * 1000
 export function selectPlaces() {
   const able = places.filter(({ engine, expect }) => engine !== 'host' && expect === 'works')
   const names = process.env['ENVIRONMENTS_ONLY']?.split(' ')
-  return names === undefined ? able : able.filter(({ name }) => names.includes(name))
+  if (names === undefined) return able
+  const unknown = names.filter((name) => !able.some((place) => place.name === name))
+  if (unknown.length > 0)
+    stop(
+      `ENVIRONMENTS_ONLY: no steps in ${unknown.join(', ')}`,
+      `there are: ${able.map(({ name }) => name).join(', ')}`,
+    )
+  return able.filter(({ name }) => names.includes(name))
 }
 
 export function loadImage(engine, archive, work) {
