@@ -93,6 +93,12 @@ const places: Readonly<Record<string, Place>> = {
     isolation: null,
     become: (programs) => filtered(programs, `${as1000} --bounding-set=-all --no-new-privs`),
   },
+  'docker-dropped': {
+    uid: 0,
+    disk: 'overlay',
+    isolation: null,
+    become: (programs) => filtered(programs, `${setpriv} --bounding-set=-all --inh-caps=-all`),
+  },
 }
 
 /** A user, files given away, a change to that user by number and by name, what it may not read, a cache. */
