@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import {
   checkTool,
   describeWith,
+  makeBusyboxRoot,
   makeBusyboxBase,
   runTool,
   temporaryDirectory,
@@ -24,7 +25,7 @@ import {
 
 const LIMIT_MS = 180_000
 
-describeWith(['npm', 'tar'], 'the tarballs of a release', () => {
+describeWith(['npm', 'tar', 'busybox'], 'the tarballs of a release', () => {
   let directory: TemporaryDirectory
   let env: NodeJS.ProcessEnv
   let files: Readonly<Record<string, readonly string[]>>
@@ -137,7 +138,9 @@ describeWith(['npm', 'tar'], 'the tarballs of a release', () => {
     const readmes = await Promise.all(packageNames.map((name) => contentOf(name, 'README.md')))
     const programs = readmes.flatMap((text) => examplesOf(text, 'ts'))
     const commands = readmes.flatMap((text) => examplesOf(text, 'sh')).filter((text) => !text.includes('npm i'))
-    expect([programs.length, commands.length]).toEqual([2, 1])
+    expect([programs.length, commands.length]).toEqual([3, 1])
+    // What the runtime's example runs.
+    await makeBusyboxRoot(join(project, 'rootfs'))
     for (const [index, program] of programs.entries()) {
       await writeFile(join(project, `example-${index}.ts`), program)
       await checkTool(process.execPath, [`example-${index}.ts`], { cwd: project, env })

@@ -11,6 +11,7 @@ export { deflateBlock, deflateBound, DEFLATE_ID, DEFLATE_WINDOW_BYTES } from './
 export { guardSignals } from './signals.ts'
 export { foreignPrograms, type ForeignPrograms } from './emulation.ts'
 export { chooseSnapshots, openTreeImage, probeMachine, startExecutor } from './on-demand.ts'
+export { run, type RunningProcess, type RunOptions, type TerminalSize } from './run.ts'
 export { prepareOverlay, overlayLimit } from './steps/overlay.ts'
 export { subordinateRemedy } from './isolation/subordinate-ids.ts'
 export { landlockVersion } from './landlock.ts'

@@ -16,6 +16,8 @@ export const frameTypes = {
   removeTrees: 4,
   writeTree: 5,
   prepareNetwork: 6,
+  input: 7,
+  resize: 8,
   ready: 16,
   failed: 17,
   stdout: 18,
@@ -25,6 +27,7 @@ export const frameTypes = {
   jobsEnded: 22,
   treeWritten: 23,
   network: 24,
+  inputTaken: 25,
 } as const
 
 export const fieldTags = {

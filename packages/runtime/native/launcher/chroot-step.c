@@ -28,17 +28,18 @@
 #include "protocol.h"
 #include "step-filter.h"
 
-enum { STATUS_PIPE = 3, LIFE = 4 };
+enum { STATUS_PIPE = 3, LIFE = 4, INPUT = 5 };
 
 // Output and status at their places, and nothing else of the executor.
 static void connect_keeper(const struct step_spec *step, struct step_descriptors fds, int life) {
-  int *moved[] = {&fds.out, &fds.err, &fds.status, &life};
+  int *moved[] = {&fds.out, &fds.err, &fds.status, &life, &fds.in};
   for (size_t i = 0; i < sizeof moved / sizeof *moved; i++)
-    if ((*moved[i] = fcntl(*moved[i], F_DUPFD_CLOEXEC, 16)) < 0) step_fail(errno, "connect the streams");
+    if (*moved[i] >= 0 && (*moved[i] = fcntl(*moved[i], F_DUPFD_CLOEXEC, 16)) < 0) step_fail(errno, "connect the streams");
   if (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0) step_fail(errno, "set the owner of the output");
   if (dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0 || dup3(fds.status, STATUS_PIPE, O_CLOEXEC) < 0 || dup3(life, LIFE, O_CLOEXEC) < 0) step_fail(errno, "connect the streams");
   report_failures_to(STATUS_PIPE);
-  if (k_close_range(LIFE + 1, ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
+  if (fds.in >= 0 && (fchown(fds.in, step->uid, step->gid) < 0 || dup3(fds.in, INPUT, O_CLOEXEC) < 0)) step_fail(errno, "connect the streams");
+  if (k_close_range(fds.in >= 0 ? INPUT + 1 : LIFE + 1, ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
 }
 
 static int open_input(const struct moved_tree *tree) {
@@ -97,6 +98,7 @@ void run_chroot_step(const struct executor_config *shared, const struct step_spe
   if (!step->directory) step_fail(EOPNOTSUPP, "mount the step's root: there are no mounts in isolation chroot");
   if (step->flags & STEP_INSECURE) step_fail(EOPNOTSUPP, "run an insecure step: isolation chroot has nothing to take away from it");
   if (is_limited(step)) step_fail(EOPNOTSUPP, "limit steps: isolation chroot makes no cgroups");
+  if (step->flags & STEP_TERMINAL) step_fail(EOPNOTSUPP, "make a terminal: isolation chroot has none");
   connect_keeper(step, fds, life);
   int signals = block_signals();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -108,7 +110,7 @@ void run_chroot_step(const struct executor_config *shared, const struct step_spe
   blame_failures_on(STATUS_PROCESS_FAILED);
   int cwd = open_working_directory(tree.root, step);
   blame_failures_on(STATUS_SETUP_FAILED);
-  struct guarded guarded = {.config = shared, .step = step, .root = tree.root, .cwd = cwd, .input = open_input(&tree)};
+  struct guarded guarded = {.config = shared, .step = step, .root = tree.root, .cwd = cwd, .input = step->flags & STEP_INPUT ? INPUT : open_input(&tree)};
   int order[2], result[2];
   if (pipe2(order, O_CLOEXEC) < 0 || pipe2(result, O_CLOEXEC | O_DIRECT) < 0) step_fail(errno, "pipe");
   guarded.order = order[0];
@@ -130,6 +132,8 @@ void run_chroot_step(const struct executor_config *shared, const struct step_spe
   close(result[1]);
   close(tree.root);
   close(cwd);
+  // The step alone reads, so that a writer sees its end.
+  close(guarded.input);
   for (int fd = 0; fd < STATUS_PIPE; fd++) close(fd);
   fcntl(result[0], F_SETFL, O_NONBLOCK);
   wait_for_end(signals, order[1]);

@@ -20,8 +20,10 @@
 #include "chroot-step.h"
 #include "failure.h"
 #include "helpers.h"
+#include "input.h"
 #include "limits.h"
 #include "protocol.h"
+#include "../supervisor/supervisor.h"
 #include "step.h"
 #include "supervision.h"
 
@@ -35,6 +37,7 @@ struct running {
   uint32_t id;
   pid_t pid;
   int pidfd, streams[2], status;
+  struct step_input input;
   int life; // its end is the end of a step without namespaces; -1 for others
   int wait_status;
   pid_t supervisor;  // or 0
@@ -133,21 +136,32 @@ static pid_t fork_keeper(const struct step_spec *step, struct running *entry, st
   return pid;
 }
 
+// Standard input; and for a terminal a socket in the place of standard output, through which its master comes.
+static int open_streams(const struct step_spec *step, int in[2], int out[2]) {
+  bool terminal = step->flags & STEP_TERMINAL;
+  int made = terminal ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, out) : pipe2(out, O_CLOEXEC);
+  if (made < 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) < 0) return errno;
+  if (terminal && fcntl(out[1], F_SETFL, 0) < 0) return errno;
+  if (terminal || !(step->flags & STEP_INPUT)) return 0;
+  return pipe2(in, O_CLOEXEC) < 0 || fcntl(in[1], F_SETFL, O_NONBLOCK) < 0 ? errno : 0;
+}
+
 static int start_step(const struct step_spec *step, struct running *entry, struct limit_failure *failure) {
   int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-  int error = 0;
+  int in[2] = {-1, -1};
   pid_t pid = -1;
   int sockets[2] = {-1, -1};
   if (step->flags & STEP_NETWORK_POOL && !(entry->network = take_network())) {
     *failure = (struct limit_failure){.error = errno, .operation = "make the step's network"};
     return failure->error;
   }
-  if (needs_supervisor(config, step) && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) error = errno;
-  for (int i = 0; i < 3 && !error; i++)
+  int error = open_streams(step, in, pipes[0]);
+  if (!error && needs_supervisor(config, step) && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) error = errno;
+  for (int i = 1; i < 3 && !error; i++)
     // The status pipe keeps messages apart (O_DIRECT).
     if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
   if (!error) {
-    struct step_descriptors fds = {pipes[0][1], pipes[1][1], pipes[2][1], sockets[0], entry->network ? entry->network->namespace : -1};
+    struct step_descriptors fds = {in[0], pipes[0][1], pipes[1][1], pipes[2][1], sockets[0], entry->network ? entry->network->namespace : -1};
     pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds, failure);
     if (pid < 0) error = errno;
     else if (sockets[1] >= 0) entry->supervisor = start_supervisor(config, step, sockets[0], sockets[1]);
@@ -159,7 +173,10 @@ static int start_step(const struct step_spec *step, struct running *entry, struc
     if (pipes[i][1] >= 0) close(pipes[i][1]);
     if (error && pipes[i][0] >= 0) close(pipes[i][0]);
   }
+  if (in[0] >= 0) close(in[0]);
+  if (error && in[1] >= 0) close(in[1]);
   entry->pid = pid;
+  entry->input = (struct step_input){.fd = in[1], .terminal = step->flags & STEP_TERMINAL};
   entry->streams[0] = pipes[0][0];
   entry->streams[1] = pipes[1][0];
   entry->status = pipes[2][0];
@@ -185,6 +202,19 @@ static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   if (!grown) _exit(70);
   running = grown;
   running[running_count++] = entry;
+}
+
+static struct running *find_step(uint32_t id) {
+  for (size_t i = 0; i < running_count; i++)
+    if (running[i].id == id) return &running[i];
+  return NULL;
+}
+
+static void feed_step(uint32_t type, uint32_t id, const uint8_t *payload, size_t length) {
+  struct running *step = find_step(id);
+  if (!step) return; // it has ended
+  if (type == FRAME_INPUT) take_input(&step->input, id, payload, length, &output);
+  else resize_terminal(&step->input, payload, length);
 }
 
 static void signal_step(uint32_t id, const uint8_t *payload, size_t length) {
@@ -218,6 +248,8 @@ static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_
   switch (type) {
   case FRAME_RUN_STEP: take_step(id, payload, length); return;
   case FRAME_SIGNAL: signal_step(id, payload, length); return;
+  case FRAME_INPUT:
+  case FRAME_RESIZE: feed_step(type, id, payload, length); return;
   case FRAME_START_JOBS: start_jobs(id, payload, length, &output); return;
   case FRAME_REMOVE_TREES: start_removal(id, payload, length, &output); return;
   case FRAME_WRITE_TREE: start_tree_writer(id, payload, length, &output); return;
@@ -252,8 +284,19 @@ static void read_control(void) {
   }
 }
 
+// The master of its terminal takes the place of the socket through which it comes.
+static void take_terminal(struct running *step) {
+  int master = take_descriptor(step->streams[0]);
+  if (master < 0 && errno == EAGAIN) return;
+  close(step->streams[0]);
+  step->streams[0] = master;
+  if (master >= 0) set_terminal(&step->input, master);
+  if (master >= 0) pass_input(&step->input, step->id, &output);
+}
+
 // Passes one chunk on; 0 when the stream has ended or has nothing now.
 static size_t pass_chunk(struct running *step, int stream) {
+  if (stream == 0 && step->input.terminal && step->input.fd < 0) return take_terminal(step), 0;
   uint8_t chunk[OUTPUT_CHUNK];
   ssize_t got = read(step->streams[stream], chunk, sizeof chunk);
   if (got > 0) {
@@ -263,14 +306,23 @@ static size_t pass_chunk(struct running *step, int stream) {
   if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
     close(step->streams[stream]);
     step->streams[stream] = -1;
+    if (stream == 0 && step->input.terminal) step->input.fd = -1, step->input.terminal = false;
   }
   return 0;
 }
+
+// No terminal holds more.
+#define TERMINAL_CHUNKS 64
 
 // The namespace's last process is gone, so what lies in the pipes is all that counts. There may be more: a process of
 // another step can hold a pipe that was sent to it, and write on.
 static void drain_stream(struct running *step, int stream) {
   int left = 0;
+  // All of the step is gone: what it wrote to its terminal is followed by an error, unless another step holds it open.
+  if (stream == 0 && step->input.terminal) {
+    for (int chunk = 0; chunk < TERMINAL_CHUNKS && step->streams[0] >= 0; chunk++) pass_chunk(step, 0);
+    return;
+  }
   if (ioctl(step->streams[stream], FIONREAD, &left) < 0) return;
   for (size_t passed = 1; left > 0 && step->streams[stream] >= 0 && passed > 0; left -= (int)passed) passed = pass_chunk(step, stream);
 }
@@ -301,6 +353,7 @@ static void finish_step(struct running *step) {
     if (step->streams[stream] >= 0) drain_stream(step, stream);
     if (step->streams[stream] >= 0) close(step->streams[stream]);
   }
+  close_input(&step->input);
   // It holds the step's mounts too.
   if (step->supervisor > 0 && kill(step->supervisor, SIGKILL) == 0) waitpid(step->supervisor, NULL, 0);
   uint8_t report[1024];
@@ -367,13 +420,17 @@ static void serve_once(struct pollfd *polled) {
   bool room = output.end - output.start < OUTPUT_HIGH_WATER;
   polled[0] = (struct pollfd){.fd = control, .events = POLLIN | (output.end > output.start ? POLLOUT : 0)};
   polled[1] = (struct pollfd){.fd = signals, .events = POLLIN};
-  for (size_t i = 0; i < running_count; i++)
+  for (size_t i = 0; i < running_count; i++) {
     for (int stream = 0; stream < 2; stream++)
-      polled[2 + 2 * i + stream] = (struct pollfd){.fd = room ? running[i].streams[stream] : -1, .events = POLLIN};
-  if (poll(polled, 2 + 2 * running_count, -1) < 0) return;
-  for (size_t i = 0; i < running_count; i++)
+      polled[2 + 3 * i + stream] = (struct pollfd){.fd = room ? running[i].streams[stream] : -1, .events = POLLIN};
+    polled[2 + 3 * i + 2] = (struct pollfd){.fd = running[i].input.held ? running[i].input.fd : -1, .events = POLLOUT};
+  }
+  if (poll(polled, 2 + 3 * running_count, -1) < 0) return;
+  for (size_t i = 0; i < running_count; i++) {
     for (int stream = 0; stream < 2; stream++)
-      if (polled[2 + 2 * i + stream].revents) pass_chunk(&running[i], stream);
+      if (polled[2 + 3 * i + stream].revents) pass_chunk(&running[i], stream);
+    if (polled[2 + 3 * i + 2].revents) pass_input(&running[i].input, running[i].id, &output);
+  }
   if (polled[1].revents) reap();
   if (polled[0].revents & (POLLIN | POLLHUP | POLLERR)) read_control();
   flush_output();
@@ -387,6 +444,8 @@ void serve_executor(struct executor_config *shared, int control_socket, int jobs
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, NULL);
+  // A step may close its input while there is more for it.
+  signal(SIGPIPE, SIG_IGN);
   signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) {
     send_failure(control, "signalfd", errno); // without it no step would ever be seen to end
@@ -403,7 +462,7 @@ void serve_executor(struct executor_config *shared, int control_socket, int jobs
   own_oom_kills = count_own_oom_kills();
   struct pollfd *polled = NULL;
   for (;;) {
-    struct pollfd *grown = realloc(polled, (2 + 2 * (running_count + 1)) * sizeof *polled);
+    struct pollfd *grown = realloc(polled, (2 + 3 * (running_count + 1)) * sizeof *polled);
     if (!grown) _exit(70);
     polled = grown;
     serve_once(polled);

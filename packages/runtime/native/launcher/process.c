@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -127,6 +128,7 @@ static void execute(const struct step_spec *step) {
 void run_process(const struct step_spec *step) {
   blame_failures_on(STATUS_PROCESS_FAILED);
   setsid();
+  if (step->flags & STEP_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0) step_fail(errno, "take the terminal");
   reset_signals();
   k_close_range(3, ~0u, K_CLOSE_RANGE_CLOEXEC);
   execute(step);

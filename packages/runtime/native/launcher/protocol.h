@@ -19,6 +19,8 @@ enum frame_type {
   FRAME_REMOVE_TREES = 4,
   FRAME_WRITE_TREE = 5,
   FRAME_PREPARE_NETWORK = 6,
+  FRAME_INPUT = 7,
+  FRAME_RESIZE = 8,
 
   FRAME_READY = 16,
   FRAME_FAILED = 17,
@@ -29,6 +31,7 @@ enum frame_type {
   FRAME_JOBS_ENDED = 22,
   FRAME_TREE_WRITTEN = 23,
   FRAME_NETWORK = 24, // enum default_network (u32), then the reason where it is the host's
+  FRAME_INPUT_TAKEN = 25,
 };
 
 enum field_tag {

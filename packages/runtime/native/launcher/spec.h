@@ -11,7 +11,7 @@
 
 // Bits of `flags`.
 // STEP_NETWORK_NONE: a namespace with loopback alone; STEP_NETWORK_POOL: one of those that lead outside.
-enum step_flag { STEP_NETWORK_NONE = 1, STEP_INSECURE = 2, STEP_NETWORK_POOL = 4 };
+enum step_flag { STEP_NETWORK_NONE = 1, STEP_INSECURE = 2, STEP_NETWORK_POOL = 4, STEP_INPUT = 8, STEP_TERMINAL = 16 };
 #define STEP_OWN_NETWORK (STEP_NETWORK_NONE | STEP_NETWORK_POOL)
 
 // A tmpfs takes the mode of the directory that it covers; where there is none, that of /tmp. As runc does.

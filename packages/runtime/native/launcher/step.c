@@ -28,6 +28,7 @@
 #include "process.h"
 #include "protocol.h"
 #include "rootfs.h"
+#include "terminal.h"
 
 // The status pipe is the first descriptor of ours that a step keeps until its exec, the socket to its supervisor the second.
 enum { STATUS_PIPE = 3, SUPERVISOR = 4 };
@@ -49,8 +50,11 @@ static void bring_loopback_up(void) {
 // root of its namespace, a link to /proc/self/fd/N would give them to the step.
 static void connect_output(const struct executor_config *config, const struct step_spec *step, struct step_descriptors fds) {
   // Else `echo > /dev/stdout` fails for a user who is not root.
-  if (!config->single_id && (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0))
+  bool is_piped = !(step->flags & STEP_TERMINAL);
+  if (!config->single_id && is_piped && (fchown(fds.out, step->uid, step->gid) < 0 || fchown(fds.err, step->uid, step->gid) < 0))
     step_fail(errno, "set the owner of the output");
+  if (!config->single_id && fds.in >= 0 && fchown(fds.in, step->uid, step->gid) < 0) step_fail(errno, "set the owner of the input");
+  if (fds.in >= 0 && dup2(fds.in, 0) < 0) step_fail(errno, "connect the streams");
   if (dup2(fds.out, 1) < 0 || dup2(fds.err, 2) < 0) step_fail(errno, "connect the streams");
   // The executor's control socket is descriptor 3, so the pipe has another number.
   if (dup3(fds.status, STATUS_PIPE, O_CLOEXEC) < 0) step_fail(errno, "connect the streams");
@@ -59,8 +63,8 @@ static void connect_output(const struct executor_config *config, const struct st
   if (k_close_range(SUPERVISOR + (fds.supervisor >= 0), ~0u, 0) < 0) step_fail(errno, "close the executor's descriptors");
 }
 
-static void connect_input(const struct executor_config *config, bool supervised) {
-  if (dup2(config->input, 0) < 0) step_fail(errno, "connect the streams");
+static void connect_input(const struct executor_config *config, const struct step_spec *step, bool supervised) {
+  if (!(step->flags & (STEP_INPUT | STEP_TERMINAL)) && dup2(config->input, 0) < 0) step_fail(errno, "connect the streams");
   if (k_close_range(SUPERVISOR + supervised, ~0u, 0) < 0) step_fail(errno, "close the step's directories");
 }
 
@@ -95,8 +99,10 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   // The builder's session keyring stays outside.
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   enter_working_directory(directory, step->cwd);
+  // Before the step has a user namespace of its own, in which its devpts does not lie.
+  if (step->flags & STEP_TERMINAL) open_terminal(config, step);
   if (!insecure && (config->shifted || config->shows_outer_proc)) take_own_ids(config, own_process);
-  connect_input(config, fds.supervisor >= 0);
+  connect_input(config, step, fds.supervisor >= 0);
   struct step_spec process = *step;
   process.env = with_home(step);
   drop_privileges(config, step, fds.supervisor >= 0 ? SUPERVISOR : -1);

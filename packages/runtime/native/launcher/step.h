@@ -8,7 +8,8 @@
 #include "spec.h"
 
 struct step_descriptors {
-  int out, err, status; // standard output and error, and the status pipe
+  int in;               // standard input, or -1: it reads nothing
+  int out, err, status; // standard output (of a step with a terminal a socket) and error, and the status pipe
   int supervisor;       // a socket to who answers some of its calls, or -1
   int network;          // the network namespace that it enters, or -1
 };

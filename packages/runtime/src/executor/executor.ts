@@ -8,6 +8,7 @@ import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
 import type { Frame } from '../protocol.ts'
 import { readExit } from '../steps/exit.ts'
 import { mapUser } from '../steps/map-user.ts'
+import { controlStep } from './control-step.ts'
 import { encodeStep, killPayload } from '../steps/request.ts'
 import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { Connection } from './connection.ts'
@@ -74,8 +75,13 @@ async function runInExecutor(
     frameTypes.runStep,
     payload,
     ({ type }) => type === frameTypes.exit,
-    (frame) => passOutput(frame, io),
+    (frame) => {
+      passOutput(frame, io)
+      control?.onFrame(frame)
+    },
   )
+  const control = io.onStart && controlStep(connection, request.id)
+  if (control !== undefined) io.onStart?.(control)
   const kill = (): void => connection.send(frameTypes.signal, request.id, killPayload())
   signal?.addEventListener('abort', kill, { once: true })
   try {

@@ -10,6 +10,8 @@ import { resourceFields } from './resources.ts'
 import type { StepMount, StepSpec } from './types.ts'
 
 const flagInsecure = 2
+const flagInput = 8
+const flagTerminal = 16
 const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
 
 /** RLIMIT_* numbers, the same on x86-64 and arm64. Source: asm-generic/resource.h. */
@@ -40,13 +42,21 @@ export function encodeStep(step: StepSpec, network: Network): Buffer {
   fields.string(fieldTags.hostname, step.hostname)
   fields.bytes(fieldTags.hosts, Buffer.from(network.hosts(step.hostname, step.extraHosts)))
   fields.bytes(fieldTags.resolvConf, network.resolvConf())
-  fields.u32(fieldTags.flags, network.stepFlags | (step.security === 'insecure' ? flagInsecure : 0))
+  fields.u32(fieldTags.flags, network.stepFlags | ownFlags(step))
   for (const limit of step.rlimits ?? []) rlimitField(fields, limit)
   if (step.shmSizeBytes !== undefined) fields.u64(fieldTags.shmSize, step.shmSizeBytes)
   if (step.resources !== undefined) resourceFields(fields, step.resources, step.name)
   // Parents before what is mounted inside them.
   for (const mount of step.mounts.toSorted((a, b) => depth(a.target) - depth(b.target))) mountFields(fields, mount)
   return fields.payload()
+}
+
+function ownFlags({ security, hasInput, terminal }: StepSpec): number {
+  return (
+    (security === 'insecure' ? flagInsecure : 0) |
+    (hasInput === true ? flagInput : 0) |
+    (terminal === true ? flagTerminal : 0)
+  )
 }
 
 function rootFields(fields: FieldWriter, { name, root }: StepSpec): void {
@@ -131,7 +141,12 @@ function mountFields(fields: FieldWriter, mount: StepMount): void {
 
 /** SIGKILL as the payload of a SIGNAL frame: the one signal that a namespace's first process cannot ignore. */
 export function killPayload(): Buffer {
-  const payload = Buffer.alloc(4)
-  payload.writeUInt32LE(constants.signals.SIGKILL)
+  return numbersPayload(constants.signals.SIGKILL)
+}
+
+/** Numbers one after the other, as small frames have them. */
+export function numbersPayload(...values: readonly number[]): Buffer {
+  const payload = Buffer.alloc(4 * values.length)
+  values.forEach((value, index) => payload.writeUInt32LE(value, 4 * index))
   return payload
 }

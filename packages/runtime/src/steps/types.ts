@@ -20,6 +20,10 @@ export interface StepSpec {
   readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[]
   readonly shmSizeBytes?: number
   readonly resources?: StepResources
+  /** Standard input is what `StepIo.onStart` is given a way to write; absent: there is none. */
+  readonly hasInput?: boolean
+  /** The three streams are a terminal of the step's own `/dev/pts`; what it shows comes as stdout. Not in isolation `chroot`. */
+  readonly terminal?: boolean
 }
 
 /**
@@ -106,6 +110,23 @@ export interface StepIo {
   /** Chunks as the step writes them. */
   onOutput(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
   readonly signal?: AbortSignal
+  /** Called once, when the step is on its way. */
+  onStart?(control: StepControl): void
+}
+
+/** A step that runs; after its end all of it does nothing. */
+export interface StepControl {
+  /**
+   * Resolves when the step's standard input took the chunk, with an errno name where it is closed; an empty one ends the input. One
+   * at a time: what is written before the last one was taken is lost.
+   */
+  write(chunk: Uint8Array): Promise<string | undefined>
+  resize(columns: number, rows: number): void
+  /** To the command, which is process 1 of its namespace: it gets no signal that it does not handle, but SIGKILL and SIGSTOP. */
+  kill(signal: number): void
+  /** No more output is passed on, of any step of the executor, until `resume`. */
+  pause(): void
+  resume(): void
 }
 
 /** `exitCode` as a shell says it: 128 + n for signal n; 127 not found, 126 not executable. */
