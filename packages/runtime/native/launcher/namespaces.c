@@ -208,30 +208,41 @@ static pid_t clone_filtered(struct executor_config *config, struct device_cgroup
   return -1;
 }
 
-// Writes the executor's pid into its cgroup of version 1, while it waits for the pipe.
-static bool enter_cgroup(struct device_cgroup *cgroup, pid_t pid) {
+// Writes the executor's pid into its cgroup, while it waits for the pipe.
+static bool enter_cgroup(struct device_cgroup *cgroup, bool unified, pid_t pid) {
   char text[16];
   int length = snprintf(text, sizeof text, "%d", pid);
-  for (int attempt = 0; attempt < CGROUP_ATTEMPTS && cgroup->own_procs >= 0; attempt++) {
+  for (int attempt = 0; attempt < CGROUP_ATTEMPTS && cgroup->directory >= 0; attempt++) {
+    if (unified && cgroup->own_procs < 0) cgroup->own_procs = openat(cgroup->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
     if (write(cgroup->own_procs, text, (size_t)length) == length) return true;
     int error = errno;
     remove_device_cgroup(cgroup);
-    if (error == ENODEV || error == ENOENT) make_device_cgroup(cgroup, false);
+    if (error == ENODEV || error == ENOENT) make_device_cgroup(cgroup, unified);
   }
   return false;
+}
+
+// In a container it is the container's cgroup that says which devices open, and none can be made. Root who asks for isolation chroot on
+// a host has no other guard: a step can make the node of a disk.
+static pid_t fork_filtered(struct device_cgroup *cgroup, bool *filtered) {
+  bool unified = make_device_cgroup(cgroup, true);
+  if (!unified) make_device_cgroup(cgroup, false);
+  pid_t pid = fork();
+  if (pid > 0) *filtered = enter_cgroup(cgroup, unified, pid);
+  return pid;
 }
 
 // Version 2 first: a process is cloned into it. Writing to `cgroup.procs` waits for the whole machine, up to 16 ms.
 static pid_t start_executor(struct executor_config *config, struct device_cgroup *cgroup, bool *filtered) {
   config->outer_procs = -1;
   *filtered = false;
-  if (config->chroot) return fork();
+  if (config->chroot) return fork_filtered(cgroup, filtered);
   // In a user namespace no node opens, whoever made it.
   pid_t pid = config->rootless ? -1 : clone_filtered(config, cgroup);
   if ((*filtered = config->unified_devices = pid >= 0)) return pid;
   if (!config->rootless && make_device_cgroup(cgroup, false)) config->outer_procs = cgroup->outer_procs;
   pid = clone_executor(config, -1);
-  if (pid > 0) *filtered = enter_cgroup(cgroup, pid);
+  if (pid > 0) *filtered = enter_cgroup(cgroup, false, pid);
   return pid;
 }
 
