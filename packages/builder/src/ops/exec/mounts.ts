@@ -30,17 +30,23 @@ export function withAbsoluteMounts(spec: ExecSpec): ExecSpec {
   return { ...spec, mounts }
 }
 
+/** Whose mounts they are. */
+export interface StepMounts {
+  readonly environment: MountParts
+  readonly spec: ExecSpec
+  readonly inputs: readonly Result[]
+  /** A directory of the step, for what its mounts need. */
+  readonly temporary: string
+  readonly run: Pick<RunContext, 'signal' | 'whileWaiting'>
+}
+
 /**
  * Runs work with everything but the root mounted, parents before what lies below them. Caches are held as long: the turn
  * of this step is lent to others while it waits for one.
  */
 export async function withMounts<T>(
-  environment: MountParts,
-  spec: ExecSpec,
-  inputs: readonly Result[],
-  temporary: string,
-  run: Pick<RunContext, 'signal' | 'whileWaiting'>,
-  work: (mounts: PreparedMounts) => Promise<T>,
+  { environment, spec, inputs, temporary, run }: StepMounts,
+  use: (mounts: PreparedMounts) => Promise<T>,
 ): Promise<T> {
   return withCacheMounts(environment, spec, inputs, run, async (caches) => {
     const disposables: AsyncDisposable[] = []
@@ -48,7 +54,8 @@ export async function withMounts<T>(
       const list: StepMount[] = []
       const sorted = spec.mounts.filter((mount) => mount.dest !== '/').sort((a, b) => depth(a.dest) - depth(b.dest))
       for (const mount of sorted) {
-        const prepared = await prepareMount(environment, mount, inputs, temporary, caches, disposables)
+        const work: MountWork = { environment, inputs, temporary, caches, disposables }
+        const prepared = await prepareMount[mount.type](work, mount)
         if (prepared) list.push(prepared)
       }
       const env: string[] = []
@@ -57,7 +64,7 @@ export async function withMounts<T>(
         // BuildKit sets the variable, empty, for a secret that may be missing and is.
         env.push(`${name}=${Buffer.from(value ?? []).toString('utf8')}`)
       }
-      return await work({ list, env })
+      return await use({ list, env })
     } finally {
       for (const one of disposables) await one[Symbol.asyncDispose]()
     }
@@ -68,75 +75,69 @@ function depth(path: string): number {
   return path.split('/').filter((part) => part !== '').length
 }
 
-async function prepareMount(
-  environment: MountParts,
-  mount: ExecMount,
-  inputs: readonly Result[],
-  temporary: string,
-  caches: ReadonlyMap<ExecMount, string>,
-  disposables: AsyncDisposable[],
-): Promise<StepMount | undefined> {
-  const base = { target: mount.dest, readonly: mount.readonly }
-  switch (mount.type) {
-    case 'bind':
-      return { ...base, source: await bindSource(environment, mount, inputs, temporary, disposables) }
-    case 'tmpfs':
-      return {
-        ...base,
-        source: {
-          kind: 'tmpfs',
-          ...(mount.tmpfsSizeBytes === undefined || mount.tmpfsSizeBytes === 0
-            ? {}
-            : { sizeBytes: mount.tmpfsSizeBytes }),
-        },
-      }
-    case 'cache':
-      return {
-        ...base,
-        source: {
-          kind: 'bind',
-          hostPath: caches.get(mount)!,
-          ...(mount.selector === '' || mount.input >= 0 ? {} : { subPath: toByteString(mount.selector) }),
-        },
-      }
-    case 'secret': {
-      const { secret } = mount
-      if (secret === undefined) throw new Error('a secret mount without a secret')
-      const content = await secretOf(environment, secret.id, secret.optional)
-      return (
-        content && {
-          ...base,
-          readonly: true,
-          source: { kind: 'secret', content, uid: secret.uid, gid: secret.gid, mode: secret.mode },
-        }
-      )
-    }
-    case 'ssh': {
-      const { ssh } = mount
-      if (ssh === undefined) throw new Error('an ssh mount without an id')
-      // In a definition, as in BuildKit's, an empty id is the default one.
-      const id = ssh.id || 'default'
-      const agent = environment.sshAgent(id)
-      if (agent === undefined && !ssh.optional)
-        throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${id}`, {
-          hint: `give --ssh ${id}`,
-        })
-      if (agent === undefined) return undefined
-      const { openStepSocket } = await import('../ssh-agent/agent-socket.ts')
-      const socket = await openStepSocket({
-        agent,
-        directory: temporary,
-        name: `ssh-${disposables.length}`,
-        mode: ssh.mode,
-        uid: ssh.uid,
-        gid: ssh.gid,
-        jobs: environment.jobs,
-        hasOwners: ownersOnDisk((await environment.executor()).idMapping) === 'keep',
-      })
-      disposables.push(socket)
-      return { ...base, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
-    }
-  }
+/** What the mounts of one step are made with; `disposables` goes with the step. */
+interface MountWork {
+  readonly environment: MountParts
+  readonly inputs: readonly Result[]
+  readonly temporary: string
+  readonly caches: ReadonlyMap<ExecMount, string>
+  readonly disposables: AsyncDisposable[]
+}
+
+type PrepareMount = (work: MountWork, mount: ExecMount) => Promise<StepMount | undefined>
+
+/** Undefined for a secret or an agent that may be missing and is. */
+const prepareMount: Readonly<Record<ExecMount['type'], PrepareMount>> = {
+  bind: async (work, mount) => ({ ...placeOf(mount), source: await bindSource(work, mount) }),
+  tmpfs: async (_work, mount) => {
+    const size = mount.tmpfsSizeBytes ? { sizeBytes: mount.tmpfsSizeBytes } : {}
+    return { ...placeOf(mount), source: { kind: 'tmpfs', ...size } }
+  },
+  cache: async ({ caches }, mount) => {
+    const subPath = mount.selector === '' || mount.input >= 0 ? {} : { subPath: toByteString(mount.selector) }
+    return { ...placeOf(mount), source: { kind: 'bind', hostPath: caches.get(mount)!, ...subPath } }
+  },
+  secret: prepareSecret,
+  ssh: prepareAgent,
+}
+
+function placeOf({ dest, readonly }: ExecMount): Pick<StepMount, 'target' | 'readonly'> {
+  return { target: dest, readonly }
+}
+
+async function prepareSecret({ environment }: MountWork, mount: ExecMount): Promise<StepMount | undefined> {
+  const { secret } = mount
+  if (secret === undefined) throw new Error('a secret mount without a secret')
+  const { id, uid, gid, mode, optional } = secret
+  const content = await secretOf(environment, id, optional)
+  return content && { target: mount.dest, readonly: true, source: { kind: 'secret', content, uid, gid, mode } }
+}
+
+async function prepareAgent(work: MountWork, mount: ExecMount): Promise<StepMount | undefined> {
+  const { environment, temporary, disposables } = work
+  const { ssh } = mount
+  if (ssh === undefined) throw new Error('an ssh mount without an id')
+  // In a definition, as in BuildKit's, an empty id is the default one.
+  const id = ssh.id || 'default'
+  const agent = environment.sshAgent(id)
+  if (agent === undefined && !ssh.optional)
+    throw new BuilderError('OCI_SECRET_NOT_FOUND', `unset ssh forward key ${id}`, {
+      hint: `give --ssh ${id}`,
+    })
+  if (agent === undefined) return undefined
+  const { openStepSocket } = await import('../ssh-agent/agent-socket.ts')
+  const socket = await openStepSocket({
+    agent,
+    directory: temporary,
+    name: `ssh-${disposables.length}`,
+    mode: ssh.mode,
+    uid: ssh.uid,
+    gid: ssh.gid,
+    jobs: environment.jobs,
+    hasOwners: ownersOnDisk((await environment.executor()).idMapping) === 'keep',
+  })
+  disposables.push(socket)
+  return { target: mount.dest, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
 }
 
 async function secretOf(environment: MountParts, id: string, optional: boolean): Promise<Uint8Array | undefined> {
@@ -148,15 +149,10 @@ async function secretOf(environment: MountParts, id: string, optional: boolean):
   return value
 }
 
-async function bindSource(
-  environment: MountParts,
-  mount: ExecMount,
-  inputs: readonly Result[],
-  temporary: string,
-  disposables: AsyncDisposable[],
-): Promise<StepMount['source']> {
+async function bindSource(work: MountWork, mount: ExecMount): Promise<StepMount['source']> {
+  const { environment, inputs, temporary } = work
   const { forms } = environment
-  if (!(await forms.usesOverlay())) return copiedSource(environment, mount, inputs, disposables)
+  if (!(await forms.usesOverlay())) return copiedSource(work, mount)
   const scratchDirectory = join(temporary, basename(mkdtempSync(join(localPath(temporary), 'mount-'))))
   const subPath = mount.selector === '' || mount.selector === '/' ? {} : { subPath: toByteString(mount.selector) }
   if (mount.input < 0) return { kind: 'overlay', lowers: [], scratchDirectory, ...subPath }
@@ -171,10 +167,8 @@ function chainOf({ forms }: MountParts, mount: ExecMount, input: Result): readon
 
 /** Where nothing is laid over anything: what lies there, copied; once for all steps that only read it. */
 async function copiedSource(
-  environment: MountParts,
+  { environment, inputs, disposables }: MountWork,
   mount: ExecMount,
-  inputs: readonly Result[],
-  disposables: AsyncDisposable[],
 ): Promise<StepMount['source']> {
   const { forms } = environment
   const chain = mount.input < 0 ? [] : chainOf(environment, mount, inputs[mount.input]!)

@@ -1,17 +1,16 @@
-import { statfsSync } from 'node:fs'
-import type { Executor, OpenNetwork, StepExit, StepMount } from '@ts-oci/runtime'
-import { BuilderError, isTsOciError } from '../../base/errors.ts'
+import type { Executor, OpenNetwork, StepExit, StepSpec } from '@ts-oci/runtime'
+import { BuilderError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
 import type { Vertex } from '../../graph/types.ts'
-import { quote } from '../../base/text.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import { layersOf } from '../context-layer.ts'
 import type { Platform } from '../../oci/types.ts'
 import type { ExecSpec } from '../../graph/op-specs.ts'
 import type { LayersResult, Result, RunContext } from '../../solver/types.ts'
-import { withAbsoluteMounts, withMounts, type MountParts } from './mounts.ts'
+import { withAbsoluteMounts, withMounts, type MountParts, type PreparedMounts } from './mounts.ts'
 import { openSnapshot } from './snapshot.ts'
+import { exitError, location, missingSource, stepError } from './step-errors.ts'
 import { touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
 
@@ -107,36 +106,17 @@ async function runOnce({
   const output = createTail()
   tellNotice(await network, run)
   let startedMs = Date.now()
-  const exit = await withMounts(environment, spec, inputs, snapshot.temporary, run, (mounts) => {
+  const mounting = { environment, spec, inputs, temporary: snapshot.temporary, run }
+  const exit = await withMounts(mounting, (mounts) => {
     startedMs = Date.now()
-    return executor.runStep(
-      {
-        name: vertex.metadata.name,
-        root: snapshot.root,
-        mounts: mounts.list satisfies readonly StepMount[],
-        process: {
-          args: spec.meta.args,
-          env: stepEnvironment(spec, mounts.env, user.home),
-          cwd: spec.meta.cwd || '/',
-          user,
-        },
-        network: spec.network,
-        hostname: spec.meta.hostname || DEFAULT_HOSTNAME,
-        extraHosts: spec.meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
-        security: spec.security,
-        ...(vertex.metadata.resources === undefined ? {} : { resources: vertex.metadata.resources }),
-        ...(spec.meta.ulimits === undefined
-          ? {}
-          : { rlimits: spec.meta.ulimits.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard })) }),
-      },
-      {
-        signal: run.signal,
-        onOutput: (stream, chunk) => {
-          output.add(chunk)
-          run.log(stream, chunk)
-        },
-      },
-    )
+    const onOutput: StepOutput = (stream, chunk) => {
+      output.add(chunk)
+      run.log(stream, chunk)
+    }
+    return executor.runStep(stepOf({ vertex, spec, root: snapshot.root, mounts, user }), {
+      signal: run.signal,
+      onOutput,
+    })
   }).catch((error: unknown) => {
     throw missingSource(spec, vertex, error)
   })
@@ -159,6 +139,40 @@ async function runOnce({
     },
   )
   return { kind: 'layers', layers: [...chain, layer] }
+}
+
+type StepOutput = NonNullable<Parameters<Executor['runStep']>[1]>['onOutput']
+
+interface StepWords {
+  readonly vertex: Vertex
+  readonly spec: ExecSpec
+  readonly root: StepSpec['root']
+  readonly mounts: PreparedMounts
+  readonly user: Awaited<ReturnType<typeof resolveUser>>
+}
+
+/** The words of the runtime for a step. */
+function stepOf({ vertex, spec, root, mounts, user }: StepWords): StepSpec {
+  const { meta } = spec
+  const { name, resources } = vertex.metadata
+  const rlimits = meta.ulimits?.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard }))
+  return {
+    name,
+    root,
+    mounts: mounts.list,
+    process: {
+      args: meta.args,
+      env: stepEnvironment(spec, mounts.env, user.home),
+      cwd: meta.cwd || '/',
+      user,
+    },
+    network: spec.network,
+    hostname: meta.hostname || DEFAULT_HOSTNAME,
+    extraHosts: meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
+    security: spec.security,
+    ...(resources === undefined ? {} : { resources }),
+    ...(rlimits === undefined ? {} : { rlimits }),
+  }
 }
 
 /** The platform of a step that is not of this machine. */
@@ -229,91 +243,6 @@ function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: strin
   add('PATH', DEFAULT_PATH)
   add('HOME', home)
   return env
-}
-
-function exitError(
-  spec: ExecSpec,
-  vertex: Vertex,
-  exit: StepExit,
-  facts: { readonly tail: string; readonly storeRoot: string; readonly hint: string | undefined },
-): BuilderError {
-  const { tail } = facts
-  const hint = facts.hint ?? fullDiskHint(facts.storeRoot, tail)
-  if (exit.startError !== undefined) {
-    const { operation, errno, message } = exit.startError
-    const noShell = exit.exitCode === 127 ? missingShellHint(spec) : undefined
-    return stepError(
-      spec,
-      vertex,
-      exit.exitCode === 127 || exit.exitCode === 126
-        ? `exit code: ${exit.exitCode}: ${message}`
-        : `${operation}: ${message} (${errno})`,
-      { details: { exitCode: exit.exitCode, operation, errno, output: tail }, hint: hint ?? noShell },
-    )
-  }
-  const how = exit.signal === undefined ? `exit code: ${exit.exitCode}` : `exit code: ${exit.exitCode} (${exit.signal})`
-  if (!exit.oomKilled)
-    return stepError(spec, vertex, how, {
-      details: { exitCode: exit.exitCode, signal: exit.signal, output: tail },
-      hint,
-    })
-  // BuildKit's words.
-  return stepError(spec, vertex, 'cannot allocate memory', {
-    details: { exitCode: exit.exitCode, signal: exit.signal, oomKilled: true, output: tail },
-    hint: memoryHint(vertex.metadata.resources?.memoryBytes, how),
-  })
-}
-
-function memoryHint(limitBytes: number | undefined, how: string): string {
-  const killed = `the kernel killed a process of it (${how})`
-  return limitBytes === undefined
-    ? `${killed}, as memory was out where tsbuild runs: give the machine or the container more, or run fewer steps at once (--jobs)`
-    : `${killed}, as it took more than its limit of ${limitBytes} bytes: raise --memory`
-}
-
-/** `FROM scratch` and images without a distribution have no shell, and the shell form of RUN needs one. */
-function missingShellHint({ meta: { args } }: ExecSpec): string | undefined {
-  const [shell, option] = args
-  if (shell !== '/bin/sh' || option !== '-c') return undefined
-  return 'the image has no /bin/sh, or not what it needs: RUN ["/PROGRAM", "ARGUMENT"] starts a program without one'
-}
-
-/** Less than this is full, whatever a program calls it; with a program's word for it, less than that. */
-const FULL_BYTES = 1024 * 1024
-const NEARLY_FULL_BYTES = 16 * 1024 * 1024
-
-/** A step that found no room, on the disk of the store: what it wrote is still there when this is asked. */
-function fullDiskHint(storeRoot: string, tail: string): string | undefined {
-  const { bavail, bsize } = statfsSync(storeRoot)
-  const isSaid = /no space left on device|disk quota exceeded/i.test(tail)
-  if (bavail * bsize >= (isSaid ? NEARLY_FULL_BYTES : FULL_BYTES)) return undefined
-  return `no space left for the store at ${storeRoot}: free some (\`tsbuild prune -a\` empties the build cache), or set TSBUILD_HOME to a larger disk`
-}
-
-function stepError(
-  spec: ExecSpec,
-  vertex: Vertex,
-  why: string,
-  options: { readonly details?: Readonly<Record<string, unknown>>; readonly hint?: string | undefined } = {},
-): BuilderError {
-  return new BuilderError(
-    'OCI_STEP_FAILED',
-    `process ${quote(spec.meta.args.join(' '))} did not complete successfully: ${why}`,
-    { ...location(vertex), hint: options.hint, details: { vertex: vertex.metadata.name, ...options.details } },
-  )
-}
-
-/** A mount of something that its source does not have, in the words of who runs steps for BuildKit. */
-function missingSource(spec: ExecSpec, vertex: Vertex, error: unknown): unknown {
-  const missing = isTsOciError(error) ? error.details['missingSource'] : undefined
-  if (typeof missing === 'string') return stepError(spec, vertex, `open ${missing}: no such file or directory`)
-  if (!isTsOciError(error) || error.code !== 'OCI_RUNTIME_MOUNT' || error.details['errno'] !== 'ENOENT') return error
-  const source = /^mount .*: source (.*)$/s.exec(String(error.details['operation']))?.[1]
-  return source === undefined ? error : stepError(spec, vertex, `open ${source}: no such file or directory`)
-}
-
-function location(vertex: Vertex): { readonly location?: NonNullable<Vertex['metadata']['location']> } {
-  return vertex.metadata.location === undefined ? {} : { location: vertex.metadata.location }
 }
 
 /** Keeps the last output for the error, as much as a person reads. */
