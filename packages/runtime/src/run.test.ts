@@ -1,5 +1,7 @@
 import { rmSync } from 'node:fs'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -136,6 +138,20 @@ describeWith(['root', 'busybox', 'tar'], 'run', () => {
     for await (const chunk of process.stdout) bytes += (chunk as Buffer).length
     expect(bytes).toBe(20_000_000)
     expect(await process.exited).toMatchObject({ exitCode: 0 })
+  })
+
+  test('host-gateway is this machine, as the process reaches it', async () => {
+    const server = createServer((socket) => socket.end('machine\n')).listen(0, '0.0.0.0')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    try {
+      for (const network of ['host', 'default'] as const) {
+        await using process = shell(`nc gw ${port}`, { network, extraHosts: [['host-gateway', 'gw']], stdin: false })
+        expect([network, await text(process.stdout)]).toEqual([network, 'machine\n'])
+      }
+    } finally {
+      server.close()
+    }
   })
 
   test('an aborted one is canceled', async () => {

@@ -83,6 +83,28 @@ test.each([
   expect(() => checkOptions(options)).toThrow(expect.objectContaining({ code: 'OCI_OPTION_INVALID', message, hint }))
 })
 
+describe('names and limits of steps', () => {
+  // The words of `docker buildx build`.
+  test.each([
+    [{ addHosts: ['bad'] }, 'invalid host bad'],
+    [{ addHosts: ['x:notip'] }, 'invalid host x:notip'],
+    [{ addHosts: ['x:'] }, 'invalid host x:'],
+    [{ ulimits: ['foo=1'] }, 'invalid ulimit type: foo'],
+    [{ ulimits: ['nofile=10:5'] }, 'ulimit soft limit must be less than or equal to hard limit: 10 > 5'],
+    [{ ulimits: ['nofile=-1:5'] }, 'ulimit soft limit must be less than or equal to hard limit: -1 > 5'],
+  ])('%j are refused', (options, message) => {
+    expect(() => checkOptions({ context: '.', ...options })).toThrow(message)
+  })
+
+  test('what stands for this machine is left to the network of the step', () => {
+    const { extraHosts } = checkOptions({ context: '.', addHosts: ['a=[::1]', 'gw:host-gateway'] })
+    expect(extraHosts).toEqual([
+      { host: 'a', ip: '::1' },
+      { host: 'gw', ip: 'host-gateway' },
+    ])
+  })
+})
+
 describe('limits of steps', () => {
   const checked = (resources: BuildOptions['resources']) => checkOptions({ context: '.', resources }).resources
 

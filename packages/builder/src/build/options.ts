@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { StepResources } from '@ts-oci/runtime/families'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { lowerCase } from '../base/text.ts'
@@ -106,13 +107,19 @@ function epochOf(text: string | undefined, mayBeName = false): number | undefine
 
 function parseHost(text: string): { host: string; ip: string } {
   const at = text.search(/[:=]/)
-  if (at <= 0)
-    throw new BuilderError('OCI_OPTION_INVALID', `bad format for add-host: ${JSON.stringify(text)}`, {
-      hint: 'name:address',
-    })
   const ip = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
-  return { host: text.slice(0, at), ip: ip === 'host-gateway' ? '127.0.0.1' : ip }
+  // What stands for this machine is known when a step gets its network.
+  if (at <= 0 || (isIP(ip) === 0 && ip !== 'host-gateway'))
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid host ${text}`, {
+      hint: 'name:address, or name:host-gateway for this machine',
+    })
+  return { host: text.slice(0, at), ip }
 }
+
+/** Those of Docker, and `as`. */
+const ULIMITS: ReadonlySet<string> = new Set(
+  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' '),
+)
 
 function parseUlimit(text: string): { name: string; soft: number; hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text)
@@ -125,6 +132,15 @@ function parseUlimit(text: string): { name: string; soft: number; hard: number }
     throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit argument: ${text}: ${outside} is out of range`, {
       hint: '-1 is no limit',
     })
-  const [soft, hard] = numbers.map(Number)
-  return { name: match[1]!, soft: soft!, hard: hard! }
+  const [soft = 0, hard = 0] = numbers.map(Number)
+  const name = match[1]!
+  if (!ULIMITS.has(name))
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit type: ${name}`, { hint: [...ULIMITS].join(', ') })
+  if (hard !== -1 && (soft === -1 || soft > hard))
+    throw new BuilderError(
+      'OCI_OPTION_INVALID',
+      `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`,
+      { hint: 'name=soft[:hard]; -1 is no limit' },
+    )
+  return { name, soft, hard }
 }

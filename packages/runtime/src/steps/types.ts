@@ -13,7 +13,7 @@ export interface StepSpec {
   readonly process: ProcessSpec
   readonly network: NetworkName
   readonly hostname: string
-  /** Lines for /etc/hosts besides localhost: [address, name]. */
+  /** Lines for /etc/hosts besides localhost: [address, name]; the address `host-gateway` is this machine's, as the step reaches it. */
   readonly extraHosts: readonly (readonly [string, string])[]
   /** `insecure` keeps all capabilities and no seccomp filter. */
   readonly security: 'sandbox' | 'insecure'

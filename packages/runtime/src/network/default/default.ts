@@ -1,6 +1,7 @@
 import { hostNetwork } from '../host-network.ts'
 import { hostsFile } from '../hosts-file.ts'
 import { reachableResolvConf } from '../resolv-conf.ts'
+import { machineAddress } from '../machine-address.ts'
 import type { Network, NetworkOffer } from '../types.ts'
 
 const flagPool = 4
@@ -12,7 +13,16 @@ const flagPool = 4
 export async function open(ask: () => Promise<NetworkOffer>): Promise<Network> {
   const { kind, reason } = await ask()
   if (kind === 'host') return { ...hostNetwork, notice: hostNotice(reason) }
-  return { kind, stepFlags: flagPool, hosts: hostsFile, resolvConf: reachableResolvConf }
+  return { kind, stepFlags: flagPool, hosts: natHosts, resolvConf: reachableResolvConf }
+}
+
+/** Loopback is the step's own here. */
+function natHosts(hostname: string, extra: readonly (readonly [string, string])[]): string {
+  return hostsFile(
+    hostname,
+    extra,
+    extra.some(([address]) => address === 'host-gateway') ? machineAddress() : undefined,
+  )
 }
 
 function hostNotice(reason: string): string {
