@@ -11,6 +11,7 @@ import type {
   IsolationReport,
   MachineProblem,
   MachineReport,
+  NetworkReport,
 } from '../build/public-types.ts'
 import type { ExecutorOptions } from '@ts-oci/runtime'
 import type { Trial } from './try-build.ts'
@@ -35,7 +36,7 @@ export async function info(options: CommonOptions = {}): Promise<MachineReport> 
     const isolations: IsolationReport[] = []
     for (const { name } of families.isolations) isolations.push(await tryIsolation(name, trial))
     const taken = await takenByAuto(trial)
-    const hasExecutor = taken !== undefined || isolations.some(({ isUsable }) => isUsable)
+    const hasExecutor = taken.mode !== undefined || isolations.some(({ isUsable }) => isUsable)
     return {
       platform: formatPlatform(hostPlatform()),
       kernel: release(),
@@ -45,7 +46,8 @@ export async function info(options: CommonOptions = {}): Promise<MachineReport> 
       storeFreeBytes: freeBytes(root),
       storeProblem,
       isolations,
-      isolation: isolations.find(({ mode, isUsable }) => mode === taken && isUsable)?.mode,
+      isolation: isolations.find(({ mode, isUsable }) => mode === taken.mode && isUsable)?.mode,
+      network: taken.network,
       fileJobs: await reportFileJobs(hasExecutor),
     }
   } finally {
@@ -131,17 +133,23 @@ async function tryIsolation(mode: IsolationMode, prepared: PreparedTrial): Promi
   }
 }
 
+interface Taken {
+  readonly mode?: IsolationMode
+  readonly network?: NetworkReport
+}
+
 /** Which isolation a build takes that names none: the first that starts, even where its steps then fail. */
-async function takenByAuto({ directory, signal }: PreparedTrial): Promise<IsolationMode | undefined> {
+async function takenByAuto({ directory, signal }: PreparedTrial): Promise<Taken> {
   const { startExecutor } = await import('@ts-oci/runtime')
   const state = join(directory, 'auto')
   mkdirSync(state, { mode: 0o700 })
   try {
     await using executor = await startExecutor(executorOptions('auto', state, signal))
-    return executor.isolation
+    const { kind, notice } = await executor.openNetwork('default')
+    return { mode: executor.isolation, network: { kind, reason: notice?.replace(/^network: /, '') } }
   } catch (error) {
     if (!isTsOciError(error) || signal?.aborted) throw error
-    return undefined
+    return {}
   }
 }
 

@@ -297,8 +297,17 @@ export interface MachineReport {
   readonly isolations: readonly IsolationReport[]
   /** The one that `auto` takes; undefined where that starts none, or one in which steps fail. */
   readonly isolation: IsolationReport['mode'] | undefined
+  /** What a step gets that names no network; undefined where no step runs. */
+  readonly network: NetworkReport | undefined
   /** What holds the process that unpacks layers, and what is missing. */
   readonly fileJobs: FileJobsReport
+}
+
+export interface NetworkReport {
+  /** `nat`: one of the step's own, behind the machine's. */
+  readonly kind: 'nat' | 'host' | 'none'
+  /** Why it is the machine's, and what helps. */
+  readonly reason: string | undefined
 }
 
 export interface FileJobsReport {

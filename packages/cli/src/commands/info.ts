@@ -25,6 +25,7 @@ function describe(report: MachineReport): string {
     `Isolation:  ${entry === undefined ? noIsolation(report) : `${entry.name}${'mountsNothing' in entry ? ` (${entry.summary})` : ''}`}`,
     ...report.isolations.flatMap(isolationLines),
     ...snapshotLines(report),
+    ...networkLines(report),
     `File jobs:  ${fileJobs(report.fileJobs, entry === undefined || !('mountsNothing' in entry))}`,
   ]
   return `${lines.join('\n')}\n`
@@ -39,6 +40,12 @@ function snapshotLines({ isolations: tried, isolation }: MachineReport): string[
     `Snapshots:  ${taken.kind} (${summary})`,
     ...taken.passedOver.flatMap(({ kind, reason, hint }) => [`  not ${kind}: ${reason}`, `    hint: ${hint}`]),
   ]
+}
+
+function networkLines({ network }: MachineReport): string[] {
+  if (network === undefined) return []
+  const reason = network.reason === undefined ? '' : `: ${network.reason}`
+  return [`Network:    ${network.kind === 'nat' ? "the step's own, behind NAT" : network.kind}${reason}`]
 }
 
 function problemLines(problem: MachineReport['storeProblem']): string[] {

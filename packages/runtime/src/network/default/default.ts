@@ -26,7 +26,7 @@ function natHosts(hostname: string, extra: readonly (readonly [string, string])[
 }
 
 function hostNotice(reason: string): string {
-  return `network: steps have the host's, without raw sockets and ports below 1024: ${reason}${remedy(reason)}`
+  return `network: steps have the host's, without raw sockets and ports below 1024, as ${reason}${remedy(reason)}`
 }
 
 function remedy(reason: string): string {
