@@ -55,3 +55,14 @@ test('a store that lies where a file is cannot be used', async () => {
   writeFileSync(directory.join('file'), '')
   expect((await info({ store: directory.join('file') })).storeProblem?.reason).toContain('ENOTDIR')
 })
+
+testWith(
+  ['root', 'unshare'],
+  'the network of a step that names none is told, with what gives it one of its own',
+  async () => {
+    await using directory = await temporaryDirectory()
+    const unforwarded = ['unshare', '--net', 'sh', '-c', 'echo 0 > /proc/sys/net/ipv4/ip_forward; exec "$@"', 'sh']
+    const { network } = infoBehind(unforwarded, directory.path)
+    expect(network).toEqual({ kind: 'host', reason: expect.stringContaining('sysctl -w net.ipv4.ip_forward=1') })
+  },
+)
