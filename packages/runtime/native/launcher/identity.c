@@ -15,6 +15,7 @@
 #include "capabilities.h"
 #include "failure.h"
 #include "supervision.h"
+#include "whiteout-filter.h"
 
 // What a container itself lacks (Podman's have three fewer than Docker's), a step cannot have.
 static uint64_t held_of(uint64_t capabilities) {
@@ -58,6 +59,7 @@ void drop_privileges(const struct executor_config *config, const struct step_spe
   capabilities = held_of(config->chroot ? capabilities & CHROOT_CAPABILITIES : capabilities);
   // To the kernel this number means "as it is", which is root.
   if (step->uid == (uid_t)-1 || step->gid == (gid_t)-1) step_fail(EINVAL, "user %u:%u", step->uid, step->gid);
+  if (step->directory && !refuse_whiteouts()) step_fail(errno, "seccomp");
   // Without no_new_privs (which Docker does not set either) a filter needs CAP_SYS_ADMIN: so it comes first.
   if (!insecure && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &config->filter, 0, 0) < 0) step_fail(errno, "seccomp");
   if (!insecure) drop_bounding_set(capabilities);
