@@ -129,7 +129,17 @@ for (const who of ['root', 'container', 'subordinate', 'single'] as const) {
       while (isSwapping) {
         const { stdout } = await machine.run({
           run: 'ls /m /cache/d /t 2>/dev/null; true',
-          mounts: [bind(cache, '/m', 'd'), bind(cache, '/cache'), bind(cache, '/cache/d/t')],
+          mounts: [
+            bind(cache, '/m', 'd'),
+            bind(cache, '/cache'),
+            bind(cache, '/cache/d/t'),
+            { source: { kind: 'tmpfs' }, target: '/cache/d/tmpfs', readonly: false },
+            {
+              source: { kind: 'secret', content: Uint8Array.of(1), uid: 0, gid: 0, mode: 0o400 },
+              target: '/cache/d/e/lent',
+              readonly: true,
+            },
+          ],
         })
         seen.push(stdout)
       }

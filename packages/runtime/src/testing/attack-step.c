@@ -228,7 +228,7 @@ static void descriptors(void) {
 static void look_at(const char *pid) {
   static const char *const files[] = {"environ", "mem", "maps", "auxv", "exe", "stack", "pagemap"};
   static const char *const namespaces[] = {"user", "mnt", "pid", "net"};
-  static const char *const written[] = {"oom_score_adj", "comm", "uid_map", "clear_refs", "timens_offsets"};
+  static const char *const written[] = {"comm", "uid_map", "clear_refs", "timens_offsets"};
   char path[128];
   for (size_t i = 0; i < COUNT(files); i++) {
     snprintf(path, sizeof path, "/proc/%s/%s", pid, files[i]);
@@ -255,17 +255,28 @@ static void look_at(const char *pid) {
   }
 }
 
+// Who has it is killed before others.
+static void raise_oom_score(const char *pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/oom_score_adj", pid);
+  open_to_write(path);
+}
+
 // Of a step whose command this is every other process is somebody else's; CVE-2019-5736.
-static void processes_by_name(void) {
+static void of_others(void (*try)(const char *pid)) {
   char self[32] = "";
   if (readlink("/proc/self", self, sizeof self - 1) < 0) return reach("%s", "no /proc/self", 0);
   DIR *entries = opendir("/proc");
   struct dirent *entry;
   while (entries && (entry = readdir(entries)))
-    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && strcmp(entry->d_name, self) != 0) look_at(entry->d_name);
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && strcmp(entry->d_name, self) != 0) try(entry->d_name);
   if (entries) closedir(entries);
-  if (argument(3) && strcmp(argument(3), self) != 0) look_at(argument(3));
+  if (argument(3) && strcmp(argument(3), self) != 0) try(argument(3));
 }
+
+static void processes_by_name(void) { of_others(look_at); }
+
+static void oom_scores(void) { of_others(raise_oom_score); }
 
 static void change(pid_t pid) {
   char byte;
@@ -356,6 +367,7 @@ int main(int count, char **words) {
       {"mounts", mounts},
       {"another root", another_root},
       {"processes in /proc", processes_by_name},
+      {"who is killed for want of memory", oom_scores},
       {"processes by number", processes_by_number},
       {"calls that are not for steps", calls},
       {"shared memory", shared_memory},
