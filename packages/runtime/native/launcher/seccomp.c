@@ -5,39 +5,29 @@
 
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/bpf-program.h"
 #include "seccomp-tables.h"
 
 #define CALL_LIMIT 512
 #define PROGRAM_LIMIT 4096
-#define LOW_WORD(argument) (offsetof(struct seccomp_data, args) + 8 * (argument))
 // Namespaces that clone() could make: NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 #define NAMESPACE_FLAGS 0x7e020000u
 
 enum answer { DENY, ALLOW, NOT_THERE, ASK_CLONE, ASK_PERSONALITY, ASK_SOCKET };
 
-static struct sock_filter program[PROGRAM_LIMIT];
-static unsigned length;
-
-static void emit(uint16_t code, uint32_t value, uint8_t if_true, uint8_t if_false) {
-  if (length == PROGRAM_LIMIT) abort();
-  program[length++] = (struct sock_filter){code, if_true, if_false, value};
-}
-
-static void give(uint32_t action) { emit(BPF_RET | BPF_K, action, 0, 0); }
-static void load(uint32_t offset) { emit(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
+static struct sock_filter instructions[PROGRAM_LIMIT];
+static struct bpf_program program = {instructions, PROGRAM_LIMIT, 0};
 
 static void ask_equal(const uint32_t *values, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
-    emit(BPF_JMP | BPF_JEQ | BPF_K, values[i], 0, 1);
-    give(SECCOMP_RET_ALLOW);
+    emit(&program, BPF_JMP | BPF_JEQ | BPF_K, values[i], 0, 1);
+    give(&program, SECCOMP_RET_ALLOW);
   }
-  give(SECCOMP_RET_ERRNO | EPERM);
+  give(&program, SECCOMP_RET_ERRNO | EPERM);
 }
 
 static void give_answer(enum answer answer) {
@@ -46,23 +36,23 @@ static void give_answer(enum answer answer) {
   // Families that have no place in a build: DECnet, RDS and others rarely used, AF_ALG (38), AF_VSOCK (40).
   static const uint32_t families[] = {13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45};
   switch (answer) {
-  case ALLOW: give(SECCOMP_RET_ALLOW); return;
-  case DENY: give(SECCOMP_RET_ERRNO | EPERM); return;
-  case NOT_THERE: give(SECCOMP_RET_ERRNO | ENOSYS); return;
+  case ALLOW: give(&program, SECCOMP_RET_ALLOW); return;
+  case DENY: give(&program, SECCOMP_RET_ERRNO | EPERM); return;
+  case NOT_THERE: give(&program, SECCOMP_RET_ERRNO | ENOSYS); return;
   case ASK_CLONE:
-    load(LOW_WORD(0));
-    emit(BPF_JMP | BPF_JSET | BPF_K, NAMESPACE_FLAGS, 0, 1);
-    give(SECCOMP_RET_ERRNO | EPERM);
-    give(SECCOMP_RET_ALLOW);
+    load(&program, LOW_WORD(0));
+    emit(&program, BPF_JMP | BPF_JSET | BPF_K, NAMESPACE_FLAGS, 0, 1);
+    give(&program, SECCOMP_RET_ERRNO | EPERM);
+    give(&program, SECCOMP_RET_ALLOW);
     return;
   case ASK_PERSONALITY:
-    load(LOW_WORD(0));
+    load(&program, LOW_WORD(0));
     ask_equal(personalities, sizeof personalities / sizeof *personalities);
     return;
   case ASK_SOCKET:
-    load(LOW_WORD(0));
-    emit(BPF_JMP | BPF_JGE | BPF_K, 12, 1, 0);
-    give(SECCOMP_RET_ALLOW);
+    load(&program, LOW_WORD(0));
+    emit(&program, BPF_JMP | BPF_JGE | BPF_K, 12, 1, 0);
+    give(&program, SECCOMP_RET_ALLOW);
     ask_equal(families, sizeof families / sizeof *families);
     return;
   }
@@ -80,11 +70,11 @@ static void search(const struct run *runs, unsigned count) {
     return;
   }
   unsigned half = count / 2;
-  emit(BPF_JMP | BPF_JGE | BPF_K, runs[half].first, 0, 1);
-  unsigned jump = length;
-  emit(BPF_JMP | BPF_JA, 0, 0, 0);
+  emit(&program, BPF_JMP | BPF_JGE | BPF_K, runs[half].first, 0, 1);
+  unsigned jump = program.length;
+  emit(&program, BPF_JMP | BPF_JA, 0, 0, 0);
   search(runs, half);
-  program[jump].k = length - jump - 1;
+  program.code[jump].k = program.length - jump - 1;
   search(runs + half, count - half);
 }
 
@@ -120,17 +110,17 @@ struct sock_fprog compile_seccomp(void) {
       &i386_calls,
 #endif
   };
-  length = 0;
-  load(offsetof(struct seccomp_data, arch));
+  program.length = 0;
+  load(&program, offsetof(struct seccomp_data, arch));
   for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
-    emit(BPF_JMP | BPF_JEQ | BPF_K, tables[i]->audit_arch, 1, 0);
-    unsigned jump = length;
-    emit(BPF_JMP | BPF_JA, 0, 0, 0);
-    load(offsetof(struct seccomp_data, nr));
+    emit(&program, BPF_JMP | BPF_JEQ | BPF_K, tables[i]->audit_arch, 1, 0);
+    unsigned jump = program.length;
+    emit(&program, BPF_JMP | BPF_JA, 0, 0, 0);
+    load(&program, offsetof(struct seccomp_data, nr));
     // The x32 numbers (bit 30) lie above the limit, so they are not there either.
     compile_table(tables[i]);
-    program[jump].k = length - jump - 1;
+    program.code[jump].k = program.length - jump - 1;
   }
-  give(SECCOMP_RET_KILL_PROCESS);
-  return (struct sock_fprog){.len = (unsigned short)length, .filter = program};
+  give(&program, SECCOMP_RET_KILL_PROCESS);
+  return finished(&program);
 }

@@ -2,10 +2,6 @@
 #include "step-filter.h"
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,43 +10,31 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#else
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#endif
+#include "../common/bpf-program.h"
 
 enum { PROGRAM_LIMIT = 1024, OBJECT_LIMIT = 64 };
-#define LOW_WORD(argument) (offsetof(struct seccomp_data, args) + 8 * (argument))
 // Character device 10:200, as mknod takes it.
 #define TUN_DEVICE 0x0ac8u
 #define IOPRIO_OF_USER 3
 #define REFUSED(error) (SECCOMP_RET_ERRNO | (error))
 
-static struct sock_filter program[PROGRAM_LIMIT];
-static unsigned length;
-
-static void emit(uint16_t code, uint32_t value, uint8_t if_true, uint8_t if_false) {
-  if (length == PROGRAM_LIMIT) abort();
-  program[length++] = (struct sock_filter){code, if_true, if_false, value};
-}
-static void load(uint32_t offset) { emit(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
-static void give(uint32_t action) { emit(BPF_RET | BPF_K, action, 0, 0); }
+static struct sock_filter instructions[PROGRAM_LIMIT];
+static struct bpf_program program = {instructions, PROGRAM_LIMIT, 0};
 
 // A block that ends in an answer, for one number; `begin` is given back to `end`.
 static unsigned begin(long number) {
-  emit(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 0);
-  return length - 1;
+  emit(&program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 0);
+  return program.length - 1;
 }
-static void end(unsigned at) { program[at].jf = (uint8_t)(length - at - 1); }
+static void end(unsigned at) { program.code[at].jf = (uint8_t)(program.length - at - 1); }
 
 // Refused where the low half of an argument is, or is not, a value.
 static void refuse_by_argument(long number, unsigned argument, uint32_t value, bool equal, int error) {
   unsigned at = begin(number);
-  load(LOW_WORD(argument));
-  emit(BPF_JMP | BPF_JEQ | BPF_K, value, equal ? 0 : 1, equal ? 1 : 0);
-  give(REFUSED(error));
-  give(SECCOMP_RET_ALLOW);
+  load(&program, LOW_WORD(argument));
+  emit(&program, BPF_JMP | BPF_JEQ | BPF_K, value, equal ? 0 : 1, equal ? 1 : 0);
+  give(&program, REFUSED(error));
+  give(&program, SECCOMP_RET_ALLOW);
   end(at);
 }
 
@@ -67,25 +51,25 @@ static void refuse_objects(const char *list, const long *calls, size_t count) {
   if (file) fclose(file);
   for (size_t i = 0; i < count && known > 0; i++) {
     unsigned at = begin(calls[i]);
-    load(LOW_WORD(0));
+    load(&program, LOW_WORD(0));
     for (unsigned j = 0; j < known && known <= OBJECT_LIMIT; j++) {
-      emit(BPF_JMP | BPF_JEQ | BPF_K, ids[j], 0, 1);
-      give(REFUSED(EPERM));
+      emit(&program, BPF_JMP | BPF_JEQ | BPF_K, ids[j], 0, 1);
+      give(&program, REFUSED(EPERM));
     }
     // More than can be named here: none is opened.
-    give(known > OBJECT_LIMIT ? REFUSED(EPERM) : SECCOMP_RET_ALLOW);
+    give(&program, known > OBJECT_LIMIT ? REFUSED(EPERM) : SECCOMP_RET_ALLOW);
     end(at);
   }
 }
 
 void compile_step_filter(bool network) {
   static const long memory[] = {SYS_shmat, SYS_shmctl}, semaphores[] = {SYS_semop, SYS_semtimedop, SYS_semctl}, queues[] = {SYS_msgsnd, SYS_msgrcv, SYS_msgctl};
-  length = 0;
-  load(offsetof(struct seccomp_data, arch));
-  emit(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0);
+  program.length = 0;
+  load(&program, offsetof(struct seccomp_data, arch));
+  emit(&program, BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0);
   // Programs of another architecture would make calls that nobody looks at.
-  give(SECCOMP_RET_KILL_PROCESS);
-  load(offsetof(struct seccomp_data, nr));
+  give(&program, SECCOMP_RET_KILL_PROCESS);
+  load(&program, offsetof(struct seccomp_data, nr));
   refuse_objects("/proc/sysvipc/shm", memory, 2);
   refuse_objects("/proc/sysvipc/sem", semaphores, 3);
   refuse_objects("/proc/sysvipc/msg", queues, 3);
@@ -97,10 +81,10 @@ void compile_step_filter(bool network) {
 #endif
   refuse_by_argument(SYS_mknodat, 3, TUN_DEVICE, true, EPERM);
   if (!network) refuse_by_argument(SYS_socket, 0, AF_UNIX, false, EAFNOSUPPORT);
-  give(SECCOMP_RET_ALLOW);
+  give(&program, SECCOMP_RET_ALLOW);
 }
 
 bool install_step_filter(void) {
-  struct sock_fprog filter = {.len = (unsigned short)length, .filter = program};
+  struct sock_fprog filter = finished(&program);
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
 }

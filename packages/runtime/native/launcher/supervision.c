@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../common/kernel.h"
+#include "../supervisor/credentials.h"
 #include "../supervisor/emulate.h"
 #include "../supervisor/supervisor.h"
 #include "capabilities.h"
@@ -39,6 +40,7 @@ void prepare_supervision(struct executor_config *config) {
 static void first_credentials(const struct step_spec *step, struct credentials *first) {
   *first = (struct credentials){step->uid, step->uid, step->uid, step->uid, step->gid, step->gid, step->gid, step->gid};
   for (size_t i = 0; i < step->additional_gid_count && i < GROUP_LIMIT; i++) first->groups[first->group_count++] = step->additional_gids[i];
+  sort_groups(first);
 }
 
 pid_t start_supervisor(const struct executor_config *config, const struct step_spec *step, int theirs, int socket) {

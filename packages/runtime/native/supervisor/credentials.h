@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "emulation.h"
 
@@ -15,6 +16,10 @@ int start_credentials(struct credential_sets *sets, const struct credentials *fi
 const struct credentials *credentials_of(const struct call *call);
 // 0 or -errno (EAGAIN: the step has used more different sets than we keep).
 int change_credentials(const struct call *call, const struct credentials *wanted);
+// The umask of the calling thread: kept beside its credentials once it was read, as reading it costs more than all the rest of a file.
+mode_t umask_of(const struct call *call);
+// As the kernel keeps and shows them.
+void sort_groups(struct credentials *credentials);
 bool is_in_group(const struct credentials *credentials, uint32_t gid);
 
 #endif

@@ -56,6 +56,9 @@ static struct trap owner_traps[] = {
     {SYS_listxattr, on_listxattr},
     {SYS_llistxattr, on_llistxattr},
     {SYS_flistxattr, on_flistxattr},
+    {SYS_umask, on_umask},
+    // Processes that share a umask and no limits. With a policy there is neither clone3, whose flags no filter sees, nor unshare.
+    {SYS_clone, on_shared_umask, TRAP_EQUAL, 0, CLONE_FS, CLONE_FS | CLONE_THREAD},
     {SYS_rt_sigaction, restart_after_children, TRAP_EQUAL, 0, SIGCHLD},
 #if defined(__x86_64__)
     {SYS_chown, on_chown},
@@ -122,6 +125,7 @@ void emulate(struct emulation_start *start) {
   emulation.outer_proc = start->outer_proc;
   // It may have mounts and a root of its own at any time.
   emulation.chroots = start->capabilities >> CAP_SYS_ADMIN & 1;
+  emulation.keeps_umask = start->what == EMULATE_OWNERS && start->policy;
   if (start_credentials(&emulation.sets, &start->first) < 0 || tell_that_it_serves(socket) < 0) fail(78);
   close(socket);
   if (start->what == EMULATE_OWNERS) supervise(listener, owner_traps, COUNT(owner_traps), &emulation);

@@ -24,6 +24,7 @@ struct credential_sets {
 struct emulation {
   struct credential_sets sets;
   bool outer_proc; // the current directory is a /proc that numbers processes as another pid namespace does
+  bool keeps_umask; // umask(2) is asked about, and nobody shares one with a process of other limits
   bool chroots;    // a process has changed its root since: absolute paths begin there
 };
 

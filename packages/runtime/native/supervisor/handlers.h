@@ -17,6 +17,8 @@ handler on_open, on_creat, on_openat, on_openat2, on_mkdir, on_mkdirat, on_symli
 handler on_stat, on_lstat, on_fstat, on_newfstatat, on_statx;
 // execute.c
 handler on_execve, on_execveat, on_chroot;
+// credentials.c
+handler on_umask, on_shared_umask;
 // hidden.c
 handler on_getrlimit, on_setrlimit, on_prlimit64, on_listxattr, on_llistxattr, on_flistxattr;
 

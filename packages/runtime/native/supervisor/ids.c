@@ -174,5 +174,6 @@ struct answer on_setgroups(struct call *call) {
   if (error < 0) return return_error(-error);
   for (uint32_t i = 0; i < count; i++)
     if (wanted.groups[i] == KEEP) return return_error(EINVAL);
+  sort_groups(&wanted);
   return change(call, &wanted);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static const char *status_field(const struct call *call, const char *name, char 
   return field_of(path, name, text, size);
 }
 
-mode_t umask_of(const struct call *call) {
+mode_t read_umask(const struct call *call) {
   char text[2048];
   const char *value = status_field(call, "\nUmask:", text, sizeof text);
   return value ? (mode_t)strtoul(value, NULL, 8) & 0777 : 022;
@@ -107,6 +108,22 @@ static const char *through_own_links(const char *path, char where[24]) {
   return *at == '/' || *at == 0 ? at + strspn(at, "/") : NULL;
 }
 
+// A path that the step may just use is too long behind the number of its directory: its first half becomes a descriptor, the one that
+// is kept for this. 0 or -errno.
+static int shorten(char place[PLACE_SIZE]) {
+  static int half = -1;
+  char *slash = place + 3000;
+  while (slash > place && *slash != '/') slash--;
+  *slash = 0;
+  if (half >= 0) close(half);
+  half = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (half < 0) return -errno;
+  char rest[PLACE_SIZE];
+  strcpy(rest, slash + 1);
+  snprintf(place, PLACE_SIZE, "self/fd/%d/%.4096s", half, rest);
+  return 0;
+}
+
 int locate(const struct call *call, int directory, uint64_t path, bool may_be_empty, char place[PLACE_SIZE], bool *descriptor) {
   char text[4096];
   // A path of NULL is the descriptor too, since Linux 6.11.
@@ -123,14 +140,17 @@ int locate(const struct call *call, int directory, uint64_t path, bool may_be_em
   }
   if (text[0] == '/' && !rest) {
     memcpy(place, text, (size_t)length + 1);
-    return still_waits(call) ? 0 : -ESRCH;
+    // Without a root of its own nothing was looked up by its number since the text was read.
+    return !emulation_of(call)->chroots || still_waits(call) ? 0 : -ESRCH;
   }
   if (number <= 0) return -ESRCH;
   if (!rest && directory == AT_FDCWD) strcpy(where, "cwd");
   else if (!rest) snprintf(where, sizeof where, "fd/%u", (unsigned)directory);
   *descriptor = length == 0;
   if (!rest) rest = text;
-  snprintf(place, PLACE_SIZE, *rest ? "%d/%s/%s" : "%d/%s", number, where, rest);
+  int whole = snprintf(place, PLACE_SIZE, *rest ? "%d/%s/%s" : "%d/%s", number, where, rest);
+  int error = whole >= PATH_MAX ? shorten(place) : 0;
+  if (error < 0) return error;
   // The number was another's, if the thread has ended since.
   return still_waits(call) ? 0 : -ESRCH;
 }

@@ -16,8 +16,8 @@
 int locate(const struct call *call, int directory, uint64_t path, bool may_be_empty, char place[PLACE_SIZE], bool *descriptor);
 // The directory in which the last name of a place lies; false where it has none (".", "..", a descriptor).
 bool parent_of(const char *place, char parent[PLACE_SIZE]);
-// The umask of the calling process.
-mode_t umask_of(const struct call *call);
+// The umask of the calling thread, as its status tells: some 20 µs.
+mode_t read_umask(const struct call *call);
 // "<number>" of the calling thread in our /proc; 0 when it cannot be told.
 int number_of(const struct call *call);
 // Whether the calling thread has it, in effect.

@@ -23,8 +23,19 @@ static ssize_t get(const char *path, bool follow, const char *name, void *into, 
   return follow ? getxattr(path, name, into, size) : lgetxattr(path, name, into, size);
 }
 
+// Most names have no attribute at all, which one look tells: each look resolves the path again.
+static bool may_have_record(const char *path, bool follow) {
+  char names[512];
+  ssize_t length = follow ? listxattr(path, names, sizeof names) : llistxattr(path, names, sizeof names);
+  if (length < 0) return errno == ERANGE;
+  for (ssize_t at = 0; at < length; at += (ssize_t)strnlen(names + at, (size_t)(length - at)) + 1)
+    if (!strcmp(names + at, RECORD_NAME) || !strcmp(names + at, SPECIAL_RECORD_NAME)) return true;
+  return false;
+}
+
 bool read_record(const char *path, bool follow, struct record *record) {
   *record = (struct record){0};
+  if (!may_have_record(path, follow)) return false;
   ssize_t length = get(path, follow, RECORD_NAME, record, sizeof *record);
   if (length == 8 || length == sizeof *record) {
     if (record->type != S_IFCHR && record->type != S_IFBLK) record->type = 0;

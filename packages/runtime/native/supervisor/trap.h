@@ -34,6 +34,7 @@ static inline uint64_t argument(const struct call *call, int index) { return cal
 static inline int int_argument(const struct call *call, int index) { return (int)(uint32_t)argument(call, index); }
 
 // A filter sees numbers, not memory: with a condition on an argument's low half most calls are never asked about.
+// TRAP_EQUAL looks at the bits of `mask`; 0: at all.
 enum trap_condition { TRAP_ALWAYS, TRAP_ANY_BIT, TRAP_NO_BIT, TRAP_EQUAL };
 
 struct trap {
@@ -41,7 +42,7 @@ struct trap {
   struct answer (*handle)(struct call *call);
   enum trap_condition condition;
   uint8_t argument;
-  uint32_t value;
+  uint32_t value, mask;
 };
 
 #define TRAP_LIMIT 128

@@ -64,6 +64,8 @@ describeWith(['cc'], 'a supervisor', () => {
       'no such bit': `${EINVAL}`,
       'without the bit': `${EXDEV}`,
       'with the bit': `${EINVAL}`,
+      'equal in the mask': `${EXDEV}`,
+      'other in the mask': `${EINVAL}`,
       ...(process.arch === 'x64' ? { x32: `${ENOSYS}`, i386: 'not asked' } : {}),
     })
   })

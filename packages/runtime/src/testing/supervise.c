@@ -49,6 +49,7 @@ static struct trap traps[] = {
     {SYS_sched_get_priority_max, refuse, TRAP_EQUAL, 0, 7},
     {SYS_ioprio_get, refuse, TRAP_ANY_BIT, 1, 0x30},
     {SYS_getpriority, refuse, TRAP_NO_BIT, 0, 0x30},
+    {SYS_sched_get_priority_min, refuse, TRAP_EQUAL, 0, 0x10, 0x30},
 };
 #define TRAP_COUNT (sizeof traps / sizeof *traps)
 
@@ -77,6 +78,8 @@ static void call_each(void) {
   say("no such bit", syscall(SYS_ioprio_get, 99, 0x40));
   say("without the bit", syscall(SYS_getpriority, 0x40, 0));
   say("with the bit", syscall(SYS_getpriority, 0x10, 0));
+  say("equal in the mask", syscall(SYS_sched_get_priority_min, 0x911));
+  say("other in the mask", syscall(SYS_sched_get_priority_min, 0x931));
 #if defined(__x86_64__)
   // getpgid of x32 and of i386.
   say("x32", syscall(SYS_getpgid | 0x40000000, 0));
