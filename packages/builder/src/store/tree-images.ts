@@ -28,6 +28,8 @@ export function createTreeImages(paths: StorePaths, bootId: () => string, sweep:
   let image: TreeImage | undefined
 
   function adopt(opened: TreeImage): void {
+    // Of an executor that did not come up, or of a prune: all lead to the same trees.
+    image?.close()
     image = opened
     const { snapshots, tmp } = imagePaths(opened.at)
     for (const path of [snapshots, tmp]) mkdirSync(localPath(path), { recursive: true, mode: 0o700 })
