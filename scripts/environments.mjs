@@ -63,12 +63,12 @@ function start(place, how) {
 async function tryHints(place, told) {
   const { trials, untried } = hintedPlaces(place, told)
   for (const hint of untried) console.log(`hint not tried: ${hint}`)
-  for (const { place: hinted, mode, hint } of trials) {
+  for (const { place: hinted, mode, hint, mayDiffer } of trials) {
     let works = false
     let error
     const onReport = ({ info, code }) => {
       if (info === undefined) error = code
-      else works = info.isolations?.some((one) => one.mode === mode && one.isUsable) ?? false
+      else works = info.isolations?.some((one) => (mayDiffer || one.mode === mode) && one.isUsable) ?? false
     }
     const { status, complaint } = await start(hinted, { stores: ['disk'], onReport, onlyFiles: 'quickstart' })
     const isRight = status === 0 && works && error === undefined
