@@ -11,24 +11,26 @@ describeWith(['root'], 'an executor that is killed before it serves', () => {
   // The next isolation would have other caches, and a layer of other content that every later build takes.
   test('is an error: no weaker isolation is taken in its place', async () => {
     await using directory = await temporaryDirectory()
-    let kills = 0
-    const killFirst = (message: unknown): void => {
+    const killAtOnce = (message: unknown): void => {
       const { process: child } = message as { readonly process: ChildProcess }
-      if (kills++ === 0) child.once('spawn', () => child.kill('SIGKILL'))
+      // The first alone: what would be taken in its place lives.
+      unsubscribe('child_process', killAtOnce)
+      child.once('spawn', () => child.kill('SIGKILL'))
     }
-    subscribe('child_process', killFirst)
-    try {
-      const started = startExecutor({ isolation: 'auto', stateDirectory: directory.path })
-      await expect(
-        started.then(async (executor) => {
-          await executor.close()
-          return executor.isolation
-        }),
-      ).rejects.toMatchObject({ code: 'OCI_RUNTIME_EXECUTOR_DIED' })
-      expect(kills).toBe(1)
-    } finally {
-      unsubscribe('child_process', killFirst)
+    const start = async (): Promise<string> => {
+      subscribe('child_process', killAtOnce)
+      try {
+        const executor = await startExecutor({ isolation: 'auto', stateDirectory: directory.path })
+        await executor.close()
+        return executor.isolation
+      } catch (error) {
+        return (error as { readonly code: string }).code
+      }
     }
+    const outcomes = [await start()]
+    // On a busy machine it may serve before this process comes to kill it.
+    while (outcomes.at(-1) === 'namespace' && outcomes.length < 50) outcomes.push(await start())
+    expect(outcomes.at(-1)).toBe('OCI_RUNTIME_EXECUTOR_DIED')
   })
 
   test.each([

@@ -228,7 +228,7 @@ static void descriptors(void) {
 static void look_at(const char *pid) {
   static const char *const files[] = {"environ", "mem", "maps", "auxv", "exe", "stack", "pagemap"};
   static const char *const namespaces[] = {"user", "mnt", "pid", "net"};
-  static const char *const written[] = {"comm", "uid_map", "clear_refs", "timens_offsets"};
+  static const char *const written[] = {"uid_map", "timens_offsets"};
   char path[128];
   for (size_t i = 0; i < COUNT(files); i++) {
     snprintf(path, sizeof path, "/proc/%s/%s", pid, files[i]);
@@ -255,11 +255,14 @@ static void look_at(const char *pid) {
   }
 }
 
-// Who has it is killed before others.
-static void raise_oom_score(const char *pid) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%s/oom_score_adj", pid);
-  open_to_write(path);
+// What the owner of a process may write: who is killed first for want of memory, how nice it is, what its core would hold.
+static void set_process(const char *pid) {
+  static const char *const files[] = {"oom_score_adj", "autogroup", "coredump_filter", "clear_refs", "sched"};
+  for (size_t i = 0; i < COUNT(files); i++) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%s/%s", pid, files[i]);
+    open_to_write(path);
+  }
 }
 
 // Of a step whose command this is every other process is somebody else's; CVE-2019-5736.
@@ -276,7 +279,7 @@ static void of_others(void (*try)(const char *pid)) {
 
 static void processes_by_name(void) { of_others(look_at); }
 
-static void oom_scores(void) { of_others(raise_oom_score); }
+static void process_settings(void) { of_others(set_process); }
 
 static void change(pid_t pid) {
   char byte;
@@ -367,7 +370,7 @@ int main(int count, char **words) {
       {"mounts", mounts},
       {"another root", another_root},
       {"processes in /proc", processes_by_name},
-      {"who is killed for want of memory", oom_scores},
+      {"settings of processes", process_settings},
       {"processes by number", processes_by_number},
       {"calls that are not for steps", calls},
       {"shared memory", shared_memory},
