@@ -23,7 +23,8 @@ const unknown = wanted.filter((name) => !places.some((place) => place.name === n
 if (unknown.length > 0) throw new Error(`KILLS_PLACES: no ${unknown.join(', ')}`)
 const workDirectory = openWorkDirectory()
 const payload = prepareProgram(workDirectory, ['package.json', 'scripts/faults/parts'])
-const problems = []
+// A guest tells them as they come, and all of them at its end.
+const problems = new Set()
 try {
   await using base = await testing.temporaryDirectory()
   await testing.makeBusyboxBase(base.join('base'))
@@ -33,7 +34,7 @@ try {
   rmSync(payload, { recursive: true, force: true, maxRetries: 3 })
 }
 for (const problem of problems) console.log(problem)
-process.exitCode = problems.length === 0 ? 0 : 1
+process.exitCode = problems.size === 0 ? 0 : 1
 
 async function tryPlace(name, milliseconds) {
   const place = places.find((one) => one.name === name)
@@ -59,11 +60,11 @@ async function tryPlace(name, milliseconds) {
     timeoutMs: milliseconds + 50_000,
     onReport: (report) => {
       last = report
+      for (const problem of report.problems ?? []) problems.add(`${name}, seed ${seed}: ${problem}`)
       if (verbose) console.log(JSON.stringify(report))
     },
   })
-  problems.push(...(last?.problems ?? []).map((problem) => `${name}, seed ${seed}: ${problem}`))
-  if (last?.kills === undefined) return problems.push(`${name}: ended with ${status}: ${complaint}`)
+  if (last?.kills === undefined) return problems.add(`${name}: ended with ${status}: ${complaint}`)
   console.log(`${last.rounds} rounds; undisturbed ${last.quietMs} ms; killed: ${JSON.stringify(last.kills)}`)
   if (last.missing.length > 0) console.log(`without ${last.missing.join(', ')}, which the place lacks`)
 }

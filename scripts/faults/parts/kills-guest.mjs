@@ -46,13 +46,14 @@ async function main() {
   let round = 0
   for (let hits = 0; hits < rounds && Date.now() < endMs && problems.length < 20; round++) {
     const where = `round ${round}`
+    const known = problems.length
     const what = await disturb(round, expected, undisturbed.ms, quietMs)
     // What had ended already is no kill.
     if (what !== 'too late') hits++
     const complain = (text) => problems.push(`${where}, ${what}: ${text}`)
     for (const text of await remains()) complain(text)
     await compareNext(expected, otherMs, complain)
-    say({ round, what, seconds: Math.round((Date.now() - endMs) / 1000) + seconds })
+    say({ round, what, problems: problems.slice(known), seconds: Math.round((Date.now() - endMs) / 1000) + seconds })
   }
   const left = await emptied()
   problems.push(...left.map((name) => `at the end, after prune: ${name}`))
