@@ -36,7 +36,13 @@ static void end_with(struct netlink_messages *messages, struct open_rule rule, e
   end_rule(messages, rule);
 }
 
-static void put_arrival(struct netlink_messages *messages, const char *table) {
+static void match_probe(struct netlink_messages *messages, const struct firewall *firewall) {
+  match_destination(messages, firewall->probe_address);
+  match_destination_port(messages, firewall->probe_port);
+}
+
+static void put_arrival(struct netlink_messages *messages, const struct firewall *firewall) {
+  const char *table = firewall->name;
   // Steps have no IPv6: what they send raw (advertisements of routers above all, CVE-2020-13401) is not heard.
   struct open_rule rule = begin_step_rule(messages, table, ARRIVAL);
   match_family(messages, FAMILY_IPV6);
@@ -46,7 +52,7 @@ static void put_arrival(struct netlink_messages *messages, const char *table) {
   match_forged_source(messages);
   end_with(messages, rule, VERDICT_DROP);
   rule = begin_step_rule(messages, table, ARRIVAL);
-  match_destination(messages, PROBE_ADDRESS);
+  match_probe(messages, firewall);
   count(messages);
   end_rule(messages, rule);
 }
@@ -62,9 +68,10 @@ static void put_passage(struct netlink_messages *messages, const char *table) {
   end_with(messages, rule, VERDICT_DROP);
 }
 
-static void put_departure(struct netlink_messages *messages, const char *table) {
+static void put_departure(struct netlink_messages *messages, const struct firewall *firewall) {
+  const char *table = firewall->name;
   struct open_rule rule = begin_step_rule(messages, table, DEPARTURE);
-  match_destination(messages, PROBE_ADDRESS);
+  match_probe(messages, firewall);
   count(messages);
   end_with(messages, rule, VERDICT_DROP);
   rule = begin_step_rule(messages, table, DISGUISE);
@@ -72,17 +79,22 @@ static void put_departure(struct netlink_messages *messages, const char *table) 
   end_rule(messages, rule);
 }
 
-int raise_firewall(int tables, char name[TABLE_NAME_SIZE]) {
+// 198.51.100.0/24, and the ports that no service has.
+enum { PROBE_NETWORK = 0xc6336400, PROBE_HOSTS = 254, FIRST_PROBE_PORT = 0xc000 };
+
+int raise_firewall(int tables, struct firewall *firewall) {
   uint64_t chance;
   if (getrandom(&chance, sizeof chance, 0) != sizeof chance) return errno;
-  snprintf(name, TABLE_NAME_SIZE, "tsbuild-%016llx", (unsigned long long)chance);
+  snprintf(firewall->name, sizeof firewall->name, "tsbuild-%016llx", (unsigned long long)chance);
+  firewall->probe_address = PROBE_NETWORK + 1 + (uint32_t)(chance % PROBE_HOSTS);
+  firewall->probe_port = (uint16_t)(FIRST_PROBE_PORT | chance >> 32);
   struct netlink_messages messages = {0};
   begin_transaction(&messages);
-  put_owned_table(&messages, name);
-  for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) put_chain(&messages, name, &chains[i]);
-  put_arrival(&messages, name);
-  put_passage(&messages, name);
-  put_departure(&messages, name);
+  put_owned_table(&messages, firewall->name);
+  for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) put_chain(&messages, firewall->name, &chains[i]);
+  put_arrival(&messages, firewall);
+  put_passage(&messages, firewall->name);
+  put_departure(&messages, firewall);
   end_transaction(&messages);
   return exchange(tables, &messages);
 }
@@ -123,11 +135,11 @@ static void take_rule(const struct nlmsghdr *entry, void *context) {
   if (!strcmp(chain, DEPARTURE)) counts->forwarded += packets_of(attributes, length);
 }
 
-int count_probes(int tables, const char *name, uint64_t *arrived, uint64_t *forwarded) {
+int count_probes(int tables, const struct firewall *firewall, uint64_t *arrived, uint64_t *forwarded) {
   struct counts counts = {0};
   struct netlink_messages messages = {0};
   begin_table_message(&messages, NFT_MSG_GETRULE, NLM_F_DUMP, FAMILY_INET);
-  put_text(&messages, NFTA_RULE_TABLE, name);
+  put_text(&messages, NFTA_RULE_TABLE, firewall->name);
   int error = ask_for_list(tables, &messages, take_rule, &counts);
   *arrived = counts.arrived;
   *forwarded = counts.forwarded;

@@ -6,12 +6,17 @@
 
 #define TABLE_NAME_SIZE 32
 
-// An address that belongs to nobody (RFC 5737): what a step sends there is counted on its way, and goes nowhere.
-#define PROBE_ADDRESS 0xc6336401u // 198.51.100.1
+// A table, and where it expects a probe: what a step sends there is counted on its way, and goes nowhere. Each has another, as it meets
+// the tables of other executors as well, which must neither count nor stop it.
+struct firewall {
+  char name[TABLE_NAME_SIZE];
+  uint32_t probe_address; // that belongs to nobody (RFC 5737)
+  uint16_t probe_port;    // of UDP
+};
 
-// `name` gets the table's. 0 or an errno.
-int raise_firewall(int tables, char name[TABLE_NAME_SIZE]);
+// 0 or an errno.
+int raise_firewall(int tables, struct firewall *firewall);
 // How many packets for the probe's address came in from steps, and how many of them were let through to go out.
-int count_probes(int tables, const char *name, uint64_t *arrived, uint64_t *forwarded);
+int count_probes(int tables, const struct firewall *firewall, uint64_t *arrived, uint64_t *forwarded);
 
 #endif

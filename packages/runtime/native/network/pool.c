@@ -26,7 +26,7 @@ enum { SUBNET_SIZE = 4, SUBNET_PREFIX = 30 };
 static struct network_offer offer;
 static bool is_prepared;
 static int host = -1, route = -1, tables = -1;
-static char table[TABLE_NAME_SIZE];
+static struct firewall firewall;
 static struct surroundings around;
 static uint32_t next_subnet;
 static struct step_network *kept[KEPT];
@@ -132,9 +132,9 @@ static bool open_router(void) {
   int error = look_around(route, &around);
   if (error) return refuse("the routes of this machine: %s", strerror(error)), false;
   if (!around.size) return refuse("routes of this machine lead to every range of addresses that steps could have"), false;
-  error = raise_firewall(tables, table);
+  error = raise_firewall(tables, &firewall);
   if (error) return refuse("nf_tables: %s", strerror(error)), false;
-  next_subnet = (uint32_t)(strtoull(table + sizeof "tsbuild-" - 1, NULL, 16) >> 16);
+  next_subnet = (uint32_t)(strtoull(firewall.name + sizeof "tsbuild-" - 1, NULL, 16) >> 16);
   return true;
 }
 
@@ -154,7 +154,7 @@ const struct network_offer *prepare_networks(bool may_route) {
   struct step_network *first = is_open ? make_network() : NULL;
   if (is_open && !first) refuse("a pair of veths: %s", strerror(errno));
   // Without a way outside there is nothing to be refused.
-  if (first && around.mtu && !is_let_through(first->namespace, host, tables, table)) {
+  if (first && around.mtu && !is_let_through(first->namespace, host, tables, &firewall)) {
     refuse("a table of this machine drops what is forwarded");
     close_network(first);
     first = NULL;

@@ -4,7 +4,9 @@
 
 #include <stdbool.h>
 
+#include "firewall.h"
+
 // Sends a packet from inside of `namespace` to nobody, and looks whether it would have left. `host` is the namespace to come back to.
-bool is_let_through(int namespace, int host, int tables, const char *table);
+bool is_let_through(int namespace, int host, int tables, const struct firewall *firewall);
 
 #endif

@@ -92,18 +92,27 @@ void match_family(struct netlink_messages *messages, uint8_t family) {
   compare(messages, NFT_CMP_EQ, &family, 1);
 }
 
-// Where the destination stands in a packet of IPv4.
-#define DESTINATION_OFFSET 16
+static void load_bytes(struct netlink_messages *messages, uint32_t header, uint32_t offset, uint32_t length) {
+  struct expression expression = begin_expression(messages, "payload");
+  put_be32(messages, NFTA_PAYLOAD_DREG, NFT_REG_1);
+  put_be32(messages, NFTA_PAYLOAD_BASE, header);
+  put_be32(messages, NFTA_PAYLOAD_OFFSET, offset);
+  put_be32(messages, NFTA_PAYLOAD_LEN, length);
+  end_expression(messages, expression);
+}
+
+// Where the destination stands in a packet of IPv4, and the port of one of TCP or UDP.
+enum { DESTINATION_OFFSET = 16, DESTINATION_PORT_OFFSET = 2 };
 
 void match_destination(struct netlink_messages *messages, uint32_t address) {
   match_family(messages, FAMILY_IPV4);
-  struct expression expression = begin_expression(messages, "payload");
-  put_be32(messages, NFTA_PAYLOAD_DREG, NFT_REG_1);
-  put_be32(messages, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
-  put_be32(messages, NFTA_PAYLOAD_OFFSET, DESTINATION_OFFSET);
-  put_be32(messages, NFTA_PAYLOAD_LEN, sizeof address);
-  end_expression(messages, expression);
+  load_bytes(messages, NFT_PAYLOAD_NETWORK_HEADER, DESTINATION_OFFSET, sizeof address);
   compare(messages, NFT_CMP_EQ, &(uint32_t){htonl(address)}, sizeof address);
+}
+
+void match_destination_port(struct netlink_messages *messages, uint16_t port) {
+  load_bytes(messages, NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT_OFFSET, sizeof port);
+  compare(messages, NFT_CMP_EQ, &(uint16_t){htons(port)}, sizeof port);
 }
 
 void match_forged_source(struct netlink_messages *messages) {

@@ -155,6 +155,21 @@ async function pidOf(victim: 'coordinator' | 'launcher' | 'executor', coordinato
   return victim === 'launcher' ? launcher : child(launcher)
 }
 
+describeWith(needs, 'the default network of several executors', () => {
+  test('is made for each of those that begin at once: their tables do not hide the way from each other', async () => {
+    await using network = await openTestNetwork()
+    const machines = await Promise.all(
+      Array.from({ length: 8 }, () => startMachine('root', { wrapper: network.onMachine })),
+    )
+    try {
+      const opened = await Promise.all(machines.map((machine) => machine.network('default')))
+      expect(opened).toEqual(machines.map(() => ({ kind: 'nat' })))
+    } finally {
+      for (const machine of machines) await machine[Symbol.asyncDispose]()
+    }
+  })
+})
+
 describeWith(needs, 'where no network can be made', () => {
   const cases = [
     ['the machine forwards nothing', 'echo 0 > /proc/sys/net/ipv4/ip_forward', 'net.ipv4.ip_forward is 0'],
