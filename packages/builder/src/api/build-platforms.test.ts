@@ -266,4 +266,40 @@ describeWith(buildNeeds, 'several platforms in one build', () => {
     for (const platform of ['linux/arm64', 'linux/amd64'])
       expect((await inspect('derived:1', { store, platform })).Config).toMatchObject({ Labels: { platform } })
   })
+
+  test('of a base with several that run on a platform the very one is taken', async () => {
+    const store = world.directory.join('store-ranked')
+    const base = await world.context('ranked', {
+      Dockerfile: 'FROM scratch\nARG TARGETPLATFORM\nLABEL base=$TARGETPLATFORM\nCOPY Dockerfile /\n',
+    })
+    const platforms = ['linux/386', 'linux/amd64', 'linux/arm/v6', 'linux/arm/v7', 'linux/arm64']
+    await world.build(base, { store, platform: platforms.join(','), tags: ['ranked:1'] })
+    const derived = await world.context('of-ranked', { Dockerfile: 'FROM ranked:1\nLABEL more=1\n' })
+    await world.build(derived, { store, platform: platforms.join(','), tags: ['of-ranked:1'] })
+    for (const platform of platforms)
+      expect((await inspect('of-ranked:1', { store, platform })).Config).toMatchObject({ Labels: { base: platform } })
+  })
+
+  test('an image without a name that an index has, too, is an image of its own', async () => {
+    const store = world.directory.join('store-of-parts')
+    const both = await buildBoth({ store, tags: ['both:1'] })
+    const arm = await buildBoth({ store, platform: 'linux/arm64' })
+    expect(new Set((await images({ store })).map(({ id }) => id))).toEqual(new Set([both.digest, arm.configDigest]))
+    expect(await inspect(arm.configDigest!, { store })).toMatchObject({ Id: arm.configDigest, Architecture: 'arm64' })
+    expect(await remove(arm.configDigest!, { store })).toEqual({ untagged: [], deleted: [arm.configDigest] })
+    expect((await images({ store })).map(({ repository }) => repository)).toEqual(['both'])
+  })
+
+  test('the digest of one of several images means that one, which does not go alone', async () => {
+    const store = world.directory.join('store-of-part')
+    const built = await buildBoth({ store, tags: ['both:1'] })
+    const [, arm] = built.images
+    for (const text of [arm!.configDigest!, arm!.digest!, `both@${arm!.digest}`]) {
+      expect(await inspect(text, { store })).toMatchObject({ Id: arm!.configDigest, Architecture: 'arm64' })
+      await expect(remove(text, { store, force: true })).rejects.toMatchObject({ code: 'OCI_IMAGE_NOT_FOUND' })
+    }
+    await tag(arm!.digest!, 'arm:1', { store })
+    expect((await images({ store })).find(({ repository }) => repository === 'arm')!.id).toBe(arm!.configDigest)
+    expect(await inspect('both:1', { store })).toMatchObject({ Id: built.digest })
+  })
 })

@@ -170,6 +170,7 @@ function removeNames(store: Store, image: string, isForced: boolean): RemoveOutc
   const isById = isDangling(record.name) || !nameMatches(record.name, image)
   const id = imageId(record)
   const names = store.images.list().filter((other) => imageId(other) === id)
+  if (names.length === 0) throw noSuchImage(image, `it is one of the images of ${record.name}, which go together`)
   if (isById && names.length > 1 && !isForced) {
     throw new BuilderError(
       'OCI_IMAGE_IN_USE',
@@ -205,14 +206,27 @@ export async function prune(
   })
 }
 
-/** @throws OCI_IMAGE_NOT_FOUND */
+/**
+ * By a digest of one image of several: that one alone, under the name of all.
+ * @throws OCI_IMAGE_NOT_FOUND
+ */
 export function findImage(store: Store, nameOrId: string): ImageRecord {
   // A short beginning of an id may be a name as well, which counts first.
   const found = store.images.find(asStored(nameOrId)) ?? store.images.find(nameOrId)
-  if (found) return found
-  throw new BuilderError('OCI_IMAGE_NOT_FOUND', `No such image: ${nameOrId}`, {
-    hint: 'tsbuild images lists what is there',
-  })
+  if (found) return askedPart(found, nameOrId)
+  throw noSuchImage(nameOrId, 'tsbuild images lists what is there')
+}
+
+/** A digest of one image of several means that one alone. */
+function askedPart(record: ImageRecord, nameOrId: string): ImageRecord {
+  const digest = isDigest(nameOrId) ? nameOrId : nameOrId.slice(nameOrId.indexOf('@') + 1)
+  if (record.images.length === 1 || digest === record.digest) return record
+  const part = record.images.find((one) => one.configDigest === digest || one.manifestDigest === digest)
+  return part === undefined ? record : { ...record, digest: part.manifestDigest, images: [part] }
+}
+
+function noSuchImage(nameOrId: string, hint: string): BuilderError {
+  return new BuilderError('OCI_IMAGE_NOT_FOUND', `No such image: ${nameOrId}`, { hint })
 }
 
 function asStored(text: string): string {

@@ -28,11 +28,14 @@ test.each([
 
 test.each([
   ['linux/arm/v7', { os: 'linux', architecture: 'arm', variant: 'v7' }],
+  ['linux/arm', { os: 'linux', architecture: 'arm', variant: 'v7' }],
+  ['arm', { os: 'linux', architecture: 'arm', variant: 'v7' }],
+  ['linux/arm64/v8', { os: 'linux', architecture: 'arm64' }],
   ['linux/x86_64', { os: 'linux', architecture: 'amd64' }],
   ['linux/aarch64', { os: 'linux', architecture: 'arm64' }],
   ['macos/arm64', { os: 'darwin', architecture: 'arm64' }],
   ['windows(10.0.17763)/amd64', { os: 'windows', architecture: 'amd64', 'os.version': '10.0.17763' }],
-])('a platform %s is taken', (platform, expected) => {
+])('a platform %s is taken, in the one spelling that TARGETPLATFORM has', (platform, expected) => {
   expect(checkOptions({ context: '.', platform }).platforms[0]).toEqual(expected)
 })
 

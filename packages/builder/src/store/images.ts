@@ -144,9 +144,11 @@ function find(
   return exact ?? byReference(metadata, get, wanted) ?? byIdPrefix(metadata, wanted)
 }
 
+/** The image of that id before an index that it stands in. */
 function byDigest(metadata: Metadata, digest: Digest): ImageRecord | undefined {
   const row = metadata.get(
-    `SELECT * FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 OR ${IN_PLATFORMS} ORDER BY name DESC LIMIT 1`,
+    `SELECT * FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 OR ${IN_PLATFORMS}
+     ORDER BY ${ID} = ?1 DESC, platforms IS NULL DESC, name DESC LIMIT 1`,
     digest,
   )
   return row === undefined ? undefined : fromRow(row)
@@ -163,7 +165,7 @@ function byReference(
     const repository = repositoryOf(reference)
     const pinned = `${repository}@${reference.digest}`
     const candidates = metadata.all(
-      `SELECT * FROM images WHERE manifest_digest = ?1 OR ${IN_PLATFORMS} OR EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?2) ORDER BY name`,
+      `SELECT * FROM images WHERE manifest_digest = ?1 OR ${IN_PLATFORMS} OR EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?2) ORDER BY platforms IS NULL DESC, name`,
       reference.digest,
       pinned,
     )

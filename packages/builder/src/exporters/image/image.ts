@@ -1,6 +1,7 @@
 import { BuilderError } from '../../base/errors.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { imageId } from '../../store/image-id.ts'
 import type { ImageRecord, Store, StoredImage } from '../../store/types.ts'
 import { readAttributes } from '../attributes.ts'
 import {
@@ -116,8 +117,7 @@ function storedNames(output: ImageOutput, composed: Composed): readonly string[]
 async function storeImage(output: ImageOutput, composed: Composed, context: ExportContext): Promise<void> {
   const { store } = context
   const names = storedNames(output, composed).filter((name) => !isUpToDate(store, name, composed))
-  if (names.length === 0 || (output.settings.names.length === 0 && store.images.find(idOf(composed)) !== undefined))
-    return
+  if (names.length === 0 || (output.settings.names.length === 0 && isListed(store, idOf(composed)))) return
   for (const document of storedDocuments(composed)) {
     store.blobs.put(document.bytes)
     // What is pushed has compressed layers, so another manifest: its digest is the one that people want to read.
@@ -130,6 +130,12 @@ async function storeImage(output: ImageOutput, composed: Composed, context: Expo
     for (const name of names) store.images.put(recordOf(name, composed, store))
   })
   for (const name of output.settings.names) context.report({ id: `naming to ${name}`, isDone: true })
+}
+
+/** Under whatever name. An index that it stands in is another image, and may go without it. */
+function isListed(store: Store, id: Digest): boolean {
+  const found = store.images.find(id)
+  return found !== undefined && imageId(found) === id
 }
 
 interface StoredDocument {
