@@ -161,14 +161,35 @@ describeWith([...buildNeeds, 'setpriv', 'unshare', 'nsenter'], 'isolations', () 
   }
 
   test('every one does so with owners too, whatever ids it has', async () => {
+    await expectOneDigest('owned')
+  })
+
+  async function expectOneDigest(context: string): Promise<void> {
     const who: readonly Who[] =
       (await runTool('newuidmap', []).catch(() => undefined)) === undefined
         ? everywhere
         : [...everywhere, 'a user with subordinate ids']
-    const digests: string[] = []
-    for (const one of who) digests.push(await buildAs(one, 'owned'))
-    expect(digests[0]).toMatch(/^sha256:/)
-    expect(new Set(digests)).toEqual(new Set([digests[0]]))
+    const digests: Record<string, string> = {}
+    for (const one of who) digests[one] = await buildAs(one, context)
+    expect(digests['root']).toMatch(/^sha256:/)
+    expect(digests).toEqual(Object.fromEntries(who.map((one) => [one, digests['root']])))
+  }
+
+  test('devices of a base are there for every one, to be changed, moved, linked and removed', async () => {
+    const lines =
+      'mkdir d; for n in null gone kept; do mknod d/$n c 1 3; done; mknod -m 600 d/disk b 7 300; ln d/disk d/hard'
+    const directory = world.directory.join('devices')
+    await mkdir(directory)
+    await checkTool('sh', ['-ec', `cd ${directory}; ${lines}; chown 5:6 d/gone d/kept; tar -cf ../devices.tar d`])
+    await world.context('devices-of-a-base', {
+      Dockerfile: `FROM $BASE
+ADD devices.tar /
+RUN cd /d && mv null moved && rm gone && chown 3:4 hard && chmod 640 disk && ln kept linked
+RUN cd /d && mv linked again && touch -d @5 disk
+`,
+      'devices.tar': readFileSync(world.directory.join('devices.tar')),
+    })
+    await expectOneDigest('devices-of-a-base')
   })
 
   test('the second build of each runs nothing and is the same', async () => {

@@ -14,8 +14,8 @@ const MARKS = [0x636f2d74, 0x72656e77] as const
 
 const DEVICE_TYPES: Readonly<Record<number, 'character' | 'block'>> = { 0o020000: 'character', 0o060000: 'block' }
 
-/** How owners lie on the disk: as they are, or as records. */
-export type OwnersOnDisk = 'keep' | 'record'
+/** How owners and devices lie on the disk: as they are; devices as records, as no user namespace may make one; or both. */
+export type OwnersOnDisk = 'keep' | 'record-devices' | 'record'
 
 /** What a step's supervisor records: nothing, devices (which no user namespace may make), or owners too. */
 export type RecordsOnDisk = 'none' | 'devices' | 'all'
@@ -27,7 +27,7 @@ export interface OwnerRecord {
 }
 
 export function ownersOnDisk(mapping: IdMapping): OwnersOnDisk {
-  return mapping.kind === 'single' ? 'record' : 'keep'
+  return ({ none: 'keep', devices: 'record-devices', all: 'record' } as const)[recordsOnDisk(mapping)]
 }
 
 export function recordsOnDisk(mapping: IdMapping): RecordsOnDisk {
@@ -39,11 +39,15 @@ export function ownerXattr(
   entry: Pick<LayerEntry, 'type' | 'uid' | 'gid' | 'devMajor' | 'devMinor'>,
 ): readonly [name: string, value: Buffer] | undefined {
   const { type, uid, gid } = entry
-  const isDevice = type === 'character' || type === 'block'
+  const isDevice = isDeviceType(type)
   if (uid === 0 && gid === 0 && !isDevice) return undefined
   if (type === 'symlink' || type === 'fifo') return [CAPABILITY, words(REVISION, uid, gid, ...MARKS)]
   if (!isDevice) return [NAME, words(uid, gid)]
   return [NAME, words(uid, gid, type === 'character' ? 0o020000 : 0o060000, entry.devMajor ?? 0, entry.devMinor ?? 0)]
+}
+
+export function isDeviceType(type: LayerEntry['type']): boolean {
+  return type === 'character' || type === 'block'
 }
 
 /** Reads what {@link ownerXattr} or a supervisor wrote; undefined: root's. */

@@ -55,7 +55,7 @@ function makeOther(tree: LocalTree, entry: LayerEntry, input: WritePlainTreeInpu
     case 'character':
     case 'block':
     case 'fifo':
-      if (input.owners === 'record' && entry.type !== 'fifo') {
+      if (input.owners !== 'keep' && entry.type !== 'fifo') {
         tree.beginFile(entry.path, attributesOf(entry, input))
         return tree.endFile()
       }

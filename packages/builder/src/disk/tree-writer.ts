@@ -3,7 +3,7 @@ import { fromByteString, type ByteString } from '../base/byte-string.ts'
 import { BuilderError } from '../base/errors.ts'
 import { baseName, parentPath } from '../view/paths.ts'
 import type { LayerEntry } from '../view/types.ts'
-import { isRecordName, ownerXattr, type OwnersOnDisk } from './owner-record.ts'
+import { isDeviceType, isRecordName, ownerXattr, type OwnersOnDisk } from './owner-record.ts'
 import { createStandingNames } from './standing-names.ts'
 
 export interface TreeWriterOptions {
@@ -75,7 +75,7 @@ class OverlayWriter implements TreeWriter {
   setLinked(entry: LayerEntry): void {
     const attributes = attributesOf(entry, this.options)
     if (this.names.find(entry.path)?.kind !== 'symlink') this.tree.setAttributes(entry.path, attributes)
-    else if (this.options.owners === 'keep')
+    else if (this.options.owners !== 'record')
       this.tree.setAttributes(entry.path, { owner: { uid: entry.uid, gid: entry.gid } })
     else this.tree.setAttributes(entry.path, { xattrs: attributes.xattrs })
   }
@@ -194,7 +194,8 @@ class OverlayWriter implements TreeWriter {
 export function attributesOf(entry: LayerEntry, { owners }: Pick<TreeWriterOptions, 'owners'>): TreeAttributes {
   // What is made is ours already: root's, in its namespace.
   const isOurs = owners === 'record' || (entry.uid === 0 && entry.gid === 0)
-  const record = owners === 'record' ? ownerXattr(entry) : undefined
+  const isRecorded = owners === 'record' || (owners === 'record-devices' && isDeviceType(entry.type))
+  const record = isRecorded ? ownerXattr(entry) : undefined
   const xattrs = entry.xattrs && withoutSteering(entry.xattrs)
   return {
     owner: isOurs ? undefined : { uid: entry.uid, gid: entry.gid },

@@ -134,7 +134,7 @@ async function prepareAgent(work: MountWork, mount: ExecMount): Promise<StepMoun
     uid: ssh.uid,
     gid: ssh.gid,
     jobs: environment.jobs,
-    hasOwners: ownersOnDisk((await environment.executor()).idMapping) === 'keep',
+    hasOwners: ownersOnDisk((await environment.executor()).idMapping) !== 'record',
   })
   disposables.push(socket)
   return { target: mount.dest, readonly: false, source: { kind: 'bind', hostPath: socket.path } }
