@@ -70,7 +70,7 @@ export const places = [
       'no-new-privileges',
       '--read-only',
       '--tmpfs',
-      '/tmp:mode=1777,exec',
+      '/tmp:mode=1777,exec,dev',
     ],
     expect: noIsolation,
   },

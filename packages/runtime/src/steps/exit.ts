@@ -71,7 +71,7 @@ function setupError(step: StepSpec, isolation: Isolation, operation: string, err
     : 'OCI_RUNTIME_STEP_START'
   return new RuntimeError(code, `${step.name}: ${operation}: ${errnoText(error)}`, {
     details,
-    hint: diskHint(operation),
+    hint: diskHint(operation, errno),
   })
 }
 
@@ -105,8 +105,10 @@ function limitHint(operation: string, errno: string): string {
     : 'the controller is not enabled here: see cgroup.controllers below /sys/fs/cgroup, and Delegate= of systemd'
 }
 
-/** An overlay takes no upper directory on another one, which is what the disk of a container mostly is. */
-function diskHint(operation: string): string | undefined {
+/** What the disk of the store does not allow: an overlay on another one, as the disk of a container mostly is; devices. */
+function diskHint(operation: string, errno: string): string | undefined {
+  if (/^open \/dev\//.test(operation) && errno === 'EACCES')
+    return 'the store lies on a file system that is mounted without devices (nodev), as docker run --tmpfs does: add dev to its options (--tmpfs /tmp:exec,dev), or set TSBUILD_HOME or --store to a directory on a volume'
   return /not supported as upperdir/.test(operation)
     ? 'the disk of the store cannot carry an overlay (the own disk of a container?): set TSBUILD_HOME or --store to a directory on a volume or a tmpfs, as in docker run -v tsbuild:/store -e TSBUILD_HOME=/store'
     : undefined
