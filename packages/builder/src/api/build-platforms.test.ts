@@ -302,4 +302,24 @@ describeWith(buildNeeds, 'several platforms in one build', () => {
     expect((await images({ store })).find(({ repository }) => repository === 'arm')!.id).toBe(arm!.configDigest)
     expect(await inspect('both:1', { store })).toMatchObject({ Id: built.digest })
   })
+
+  test('an image of a stage for the build platform counts as that of the platform that was asked for', async () => {
+    const cross = await world.context('cross', {
+      Dockerfile: 'FROM --platform=$BUILDPLATFORM scratch AS base\nCOPY Dockerfile /\nFROM base\nLABEL one=1\n',
+    })
+    const dest = world.directory.join('cross-files')
+    const outputs = [{ type: 'local', dest }] as const
+    const { images: built } = await world.build(cross, { platform: 'linux/arm64,linux/riscv64', outputs })
+    expect(built.map(({ platform }) => platform)).toEqual(['linux/arm64', 'linux/riscv64'])
+    expect(readdirSync(dest).sort()).toEqual(['linux_arm64', 'linux_riscv64'])
+  })
+
+  test('two versions of an operating system are two platforms', async () => {
+    const dest = world.directory.join('versions')
+    const platform = 'windows(10.0.17763)/amd64,windows(10.0.20348)/amd64'
+    const windows = await world.context('windows', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' })
+    const { warnings } = await world.build(windows, { platform, outputs: [{ type: 'local', dest }] })
+    expect(warnings).toEqual([])
+    expect(readdirSync(dest).sort()).toEqual(['windows(10.0.17763)_amd64', 'windows(10.0.20348)_amd64'])
+  })
 })

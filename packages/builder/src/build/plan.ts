@@ -7,7 +7,7 @@ import type { BaseImage, LoweredImage } from '../image/lowered.ts'
 import type { Edge } from '../graph/types.ts'
 import { createVertex } from '../graph/vertex.ts'
 import { internalStep } from './internal-step.ts'
-import { formatPlatform, hostPlatform } from '../oci/platform.ts'
+import { formatPlatform, formatPlatformFully, hostPlatform } from '../oci/platform.ts'
 import type { Platform } from '../oci/types.ts'
 import { findInLayout } from '../ops/image/layout.ts'
 import type { ResolvedImage } from '../ops/environment.ts'
@@ -86,7 +86,7 @@ export async function lowerBuild(parts: LowerParts): Promise<readonly LoweredIma
 function withDuplicates(images: readonly LoweredImage[]): readonly LoweredImage[] {
   const seen = new Set<string>()
   return images.map((image) => {
-    const platform = formatPlatform(image.platform)
+    const platform = formatPlatformFully(image.platform)
     if (!seen.has(platform)) {
       seen.add(platform)
       return image

@@ -1,6 +1,6 @@
 import { BuilderError } from '../base/errors.ts'
 import { fromByteString, toByteString, type ByteString } from '../base/byte-string.ts'
-import { formatPlatform } from '../oci/platform.ts'
+import { formatPlatformFully } from '../oci/platform.ts'
 import type { LayerEntry } from '../view/types.ts'
 import { flatten } from './flatten.ts'
 import type { ExportImage, ExportSource } from './types.ts'
@@ -29,7 +29,7 @@ export async function* platformFiles(
   source: ExportSource,
   { epochSec, isSplit = source.images.length > 1 }: PlatformFilesOptions,
 ): AsyncGenerator<PlatformFile, void, undefined> {
-  const images = new Map(source.images.map((image) => [formatPlatform(image.image.platform), image]))
+  const images = new Map(source.images.map((image) => [formatPlatformFully(image.image.platform), image]))
   const merge = createMerge(images.size > 1 && !isSplit)
   for (const [platform, image] of images) {
     const directory = isSplit ? toByteString(platform.replaceAll('/', '_')) : ''

@@ -197,7 +197,7 @@ function finishImage(
   const { os, architecture, variant } = platform
   return {
     edge: state.output?.edge,
-    platform: normalizePlatform(target.platform ?? options.targetPlatform),
+    platform: outputPlatform(options.targetPlatform, platform),
     config: {
       ...(image.author === '' ? {} : { author: image.author }),
       architecture,
@@ -214,6 +214,12 @@ function finishImage(
     ...(contextPaths.size === 0 ? {} : { contextPaths: followedPaths(contextPaths) ?? ['.'] }),
     ...(epoch === undefined ? {} : { sourceDateEpoch: epoch }),
   }
+}
+
+// What an index lists it as: what was asked for, whatever its stage is of. Of Windows an image is for one version.
+function outputPlatform(target: Platform, image: Platform): Platform {
+  const isExtended = target.os === 'windows' && image.os === target.os
+  return normalizePlatform(isExtended ? { ...image, ...target } : target)
 }
 
 // A platform that was asked for is what the image says; otherwise it says what its base says.
