@@ -14,6 +14,7 @@ const packages = {
   git: 'git',
   gzip: 'gzip',
   ip: 'iproute2',
+  iptables: 'iptables',
   ldd: 'libc-bin',
   losetup: 'mount',
   'mkfs.ext4': 'e2fsprogs',

@@ -16,19 +16,29 @@
 
 #include "netlink.h"
 
-int make_pair(int route, const char *name, int namespace, uint32_t mtu) {
+// Administered here, by the address of IPv4 (as Docker's). One that the kernel chooses, systemd-udevd exchanges for another some moments
+// later (`MACAddressPolicy=persistent`), when the step has heard of the first.
+static void put_hardware_address(struct netlink_messages *messages, uint32_t address) {
+  uint8_t bytes[6] = {0x02, 0x42};
+  memcpy(bytes + 2, &(uint32_t){htonl(address)}, sizeof address);
+  put_attribute(messages, IFLA_ADDRESS, bytes, sizeof bytes);
+}
+
+int make_pair(int route, const struct pair *pair) {
   struct netlink_messages messages = {0};
   begin_message(&messages, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, sizeof(struct ifinfomsg));
-  put_text(&messages, IFLA_IFNAME, name);
-  put_u32(&messages, IFLA_MTU, mtu);
+  put_text(&messages, IFLA_IFNAME, pair->name);
+  put_u32(&messages, IFLA_MTU, pair->mtu);
+  put_hardware_address(&messages, pair->addresses[0]);
   size_t information = begin_nested(&messages, IFLA_LINKINFO);
   put_text(&messages, IFLA_INFO_KIND, "veth");
   size_t data = begin_nested(&messages, IFLA_INFO_DATA);
   size_t peer = begin_nested(&messages, VETH_INFO_PEER);
   put_header(&messages, sizeof(struct ifinfomsg));
   put_text(&messages, IFLA_IFNAME, "eth0");
-  put_u32(&messages, IFLA_MTU, mtu);
-  put_u32(&messages, IFLA_NET_NS_FD, (uint32_t)namespace);
+  put_u32(&messages, IFLA_MTU, pair->mtu);
+  put_hardware_address(&messages, pair->addresses[1]);
+  put_u32(&messages, IFLA_NET_NS_FD, (uint32_t)pair->namespace);
   end_nested(&messages, peer);
   end_nested(&messages, data);
   end_nested(&messages, information);
@@ -72,6 +82,23 @@ int add_default_route(int route, uint32_t gateway) {
   *header = (struct rtmsg){.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST};
   put_be32(&messages, RTA_GATEWAY, gateway);
   return exchange(route, &messages);
+}
+
+static void take_output(const struct nlmsghdr *entry, void *context) {
+  size_t size;
+  if (entry->nlmsg_type != RTM_NEWROUTE) return;
+  const int *output = find_attribute(RTM_RTA(NLMSG_DATA(entry)), RTM_PAYLOAD(entry), RTA_OIF, &size);
+  if (output && size == sizeof *output) *(int *)context = *output;
+}
+
+int find_way(int route, uint8_t family, const void *address) {
+  int output = 0;
+  struct netlink_messages messages = {0};
+  struct rtmsg *header = begin_message(&messages, RTM_GETROUTE, NLM_F_ACK, sizeof *header);
+  header->rtm_family = family;
+  header->rtm_dst_len = family == AF_INET ? 32 : 128;
+  put_attribute(&messages, RTA_DST, address, header->rtm_dst_len / 8);
+  return ask_for_list(route, &messages, take_output, &output) ? 0 : output;
 }
 
 int link_index(int socket, const char *name) {

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +16,7 @@
 #include "firewall.h"
 #include "link.h"
 #include "netlink.h"
+#include "policy.h"
 #include "probe.h"
 #include "subnet.h"
 
@@ -65,7 +67,8 @@ static int open_namespace(struct step_network *network) {
 // The name of our end is the lock of its addresses: the kernel refuses a second.
 static int join_namespace(struct step_network *network, uint32_t subnet, char name[16]) {
   snprintf(name, 16, LINK_PREFIX "%08x", subnet + 1);
-  return make_pair(route, name, network->namespace, around.mtu ? around.mtu : USUAL_MTU);
+  struct pair pair = {name, network->namespace, around.mtu ? around.mtu : USUAL_MTU, {subnet + 1, subnet + 2}};
+  return make_pair(route, &pair);
 }
 
 static int set_addresses(struct step_network *network, uint32_t subnet, const char *name) {
@@ -80,6 +83,8 @@ static int set_addresses(struct step_network *network, uint32_t subnet, const ch
   if (!error) error = add_address(route, index, subnet + 1, SUBNET_PREFIX);
   if (!error) error = add_address(network->route, inner, subnet + 2, SUBNET_PREFIX);
   if (!error) error = add_default_route(network->route, subnet + 1);
+  // A rule may ask another table before the main one.
+  if (!error && find_way(route, AF_INET, &(uint32_t){htonl(subnet + 2)}) != index) error = EHOSTUNREACH;
   return error;
 }
 
@@ -129,11 +134,12 @@ static bool open_router(void) {
   route = open_netlink(NETLINK_ROUTE);
   tables = open_netlink(NETLINK_NETFILTER);
   if (host < 0 || route < 0 || tables < 0) return refuse("netlink: %s", strerror(errno)), false;
-  int error = look_around(route, &around);
+  int error = raise_firewall(tables, &firewall);
+  if (error) return refuse("nf_tables: %s", strerror(error)), false;
+  error = look_around(route, firewall.probe_address, &around);
   if (error) return refuse("the routes of this machine: %s", strerror(error)), false;
   if (!around.size) return refuse("routes of this machine lead to every range of addresses that steps could have"), false;
-  error = raise_firewall(tables, &firewall);
-  if (error) return refuse("nf_tables: %s", strerror(error)), false;
+  if (around.is_ipv6_only) return refuse("this machine reaches outside by IPv6 alone"), false;
   next_subnet = (uint32_t)(strtoull(firewall.name + sizeof "tsbuild-" - 1, NULL, 16) >> 16);
   return true;
 }
@@ -152,10 +158,13 @@ const struct network_offer *prepare_networks(bool may_route) {
   if (!may_route) refuse("steps of this isolation have no network of their own");
   bool is_open = may_route && open_router();
   struct step_network *first = is_open ? make_network() : NULL;
-  if (is_open && !first) refuse("a pair of veths: %s", strerror(errno));
+  if (is_open && !first && errno == EHOSTUNREACH) refuse("rules of this machine (`ip rule`) lead elsewhere what is for steps");
+  else if (is_open && !first) refuse("a pair of veths: %s", strerror(errno));
   // Without a way outside there is nothing to be refused.
   if (first && around.mtu && !is_let_through(first->namespace, host, tables, &firewall)) {
-    refuse("a table of this machine drops what is forwarded");
+    char culprits[300];
+    name_dropping_chains(tables, culprits, sizeof culprits);
+    refuse("what is forwarded is dropped by %s", culprits);
     close_network(first);
     first = NULL;
   }

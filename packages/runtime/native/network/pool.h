@@ -10,7 +10,7 @@ enum default_network { NETWORK_OF_HOST = 0, NETWORK_BEHIND_NAT = 1 };
 
 struct network_offer {
   enum default_network kind;
-  char reason[160]; // why it is the host's
+  char reason[400]; // why it is the host's
 };
 
 struct step_network {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "link.h"
 #include "netlink.h"
 
 // A smaller one cannot carry IPv4; a larger one no interface of Ethernet takes.
@@ -29,9 +30,11 @@ static const struct range candidates[] = {
 };
 #define CANDIDATES (sizeof candidates / sizeof *candidates)
 
+// Routes for more than this are ways outside (some VPNs have two for half of all addresses each instead of a default route).
+enum { SHORTEST_PREFIX = 8 };
+
 struct search {
   int route;
-  uint32_t mtu;
   struct range ranges[CANDIDATES];
 };
 
@@ -56,10 +59,7 @@ static void take_route(const struct nlmsghdr *entry, void *context) {
   size = 0;
   const int *output = find_attribute(attributes, length, RTA_OIF, &size);
   if (size != sizeof *output) output = NULL;
-  if (route->rtm_dst_len == 0) {
-    if (output && route->rtm_table == RT_TABLE_MAIN) search->mtu = mtu_of(search->route, *output);
-    return;
-  }
+  if (route->rtm_dst_len < SHORTEST_PREFIX) return;
   const uint32_t *destination = find_attribute(attributes, length, RTA_DST, &size);
   if (!destination || size != sizeof *destination) return;
   uint32_t first = ntohl(*destination), last = first | (uint32_t)(0xffffffffull >> route->rtm_dst_len);
@@ -70,14 +70,20 @@ static void take_route(const struct nlmsghdr *entry, void *context) {
   }
 }
 
-int look_around(int route, struct surroundings *found) {
+// Documentation has it, and nobody (RFC 3849).
+static const uint8_t outside_ipv6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+
+int look_around(int route, uint32_t outside, struct surroundings *found) {
   struct search search = {.route = route};
   memcpy(search.ranges, candidates, sizeof candidates);
   struct netlink_messages messages = {0};
   struct rtmsg *request = begin_message(&messages, RTM_GETROUTE, NLM_F_DUMP, sizeof *request);
   request->rtm_family = AF_INET;
   int error = ask_for_list(route, &messages, take_route, &search);
-  *found = (struct surroundings){.mtu = search.mtu};
+  *found = (struct surroundings){0};
+  int output = find_way(route, AF_INET, &(uint32_t){htonl(outside)});
+  if (output) found->mtu = mtu_of(route, output);
+  else found->is_ipv6_only = find_way(route, AF_INET6, outside_ipv6);
   for (size_t i = 0; i < CANDIDATES && !error && !found->size; i++) {
     if (search.ranges[i].is_taken) continue;
     found->range = search.ranges[i].first;

@@ -75,6 +75,16 @@ describeWith(needs, 'the default network as root', () => {
     expect(output).toBe('answered\nCapEff:\t00000000a80425fb\n')
   })
 
+  // What the kernel chose, udev exchanges (MACAddressPolicy=persistent): a step that has heard of the first then sends into nothing.
+  test("the hardware address of the machine's end is given, by the address of IPv4", async () => {
+    const running = run('ip neighbour; ip -o link show dev eth0; sleep 1')
+    await sleep(500)
+    const ends = [...(await network.sh('ip -o link')).matchAll(/: tsb(\w{8})@.*link\/ether (\S+)/g)]
+    expect(ends.length).toBeGreaterThan(0)
+    for (const [, address, hardware] of ends) expect(hardware?.replaceAll(':', '')).toBe(`0242${address}`)
+    expect((await running).output).toContain('link/ether 02:42:0a:d5:')
+  })
+
   test('steps at once take the same port, and do not reach each other', async () => {
     const listening = 'talk listen 80 & sleep 0.5; ip -4 -o address show dev eth0'
     const first = run(`${listening}; sleep 3`)
@@ -147,6 +157,11 @@ describeWith(needs, 'the default network, at its end', () => {
   }
 })
 
+async function withMachine<Result>(network: TestNetwork, use: (machine: Machine) => Promise<Result>): Promise<Result> {
+  await using machine = await startMachine('root', { wrapper: network.onMachine })
+  return await use(machine)
+}
+
 async function pidOf(victim: 'coordinator' | 'launcher' | 'executor', coordinator: number): Promise<number> {
   const child = async (pid: number): Promise<number> =>
     Number((await checkTool('ps', ['-o', 'pid=', '--ppid', String(pid)])).trim().split('\n')[0])
@@ -176,12 +191,22 @@ describeWith(needs, 'where no network can be made', () => {
     [
       'a table drops what is forwarded',
       'nft add table ip filter; nft add chain ip filter FORWARD "{ type filter hook forward priority 0; policy drop; }"',
-      'a table of this machine drops what is forwarded',
+      'what is forwarded is dropped by chain FORWARD of table ip filter',
     ],
     [
       'every range of addresses is taken',
       'for range in 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15; do ip route add $range via 203.0.113.1; done',
       'every range of addresses',
+    ],
+    [
+      'it reaches outside by IPv6 alone',
+      'ip route del default; ip -6 address add fd00:7::2/64 dev up0 nodad; ip -6 route add default via fd00:7::1',
+      'this machine reaches outside by IPv6 alone',
+    ],
+    [
+      'a rule leads answers elsewhere',
+      'ip rule add pref 100 lookup 100; ip route add default via 203.0.113.1 table 100',
+      'lead elsewhere what is for steps',
     ],
   ] as const
   for (const [name, script, reason] of cases) {
@@ -200,11 +225,52 @@ describeWith(needs, 'where no network can be made', () => {
     })
   }
 
+  const policies = [
+    ['of iptables', 'iptables -P FORWARD DROP', ['iptables -I FORWARD -i tsb+']],
+    [
+      'of Docker',
+      'iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -P FORWARD DROP',
+      ['iptables -I DOCKER-USER -i tsb+'],
+    ],
+    [
+      'of two tables',
+      'iptables -P FORWARD DROP; nft add table inet own; nft add chain inet own between "{ type filter hook forward priority 5; policy drop; }"',
+      ['iptables -I FORWARD -i tsb+', "nft insert rule inet own between iifname 'tsb*'"],
+    ],
+  ] as const
+  describeWith(['iptables'], 'because of a policy', () => {
+    for (const [name, script, lines] of policies) {
+      test(`${name}, the notice has the line that gives them one`, async () => {
+        await using network = await openTestNetwork()
+        await network.sh(script)
+        const notice = await withMachine(network, async (machine) => (await machine.network('default')).notice)
+        for (const line of lines) expect(notice).toContain(line)
+        await network.sh(notice!.replace(/.*gives them one of their own: /, ''))
+        await using _ = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8080, text: 'outside' })
+        const reached = await withMachine(network, async (machine) => {
+          expect(await machine.network('default')).toEqual({ kind: 'nat' })
+          return machine.run({ run: `wget -qO - http://${OUTSIDE_ADDRESS}:8080`, network: 'default' })
+        })
+        expect(reached.output).toBe(`outside sees ${MACHINE_ADDRESS}\n`)
+      })
+    }
+  })
+
   test('a range that a route leads to is left to it', async () => {
     await using network = await openTestNetwork()
     await network.sh('ip route add 10.0.0.0/8 via 203.0.113.1')
     await using machine = await startMachine('root', { wrapper: network.onMachine })
     const { output } = await machine.run({ run: 'ip -4 -o address show dev eth0', network: 'default' })
     expect(output).toMatch(/inet 172\.16\.2(0[89]|1\d|2[0-3])\./)
+  })
+
+  test('two routes for half of all addresses each are a way outside, as a VPN makes them', async () => {
+    await using network = await openTestNetwork()
+    await network.sh(
+      'ip route del default; ip link set up0 mtu 1400; for half in 0.0.0.0/1 128.0.0.0/1; do ip route add $half via 203.0.113.1; done',
+    )
+    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    const { output } = await machine.run({ run: 'ip link show dev eth0', network: 'default' })
+    expect(output).toContain('mtu 1400')
   })
 })

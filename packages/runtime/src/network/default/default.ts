@@ -30,5 +30,30 @@ function hostNotice(reason: string): string {
 }
 
 function remedy(reason: string): string {
-  return reason.includes('ip_forward') ? ' (sysctl -w net.ipv4.ip_forward=1 gives them one of their own)' : ''
+  const line = reason.includes('ip_forward') ? 'sysctl -w net.ipv4.ip_forward=1' : forwardingRules(reason)
+  return line === undefined ? '' : `; what gives them one of their own: ${line}`
+}
+
+/** What lets through what steps send, and the answers, by the tool that made each chain. The words are those of native/network. */
+function forwardingRules(reason: string): string | undefined {
+  if (!reason.startsWith('what is forwarded is dropped by ')) return undefined
+  const chains = [...reason.matchAll(/chain (\S+) of table (\S+) ([^\s,]+)( \(with DOCKER-USER\))?/g)]
+  if (chains.length === 0) return iptablesRules('FORWARD')
+  return chains
+    .map(([, chain = '', family = '', table = '', docker]) =>
+      `${family} ${table} ${chain}` === 'ip filter FORWARD'
+        ? iptablesRules(docker === undefined ? chain : 'DOCKER-USER')
+        : nftRules(`${family} ${table} ${chain}`),
+    )
+    .join(' && ')
+}
+
+function iptablesRules(chain: string): string {
+  const insert = `iptables -I ${chain}`
+  return `${insert} -i tsb+ -j ACCEPT && ${insert} -o tsb+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`
+}
+
+function nftRules(chain: string): string {
+  const insert = `nft insert rule ${chain}`
+  return `${insert} iifname 'tsb*' accept && ${insert} oifname 'tsb*' ct state established,related accept`
 }

@@ -1,0 +1,11 @@
+// Which chains of this namespace's tables drop what is forwarded, for those who have to be told what to change.
+#ifndef TS_OCI_POLICY_H
+#define TS_OCI_POLICY_H
+
+#include <stddef.h>
+
+// `text` gets "chain NAME of table FAMILY NAME", and " (with DOCKER-USER)" where Docker keeps a chain for rules of others in that table,
+// with ", " between several; "a table" where no policy says it: then a rule does, or it is one of the old iptables.
+void name_dropping_chains(int tables, char *text, size_t size);
+
+#endif
