@@ -58,6 +58,13 @@ export const places = [
     volumeUid: 100_000,
     expect: 'works',
   },
+  {
+    name: 'podman-uidmap-privileged',
+    engine: 'podman',
+    options: ['--privileged', '--uidmap', '0:100000:65536', '--gidmap', '0:100000:65536'],
+    volumeUid: 100_000,
+    expect: 'works',
+  },
   { name: 'docker-default', engine: 'docker', expect: 'works' },
   { name: 'docker-default-1000', engine: 'docker', options: uid1000, expect: noIsolation },
   {

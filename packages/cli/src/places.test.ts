@@ -60,6 +60,12 @@ const places: Readonly<Record<string, Place>> = {
     needs: ['newuidmap', 'newgidmap'],
   },
   'host-single': { uid: 12_345, disk: 'host', isolation: 'rootless' },
+  'host-user-namespace': {
+    uid: 12_345,
+    disk: 'host',
+    isolation: 'rootless',
+    become: () => `exec ${setpriv} --reuid=12345 --regid=12345 --clear-groups unshare -r "$@"`,
+  },
   'docker-privileged': { uid: 0, disk: 'overlay', isolation: 'namespace' },
   'docker-sys-admin': {
     uid: 0,
@@ -79,6 +85,12 @@ const places: Readonly<Record<string, Place>> = {
     disk: 'overlay',
     isolation: 'rootless',
     become: () => containerScript({ ownIds: true }),
+  },
+  'podman-uidmap-privileged': {
+    uid: CONTAINER_ROOT,
+    disk: 'host',
+    isolation: 'rootless',
+    become: () => containerScript({ ownIds: true, become: `${setpriv} --pdeathsig KILL` }),
   },
   'docker-default': { uid: 0, disk: 'overlay', isolation: 'chroot', become: (programs) => filtered(programs) },
   'docker-default-1000': {
@@ -104,12 +116,12 @@ const places: Readonly<Record<string, Place>> = {
 /** A user, files given away, a change to that user by number and by name, what it may not read, a cache. */
 const dockerfile = `FROM base
 RUN echo app:x:1000:1000::/home/app:/bin/sh >> /etc/passwd && echo app:x:1000: >> /etc/group \\
- && mkdir -p /home/app && chown app:app /home/app && cp /bin/busybox /set-user-id && chown 7:8 /set-user-id && chmod 4750 /set-user-id
+ && mkdir -p /home/app && chown app:app /home/app && cp /bin/busybox /set-user-id && chown 7:8 /set-user-id && chmod 4750 /set-user-id && mkdir -p /gone/below
 COPY --chown=app data /home/app/data
 USER app
 RUN --mount=type=cache,target=/cache,uid=1000 [ "$(id -u):$(id -g)" = 1000:1000 ] && echo mine > /home/app/mine && touch /cache/here
 USER 0
-RUN chown -R 9:10 /home/app/data && [ "$(stat -c %u:%g /home/app/mine /set-user-id | tr '\\n' ' ')" = "1000:1000 7:8 " ]
+RUN rm -r /gone && mkdir /gone && chown -R 9:10 /home/app/data && [ "$(stat -c %u:%g /home/app/mine /set-user-id | tr '\\n' ' ')" = "1000:1000 7:8 " ]
 `
 const withoutSteps = `FROM base\nCOPY --chown=5:6 data /data\n`
 

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { administrationRemedy, refusalRemedy, rootRemedy } from '../place.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
@@ -5,9 +6,19 @@ import type { LaunchPlan, Refusal } from '../types.ts'
 export const overlayXattr = 'trusted'
 
 export function plans(): readonly LaunchPlan[] | Refusal {
-  return process.geteuid?.() === 0
-    ? [{ map: ['identity'], idMapping: { kind: 'identity' } }]
-    : { reason: 'this process is not root', remedy: rootRemedy() }
+  if (process.geteuid?.() !== 0) return { reason: 'this process is not root', remedy: rootRemedy() }
+  // Root there may mount, but has no `trusted.*` (an overlay without them fails `rm -r` by EIO), makes no device, and may lack ids.
+  if (isInUserNamespace())
+    return { reason: 'this process is root of a user namespace alone', remedy: 'use --isolation=rootless' }
+  return [{ map: ['identity'], idMapping: { kind: 'identity' } }]
+}
+
+/** USER_NS_INIT_INO of the kernel's linux/nsfs.h: the first user namespace has it since Linux 3.8. */
+const INITIAL_USER_NAMESPACE = 0xef_ff_ff_fd
+
+function isInUserNamespace(): boolean {
+  const file = statSync('/proc/self/ns/user', { throwIfNoEntry: false })
+  return file !== undefined && file.ino !== INITIAL_USER_NAMESPACE
 }
 
 export function explain(operation: string, errno: string): Refusal {
