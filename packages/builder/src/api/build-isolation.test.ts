@@ -217,6 +217,27 @@ RUN cd /d && mv linked again && touch -d @5 disk
     expect(await first).toMatch(/^sha256:/)
   })
 
+  test('each isolation of root goes on from what another left of a build that failed', async () => {
+    const steps = 'FROM $BASE\nCOPY --chown=5:6 data /data\nRUN chown 7:8 /bin && echo made > /made\n'
+    await world.context('fails', { Dockerfile: `${steps}RUN [ -e /nowhere ]\n`, data: 'data\n' })
+    await world.context('goes-on', {
+      Dockerfile: `${steps}RUN [ "$(stat -c %u:%g /data /bin /made | xargs)" = "5:6 7:8 0:0" ] && cat /data /made > /both\n`,
+      data: 'data\n',
+    })
+    const digests: string[] = []
+    for (const [from, to] of [
+      ['rootless', 'chroot'],
+      ['chroot', 'rootless'],
+      ['rootless', 'namespace'],
+    ] as const) {
+      const store = world.directory.join(`from-${from}-to-${to}`)
+      expect(await buildAs('root', 'fails', { store, isolation: from })).toMatch(/^OCI_STEP_FAILED/)
+      digests.push(await buildAs('root', 'goes-on', { store, isolation: to }))
+    }
+    expect(digests[0]).toMatch(/^sha256:/)
+    expect(new Set(digests)).toEqual(new Set([digests[0]]))
+  })
+
   test('a store whose files were all given to one user, or group, is built on as if it had no trees', async () => {
     const cache = '--mount=type=cache,target=/cache'
     await world.context('given', {

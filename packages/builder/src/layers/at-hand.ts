@@ -2,7 +2,7 @@ import type { LayerRecord, TreeForm } from '../store/types.ts'
 import type { LayerTable } from '../view/types.ts'
 import type { DiffID, Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { isOfThisBoot, treeKind } from './tree-owners.ts'
+import { treeKind, usesTree } from './tree-owners.ts'
 import type { FormsState } from './conversion.ts'
 import { isIntact } from './tree-witnesses.ts'
 import type { LayerHandle } from './types.ts'
@@ -47,13 +47,7 @@ export async function findTree(state: FormsState, record: LayerRecord | undefine
   if (record?.trees === undefined) return undefined
   const kind = treeKind(await state.executor())
   const directory = state.store.snapshotDirectory(record.id, kind)
-  const tree = record.trees.find(
-    (candidate) =>
-      candidate.xattrs === kind.xattrs &&
-      candidate.owners === kind.owners &&
-      candidate.image === kind.image &&
-      isOfThisBoot(candidate),
-  )
+  const tree = record.trees.find((candidate) => usesTree(candidate, kind))
   return tree !== undefined && isIntact(directory, tree) ? directory : undefined
 }
 

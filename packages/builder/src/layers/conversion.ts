@@ -1,6 +1,6 @@
 import type { Executor, ExecutorOptions } from '@ts-oci/runtime'
 import type { JobRunner } from '../disk/job-runner.ts'
-import type { LayerRecord, Store } from '../store/types.ts'
+import type { LayerRecord, Store, TreeForm } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
 import type { LayerFetcher } from './fetch.ts'
 import type { TableSink } from './table-sink.ts'
@@ -63,6 +63,8 @@ export interface FormsState extends LayerFormsOptions {
   readonly selections: Map<string, readonly LayerEntry[]>
   /** Layers of which a tree will be needed: they are unpacked while they are fetched. By layer id. */
   readonly unpackers: Map<string, () => Promise<Unpacker | undefined>>
+  /** Whether a row's tree is of the kind that this build mounts; for sure once its executor has started. */
+  readonly canUse: (tree: TreeForm) => boolean
   /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
   readonly newTrees: Set<string>
   /** Runs work once for a key and keeps what it gave; a failure is not remembered. */

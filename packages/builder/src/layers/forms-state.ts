@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import type { LayerEntry } from '../view/types.ts'
 import type { FormsState, LayerFormsOptions } from './conversion.ts'
 import { missingForm } from './missing-form.ts'
+import { mayUseTree, treeKind, usesTree } from './tree-owners.ts'
+import type { TreeKind } from '../store/types.ts'
 import type { LayerHandle } from './types.ts'
 
 /** The layers of one build, none known yet. `conversions`: from where the resolver takes its ways. */
@@ -11,6 +13,7 @@ export function createFormsState(options: LayerFormsOptions, conversions: FormsS
   const selections = new Map<string, readonly LayerEntry[]>()
   const pending = new Map<string, Promise<unknown>>()
   const underWay = new Map<string, Promise<unknown>>()
+  let kind: TreeKind | undefined
 
   const handleOf: FormsState['handleOf'] = ({ id, createdMs, description }, { progressVertex } = {}) => {
     let handle = handles.get(id)
@@ -31,6 +34,13 @@ export function createFormsState(options: LayerFormsOptions, conversions: FormsS
   return {
     ...options,
     conversions,
+    executor: async () => {
+      const executor = await options.executor()
+      kind = treeKind(executor)
+      return executor
+    },
+    // Without an executor it is a guess, which costs nothing; a layer that is lost by a wrong one is asked about again here.
+    canUse: (tree) => (kind === undefined ? mayUseTree(tree, options.isolation ?? 'auto') : usesTree(tree, kind)),
     selections,
     unpackers: new Map(),
     newTrees: new Set(),

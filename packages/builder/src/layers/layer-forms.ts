@@ -14,7 +14,7 @@ import { ensureForm, makeOnce } from './resolver.ts'
 import { withTimesUpTo } from './rewrite.ts'
 import { fromSelection } from './selection.ts'
 import { treeForm } from './tree-form.ts'
-import { mayUseTree, treeKind } from './tree-owners.ts'
+import { treeKind } from './tree-owners.ts'
 import { unpackWhileFetching } from './unpacker.ts'
 import { imageBlob, noteBlob } from './image-blob.ts'
 import type { LayerForms, LayerHandle, WorkingTrees } from './types.ts'
@@ -87,7 +87,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     readFile: (entry, maxBytes) => readFile(state, entry, maxBytes),
     resolveContents: (entries) => resolveContents(state, entries),
     isPersistent: (layer) => isStored(state, layer, () => true),
-    hasContent: (layer) => isStored(state, layer, (tree) => mayUseTree(tree, state.isolation ?? 'auto')),
+    hasContent: (layer) => isStored(state, layer, state.canUse),
     record: state.record,
     syncTrees: () => {
       if (state.newTrees.size === 0) return

@@ -13,7 +13,12 @@ export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation
   return isMapped && isolation !== 'namespace'
 }
 
-export function isOfThisBoot(tree: TreeForm): boolean {
+/** Whether an executor that mounts this kind can mount a row's tree. */
+export function usesTree(tree: TreeForm, kind: TreeKind): boolean {
+  return tree.xattrs === kind.xattrs && tree.owners === kind.owners && tree.image === kind.image && isOfThisBoot(tree)
+}
+
+function isOfThisBoot(tree: TreeForm): boolean {
   return tree.synced || tree.bootId === bootId()
 }
 
