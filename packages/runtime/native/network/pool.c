@@ -42,8 +42,8 @@ static void write_setting(const char *path, char value) {
 }
 
 static void close_network(struct step_network *network) {
-  const int descriptors[] = {network->namespace, network->route, network->sockets[0], network->sockets[1]};
-  for (size_t i = 0; i < 4; i++)
+  const int descriptors[] = {network->namespace, network->route, network->sockets[0], network->sockets[1], network->counters};
+  for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
     if (descriptors[i] >= 0) close(descriptors[i]);
   free(network);
 }
@@ -54,8 +54,9 @@ static int open_namespace(struct step_network *network) {
   network->namespace = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   network->sockets[0] = open("/proc/self/net/sockstat", O_RDONLY | O_CLOEXEC);
   network->sockets[1] = open("/proc/self/net/sockstat6", O_RDONLY | O_CLOEXEC);
+  network->counters = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
   network->route = open_netlink(NETLINK_ROUTE);
-  int error = network->namespace < 0 || network->route < 0 || network->sockets[0] < 0 ? errno : 0;
+  int error = network->namespace < 0 || network->route < 0 || network->sockets[0] < 0 || network->counters < 0 ? errno : 0;
   // As Docker's bridge: loopback has IPv6, eth0 not.
   write_setting("/proc/sys/net/ipv6/conf/default/disable_ipv6", '1');
   if (!error) error = bring_up(network->route, "lo");
@@ -99,12 +100,31 @@ static int connect_network(struct step_network *network) {
   return EADDRINUSE;
 }
 
+// Behind "eth0:" come eight numbers of what was received, then bytes and packets that were sent.
+static bool count_sent(const struct step_network *network, uint64_t *packets) {
+  char text[4096];
+  ssize_t length = pread(network->counters, text, sizeof text - 1, 0);
+  if (length < 0) return false;
+  text[length] = '\0';
+  const char *line = strstr(text, " eth0:");
+  unsigned long long count;
+  if (!line || sscanf(line + sizeof " eth0:" - 1, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &count) != 1) return false;
+  *packets = count;
+  return true;
+}
+
+static bool has_sent_nothing(const struct step_network *network) {
+  uint64_t packets;
+  return count_sent(network, &packets) && packets == network->sent;
+}
+
 static struct step_network *make_network(void) {
   struct step_network *network = malloc(sizeof *network);
   if (!network) _exit(70);
-  *network = (struct step_network){-1, -1, {-1, -1}};
+  *network = (struct step_network){.namespace = -1, .route = -1, .sockets = {-1, -1}, .counters = -1};
   int error = open_namespace(network);
   if (!error) error = connect_network(network);
+  if (!error && !count_sent(network, &network->sent)) error = EIO;
   if (!error) return network;
   close_network(network);
   errno = error;
@@ -169,6 +189,7 @@ const struct network_offer *prepare_networks(bool may_route) {
     first = NULL;
   }
   if (first) {
+    count_sent(first, &first->sent); // the probe as well
     kept[kept_count++] = first;
     offer.kind = NETWORK_BEHIND_NAT;
     return &offer;
@@ -208,6 +229,6 @@ static bool has_no_sockets(const struct step_network *network) {
 }
 
 void give_network_back(struct step_network *network, bool is_clean) {
-  if (is_clean && kept_count < KEPT && has_no_sockets(network)) kept[kept_count++] = network;
+  if (is_clean && kept_count < KEPT && has_sent_nothing(network) && has_no_sockets(network)) kept[kept_count++] = network;
   else close_network(network);
 }

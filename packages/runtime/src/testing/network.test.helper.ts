@@ -61,11 +61,14 @@ async function endProcess(child: ChildProcess): Promise<void> {
 }
 
 const serving = `
-const [port, address, text] = process.argv.slice(1)
+const [port, address, text, answers] = process.argv.slice(1)
 require('node:http').createServer((request, response) => response.end(text + ' sees ' + request.socket.remoteAddress + '\\n'))
   .listen(Number(port), address, () => process.stdout.write('listening\\n'))
 const udp = require('node:dgram').createSocket('udp4')
 udp.on('message', (bytes, { address }) => process.stdout.write('datagram ' + bytes.toString('latin1') + ' of ' + address + '\\n'))
+udp.on('message', (_, { address, port }) => {
+  for (let n = 1; n <= Number(answers); n++) setTimeout(() => udp.send(text, port, address), n * 200)
+})
 udp.bind(Number(port), address)
 `
 
@@ -74,12 +77,30 @@ export interface TestServer extends AsyncDisposable {
   datagrams(): string
 }
 
+export interface ServedText {
+  readonly address: string
+  readonly port: number
+  readonly text: string
+  /** To each datagram, one every 200 ms. */
+  readonly answers?: number
+}
+
 /** Answers HTTP with "TEXT sees ADDRESS", and notes datagrams at the same port. */
 export async function serve(
   where: readonly string[],
-  { address, port, text }: { readonly address: string; readonly port: number; readonly text: string },
+  { address, port, text, answers = 0 }: ServedText,
 ): Promise<TestServer> {
-  const [program, ...args] = [...where, process.execPath, ...nodeFlags, '-e', serving, String(port), address, text]
+  const [program, ...args] = [
+    ...where,
+    process.execPath,
+    ...nodeFlags,
+    '-e',
+    serving,
+    String(port),
+    address,
+    text,
+    String(answers),
+  ]
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   await new Promise<void>((resolve, reject) => {

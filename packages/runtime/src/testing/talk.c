@@ -1,7 +1,9 @@
-// A static program that speaks TCP by addresses alone: what busybox does it links to a resolver that a test's root lacks.
+// A static program that speaks TCP and UDP by addresses alone: what busybox does it links to a resolver that a test's root lacks.
 //   talk get ADDRESS PORT      prints the body of what HTTP answers; or the error
 //   talk listen PORT           takes connections and writes "hello" into each, for ever; prints "listening" first
 //   talk wait PORT             connects to itself and closes: the port waits for its end. Prints "waiting"
+//   talk send ADDRESS PORT     sends a datagram from the same port
+//   talk hear PORT             prints the datagrams that come within a second, a line each
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -74,9 +76,36 @@ static int leave_waiting(const char *port) {
   return 0;
 }
 
+static int open_datagrams(const char *port) {
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  struct timeval patience = {.tv_sec = 1};
+  struct sockaddr_in at = place("0.0.0.0", port);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return bind(fd, (struct sockaddr *)&at, sizeof at) < 0 ? -1 : fd;
+}
+
+static int send_datagram(const char *address, const char *port) {
+  struct sockaddr_in to = place(address, port);
+  int fd = open_datagrams(port);
+  if (fd < 0 || sendto(fd, "question", 8, 0, (struct sockaddr *)&to, sizeof to) < 0) return fail();
+  puts("sent");
+  return 0;
+}
+
+static int hear(const char *port) {
+  char text[64];
+  int fd = open_datagrams(port);
+  if (fd < 0) return fail();
+  puts("hearing");
+  for (ssize_t got; (got = recv(fd, text, sizeof text, 0)) >= 0;) printf("%.*s\n", (int)got, text);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc == 4 && !strcmp(argv[1], "get")) return get(argv[2], argv[3]);
   if (argc == 3 && !strcmp(argv[1], "listen")) return serve(argv[2]);
   if (argc == 3 && !strcmp(argv[1], "wait")) return leave_waiting(argv[2]);
+  if (argc == 4 && !strcmp(argv[1], "send")) return send_datagram(argv[2], argv[3]);
+  if (argc == 3 && !strcmp(argv[1], "hear")) return hear(argv[2]);
   return 64;
 }

@@ -105,6 +105,18 @@ describeWith(needs, 'the default network as root', () => {
     expect((await run('cat /proc/net/tcp /proc/net/unix | wc -l')).output).toBe('2\n')
   })
 
+  test('an answer that comes late does not reach the step after the one that asked', async () => {
+    await using server = await serve(network.outside, {
+      address: OUTSIDE_ADDRESS,
+      port: 7001,
+      text: 'late',
+      answers: 20,
+    })
+    expect((await run(`talk send ${OUTSIDE_ADDRESS} 7001`)).output).toBe('sent\n')
+    expect((await run('talk hear 7001')).output).toBe('hearing\n')
+    expect(server.datagrams()).toBe(`datagram question of ${MACHINE_ADDRESS}\n`)
+  })
+
   test('what an insecure step sets in its network is gone for the next', async () => {
     const set =
       'ip address add 192.0.2.77/32 dev eth0; ip route add 192.0.2.78/32 dev eth0; ip link add dummy7 type veth; echo set'
