@@ -180,6 +180,15 @@ describeWith(['root', 'busybox', 'tar'], 'run', () => {
     })
   })
 
+  test.each<[string, object, string]>([
+    ['an option that is misspelt', { netwrok: 'none' }, 'unknown option "netwrok"'],
+    ['a limit as a config.json has it', { resources: { memory: { limit: 1 } } }, 'unknown limit "memory"'],
+  ])('%s is refused, not ignored', (_, options, message) => {
+    expect(() => run(root, { args: ['x'], ...options })).toThrow(
+      expect.objectContaining({ code: 'OCI_RUNTIME_UNSUPPORTED', message }),
+    )
+  })
+
   test('the example of the README prints what it says', async () => {
     const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
     const example = [...readme.matchAll(/```ts\n(.*?)```/gs)]

@@ -75,10 +75,41 @@ export interface RunningProcess extends AsyncDisposable {
 
 const DEFAULT_ENV = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']
 
+const OPTIONS: Readonly<Record<keyof RunOptions, true>> = {
+  args: true,
+  env: true,
+  cwd: true,
+  user: true,
+  terminal: true,
+  stdin: true,
+  network: true,
+  mounts: true,
+  hostname: true,
+  extraHosts: true,
+  security: true,
+  rlimits: true,
+  shmSizeBytes: true,
+  resources: true,
+  isolation: true,
+  executor: true,
+  signal: true,
+}
+
+const LIMITS: Readonly<Record<keyof StepResources, true>> = {
+  memoryBytes: true,
+  memorySwapBytes: true,
+  cpuShares: true,
+  cpuQuotaUs: true,
+  cpuPeriodUs: true,
+  cpusetCpus: true,
+  cpusetMems: true,
+  cgroupParent: true,
+}
+
 /**
  * Runs one process on a root file system: a directory, which it changes in place, or an overlay. Returns at once; whatever goes
  * wrong later rejects `exited`.
- * @throws OCI_RUNTIME_STEP_START where there is no such directory
+ * @throws OCI_RUNTIME_STEP_START where there is no such directory, OCI_RUNTIME_UNSUPPORTED for an unknown option or limit
  * @example
  * const process = run('/srv/rootfs', { args: ['/bin/echo', 'hello'] })
  * for await (const chunk of process.stdout) console.log(String(chunk))
@@ -140,6 +171,8 @@ export function run(root: string | StepRoot, options: RunOptions): RunningProces
 }
 
 function specOf(root: string | StepRoot, options: RunOptions): StepSpec {
+  refuseUnknown('option', options, OPTIONS)
+  refuseUnknown('limit', options.resources ?? {}, LIMITS)
   const { args, env = DEFAULT_ENV, user = { uid: 0, gid: 0 }, terminal, stdin = true } = options
   const hostname = options.hostname ?? randomBytes(6).toString('hex')
   return {
@@ -161,6 +194,15 @@ function specOf(root: string | StepRoot, options: RunOptions): StepSpec {
     ...(options.resources && { resources: options.resources }),
     ...(terminal ? { terminal: true } : { hasInput: stdin }),
   }
+}
+
+/** Programs without types misspell them, or write a limit as a config.json has it: it would be ignored, and nothing limited. */
+function refuseUnknown(what: string, given: object, known: Readonly<Record<string, true>>): void {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name))
+  if (unknown === undefined) return
+  throw new RuntimeError('OCI_RUNTIME_UNSUPPORTED', `unknown ${what} ${JSON.stringify(unknown)}`, {
+    hint: `known: ${Object.keys(known).join(', ')}`,
+  })
 }
 
 function directoryAt(path: string): string {

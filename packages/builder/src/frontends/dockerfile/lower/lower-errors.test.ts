@@ -116,6 +116,13 @@ describe('errors', () => {
     )
   })
 
+  test('only stages that have a name are offered as targets', async () => {
+    const hintOf = (text: string): Promise<unknown> =>
+      lowerText(text, { target: 'stage-0' }).catch((error: { hint?: string }) => error.hint)
+    expect(await hintOf('FROM scratch\n')).toBe('no stage has a name: FROM IMAGE AS NAME gives one')
+    expect(await hintOf('FROM scratch AS build\nFROM scratch\n')).toBe('stages with a name: build')
+  })
+
   test('a time that is no time is told', async () => {
     expect(await messageOf(lowerText('FROM scratch\n', { buildArgs: new Map([['SOURCE_DATE_EPOCH', 'soon']]) }))).toBe(
       'invalid SOURCE_DATE_EPOCH: soon',

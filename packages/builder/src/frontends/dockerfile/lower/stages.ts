@@ -116,11 +116,16 @@ export function findTarget(table: StageTable, target: string | undefined): Stage
   if (target === undefined || target === '') return table.list.at(-1)!
   const found = table.find(target)
   if (found !== undefined) return found
-  const message = withSuggestion(`target stage ${quote(target)} could not be found`, target, table.names(), {
+  // Not those that only messages call `stage-0`: a stage without a name cannot be a target.
+  const names = table.list.map((stage) => stage.name).filter((name) => name !== '')
+  const message = withSuggestion(`target stage ${quote(target)} could not be found`, target, names, {
     caseSensitive: true,
   })
   throw new BuilderError('OCI_STAGE_NOT_FOUND', message, {
-    hint: `stages of this file: ${table.names().join(', ')}`,
+    hint:
+      names.length === 0
+        ? 'no stage has a name: FROM IMAGE AS NAME gives one'
+        : `stages with a name: ${names.join(', ')}`,
     details: { target },
   })
 }
