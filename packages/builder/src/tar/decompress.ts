@@ -1,5 +1,5 @@
+import type { Writable } from 'node:stream'
 import { openPath, OpenFlags, readFully, withFd } from '@ts-oci/runtime'
-import { byteStream } from '../base/byte-stream.ts'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { gunzip } from './gunzip.ts'
 import { inflateZstd } from './zstd-frames.ts'
@@ -78,29 +78,35 @@ async function* throughProgram(
   })
   let message = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (message = (message + text).slice(0, 500)))
-  const input = byteStream(source)
-  let sourceError: Error | undefined
-  input.on('error', (error) => {
-    sourceError = error
-    child.kill('SIGKILL')
-  })
+  let sourceError: { readonly cause: unknown } | undefined
   // A program that stops reading early (damaged data) says why by its status.
   child.stdin.on('error', () => undefined)
-  input.pipe(child.stdin)
+  feed(child.stdin, source).catch((cause: unknown) => {
+    sourceError = { cause }
+    child.kill('SIGKILL')
+  })
   try {
     for await (const chunk of child.stdout) yield chunk as Buffer
     const { status, error } = await ended
-    if (sourceError !== undefined) throw sourceError
+    if (sourceError !== undefined) throw sourceError.cause
     if (error !== undefined) throw programMissing(program, error)
     if (status !== 0)
       throw new BuilderError('OCI_ARCHIVE_INVALID', `the ${program} data is damaged or cut off: ${message.trim()}`)
   } finally {
-    input.destroy()
     // Where no process may be signalled (the confined one for file jobs) the end of its input ends it.
     child.stdin.destroy()
     child.kill('SIGKILL')
     await ended
   }
+}
+
+/** A chunk may be used again once the next one is asked for: so only when it has left. Ends where nobody reads any more. */
+async function feed(stdin: Writable, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+  for await (const chunk of source) {
+    const error = await new Promise<unknown>((resolve) => stdin.write(chunk, resolve))
+    if (error !== null && error !== undefined) return
+  }
+  stdin.end()
 }
 
 function programMissing(program: string, cause: Error): BuilderError {
