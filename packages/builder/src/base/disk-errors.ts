@@ -33,13 +33,14 @@ export function diskError(root: string, cause: unknown): unknown {
     return unusable(root, 'its file system has no file locks', cause, 'set TSBUILD_HOME to a directory on a local disk')
   }
   if (errno === 'ENOSPC' || errno === 'EDQUOT' || sqlite === SQLITE_FULL) return fullError(root, cause)
-  if (
-    errno === 'EACCES' ||
-    errno === 'EPERM' ||
-    errno === 'EROFS' ||
-    sqlite === SQLITE_READONLY ||
-    sqlite === SQLITE_CANTOPEN
-  ) {
+  if (errno === 'EROFS')
+    return unusable(
+      root,
+      'its file system is read-only',
+      cause,
+      'set TSBUILD_HOME, or --store, to a directory on a volume or a tmpfs, such as /tmp/tsbuild',
+    )
+  if (errno === 'EACCES' || errno === 'EPERM' || sqlite === SQLITE_READONLY || sqlite === SQLITE_CANTOPEN) {
     return unusable(root, 'it cannot be written', cause, 'set TSBUILD_HOME to a directory that belongs to you')
   }
   if (sqlite === SQLITE_CORRUPT || sqlite === SQLITE_NOTADB || isOfAnother(sqlite, cause)) {

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
+import { checkTool, mountSmallDisk, temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
 import type { Digest } from '../oci/digest.ts'
 import { validateLayout } from '../oci/validate.test.helper.ts'
 import { addImage, layer } from './store-rows.test.helper.ts'
@@ -104,6 +104,20 @@ describe('meta.sqlite', () => {
 function blank(bytes: Buffer, from: number): Buffer {
   return bytes.fill(0, from)
 }
+
+testWith(
+  ['root', 'mkfs.ext4', 'losetup'],
+  'a disk that is read-only is told as that, with where a store can be',
+  async () => {
+    await using disk = await mountSmallDisk(8 << 20)
+    await checkTool('mount', ['-o', 'remount,ro', disk.path])
+    await expect(open(join(disk.path, 'store'))).rejects.toMatchObject({
+      code: 'OCI_STORE_UNUSABLE',
+      message: expect.stringContaining('its file system is read-only'),
+      hint: expect.stringContaining('a volume or a tmpfs'),
+    })
+  },
+)
 
 describe('oci-layout', () => {
   test.each([

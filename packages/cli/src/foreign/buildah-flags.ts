@@ -38,6 +38,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
     use: 'leave it out: what RUN writes below a VOLUME stays, as with BuildKit',
   },
   { name: 'compression-format', use: '-o type=registry,compression=gzip|zstd' },
+  { name: 'cpus', tool: 'docker run', use: '--cpu-quota MICROSECONDS: 150000 is one and a half processors' },
   { name: 'cpp-flag', use: 'run cpp yourself: cpp -E -P Containerfile.in | tsbuild -f - CONTEXT' },
   {
     name: 'created-annotation',
