@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { createConnection, createServer } from 'node:net'
+import { createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { RuntimeError } from '@ts-oci/runtime'
 import { testWith } from '@ts-oci/testing'
@@ -131,4 +132,68 @@ test('a program outside of steps is given a short path to a socket of its user a
   expect(socket.path.length).toBeLessThan(60)
   expect(await ask(socket.path, LIST)).toBe('000000010b')
   expect(statSync(join(deep, 'step')).mode & 0o777).toBe(0o600)
+})
+
+test('who asks and reads no answers is not asked for more', async () => {
+  const heard: Buffer[] = []
+  await using agent = await startEcho(join(directory, 'agent'), heard)
+  void agent
+  await using socket = await openStepSocket(options())
+  const client = createConnection(socket.path)
+  client.on('error', () => undefined)
+  const request = Buffer.alloc(4 + 1000, LIST)
+  request.writeUInt32BE(1000)
+  const REQUESTS = 20_000
+  client.write(Buffer.concat(Array.from({ length: REQUESTS }, () => request)))
+  const sizeHeard = (): number => heard.reduce((sum, { length }) => sum + length, 0)
+  let last = -1
+  while (last !== sizeHeard()) {
+    last = sizeHeard()
+    await delay(300)
+  }
+  expect(last).toBeGreaterThan(0)
+  // What sockets hold of it, in both directions.
+  expect(last).toBeLessThan((REQUESTS * request.length) / 4)
+  client.destroy()
+})
+
+test('who goes while the agent thinks leaves no connection to it', async () => {
+  const asked = Promise.withResolvers<void>()
+  const left = Promise.withResolvers<void>()
+  const server = createServer((connection) => {
+    connection.once('data', () => asked.resolve())
+    connection.on('close', () => left.resolve())
+    connection.on('error', () => undefined)
+    connection.resume()
+  })
+  await new Promise<void>((done) => server.listen(join(directory, 'agent'), () => done()))
+  const socket = await openStepSocket(options())
+  const client = createConnection(socket.path, () => client.write(Buffer.from('000000010b', 'hex')))
+  client.on('error', () => undefined)
+  await asked.promise
+  await socket[Symbol.asyncDispose]()
+  await left.promise
+  await new Promise((done) => server.close(done))
+})
+
+test('more clients than a step needs are turned away, and those that are there are served', async () => {
+  await using agent = await startEcho(join(directory, 'agent'))
+  void agent
+  await using socket = await openStepSocket(options())
+  const held: Socket[] = []
+  let closed = 0
+  for (let count = 0; count < 400; count++) {
+    const client = createConnection(socket.path)
+    client.on('error', () => undefined)
+    client.on('close', () => closed++)
+    client.resume()
+    held.push(client)
+  }
+  while (closed === 0) await delay(20)
+  await delay(300)
+  expect(400 - closed).toBeGreaterThan(100)
+  expect(400 - closed).toBeLessThan(200)
+  for (const client of held) client.destroy()
+  while (closed < 400) await delay(20)
+  expect(await ask(socket.path, LIST)).toBe('000000010b')
 })

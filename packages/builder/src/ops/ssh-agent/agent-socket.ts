@@ -1,10 +1,15 @@
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { localPath } from '@ts-oci/runtime'
 import type { JobRunner } from '../../disk/job-runner.ts'
 import type { SshAgent } from './types.ts'
 import { readMessages, sshString } from './wire.ts'
+
+/** At once; each may have a message in our memory, and takes descriptors that the build needs. The others are closed at once. */
+const MAX_CLIENTS = 128
 
 /** A socket that leads to an agent; closed when the step or git ends. */
 export interface AgentSocket extends AsyncDisposable {
@@ -60,10 +65,12 @@ export async function openOwnSocket({ agent, directory, name }: AgentSocketOptio
 async function openAgentSocket({ agent, directory, name }: AgentSocketOptions): Promise<AgentSocket> {
   const clients = new Set<Socket>()
   const server = createServer((client) => {
+    client.on('error', () => undefined)
     clients.add(client)
     client.on('close', () => clients.delete(client))
     void serve(client, agent)
   })
+  server.maxConnections = MAX_CLIENTS
   await listenIn(server, directory, name)
   const path = join(directory, name)
   chmodSync(localPath(path), 0o600)
@@ -76,16 +83,22 @@ async function openAgentSocket({ agent, directory, name }: AgentSocketOptions): 
   }
 }
 
-/** One request after the other; whatever goes wrong ends the connection, not the build. */
+/**
+ * One request after the other, and the next one when there is room for its answer: a step cannot fill our memory. Whatever goes
+ * wrong ends the connection, not the build.
+ */
 async function serve(client: Socket, agent: SshAgent): Promise<void> {
-  client.on('error', () => undefined)
   const connection = agent.connect()
+  // Who has gone waits for no answer: of an agent that is asking its user none may come.
+  client.once('close', () => connection.close())
+  const answer = async function* (requests: Readable): AsyncGenerator<Buffer> {
+    for await (const request of readMessages(requests)) yield sshString(await connection.ask(request))
+  }
   try {
-    for await (const request of readMessages(client)) client.write(sshString(await connection.ask(request)))
+    await pipeline(client, answer, client)
   } catch {
     // The client has gone, or the agent.
   } finally {
-    connection.close()
     client.destroySoon()
   }
 }
