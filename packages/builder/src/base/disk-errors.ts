@@ -41,7 +41,12 @@ export function diskError(root: string, cause: unknown): unknown {
       'set TSBUILD_HOME, or --store, to a directory on a volume or a tmpfs, such as /tmp/tsbuild',
     )
   if (errno === 'EACCES' || errno === 'EPERM' || sqlite === SQLITE_READONLY || sqlite === SQLITE_CANTOPEN) {
-    return unusable(root, 'it cannot be written', cause, 'set TSBUILD_HOME to a directory that belongs to you')
+    return unusable(
+      root,
+      'it cannot be written',
+      cause,
+      'set TSBUILD_HOME, or --store, to a directory that belongs to you; in a container /tmp/tsbuild will do',
+    )
   }
   if (sqlite === SQLITE_CORRUPT || sqlite === SQLITE_NOTADB || isOfAnother(sqlite, cause)) {
     return unusable(

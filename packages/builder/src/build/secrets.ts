@@ -34,7 +34,7 @@ function readSecretFile(source: SecretSource): Uint8Array {
   } catch (error) {
     throw new BuilderError('OCI_SECRET_NOT_FOUND', `failed to stat ${file}: stat ${file}: ${errnoWords(error)}`, {
       cause: error,
-      hint: 'the secret is read from there: name an existing file: --secret id=NAME,src=FILE',
+      hint: 'the secret is read from there: name a file that exists and that you may read: --secret id=NAME,src=FILE',
     })
   }
   if (content.length > MAX_SECRET_BYTES)

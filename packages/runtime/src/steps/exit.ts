@@ -107,7 +107,7 @@ function limitHint(operation: string, errno: string): string {
 
 /** What the disk of the store does not allow: an overlay on another one, as the disk of a container mostly is; devices. */
 function diskHint(operation: string, errno: string): string | undefined {
-  if (/^open \/dev\//.test(operation) && errno === 'EACCES')
+  if (operation.startsWith('open /dev/') && errno === 'EACCES')
     return 'the store lies on a file system that is mounted without devices (nodev), as docker run --tmpfs does: add dev to its options (--tmpfs /tmp:exec,dev), or set TSBUILD_HOME or --store to a directory on a volume'
   return /not supported as upperdir/.test(operation)
     ? 'the disk of the store cannot carry an overlay (the own disk of a container?): set TSBUILD_HOME or --store to a directory on a volume or a tmpfs, as in docker run -v tsbuild:/store -e TSBUILD_HOME=/store'
