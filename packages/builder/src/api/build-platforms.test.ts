@@ -322,4 +322,20 @@ describeWith(buildNeeds, 'several platforms in one build', () => {
     expect(warnings).toEqual([])
     expect(readdirSync(dest).sort()).toEqual(['windows(10.0.17763)_amd64', 'windows(10.0.20348)_amd64'])
   })
+
+  test('a push of several images leaves no upload open that it began for a layer which they share', async () => {
+    const store = world.directory.join('store-shared')
+    const { host } = world.registry
+    const shared = await world.context('shared', {
+      ...FILES,
+      Dockerfile: 'FROM scratch\nCOPY common /first\nARG TARGETARCH\nCOPY app-$TARGETARCH /app\nCOPY common /more\n',
+    })
+    await world.build(shared, { store, platform: BOTH, tags: ['shared:1'] })
+    await push('shared:1', { store, destination: `${host}/shared-layers:1` })
+    const uploads = world.registry.requests().filter((line) => line.includes('/shared-layers/blobs/uploads/'))
+    const begun = uploads.filter((line) => line.startsWith('POST'))
+    expect(begun.length).toBeGreaterThan(0)
+    // Each got its blob, or was taken back.
+    expect(uploads.length).toBe(2 * begun.length)
+  })
 })

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { ImageToPush } from '../exporters/types.ts'
+import type { ImageToPush, PushLayer } from '../exporters/types.ts'
 import { imageId } from '../store/image-id.ts'
 import type { ImageRecord, Store } from '../store/types.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
@@ -8,7 +8,7 @@ import type { LayerForms, LayerHandle } from '../layers/types.ts'
 import { findImage, readImage, readStored, type ReadImage } from './images.ts'
 import { internalStep } from '../build/internal-step.ts'
 import { timeOf } from '../oci/created.ts'
-import { digestOf, isDigest, type Digest } from '../oci/digest.ts'
+import { digestOf, isDigest } from '../oci/digest.ts'
 import { parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
@@ -137,10 +137,7 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
       const name = canonicalName(target)
       await setImmediate()
       const parts = { store, forms: formsOf(session, sink), sender: sendBlobsTo(session, name, reportStatus) }
-      const images = await runAll(
-        chosen.map((one) => (stop: AbortSignal) => sendImage(parts, one, stop)),
-        signal,
-      )
+      const images = await sendImages(parts, chosen, signal)
       const root = isWhole ? rewrittenIndex(store, record, images) : images[0]!.manifest
       await pushWith(
         session,
@@ -162,39 +159,71 @@ interface SendParts {
   readonly sender: BlobSender
 }
 
-/** Brings the blobs of one image to a repository. The registry answers while layers are compressed. */
-async function sendImage(
-  { store, forms, sender }: SendParts,
-  { stored, manifest }: ReadImage,
+/**
+ * Brings the blobs of images to a repository: all beside each other, one that several have once. The registry answers
+ * while layers are compressed.
+ */
+async function sendImages(
+  parts: SendParts,
+  chosen: readonly ReadImage[],
   signal: AbortSignal,
-): Promise<ImageToPush> {
-  const repositories = new Map<Digest, readonly string[]>()
-  const layerWorks = stored.layerIds.map((id, index) => async (stop: AbortSignal): Promise<Descriptor> => {
-    const before = manifest.layers[index]!
-    const isPlain = before.mediaType === MediaType.ociLayer
-    const known = store.layers.get(id)
-    const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
-    const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : before
-    const from = known?.remote?.references ?? []
-    repositories.set(descriptor.digest, from)
-    await sender.send(descriptor, { repositories: from, begun, signal: stop })
-    return descriptor
+): Promise<readonly ImageToPush[]> {
+  const layers = new Map(chosen.flatMap((image) => layersOf(image)).map((layer) => [keyOf(layer), layer] as const))
+  const configWorks = chosen.map(({ manifest: { config } }) => async (stop: AbortSignal) => {
+    await parts.sender.send(config, { repositories: [], signal: stop })
   })
-  const configWork = async (stop: AbortSignal): Promise<Descriptor> => {
-    await sender.send(manifest.config, { repositories: [], signal: stop })
-    return manifest.config
-  }
-  const [, ...layers] = await runAll([configWork, ...layerWorks], signal)
+  const sent = new Map<string, PushLayer>()
+  const layerWorks = [...layers].map(([key, layer]) => async (stop: AbortSignal) => {
+    sent.set(key, await sendLayer(parts, layer, stop))
+  })
+  await runAll([...configWorks, ...layerWorks], signal)
+  return chosen.map((image) => {
+    const pushed = layersOf(image).map((layer) => sent.get(keyOf(layer))!)
+    return { ...documentsOf(parts.store, image, pushed), layers: pushed }
+  })
+}
+
+interface LayerToSend {
+  readonly id: string
+  /** As the manifest in the store has it. */
+  readonly descriptor: Descriptor
+}
+
+function layersOf({ layerIds, manifest }: ReadImage): readonly LayerToSend[] {
+  return layerIds.map((id, index) => ({ id, descriptor: manifest.layers[index]! }))
+}
+
+/** A layer may be plain in one image and as it was pulled in another. */
+function keyOf({ id, descriptor }: LayerToSend): string {
+  return `${id} ${descriptor.digest} ${descriptor.mediaType}`
+}
+
+async function sendLayer(
+  { store, forms, sender }: SendParts,
+  { id, descriptor: before }: LayerToSend,
+  stop: AbortSignal,
+): Promise<PushLayer> {
+  const isPlain = before.mediaType === MediaType.ociLayer
+  const known = store.layers.get(id)
+  const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
+  const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : before
+  const repositories = known?.remote?.references ?? []
+  await sender.send(descriptor, { repositories, begun, signal: stop })
+  return { descriptor, repositories, open: () => emptyStream() }
+}
+
+/** Config and manifest over layers as they are sent. */
+function documentsOf(
+  store: Store,
+  { stored, manifest }: ReadImage,
+  pushed: readonly PushLayer[],
+): Pick<ImageToPush, 'config' | 'manifest'> {
+  const layers = pushed.map(({ descriptor }) => descriptor)
   const isAsStored = layers.every((layer, index) => layer.digest === manifest.layers[index]!.digest)
   const bytes = isAsStored ? store.blobs.read(stored.manifestDigest) : serializeManifest({ ...manifest, layers })
   return {
     manifest: { bytes, descriptor: { mediaType: manifest.mediaType, digest: digestOf(bytes), size: bytes.length } },
     config: { bytes: store.blobs.read(stored.configDigest), descriptor: manifest.config },
-    layers: layers.map((layer) => ({
-      descriptor: layer,
-      repositories: repositories.get(layer.digest) ?? [],
-      open: () => emptyStream(),
-    })),
   }
 }
 

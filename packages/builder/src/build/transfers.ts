@@ -197,9 +197,12 @@ export function sendBlobsTo(session: Session, reference: string, report: ReportP
       // A foreign layer stays where its manifest says.
       if (isForeignLayer(descriptor.mediaType)) return
       // A layer may be in an image twice.
-      const sending = under.get(descriptor.digest) ?? sendOne(descriptor, options)
+      const before = under.get(descriptor.digest)
+      const sending = before ?? sendOne(descriptor, options)
       under.set(descriptor.digest, sending)
       await sending
+      // Now that it is there, an upload that was begun for it in vain is taken back.
+      if (before !== undefined && options.begun !== undefined) await sendOne(descriptor, options)
     },
   }
 }

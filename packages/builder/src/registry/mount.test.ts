@@ -108,6 +108,15 @@ test('one that was begun for a blob which is there after all is taken back', asy
   expect(asked.at(-1)).toBe('DELETE uploads/one')
 })
 
+test('one that was begun for a blob which is mounted is taken back', async () => {
+  answers = { mount: 201, isThere: false }
+  await using client = createRegistryClient({ environment: {}, retries: 0 })
+  const repository = client.repository(`${host}/to`)
+  const begun = client.beginUpload(repository)
+  expect(await client.uploadBlob(repository, descriptor, { open, mountFrom: ['sister'], begun })).toBe('mounted')
+  expect(asked.at(-1)).toBe('DELETE uploads/one')
+})
+
 test('a new blob that is there after all is not sent, and its upload is taken back', async () => {
   answers = { mount: 201, isThere: true }
   expect(await upload([], true)).toBe('exists')

@@ -69,11 +69,13 @@ export async function uploadBlob(
   const sisters =
     mountFrom.includes(repository.path) || connections.present.has(key) ? [] : mountFrom.slice(0, MAX_MOUNTS)
   const mounted = await mount(upload, sisters)
+  // Begun for nothing where a mount was tried, and answered.
+  if (mounted !== undefined) await forgetBegun(upload)
   if (mounted === 'mounted') {
     connections.present.add(key)
     return 'mounted'
   }
-  const early = mounted === undefined && options.isNew === true ? (options.begun ?? startEarly(upload)) : undefined
+  const early = mounted === undefined ? (options.begun ?? (options.isNew ? startEarly(upload) : undefined)) : undefined
   const isThere = await hasBlob(connections, repository, descriptor.digest, { signal, actions: 'pull,push' })
   const begun = mounted ?? (await early)
   if (isThere) {
@@ -154,6 +156,11 @@ async function mount(upload: Upload, sisters: readonly string[]): Promise<'mount
 function orNoMount(error: unknown): undefined {
   if (error instanceof BuilderError && typeof error.details['status'] === 'number') return undefined
   throw error
+}
+
+async function forgetBegun(upload: Upload): Promise<void> {
+  const begun = await upload.options.begun
+  if (begun !== undefined) await forget(upload, begun)
 }
 
 /** An upload that is not needed: a registry that does not take it back forgets it by itself. */
