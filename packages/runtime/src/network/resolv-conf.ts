@@ -30,8 +30,20 @@ export function onlyReachable(text: string): string {
 }
 
 function isSystemdStub(text: string): boolean {
+  return namesOnly(text, '127.0.0.53')
+}
+
+/**
+ * Whether names are known to the server alone that Docker puts on the loopback of each container of a network that a user made: the
+ * container's neighbours have names there, and what a network behind the container's would ask instead does not know them.
+ */
+export function asksServerOfContainer(text: string = Buffer.from(hostResolvConf()).toString('latin1')): boolean {
+  return namesOnly(text, '127.0.0.11')
+}
+
+function namesOnly(text: string, server: string): boolean {
   const servers = text.split('\n').flatMap((line) => serverOf(line) ?? [])
-  return servers.length > 0 && servers.every((server) => server === '127.0.0.53')
+  return servers.length > 0 && servers.every((one) => one === server)
 }
 
 function serverOf(line: string): string | undefined {

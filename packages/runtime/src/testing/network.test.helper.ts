@@ -1,9 +1,10 @@
 /** A network for tests: a machine with one way outside and a host there, so that nothing of this machine's is touched. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { readlinkSync } from 'node:fs'
+import { existsSync, readlinkSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkTool, nodeFlags } from '@ts-oci/testing'
+import type { TemporaryDirectory } from '@ts-oci/testing'
 
 /** What it needs besides root. */
 export const networkNeeds: readonly string[] = ['unshare', 'nsenter', 'ip', 'nft']
@@ -86,22 +87,37 @@ export interface ServedText {
 }
 
 /** Answers HTTP with "TEXT sees ADDRESS", and notes datagrams at the same port. */
-export async function serve(
+export function serve(where: readonly string[], { address, port, text, answers = 0 }: ServedText): Promise<TestServer> {
+  return startServer(where, serving, [String(port), address, text, String(answers)])
+}
+
+// One question a packet, copied; the answer points at its name (RFC 1035, 4.1): A, IN, 60 s. Of other types there is none.
+const naming = `
+const [address, name, answer] = process.argv.slice(1)
+const label = Buffer.from(name.split('.').map((part) => String.fromCharCode(part.length) + part).join('') + '\\0', 'latin1')
+const udp = require('node:dgram').createSocket('udp4')
+udp.on('message', (bytes, { address, port }) => {
+  const asked = bytes.subarray(12, 12 + label.length + 4)
+  const isKnown = asked.subarray(0, label.length).equals(label)
+  const has = isKnown && asked.readUInt16BE(label.length) === 1
+  const header = Buffer.from([bytes[0], bytes[1], 0x85, isKnown ? 0x80 : 0x83, 0, 1, 0, has ? 1 : 0, 0, 0, 0, 0])
+  const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...answer.split('.').map(Number)])
+  udp.send(Buffer.concat([header, bytes.subarray(12), has ? record : Buffer.alloc(0)]), port, address)
+})
+udp.bind(53, address, () => process.stdout.write('listening\\n'))
+`
+
+/** A server of names at port 53 of the address that knows one. */
+export function serveName(
   where: readonly string[],
-  { address, port, text, answers = 0 }: ServedText,
+  { address, name, answer }: { readonly address: string; readonly name: string; readonly answer: string },
 ): Promise<TestServer> {
-  const [program, ...args] = [
-    ...where,
-    process.execPath,
-    ...nodeFlags,
-    '-e',
-    serving,
-    String(port),
-    address,
-    text,
-    String(answers),
-  ]
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  return startServer(where, naming, [address, name, answer])
+}
+
+async function startServer(where: readonly string[], script: string, given: readonly string[]): Promise<TestServer> {
+  const [program, ...args] = [...where, process.execPath, ...nodeFlags, '-e', script, ...given]
+  const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   await new Promise<void>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the server ended: ${code}`)))
@@ -111,4 +127,22 @@ export async function serve(
     })
   })
   return { datagrams: () => output.replace('listening\n', ''), [Symbol.asyncDispose]: () => endProcess(child) }
+}
+
+/** A command that runs what follows it where files of the machine (path → text) are others, as `wrapper` otherwise would. */
+export function withFiles(
+  wrapper: readonly string[],
+  directory: TemporaryDirectory,
+  files: Readonly<Record<string, string>>,
+): string[] {
+  const script = Object.entries(files).map(([path, text], index) => {
+    const source = directory.join(`file-${index}`)
+    writeFileSync(source, text)
+    const parent = path.replace(/\/[^/]*$/, '')
+    // A directory that the machine lacks is laid over its nearest one that is there.
+    return existsSync(path)
+      ? `mount --bind ${source} "$(readlink -f ${path})"`
+      : `mount -t tmpfs none /run && mkdir -p ${parent} && cp ${source} ${path}`
+  })
+  return [...wrapper, 'unshare', '-m', 'sh', '-ec', `${script.join('\n')}\nexec "$@"`, 'sh']
 }

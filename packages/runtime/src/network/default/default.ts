@@ -1,16 +1,20 @@
 import { hostNetwork } from '../host-network.ts'
 import { hostsFile } from '../hosts-file.ts'
-import { reachableResolvConf } from '../resolv-conf.ts'
+import { asksServerOfContainer, reachableResolvConf } from '../resolv-conf.ts'
 import { machineAddress } from '../machine-address.ts'
 import type { Network, NetworkOffer } from '../types.ts'
 
 const flagPool = 4
+
+const containerServer =
+  "this container's server of names is on its loopback (127.0.0.11), where a network of their own does not reach it"
 
 /**
  * What Docker gives: a network of the step's own, joined to the host's by NAT (native/network). Where none can be made it is the
  * host's, and the notice says why.
  */
 export async function open(ask: () => Promise<NetworkOffer>): Promise<Network> {
+  if (asksServerOfContainer()) return { ...hostNetwork, notice: hostNotice(containerServer) }
   const { kind, reason } = await ask()
   if (kind === 'host') return { ...hostNetwork, notice: hostNotice(reason) }
   return { kind, stepFlags: flagPool, hosts: natHosts, resolvConf: reachableResolvConf }
