@@ -98,7 +98,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
   },
   { name: 'logfile', use: '--progress=plain ... 2>FILE' },
   { name: 'logsplit', isBoolean: true, done: isFalse, use: '--progress=plain ... 2>FILE' },
-  { name: 'manifest', use: '-t NAME: an image is one manifest here' },
+  { name: 'manifest', use: '-t NAME: with several --platform the name leads to an index over all of them' },
   {
     name: 'mount',
     use: 'RUN --mount=… in the Dockerfile, with --build-context NAME=DIR for a directory of the machine',
