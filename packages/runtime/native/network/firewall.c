@@ -51,6 +51,10 @@ static void put_arrival(struct netlink_messages *messages, const struct firewall
   rule = begin_step_rule(messages, table, ARRIVAL);
   match_forged_source(messages);
   end_with(messages, rule, VERDICT_DROP);
+  // `route_localnet` of all interfaces, which kube-proxy sets, would lead to what serves on our loopback alone (CVE-2020-8558).
+  rule = begin_step_rule(messages, table, ARRIVAL);
+  match_loopback_destination(messages);
+  end_with(messages, rule, VERDICT_DROP);
   rule = begin_step_rule(messages, table, ARRIVAL);
   match_probe(messages, firewall);
   count(messages);

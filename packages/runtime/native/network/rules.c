@@ -110,6 +110,12 @@ void match_destination(struct netlink_messages *messages, uint32_t address) {
   compare(messages, NFT_CMP_EQ, &(uint32_t){htonl(address)}, sizeof address);
 }
 
+void match_loopback_destination(struct netlink_messages *messages) {
+  match_family(messages, FAMILY_IPV4);
+  load_bytes(messages, NFT_PAYLOAD_NETWORK_HEADER, DESTINATION_OFFSET, 1);
+  compare(messages, NFT_CMP_EQ, &(uint8_t){127}, 1);
+}
+
 void match_destination_port(struct netlink_messages *messages, uint16_t port) {
   load_bytes(messages, NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT_OFFSET, sizeof port);
   compare(messages, NFT_CMP_EQ, &(uint16_t){htons(port)}, sizeof port);

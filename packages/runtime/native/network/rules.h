@@ -37,6 +37,8 @@ void end_rule(struct netlink_messages *messages, struct open_rule rule);
 void match_link_prefix(struct netlink_messages *messages, uint32_t key, const char *prefix);
 void match_family(struct netlink_messages *messages, uint8_t family);
 void match_destination(struct netlink_messages *messages, uint32_t address);
+// 127.0.0.0/8.
+void match_loopback_destination(struct netlink_messages *messages);
 // Of TCP or UDP.
 void match_destination_port(struct netlink_messages *messages, uint16_t port);
 // No route leads back to the source by the interface that it came from.

@@ -68,6 +68,24 @@ describeWith(needs, 'the default network as root', () => {
       expect((await run(`talk get ${address} 8081`)).output).toContain('refused')
   })
 
+  // CVE-2020-8558.
+  test('not even where the machine routes what is for loopback, as kube-proxy sets it', async () => {
+    await network.sh('echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet')
+    await using _ = await serve(network.onMachine, { address: '127.0.0.1', port: 8082, text: 'loopback' })
+    const setup =
+      'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip route del local 127.0.0.1 table local; ip route del local 127.0.0.0/8 table local; ' +
+      'ip address del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via $(ip route | sed -n "s/default via \\([^ ]*\\).*/\\1/p")'
+    const { output } = await machine.run({
+      run: `${setup}; ip route get 127.0.0.1 | grep -o eth0; talk get 127.0.0.1 8082; talk get ${MACHINE_ADDRESS} 8082`,
+      network: 'default',
+      security: 'insecure',
+      layers: [tools],
+    })
+    await network.sh('echo 0 > /proc/sys/net/ipv4/conf/all/route_localnet')
+    // The first waits for an answer that nobody gives; the second says that its own way is in order.
+    expect(output).toMatch(/eth0\n(Operation now in progress|Connection timed out|Resource .*)\nConnection refused\n$/)
+  })
+
   test('it has raw sockets and ports below 1024, as a step of Docker', async () => {
     const { output } = await run(
       `ping -c 1 -W 5 ${OUTSIDE_ADDRESS} > /dev/null && echo answered; grep CapEff /proc/self/status`,
