@@ -36,6 +36,7 @@ const packages = {
   'ssh-agent': 'openssh-client',
   'ssh-keygen': 'openssh-client',
   sshd: 'openssh-server',
+  sysctl: 'procps',
   tar: 'tar',
   tmux: 'tmux',
   umoci: 'umoci',

@@ -139,26 +139,36 @@ static void refuse(const char *format, ...) {
   va_end(arguments);
 }
 
-static bool forwards(void) {
-  char value = '0';
-  int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDONLY | O_CLOEXEC);
+static bool forwards(const char *setting) {
+  char value = '0', path[64];
+  snprintf(path, sizeof path, "/proc/sys/net/ipv4/%s", setting);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   bool is_read = read(fd, &value, 1) == 1;
   close(fd);
   return is_read && value == '1';
 }
 
+// An answer is forwarded only if the interface that it comes in by may.
+static bool uplink_forwards(void) {
+  char setting[48];
+  snprintf(setting, sizeof setting, "conf/%s/forwarding", around.uplink);
+  return !around.uplink[0] || forwards(setting);
+}
+
 static bool open_router(void) {
-  if (!forwards()) return refuse("net.ipv4.ip_forward is 0"), false;
+  if (!forwards("ip_forward")) return refuse("net.ipv4.ip_forward is 0"), false;
   host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   route = open_netlink(NETLINK_ROUTE);
   tables = open_netlink(NETLINK_NETFILTER);
   if (host < 0 || route < 0 || tables < 0) return refuse("netlink: %s", strerror(errno)), false;
   int error = raise_firewall(tables, &firewall);
+  if (error == EINVAL || error == EOPNOTSUPP) return refuse("nf_tables of this kernel has no tables that end with a process (Linux 5.12 has)"), false;
   if (error) return refuse("nf_tables: %s", strerror(error)), false;
   error = look_around(route, firewall.probe_address, &around);
   if (error) return refuse("the routes of this machine: %s", strerror(error)), false;
   if (!around.size) return refuse("routes of this machine lead to every range of addresses that steps could have"), false;
+  if (!uplink_forwards()) return refuse("net/ipv4/conf/%s/forwarding is 0", around.uplink), false;
   if (around.is_ipv6_only) return refuse("this machine reaches outside by IPv6 alone"), false;
   next_subnet = (uint32_t)(strtoull(firewall.name + sizeof "tsbuild-" - 1, NULL, 16) >> 16);
   return true;

@@ -82,8 +82,10 @@ int look_around(int route, uint32_t outside, struct surroundings *found) {
   int error = ask_for_list(route, &messages, take_route, &search);
   *found = (struct surroundings){0};
   int output = find_way(route, AF_INET, &(uint32_t){htonl(outside)});
+  struct ifreq uplink = {.ifr_ifindex = output};
   if (output) found->mtu = mtu_of(route, output);
-  else found->is_ipv6_only = find_way(route, AF_INET6, outside_ipv6);
+  if (output && ioctl(route, SIOCGIFNAME, &uplink) == 0) memcpy(found->uplink, uplink.ifr_name, sizeof found->uplink - 1);
+  if (!output) found->is_ipv6_only = find_way(route, AF_INET6, outside_ipv6);
   for (size_t i = 0; i < CANDIDATES && !error && !found->size; i++) {
     if (search.ranges[i].is_taken) continue;
     found->range = search.ranges[i].first;

@@ -14,6 +14,7 @@ struct surroundings {
   uint32_t range; // private addresses that no route of this namespace leads to (those of steps aside): the first; 0: all are taken
   uint32_t size;  // how many
   uint32_t mtu;   // of the way outside; 0: there is none
+  char uplink[16]; // its interface
   bool is_ipv6_only; // there is one for IPv6
 };
 

@@ -255,21 +255,31 @@ describeWith(needs, 'where no network can be made', () => {
     })
   }
 
-  const policies = [
-    ['of iptables', 'iptables -P FORWARD DROP', ['iptables -I FORWARD -i tsb+']],
+  const obstacles = [
     [
-      'of Docker',
+      'of a machine that forwards nothing',
+      'echo 0 > /proc/sys/net/ipv4/ip_forward',
+      ['sysctl -w net.ipv4.ip_forward=1'],
+    ],
+    [
+      'of an uplink that does not',
+      'echo 0 > /proc/sys/net/ipv4/conf/up0/forwarding',
+      ['sysctl -w net/ipv4/conf/up0/forwarding=1'],
+    ],
+    ['of the policy of iptables', 'iptables -P FORWARD DROP', ['iptables -I FORWARD -i tsb+']],
+    [
+      'of the policy of Docker',
       'iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -P FORWARD DROP',
       ['iptables -I DOCKER-USER -i tsb+'],
     ],
     [
-      'of two tables',
+      'of the policies of two tables',
       'iptables -P FORWARD DROP; nft add table inet own; nft add chain inet own between "{ type filter hook forward priority 5; policy drop; }"',
       ['iptables -I FORWARD -i tsb+', "nft insert rule inet own between iifname 'tsb*'"],
     ],
   ] as const
-  describeWith(['iptables'], 'because of a policy', () => {
-    for (const [name, script, lines] of policies) {
+  describeWith(['iptables', 'sysctl'], 'because', () => {
+    for (const [name, script, lines] of obstacles) {
       test(`${name}, the notice has the line that gives them one`, async () => {
         await using network = await openTestNetwork()
         await network.sh(script)

@@ -34,7 +34,8 @@ function hostNotice(reason: string): string {
 }
 
 function remedy(reason: string): string {
-  const line = reason.includes('ip_forward') ? 'sysctl -w net.ipv4.ip_forward=1' : forwardingRules(reason)
+  const [, setting] = /^(\S*forward\S*) is 0$/.exec(reason) ?? []
+  const line = setting === undefined ? forwardingRules(reason) : `sysctl -w ${setting}=1`
   return line === undefined ? '' : `; what gives them one of their own: ${line}`
 }
 
