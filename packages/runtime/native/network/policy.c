@@ -53,6 +53,9 @@ static uint32_t get_be32(struct attributes from, uint16_t type) {
   return ntohl(value);
 }
 
+// Its policy accepts, but its last rule rejects what is of no zone that lets it through.
+static bool is_of_firewalld(const struct chain *chain) { return chain->family == FAMILY_INET && !strcmp(chain->table, "firewalld"); }
+
 static void take_chain(const struct nlmsghdr *entry, void *context) {
   struct found *found = context;
   const struct nfgenmsg *header = NLMSG_DATA(entry);
@@ -64,7 +67,8 @@ static void take_chain(const struct nlmsghdr *entry, void *context) {
   if (!get_text(all, NFTA_CHAIN_TABLE, chain.table) || !get_text(all, NFTA_CHAIN_NAME, chain.name)) return;
   if (is_in_ip_filter(&chain) && !strcmp(chain.name, "DOCKER-USER")) found->has_docker_chain = true;
   hook.bytes = find_attribute(all.bytes, all.length, NFTA_CHAIN_HOOK, &hook.length);
-  if (!hook.bytes || get_be32(hook, NFTA_HOOK_HOOKNUM) != HOOK_FORWARD || get_be32(all, NFTA_CHAIN_POLICY) != VERDICT_DROP) return;
+  if (!hook.bytes || get_be32(hook, NFTA_HOOK_HOOKNUM) != HOOK_FORWARD) return;
+  if (get_be32(all, NFTA_CHAIN_POLICY) != VERDICT_DROP && !(is_of_firewalld(&chain) && !strcmp(chain.name, "filter_FORWARD"))) return;
   if (found->count < CHAINS) found->chains[found->count++] = chain;
 }
 

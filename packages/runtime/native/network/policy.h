@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 // `text` gets "chain NAME of table FAMILY NAME", and " (with DOCKER-USER)" where Docker keeps a chain for rules of others in that table,
-// with ", " between several; "a table" where no policy says it: then a rule does, or it is one of the old iptables.
+// with ", " between several; "a table" where no policy says it (nor is it that of firewalld): then
+// a rule does, or it is one of the old iptables.
 void name_dropping_chains(int tables, char *text, size_t size);
 
 #endif

@@ -278,6 +278,19 @@ describeWith(needs, 'where no network can be made', () => {
       ['iptables -I FORWARD -i tsb+', "nft insert rule inet own between iifname 'tsb*'"],
     ],
   ] as const
+  test('because of firewalld, the notice has its own command', async () => {
+    await using network = await openTestNetwork()
+    // What `nft list chain inet firewalld filter_FORWARD` shows of firewalld 1.3.3 with its default zone, in short.
+    await network.sh(
+      'nft add table inet firewalld; nft add chain inet firewalld filter_FORWARD "{ type filter hook forward priority filter + 10; policy accept; }"; ' +
+        'nft add rule inet firewalld filter_FORWARD ct state established,related accept; nft add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited',
+    )
+    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    const { kind, notice } = await machine.network('default')
+    expect(kind).toBe('host')
+    expect(notice).toMatch(/gives them one of their own: firewall-cmd --zone=trusted --add-interface=tsb\+$/)
+  })
+
   describeWith(['iptables', 'sysctl'], 'because', () => {
     for (const [name, script, lines] of obstacles) {
       test(`${name}, the notice has the line that gives them one`, async () => {

@@ -44,14 +44,16 @@ function forwardingRules(reason: string): string | undefined {
   if (!reason.startsWith('what is forwarded is dropped by ')) return undefined
   const chains = [...reason.matchAll(/chain (\S+) of table (\S+) ([^\s,]+)( \(with DOCKER-USER\))?/g)]
   if (chains.length === 0) return iptablesRules('FORWARD')
-  return chains
-    .map(([, chain = '', family = '', table = '', docker]) =>
-      `${family} ${table} ${chain}` === 'ip filter FORWARD'
-        ? iptablesRules(docker === undefined ? chain : 'DOCKER-USER')
-        : nftRules(`${family} ${table} ${chain}`),
-    )
-    .join(' && ')
+  const lines = chains.map(([, chain = '', family = '', table = '', docker]) => {
+    const name = `${family} ${table} ${chain}`
+    if (name === 'ip filter FORWARD') return iptablesRules(docker === undefined ? chain : 'DOCKER-USER')
+    return name === 'inet firewalld filter_FORWARD' ? FIREWALLD_ZONE : nftRules(name)
+  })
+  return lines.join(' && ')
 }
+
+// An interface of that zone forwards to all others; firewalld owns its rules and takes no others.
+const FIREWALLD_ZONE = 'firewall-cmd --zone=trusted --add-interface=tsb+'
 
 function iptablesRules(chain: string): string {
   const insert = `iptables -I ${chain}`
