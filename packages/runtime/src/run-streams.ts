@@ -12,9 +12,15 @@ export interface Output {
 export function outputStreams(onControl: (act: (step: StepControl) => void) => void): Output {
   const full = new Set<Readable>()
   const open = (): Readable => {
+    const makeRoom = (): void => {
+      if (full.delete(stream) && full.size === 0) onControl((step) => step.resume())
+    }
     const stream: Readable = new Readable({
-      read: () => {
-        if (full.delete(stream) && full.size === 0) onControl((step) => step.resume())
+      read: makeRoom,
+      // What nobody wants any more holds the other one up no longer.
+      destroy: (error, done) => {
+        makeRoom()
+        done(error)
       },
     })
     return stream
@@ -41,15 +47,18 @@ export function inputStream(control: Promise<StepControl>): Writable {
   const sendAll = async (bytes: Buffer): Promise<void> => {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) await send(bytes.subarray(at, at + CHUNK_BYTES))
   }
-  return new Writable({
+  const end = (): Promise<void> => send(Buffer.alloc(0)).catch(() => undefined)
+  const input: Writable = new Writable({
     write: (chunk: Buffer, _encoding, done) => void finish(sendAll(chunk), done),
     // What has closed its input needs no end of it.
-    final: (done) =>
-      void finish(
-        send(Buffer.alloc(0)).catch(() => undefined),
-        done,
-      ),
+    final: (done) => void finish(end(), done),
+    // As of a child process: destroyed is closed.
+    destroy: (error, done) => {
+      if (!input.writableFinished) void end()
+      done(error)
+    },
   })
+  return input
 }
 
 async function finish(work: Promise<void>, done: (error?: Error) => void): Promise<void> {

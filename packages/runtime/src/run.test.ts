@@ -154,6 +154,39 @@ describeWith(['root', 'busybox', 'tar'], 'run', () => {
     }
   })
 
+  test('input that is destroyed is closed: the process reads its end', async () => {
+    await using process = shell('cat; echo ended')
+    process.stdin!.destroy()
+    expect(await text(process.stdout)).toBe('ended\n')
+  })
+
+  test('an output that is destroyed while it is full holds the other one up no longer', async () => {
+    await using process = shell('head -c 3000000 /dev/zero; echo done >&2')
+    await until(() => process.stdout.readableLength >= process.stdout.readableHighWaterMark)
+    process.stdout.destroy()
+    expect(await text(process.stderr)).toBe('done\n')
+    expect(await process.exited).toMatchObject({ exitCode: 0 })
+  })
+
+  test.each([
+    { columns: -1, rows: 1 },
+    { columns: Number.NaN, rows: 1 },
+    { columns: 1, rows: 65_536 },
+  ])('a terminal of size %j is refused, before and after it is there', async (size) => {
+    const refused = expect.objectContaining({ code: 'OCI_RUNTIME_UNSUPPORTED' })
+    expect(() => shell('exit 0', { terminal: size })).toThrow(refused)
+    await using process = shell('sleep 0.1', { terminal: true })
+    expect(() => process.resize(size)).toThrow(refused)
+  })
+
+  test.each([-1, 1.5, Number.NaN, 2 ** 32])('user %d is no user, and root least of all', async (uid) => {
+    for (const user of [
+      { uid, gid: 0 },
+      { uid: 0, gid: uid },
+    ])
+      await expect(shell('exit 0', { user }).exited).rejects.toMatchObject({ code: 'OCI_RUNTIME_ID_UNAVAILABLE' })
+  })
+
   test('an aborted one is canceled', async () => {
     const controller = new AbortController()
     await using process = shell('echo on; sleep 1000', { signal: controller.signal })
@@ -170,7 +203,14 @@ describeWith(['root', 'busybox', 'tar'], 'run', () => {
     expect(() => run(`${root}/bin/busybox`, { args: ['x'] })).toThrow(
       expect.objectContaining({ code: 'OCI_RUNTIME_STEP_START' }),
     )
+    await symlink('loop', directory.join('loop'))
+    expect(() => run(directory.join('loop'), { args: ['x'] })).toThrow(
+      expect.objectContaining({ code: 'OCI_RUNTIME_STEP_START' }),
+    )
     await using plain = shell('exit 0')
+    expect(() => plain.kill('SIGNONE' as NodeJS.Signals)).toThrow(
+      expect.objectContaining({ code: 'OCI_RUNTIME_UNSUPPORTED' }),
+    )
     expect(() => plain.resize({ columns: 1, rows: 1 })).toThrow(
       expect.objectContaining({ code: 'OCI_RUNTIME_UNSUPPORTED' }),
     )

@@ -66,10 +66,10 @@ export interface RunningProcess extends AsyncDisposable {
   /**
    * Sends a signal, SIGTERM where none is named. The command is process 1 of its namespace, as in Docker: what it has no handler
    * for does not end it, but SIGKILL does. Isolation `chroot` knows SIGKILL alone.
-   * @throws OCI_RUNTIME_UNSUPPORTED
+   * @throws OCI_RUNTIME_UNSUPPORTED, for a signal that Linux has not too
    */
   kill(signal?: NodeJS.Signals): void
-  /** @throws OCI_RUNTIME_UNSUPPORTED where there is no terminal */
+  /** @throws OCI_RUNTIME_UNSUPPORTED where there is no terminal, and for a size that none can have */
   resize(size: TerminalSize): void
 }
 
@@ -117,6 +117,7 @@ const LIMITS: Readonly<Record<keyof StepResources, true>> = {
  */
 export function run(root: string | StepRoot, options: RunOptions): RunningProcess {
   const spec = specOf(root, options)
+  const size = typeof options.terminal === 'object' ? checkedSize(options.terminal) : undefined
   const control = Promise.withResolvers<StepControl>()
   // Whoever waits for it hears of the failure by `exited`.
   control.promise.catch(() => undefined)
@@ -134,7 +135,7 @@ export function run(root: string | StepRoot, options: RunOptions): RunningProces
     signal: stop.signal,
     onOutput: output.push,
     onStart: (step) => {
-      if (typeof options.terminal === 'object') step.resize(options.terminal.columns, options.terminal.rows)
+      if (size !== undefined) step.resize(size.columns, size.rows)
       control.resolve(step)
     },
   }
@@ -156,10 +157,13 @@ export function run(root: string | StepRoot, options: RunOptions): RunningProces
     kill: (signal = 'SIGTERM') => {
       if (isolation === 'chroot' && signal !== 'SIGKILL')
         throw unsupported(`${signal} in isolation chroot`, 'SIGKILL ends it')
-      onControl((step) => step.kill(constants.signals[signal]))
+      const number = constants.signals[signal]
+      if (number === undefined) throw unsupported(`signal ${String(signal)}`, 'its name is one of os.constants.signals')
+      onControl((step) => step.kill(number))
     },
-    resize: ({ columns, rows }) => {
+    resize: (size) => {
       if (spec.terminal !== true) throw unsupported('to resize what is no terminal', 'give terminal: true')
+      const { columns, rows } = checkedSize(size)
       onControl((step) => step.resize(columns, rows))
     },
     [Symbol.asyncDispose]: async () => {
@@ -206,10 +210,28 @@ function refuseUnknown(what: string, given: object, known: Readonly<Record<strin
 }
 
 function directoryAt(path: string): string {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (found?.isDirectory() !== true)
-    throw new RuntimeError('OCI_RUNTIME_STEP_START', `${path} is no directory: it cannot be the root of a process`)
-  return realpathSync(path)
+  try {
+    if (statSync(path).isDirectory()) return realpathSync(path)
+  } catch (cause) {
+    throw noDirectory(path, cause)
+  }
+  throw noDirectory(path)
+}
+
+function noDirectory(path: string, cause?: unknown): RuntimeError {
+  const why = `${path} is no directory: it cannot be the root of a process`
+  return new RuntimeError('OCI_RUNTIME_STEP_START', why, { cause })
+}
+
+/** As the kernel keeps it, in 16 bits each. */
+function checkedSize(size: TerminalSize): TerminalSize {
+  for (const value of [size.columns, size.rows])
+    if (!Number.isInteger(value) || value < 0 || value > 0xffff)
+      throw unsupported(
+        `a terminal of ${size.columns} columns and ${size.rows} rows`,
+        'give two numbers from 0 to 65535',
+      )
+  return size
 }
 
 async function withExecutor<T>(

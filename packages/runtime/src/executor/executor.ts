@@ -81,10 +81,10 @@ async function runInExecutor(
     },
   )
   const control = io.onStart && controlStep(connection, request.id)
-  if (control !== undefined) io.onStart?.(control)
   const kill = (): void => connection.send(frameTypes.signal, request.id, killPayload())
   signal?.addEventListener('abort', kill, { once: true })
   try {
+    if (control !== undefined) io.onStart?.(control)
     const { payload: exit } = await request.answer
     await removeScratch(connection, step)
     // The kill may have come too late: then the step ended by itself, and its result is whole.

@@ -14,9 +14,11 @@ export function mappedIds(mapping: IdMapping): { readonly uids: number; readonly
 /** Refuses by name a user that the map does not have (OCI_RUNTIME_ID_UNAVAILABLE). */
 export function mapUser(mapping: IdMapping, user: ProcessSpec['user'], stepName: string): ProcessSpec['user'] {
   const { uids, gids } = mappedIds(mapping)
+  // Nor what is no id at all: written as 32 bits NaN would be root.
+  const isId = (id: number, count: number): boolean => Number.isInteger(id) && id >= 0 && id < count
   const missing = [
-    ...(user.uid < uids ? [] : [`user ${user.uid}`]),
-    ...[user.gid, ...user.additionalGids].filter((gid) => gid >= gids).map((gid) => `group ${gid}`),
+    ...(isId(user.uid, uids) ? [] : [`user ${user.uid}`]),
+    ...[user.gid, ...user.additionalGids].filter((gid) => !isId(gid, gids)).map((gid) => `group ${gid}`),
   ]
   if (missing.length === 0) return user
   throw new RuntimeError(
