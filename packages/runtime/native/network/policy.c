@@ -72,16 +72,17 @@ static void take_chain(const struct nlmsghdr *entry, void *context) {
   if (found->count < CHAINS) found->chains[found->count++] = chain;
 }
 
-void name_dropping_chains(int tables, char *text, size_t size) {
+bool name_dropping_chains(int tables, char *text, size_t size) {
   struct found found = {0};
   struct netlink_messages messages = {0};
   begin_table_message(&messages, NFT_MSG_GETCHAIN, NLM_F_DUMP, FAMILY_ALL);
   snprintf(text, size, "a table");
-  if (ask_for_list(tables, &messages, take_chain, &found)) return;
+  if (ask_for_list(tables, &messages, take_chain, &found)) return false;
   size_t used = 0;
   for (size_t i = 0; i < found.count && used < size; i++) {
     const struct chain *chain = &found.chains[i];
     used += (size_t)snprintf(text + used, size - used, "%schain %s of table %s %s%s", i ? ", " : "", chain->name,
                              chain->family == FAMILY_IPV4 ? "ip" : "inet", chain->table, is_in_ip_filter(chain) && found.has_docker_chain ? " (with DOCKER-USER)" : "");
   }
+  return found.count > 0;
 }

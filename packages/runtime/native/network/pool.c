@@ -182,6 +182,15 @@ static void close_router(void) {
   }
 }
 
+// Without a way outside nothing can be sent to try it, but there may be one into the next network.
+static bool is_stopped(const struct step_network *network) {
+  char culprits[300];
+  if (around.mtu && is_let_through(network->namespace, host, tables, &firewall)) return false;
+  if (!name_dropping_chains(tables, culprits, sizeof culprits) && !around.mtu) return false;
+  refuse("what is forwarded is dropped by %s", culprits);
+  return true;
+}
+
 const struct network_offer *prepare_networks(bool may_route) {
   if (is_prepared) return &offer;
   is_prepared = true;
@@ -190,11 +199,7 @@ const struct network_offer *prepare_networks(bool may_route) {
   struct step_network *first = is_open ? make_network() : NULL;
   if (is_open && !first && errno == EHOSTUNREACH) refuse("rules of this machine (`ip rule`) lead elsewhere what is for steps");
   else if (is_open && !first) refuse("a pair of veths: %s", strerror(errno));
-  // Without a way outside there is nothing to be refused.
-  if (first && around.mtu && !is_let_through(first->namespace, host, tables, &firewall)) {
-    char culprits[300];
-    name_dropping_chains(tables, culprits, sizeof culprits);
-    refuse("what is forwarded is dropped by %s", culprits);
+  if (first && is_stopped(first)) {
     close_network(first);
     first = NULL;
   }
@@ -210,7 +215,12 @@ const struct network_offer *prepare_networks(bool may_route) {
 
 struct step_network *take_network(void) {
   if (offer.kind != NETWORK_BEHIND_NAT) return errno = ENETDOWN, NULL;
-  return kept_count ? kept[--kept_count] : make_network();
+  while (kept_count) {
+    struct step_network *network = kept[--kept_count];
+    if (link_index(network->route, "eth0")) return network;
+    close_network(network); // somebody has deleted the machine's end
+  }
+  return make_network();
 }
 
 // The first number behind each of the words, which the kernel writes as "TCP: inuse 0 orphan 0 tw 0 alloc 1 mem 0".

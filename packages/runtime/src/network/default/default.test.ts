@@ -200,6 +200,16 @@ async function pidOf(victim: 'coordinator' | 'launcher' | 'executor', coordinato
   return victim === 'launcher' ? launcher : child(launcher)
 }
 
+describeWith(needs, 'the default network of a machine', () => {
+  test('that deletes its ends between two steps is made anew', async () => {
+    await using network = await openTestNetwork()
+    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    await machine.run({ run: 'true', network: 'default' })
+    await network.sh('ip -o link | grep -o "tsb[0-9a-f]*" | while read link; do ip link del $link; done')
+    expect((await machine.run({ run: 'ip -o link | grep -c eth0', network: 'default' })).output).toBe('1\n')
+  })
+})
+
 describeWith(needs, 'the default network of several executors', () => {
   test('is made for each of those that begin at once: their tables do not hide the way from each other', async () => {
     await using network = await openTestNetwork()
@@ -227,6 +237,11 @@ describeWith(needs, 'where no network can be made', () => {
       'every range of addresses is taken',
       'for range in 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15; do ip route add $range via 203.0.113.1; done',
       'every range of addresses',
+    ],
+    [
+      'a table drops what is forwarded, with a way to another network alone',
+      'ip route del default; ip route add 198.18.7.0/24 via 203.0.113.1; nft add table ip filter; nft add chain ip filter FORWARD "{ type filter hook forward priority 0; policy drop; }"',
+      'what is forwarded is dropped by chain FORWARD of table ip filter',
     ],
     [
       'it reaches outside by IPv6 alone',
