@@ -25,6 +25,7 @@ const packages = {
   nsenter: 'util-linux',
   objdump: 'binutils',
   openssl: 'openssl',
+  pasta: 'passt',
   ps: 'procps',
   python3: 'python3',
   'qemu-aarch64-static': 'qemu-user-static',

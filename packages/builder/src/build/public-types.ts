@@ -304,8 +304,8 @@ export interface MachineReport {
 }
 
 export interface NetworkReport {
-  /** `nat`: one of the step's own, behind the machine's. */
-  readonly kind: 'nat' | 'host' | 'none'
+  /** `nat`: one of the step's own, behind the machine's. `pasta`: one of its own, which that program leads outside. */
+  readonly kind: 'nat' | 'pasta' | 'host' | 'none'
   /** Why it is the machine's, and what helps. */
   readonly reason: string | undefined
 }

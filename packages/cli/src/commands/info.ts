@@ -42,10 +42,17 @@ function snapshotLines({ isolations: tried, isolation }: MachineReport): string[
   ]
 }
 
+const networkWords = {
+  nat: "the step's own, behind NAT",
+  pasta: "the step's own, through pasta",
+  host: 'host',
+  none: 'none',
+} as const
+
 function networkLines({ network }: MachineReport): string[] {
   if (network === undefined) return []
   const reason = network.reason === undefined ? '' : `: ${network.reason}`
-  return [`Network:    ${network.kind === 'nat' ? "the step's own, behind NAT" : network.kind}${reason}`]
+  return [`Network:    ${networkWords[network.kind]}${reason}`]
 }
 
 function problemLines(problem: MachineReport['storeProblem']): string[] {

@@ -30,6 +30,7 @@ struct kernel_mount_attr {
 
 // CLONE_*
 #define K_CLONE_PIDFD 0x00001000
+#define K_CLONE_FILES 0x00000400
 #define K_CLONE_NEWNS 0x00020000
 #define K_CLONE_NEWCGROUP 0x02000000
 #define K_CLONE_NEWUTS 0x04000000

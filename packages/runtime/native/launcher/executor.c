@@ -161,7 +161,7 @@ static int start_step(const struct step_spec *step, struct running *entry, struc
     // The status pipe keeps messages apart (O_DIRECT).
     if (pipe2(pipes[i], O_CLOEXEC | (i == 2 ? O_DIRECT : 0)) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK | (i == 2 ? O_DIRECT : 0)) < 0) error = errno;
   if (!error) {
-    struct step_descriptors fds = {in[0], pipes[0][1], pipes[1][1], pipes[2][1], sockets[0], entry->network ? entry->network->namespace : -1};
+    struct step_descriptors fds = {in[0], pipes[0][1], pipes[1][1], pipes[2][1], sockets[0], entry->network ? entry->network->inside.namespace : -1};
     pid = config->chroot ? fork_keeper(step, entry, fds) : clone_step(step, entry, fds, failure);
     if (pid < 0) error = errno;
     else if (sockets[1] >= 0) entry->supervisor = start_supervisor(config, step, sockets[0], sockets[1]);
@@ -227,14 +227,23 @@ static void signal_step(uint32_t id, const uint8_t *payload, size_t length) {
   }
 }
 
-static void offer_network(uint32_t id) {
-  const struct network_offer *offer = prepare_networks(!config->rootless && !config->chroot);
-  struct buffer payload = {0};
+static enum network_rights network_rights(void) {
+  if (config->chroot) return RIGHTS_NONE;
+  if (!config->rootless) return RIGHTS_OF_ROOT;
+  return config->shifted ? RIGHTS_OF_OUTER_USER_NAMESPACE : RIGHTS_OF_USER_NAMESPACE;
+}
+
+static void offer_network(uint32_t id, const uint8_t *payload, size_t length) {
+  char pasta[PATH_MAX] = "";
+  if (length < sizeof pasta) memcpy(pasta, payload, length);
+  const struct network_offer *offer = prepare_networks(network_rights(), pasta);
+  struct buffer answer = {0};
   uint32_t kind = offer->kind;
-  buffer_append(&payload, &kind, 4);
-  buffer_append(&payload, offer->reason, strlen(offer->reason));
-  buffer_append_frame(&output, FRAME_NETWORK, id, payload.bytes, payload.end);
-  free(payload.bytes);
+  buffer_append(&answer, &kind, 4);
+  buffer_append(&answer, &offer->resolver, 4);
+  buffer_append(&answer, offer->reason, strlen(offer->reason));
+  buffer_append_frame(&output, FRAME_NETWORK, id, answer.bytes, answer.end);
+  free(answer.bytes);
 }
 
 // The keepers of steps see the end of their pipe before this process waits for them.
@@ -253,7 +262,7 @@ static void take_frame(uint32_t type, uint32_t id, const uint8_t *payload, size_
   case FRAME_START_JOBS: start_jobs(id, payload, length, &output); return;
   case FRAME_REMOVE_TREES: start_removal(id, payload, length, &output); return;
   case FRAME_WRITE_TREE: start_tree_writer(id, payload, length, &output); return;
-  case FRAME_PREPARE_NETWORK: offer_network(id); return;
+  case FRAME_PREPARE_NETWORK: offer_network(id, payload, length); return;
   default: end_all(); // not our parent's language
   }
 }

@@ -18,7 +18,7 @@ enum frame_type {
   FRAME_START_JOBS = 3,
   FRAME_REMOVE_TREES = 4,
   FRAME_WRITE_TREE = 5,
-  FRAME_PREPARE_NETWORK = 6,
+  FRAME_PREPARE_NETWORK = 6, // where the program pasta is, or nothing
   FRAME_INPUT = 7,
   FRAME_RESIZE = 8,
 
@@ -30,7 +30,7 @@ enum frame_type {
   FRAME_REMOVED = 21,
   FRAME_JOBS_ENDED = 22,
   FRAME_TREE_WRITTEN = 23,
-  FRAME_NETWORK = 24, // enum default_network (u32), then the reason where it is the host's
+  FRAME_NETWORK = 24, // enum default_network (u32), address of a name server (u32), then the reason where it is the host's
   FRAME_INPUT_TAKEN = 25,
 };
 

@@ -4,8 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/rtnetlink.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +14,7 @@
 #include "firewall.h"
 #include "link.h"
 #include "netlink.h"
+#include "pasta.h"
 #include "policy.h"
 #include "probe.h"
 #include "subnet.h"
@@ -25,67 +24,44 @@
 // Addresses: network, ours, the step's, broadcast.
 enum { SUBNET_SIZE = 4, SUBNET_PREFIX = 30 };
 
+#define TUNNEL_DEVICE "/dev/net/tun"
+
 static struct network_offer offer;
-static bool is_prepared;
-static int host = -1, route = -1, tables = -1;
+static bool is_prepared, is_outer;
+static int host = -1; // the machine's namespace, where that is the router
+static struct network_descriptors router = NO_NETWORK;
 static struct firewall firewall;
 static struct surroundings around;
 static uint32_t next_subnet;
 static struct step_network *kept[KEPT];
 static size_t kept_count;
 
-static void write_setting(const char *path, char value) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return; // no IPv6 here, or a /proc/sys that cannot be written: the firewall drops it all the same
-  (void)!write(fd, &value, 1);
-  close(fd);
-}
-
 static void close_network(struct step_network *network) {
-  const int descriptors[] = {network->namespace, network->route, network->sockets[0], network->sockets[1], network->counters};
-  for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
-    if (descriptors[i] >= 0) close(descriptors[i]);
+  close_network_descriptors(&network->inside);
   free(network);
-}
-
-// A new namespace, entered for as long as it takes to open what tells of it and leads to it.
-static int open_namespace(struct step_network *network) {
-  if (unshare(CLONE_NEWNET) < 0) return errno;
-  network->namespace = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  network->sockets[0] = open("/proc/self/net/sockstat", O_RDONLY | O_CLOEXEC);
-  network->sockets[1] = open("/proc/self/net/sockstat6", O_RDONLY | O_CLOEXEC);
-  network->counters = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
-  network->route = open_netlink(NETLINK_ROUTE);
-  int error = network->namespace < 0 || network->route < 0 || network->sockets[0] < 0 || network->counters < 0 ? errno : 0;
-  // As Docker's bridge: loopback has IPv6, eth0 not.
-  write_setting("/proc/sys/net/ipv6/conf/default/disable_ipv6", '1');
-  if (!error) error = bring_up(network->route, "lo");
-  // In that of a step nothing of the executor may go on.
-  if (setns(host, CLONE_NEWNET) < 0) _exit(70);
-  return error;
 }
 
 // The name of our end is the lock of its addresses: the kernel refuses a second.
 static int join_namespace(struct step_network *network, uint32_t subnet, char name[16]) {
   snprintf(name, 16, LINK_PREFIX "%08x", subnet + 1);
-  struct pair pair = {name, network->namespace, around.mtu ? around.mtu : USUAL_MTU, {subnet + 1, subnet + 2}};
-  return make_pair(route, &pair);
+  struct pair pair = {name, network->inside.namespace, around.mtu ? around.mtu : USUAL_MTU, {subnet + 1, subnet + 2}};
+  return make_pair(router.route, &pair);
 }
 
 static int set_addresses(struct step_network *network, uint32_t subnet, const char *name) {
   char setting[64];
   snprintf(setting, sizeof setting, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-  write_setting(setting, '1');
-  int index = link_index(route, name), inner = link_index(network->route, "eth0");
+  write_setting(setting, "1");
+  int index = link_index(router.route, name), inner = link_index(network->inside.route, "eth0");
   if (!index || !inner) return ENODEV;
-  int error = open_router_end(route, index);
-  if (!error) error = bring_up(network->route, "eth0");
-  if (!error) error = wait_for_carrier(route, index);
-  if (!error) error = add_address(route, index, subnet + 1, SUBNET_PREFIX);
-  if (!error) error = add_address(network->route, inner, subnet + 2, SUBNET_PREFIX);
-  if (!error) error = add_default_route(network->route, subnet + 1);
+  int error = open_router_end(router.route, index);
+  if (!error) error = bring_up(network->inside.route, "eth0");
+  if (!error) error = wait_for_carrier(router.route, index);
+  if (!error) error = add_address(router.route, index, subnet + 1, SUBNET_PREFIX);
+  if (!error) error = add_address(network->inside.route, inner, subnet + 2, SUBNET_PREFIX);
+  if (!error) error = add_default_route(network->inside.route, subnet + 1);
   // A rule may ask another table before the main one.
-  if (!error && find_way(route, AF_INET, &(uint32_t){htonl(subnet + 2)}) != index) error = EHOSTUNREACH;
+  if (!error && find_way(router.route, AF_INET, &(uint32_t){htonl(subnet + 2)}) != index) error = EHOSTUNREACH;
   return error;
 }
 
@@ -103,7 +79,7 @@ static int connect_network(struct step_network *network) {
 // Behind "eth0:" come eight numbers of what was received, then bytes and packets that were sent.
 static bool count_sent(const struct step_network *network, uint64_t *packets) {
   char text[4096];
-  ssize_t length = pread(network->counters, text, sizeof text - 1, 0);
+  ssize_t length = pread(network->inside.counters, text, sizeof text - 1, 0);
   if (length < 0) return false;
   text[length] = '\0';
   const char *line = strstr(text, " eth0:");
@@ -121,8 +97,8 @@ static bool has_sent_nothing(const struct step_network *network) {
 static struct step_network *make_network(void) {
   struct step_network *network = malloc(sizeof *network);
   if (!network) _exit(70);
-  *network = (struct step_network){.namespace = -1, .route = -1, .sockets = {-1, -1}, .counters = -1};
-  int error = open_namespace(network);
+  *network = (struct step_network){.inside = NO_NETWORK};
+  int error = open_network(&network->inside, host, is_outer);
   if (!error) error = connect_network(network);
   if (!error && !count_sent(network, &network->sent)) error = EIO;
   if (!error) return network;
@@ -156,68 +132,113 @@ static bool uplink_forwards(void) {
   return !around.uplink[0] || forwards(setting);
 }
 
-static bool open_router(void) {
-  if (!forwards("ip_forward")) return refuse("net.ipv4.ip_forward is 0"), false;
-  host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  route = open_netlink(NETLINK_ROUTE);
-  tables = open_netlink(NETLINK_NETFILTER);
-  if (host < 0 || route < 0 || tables < 0) return refuse("netlink: %s", strerror(errno)), false;
-  int error = raise_firewall(tables, &firewall);
+// The rules of the router, and by a socket of the machine's namespace what is free there.
+static bool survey(int machine) {
+  int error = raise_firewall(router.tables, &firewall);
   if (error == EINVAL || error == EOPNOTSUPP) return refuse("nf_tables of this kernel has no tables that end with a process (Linux 5.12 has)"), false;
   if (error) return refuse("nf_tables: %s", strerror(error)), false;
-  error = look_around(route, firewall.probe_address, &around);
+  error = look_around(machine, firewall.probe_address, &around);
   if (error) return refuse("the routes of this machine: %s", strerror(error)), false;
   if (!around.size) return refuse("routes of this machine lead to every range of addresses that steps could have"), false;
-  if (!uplink_forwards()) return refuse("net/ipv4/conf/%s/forwarding is 0", around.uplink), false;
   if (around.is_ipv6_only) return refuse("this machine reaches outside by IPv6 alone"), false;
   next_subnet = (uint32_t)(strtoull(firewall.name + sizeof "tsbuild-" - 1, NULL, 16) >> 16);
   return true;
 }
 
 static void close_router(void) {
-  int *const descriptors[] = {&host, &route, &tables};
-  for (size_t i = 0; i < 3; i++) {
-    if (*descriptors[i] >= 0) close(*descriptors[i]);
-    *descriptors[i] = -1;
-  }
+  close_network_descriptors(&router);
+  if (host >= 0) close(host);
+  host = -1;
+}
+
+// The machine is the router: nothing of it is changed but for what ends with us.
+static bool open_machine(void) {
+  if (!forwards("ip_forward")) return refuse("net.ipv4.ip_forward is 0"), false;
+  host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  router.route = open_netlink(NETLINK_ROUTE);
+  router.tables = open_netlink(NETLINK_NETFILTER);
+  if (host < 0 || router.route < 0 || router.tables < 0) return refuse("netlink: %s", strerror(errno)), false;
+  if (!survey(router.route)) return false;
+  if (!uplink_forwards()) return refuse("net/ipv4/conf/%s/forwarding is 0", around.uplink), false;
+  return true;
+}
+
+static struct step_network *make_first(void) {
+  struct step_network *first = make_network();
+  if (!first && errno == EHOSTUNREACH) refuse("rules of this machine (`ip rule`) lead elsewhere what is for steps");
+  else if (!first) refuse("a pair of veths: %s", strerror(errno));
+  return first;
 }
 
 // Without a way outside nothing can be sent to try it, but there may be one into the next network.
 static bool is_stopped(const struct step_network *network) {
   char culprits[300];
-  if (around.mtu && is_let_through(network->namespace, host, tables, &firewall)) return false;
-  if (!name_dropping_chains(tables, culprits, sizeof culprits) && !around.mtu) return false;
+  if (around.mtu && is_let_through(network->inside.namespace, host, router.tables, &firewall)) return false;
+  if (!name_dropping_chains(router.tables, culprits, sizeof culprits) && !around.mtu) return false;
   refuse("what is forwarded is dropped by %s", culprits);
   return true;
 }
 
-const struct network_offer *prepare_networks(bool may_route) {
+static struct step_network *open_nat(void) {
+  struct step_network *first = open_machine() ? make_first() : NULL;
+  if (!first || !is_stopped(first)) return first;
+  close_network(first);
+  return NULL;
+}
+
+// Asked before a process is started for it: many containers have none, and pasta does not say why.
+static bool opens_tunnel(void) {
+  int fd = open(TUNNEL_DEVICE, O_RDWR | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
+static bool survey_machine(void) {
+  int machine = open_netlink(NETLINK_ROUTE);
+  if (machine < 0) return refuse("netlink: %s", strerror(errno)), false;
+  bool is_found = survey(machine);
+  close(machine);
+  return is_found;
+}
+
+// A namespace of ours is the router. Its way outside takes the last addresses of the range.
+static bool open_own_router(const char *pasta) {
+  if (!*pasta) return refuse("there is no program pasta"), false;
+  if (!opens_tunnel()) return refuse(TUNNEL_DEVICE ": %s", strerror(errno)), false;
+  int error = open_network(&router, -1, false);
+  if (error) return refuse("a network namespace: %s", strerror(error)), false;
+  if (!survey_machine()) return false;
+  around.size -= UPLINK_SIZE;
+  around.mtu = UPLINK_MTU;
+  uint32_t subnet = around.range + around.size;
+  if (start_pasta(pasta, router.namespace, subnet, offer.reason, sizeof offer.reason)) return false;
+  int uplink = link_index(router.route, UPLINK);
+  error = uplink ? open_router_end(router.route, uplink) : ENODEV;
+  if (error) return refuse("the interface of pasta: %s", strerror(error)), false;
+  offer.resolver = subnet + UPLINK_RESOLVER;
+  return true;
+}
+
+const struct network_offer *prepare_networks(enum network_rights rights, const char *pasta) {
   if (is_prepared) return &offer;
   is_prepared = true;
-  if (!may_route) refuse("steps of this isolation have no network of their own");
-  bool is_open = may_route && open_router();
-  struct step_network *first = is_open ? make_network() : NULL;
-  if (is_open && !first && errno == EHOSTUNREACH) refuse("rules of this machine (`ip rule`) lead elsewhere what is for steps");
-  else if (is_open && !first) refuse("a pair of veths: %s", strerror(errno));
-  if (first && is_stopped(first)) {
-    close_network(first);
-    first = NULL;
-  }
-  if (first) {
-    count_sent(first, &first->sent); // the probe as well
-    kept[kept_count++] = first;
-    offer.kind = NETWORK_BEHIND_NAT;
-    return &offer;
-  }
-  close_router();
+  is_outer = rights == RIGHTS_OF_OUTER_USER_NAMESPACE;
+  struct step_network *first = NULL;
+  if (rights == RIGHTS_NONE) refuse("steps of this isolation have no network of their own");
+  else if (rights == RIGHTS_OF_ROOT) first = open_nat();
+  else first = open_own_router(pasta) ? make_first() : NULL;
+  if (!first) return close_router(), &offer;
+  count_sent(first, &first->sent); // the probe as well
+  kept[kept_count++] = first;
+  offer.kind = rights == RIGHTS_OF_ROOT ? NETWORK_BEHIND_NAT : NETWORK_BY_PASTA;
   return &offer;
 }
 
 struct step_network *take_network(void) {
-  if (offer.kind != NETWORK_BEHIND_NAT) return errno = ENETDOWN, NULL;
+  if (offer.kind == NETWORK_OF_HOST) return errno = ENETDOWN, NULL;
   while (kept_count) {
     struct step_network *network = kept[--kept_count];
-    if (link_index(network->route, "eth0")) return network;
+    if (link_index(network->inside.route, "eth0")) return network;
     close_network(network); // somebody has deleted the machine's end
   }
   return make_network();
@@ -239,8 +260,8 @@ static bool has_no_sockets(const struct step_network *network) {
   static const char *const protocols[] = {"TCP:", "TCP6:"};
   char text[1024];
   for (size_t i = 0; i < 2; i++) {
-    if (network->sockets[i] < 0) continue;
-    ssize_t length = pread(network->sockets[i], text, sizeof text - 1, 0);
+    if (network->inside.sockets[i] < 0) continue;
+    ssize_t length = pread(network->inside.sockets[i], text, sizeof text - 1, 0);
     if (length < 0) return false;
     text[length] = '\0';
     if (!counts_nothing(text, protocols[i])) return false;

@@ -1,5 +1,6 @@
 import { errnoName, errnoText } from '../errno.ts'
 import { RuntimeError } from '../errors.ts'
+import { findProgram } from '../find-program.ts'
 import type { IsolationMode } from '../isolation/list.ts'
 import type { IdMapping, Isolation } from '../isolation/types.ts'
 import { loadNetwork } from '../network/choose.ts'
@@ -100,10 +101,12 @@ function createNetworks(connection: Connection): (name: string) => Promise<Netwo
   const ask = async (): Promise<NetworkOffer> => {
     const { payload } = await connection.request(
       frameTypes.prepareNetwork,
-      Buffer.alloc(0),
+      Buffer.from(findProgram('pasta') ?? ''),
       ({ type }) => type === frameTypes.network,
     ).answer
-    return { kind: payload.readUInt32LE(0) === 0 ? 'host' : 'nat', reason: payload.toString('utf8', 4) }
+    const kind = offeredKinds[payload.readUInt32LE(0)] ?? 'host'
+    const resolver = payload.readUInt32LE(4)
+    return { kind, reason: payload.toString('utf8', 8), ...(resolver === 0 ? {} : { resolver: addressText(resolver) }) }
   }
   const opened = new Map<string, Promise<Network>>()
   return (name) => {
@@ -111,6 +114,13 @@ function createNetworks(connection: Connection): (name: string) => Promise<Netwo
     opened.set(name, known)
     return known
   }
+}
+
+/** As `enum default_network` of native/network/pool.h numbers them. */
+const offeredKinds = ['host', 'nat', 'pasta'] as const
+
+function addressText(address: number): string {
+  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.')
 }
 
 function passOutput(frame: Frame, io: StepIo): void {

@@ -11,9 +11,13 @@ const BEHIND_SYSTEMD = '/run/systemd/resolve/resolv.conf'
 /** As Docker, where the machine names no server that a step can reach. */
 const PUBLIC_SERVERS = ['8.8.8.8', '8.8.4.4']
 
-/** For a network namespace with IPv4 alone: servers on loopback or with an address of IPv6 are no use there. */
-export function reachableResolvConf(): Uint8Array {
+/**
+ * For a network namespace with IPv4 alone: servers on loopback or with an address of IPv6 are no use there.
+ * @param resolver an address at which the step reaches the machine's first server, one on loopback too
+ */
+export function reachableResolvConf(resolver?: string): Uint8Array {
   const own = Buffer.from(hostResolvConf()).toString('latin1')
+  if (resolver !== undefined && serversOf(own)[0]?.startsWith('127.')) return withServers(own, [resolver])
   const text = isSystemdStub(own) ? Buffer.from(read(BEHIND_SYSTEMD) ?? own).toString('latin1') : own
   return Buffer.from(onlyReachable(text), 'latin1')
 }
@@ -25,8 +29,18 @@ export function onlyReachable(text: string): string {
     return server === undefined || (/^\d+\.\d+\.\d+\.\d+$/.test(server) && !server.startsWith('127.'))
   })
   if (lines.some((line) => serverOf(line) !== undefined)) return lines.join('\n')
+  return Buffer.from(withServers(text, PUBLIC_SERVERS)).toString('latin1')
+}
+
+/** These instead of the text's own; its other lines stay. */
+function withServers(text: string, servers: readonly string[]): Uint8Array {
+  const lines = text.split('\n').filter((line) => serverOf(line) === undefined)
   const end = lines.at(-1) === '' ? lines.slice(0, -1) : lines
-  return [...end, ...PUBLIC_SERVERS.map((server) => `nameserver ${server}`), ''].join('\n')
+  return Buffer.from([...end, ...servers.map((server) => `nameserver ${server}`), ''].join('\n'), 'latin1')
+}
+
+function serversOf(text: string): string[] {
+  return text.split('\n').flatMap((line) => serverOf(line) ?? [])
 }
 
 function isSystemdStub(text: string): boolean {
@@ -42,7 +56,7 @@ export function asksServerOfContainer(text: string = Buffer.from(hostResolvConf(
 }
 
 function namesOnly(text: string, server: string): boolean {
-  const servers = text.split('\n').flatMap((line) => serverOf(line) ?? [])
+  const servers = serversOf(text)
   return servers.length > 0 && servers.every((one) => one === server)
 }
 

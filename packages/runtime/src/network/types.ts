@@ -12,14 +12,16 @@ export interface Network {
   resolvConf(): Uint8Array
 }
 
-/** `nat`: a namespace of the step's own, joined to the host's. */
-export type NetworkKind = 'host' | 'none' | 'nat'
+/** `nat`: a namespace of the step's own, joined to the host's. `pasta`: one that the program pasta leads outside. */
+export type NetworkKind = 'host' | 'none' | 'nat' | 'pasta'
 
 /** What the executor can give to steps that name no network. */
 export interface NetworkOffer {
   readonly kind: Exclude<NetworkKind, 'none'>
   /** Why it is the host's. */
   readonly reason: string
+  /** Where a step reaches the machine's own name server, which may be on loopback. */
+  readonly resolver?: string
 }
 
 /** What the module of a member exports. */

@@ -10,14 +10,14 @@ const containerServer =
   "this container's server of names is on its loopback (127.0.0.11), where a network of their own does not reach it"
 
 /**
- * What Docker gives: a network of the step's own, joined to the host's by NAT (native/network). Where none can be made it is the
- * host's, and the notice says why.
+ * What Docker gives: a network of the step's own, joined to the host's by NAT as root, by pasta as a user (native/network). Where none
+ * can be made it is the host's, and the notice says why.
  */
 export async function open(ask: () => Promise<NetworkOffer>): Promise<Network> {
-  if (asksServerOfContainer()) return { ...hostNetwork, notice: hostNotice(containerServer) }
-  const { kind, reason } = await ask()
+  const { kind, reason, resolver } = await ask()
   if (kind === 'host') return { ...hostNetwork, notice: hostNotice(reason) }
-  return { kind, stepFlags: flagPool, hosts: natHosts, resolvConf: reachableResolvConf }
+  if (resolver === undefined && asksServerOfContainer()) return { ...hostNetwork, notice: hostNotice(containerServer) }
+  return { kind, stepFlags: flagPool, hosts: natHosts, resolvConf: () => reachableResolvConf(resolver) }
 }
 
 /** Loopback is the step's own here. */
@@ -35,8 +35,13 @@ function hostNotice(reason: string): string {
 
 function remedy(reason: string): string {
   const [, setting] = /^(\S*forward\S*) is 0$/.exec(reason) ?? []
-  const line = setting === undefined ? forwardingRules(reason) : `sysctl -w ${setting}=1`
+  const line = setting === undefined ? (pastaRemedy(reason) ?? forwardingRules(reason)) : `sysctl -w ${setting}=1`
   return line === undefined ? '' : `; what gives them one of their own: ${line}`
+}
+
+function pastaRemedy(reason: string): string | undefined {
+  if (reason === 'there is no program pasta') return 'apt-get install passt'
+  return /\/dev\/net\/tun|tun socket/.test(reason) ? 'a /dev/net/tun that the user may open' : undefined
 }
 
 /** What lets through what steps send, and the answers, by the tool that made each chain. The words are those of native/network. */
