@@ -47,8 +47,13 @@ export async function fetchLayer(
   }
   const { createTableSink } = await import('./table-sink.ts')
   const sink = openSink?.() ?? createTableSink()
-  const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
-  if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
+  try {
+    const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
+    if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
+  } catch (error) {
+    await sink.stop()
+    throw error
+  }
   const { scanBlob } = await import('./inflate.ts')
   return {
     descriptor,

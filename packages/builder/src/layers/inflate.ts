@@ -33,8 +33,13 @@ export async function scanBlob(options: {
   readonly signal: AbortSignal
 }): Promise<readonly LayerEntry[]> {
   const { sink } = options
-  await feed(options.blobPath, (chunk) => sink.write(chunk), options.signal)
-  return sink.finish(options.expectedDiffId)
+  try {
+    await feed(options.blobPath, (chunk) => sink.write(chunk), options.signal)
+    return await sink.finish(options.expectedDiffId)
+  } catch (error) {
+    await sink.stop()
+    throw error
+  }
 }
 
 /** A compressed blob to a plain tar in the store and its table; verified against the diffID. */
@@ -53,8 +58,7 @@ export async function inflateLayer(options: {
     const sink = createTableSink((chunk) => {
       for (let written = 0; written < chunk.length;) written += writeSync(fd, chunk, written)
     })
-    await feed(options.blobPath, (chunk) => sink.write(chunk), options.signal)
-    entries = await sink.finish(options.expectedDiffId)
+    entries = await scanBlob({ ...options, sink })
     result = sink.result()
   } finally {
     closeSync(fd)

@@ -9,6 +9,8 @@ export interface TableSink {
   write(chunk: Uint8Array): void | Promise<void>
   /** @throws OCI_LAYER_INVALID, OCI_DIGEST_MISMATCH */
   finish(expected: DiffID | undefined): Promise<readonly LayerEntry[]>
+  /** For who does not finish, before what it writes to is closed. Never fails. */
+  stop(): void | Promise<void>
   readonly result: () => { readonly diffId: DiffID; readonly sizeBytes: number }
 }
 
@@ -41,6 +43,7 @@ export function createInflatingSink(reader: PlainReader): TableSink {
   const inflater = createInflater((piece) => reader.push(piece))
   return {
     write: (chunk) => inflater.write(chunk),
+    stop: () => inflater.stop(),
     finish: async (expected) => {
       await inflater.finish()
       const read = reader.finish()

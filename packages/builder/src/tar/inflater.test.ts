@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { Transform } from 'node:stream'
 import { createInflateRaw, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, jest, test } from '@jest/globals'
@@ -119,3 +120,22 @@ test.each([
   expect(sizeBytes).toBe(64 << 20)
   expect(grown).toBeLessThan(5 << 20)
 })
+
+test.each([
+  ['gzip', gzipSync(plain)],
+  ['xz', execFileSync('xz', ['-0c'], { input: plain, maxBuffer: 1 << 28 })],
+])('%s that nobody finishes is stopped: nothing is handed on any more, and no program stays', async (_, blob) => {
+  let count = 0
+  const inflater = createInflater(() => void count++)
+  for (let at = 0; at < blob.length / 2; at += 1 << 16) await inflater.write(blob.subarray(at, at + (1 << 16)))
+  await inflater.stop()
+  const before = count
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(count).toBe(before)
+  expect(childrenNamed('xz')).toEqual([])
+})
+
+function childrenNamed(name: string): readonly string[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ').filter(Boolean)
+  return children.filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name)
+}

@@ -9,6 +9,8 @@ export interface Inflater {
   write(piece: Uint8Array): void | Promise<void>
   /** Resolves when all plain bytes were handed on. @throws OCI_LAYER_INVALID, OCI_COMPRESSION_UNSUPPORTED */
   finish(): void | Promise<void>
+  /** Ends what it has at work, for who does not finish: nothing is handed on any more, and no program stays. Never fails. */
+  stop(): void | Promise<void>
 }
 
 /** What it returns is awaited before it is called again; then the piece is gone. */
@@ -38,6 +40,7 @@ export function createInflater(onPlain: OnPlain): Inflater {
       if (inner === undefined) await begin(start!)
       await inner!.finish()
     },
+    stop: () => inner?.stop(),
   }
 }
 
@@ -47,6 +50,7 @@ function innerInflater(first: Buffer, onPlain: OnPlain): Inflater {
   return {
     write: (piece) => onPlain(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)),
     finish: () => undefined,
+    stop: () => undefined,
   }
 }
 
@@ -54,7 +58,8 @@ function innerInflater(first: Buffer, onPlain: OnPlain): Inflater {
 function decompressing(compression: ArchiveCompression, onPlain: OnPlain): Inflater {
   const queue = createPieceQueue()
   let failure: unknown
-  const over = handOn(decompress(queue.pieces(), compression), onPlain)
+  let isStopped = false
+  const over = handOn(decompress(queue.pieces(), compression), onPlain, () => isStopped)
     .catch((error: unknown) => void (failure = error))
     .finally(queue.close)
   const check = (): void => {
@@ -70,13 +75,19 @@ function decompressing(compression: ArchiveCompression, onPlain: OnPlain): Infla
       await over
       check()
     },
+    async stop() {
+      isStopped = true
+      queue.close()
+      await over
+    },
   }
 }
 
-async function handOn(pieces: AsyncIterable<Buffer>, onPlain: OnPlain): Promise<void> {
+async function handOn(pieces: AsyncIterable<Buffer>, onPlain: OnPlain, isStopped: () => boolean): Promise<void> {
   let isReading = false
   try {
     for await (const piece of pieces) {
+      if (isStopped()) return
       isReading = true
       const wait = onPlain(piece)
       if (wait !== undefined) await wait
