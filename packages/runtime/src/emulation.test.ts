@@ -67,3 +67,14 @@ test('32-bit programs of its own family are the processor’s', () => {
   expect(foreignPrograms('386', 'amd64', directory)).toEqual({ kind: 'processor' })
   expect(foreignPrograms('arm', 'arm64', directory)).toEqual({ kind: 'processor' })
 })
+
+test.each(['before', 'zzz'])(
+  'of two for one kind of programs the one that may work counts, in any order (%s)',
+  (other) => {
+    register('status', 'enabled\n')
+    qemu('qemu-aarch64')
+    const [magic, mask] = ENTRIES['qemu-aarch64'].split(' ')
+    register(other, `enabled\ninterpreter /old\nflags: \noffset 0\nmagic ${magic}\nmask ${mask}\n`)
+    expect(foreignPrograms('arm64', 'amd64', directory)).toMatchObject({ isOpen: true })
+  },
+)

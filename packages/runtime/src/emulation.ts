@@ -44,13 +44,16 @@ export function foreignPrograms(
   if (status === undefined) return { kind: 'unknown' }
   if (!status.startsWith('enabled')) return { kind: 'none' }
   const header = headerOf(elf)
+  // Of several the kernel takes the one that was registered last, which cannot be seen: what may work is not refused.
+  let found: ForeignPrograms = { kind: 'none' }
   for (const name of readdirSync(registrations)) {
     if (name === 'register' || name === 'status') continue
     const entry = parseEntry(readOrNothing(join(registrations, name)) ?? '')
     if (entry === undefined || !matches(entry, header)) continue
-    return { kind: 'interpreter', path: entry.interpreter, isOpen: entry.flags.includes('F') }
+    found = { kind: 'interpreter', path: entry.interpreter, isOpen: entry.flags.includes('F') }
+    if (found.isOpen) break
   }
-  return { kind: 'none' }
+  return found
 }
 
 function readOrNothing(path: string): string | undefined {

@@ -72,6 +72,23 @@ describeWith(['root', 'busybox', 'tar'], 'run', () => {
     expect(await failed).toMatchObject({ code: 'EPIPE' })
   })
 
+  test('in isolation chroot a root that another process has is refused by name, and stays as it is', async () => {
+    const before = await checkTool('find', [root])
+    const first = shell('echo on; read line; echo $line', { isolation: 'chroot' })
+    await once(first.stdout, 'readable')
+    await using second = shell('exit 0', { isolation: 'chroot' })
+    await expect(second.exited).rejects.toMatchObject({
+      code: 'OCI_RUNTIME_STEP_START',
+      message: expect.stringContaining('one process at a time'),
+    })
+    first.stdin!.end('still here\n')
+    expect(await text(first.stdout)).toBe('on\nstill here\n')
+    expect(await first.exited).toMatchObject({ exitCode: 0 })
+    expect(await checkTool('find', [root])).toBe(before)
+    await using third = shell('exit 5', { isolation: 'chroot' })
+    expect(await third.exited).toMatchObject({ exitCode: 5 })
+  })
+
   test('a signal reaches the handler of its command', async () => {
     await using process = shell('trap "echo got; exit 7" TERM; echo on; while :; do sleep 0.05; done')
     process.stdout.once('data', () => process.kill())

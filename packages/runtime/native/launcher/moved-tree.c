@@ -30,10 +30,19 @@ int open_moved_directory(const char *state, uint32_t id, char path[PATH_MAX + 32
   return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+// For as long as a process of the step lives: what another one put in would be taken for the root's own.
+static void hold_root(int root, const char *path) {
+  int held = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (held < 0) step_fail(errno, "open %s", path);
+  if (flock(held, LOCK_EX | LOCK_NB) == 0) return;
+  step_fail(errno == EWOULDBLOCK ? EBUSY : errno, "take %s as a root, which isolation chroot gives to one process at a time", path);
+}
+
 void begin_moved_tree(struct moved_tree *tree, int directory, const char *root) {
   *tree = (struct moved_tree){.directory = directory};
   tree->root = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (tree->root < 0) step_fail(errno, "open %s", root);
+  hold_root(tree->root, root);
   tree->journal = openat(directory, JOURNAL_NAME, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
   if (tree->journal < 0) step_fail(errno, "make the step's journal");
   write_journal(tree->journal, &(struct moved){.kind = MOVED_ROOT}, root, "");
