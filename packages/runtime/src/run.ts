@@ -158,7 +158,7 @@ export function run(root: string | StepRoot, options: RunOptions): RunningProces
       if (isolation === 'chroot' && signal !== 'SIGKILL')
         throw unsupported(`${signal} in isolation chroot`, 'SIGKILL ends it')
       const number = constants.signals[signal]
-      if (number === undefined) throw unsupported(`signal ${String(signal)}`, 'its name is one of os.constants.signals')
+      if (number === undefined) throw unsupported(`signal ${signal}`, 'its name is one of os.constants.signals')
       onControl((step) => step.kill(number))
     },
     resize: (size) => {

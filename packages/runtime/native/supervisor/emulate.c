@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <linux/stat.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
