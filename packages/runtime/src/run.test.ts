@@ -72,6 +72,20 @@ describeWith(['root', 'busybox', 'tar'], 'run', () => {
     expect(await failed).toMatchObject({ code: 'EPIPE' })
   })
 
+  test('many at once share a root that lacks what is mounted in it: none takes that from another', async () => {
+    const bare = directory.join('bare')
+    await makeBusyboxRoot(bare)
+    await checkTool('sh', ['-c', `cd ${bare} && rm -rf proc sys dev etc/hosts`])
+    const wait = (index: number) =>
+      `usleep ${(index % 7) * 20000}; [ -e /proc/self/exe ] && [ -c /dev/null ] && exit 42`
+    const ends = Array.from({ length: 40 }, async (_, index) => {
+      const process = run(bare, { args: ['/bin/sh', '-c', wait(index)], network: 'none', stdin: false })
+      for (const stream of [process.stdout, process.stderr]) stream.resume()
+      return await process.exited.then(({ exitCode }) => exitCode, String)
+    })
+    expect(new Set(await Promise.all(ends))).toEqual(new Set([42]))
+  })
+
   test('in isolation chroot a root that another process has is refused by name, and stays as it is', async () => {
     const before = await checkTool('find', [root])
     const first = shell('echo on; read line; echo $line', { isolation: 'chroot' })

@@ -47,6 +47,7 @@ struct running {
   bool insecure;
   char *work;      // the overlay's work directory
   char *directory; // the plain directory that was its root
+  int held;        // that directory, or -1
 };
 
 static struct executor_config *config;
@@ -185,14 +186,18 @@ static int start_step(const struct step_spec *step, struct running *entry, struc
 
 static void take_step(uint32_t id, const uint8_t *payload, size_t length) {
   struct step_spec step;
-  struct running entry = {.id = id, .pidfd = -1, .life = -1};
+  struct running entry = {.id = id, .pidfd = -1, .life = -1, .held = -1};
   struct limit_failure failure = {0};
-  int error = parse_step(payload, length, &step) ? start_step(&step, &entry, &failure) : EBADMSG;
+  int error = parse_step(payload, length, &step) ? 0 : EBADMSG;
+  if (!error && step.directory && !config->chroot && (entry.held = hold_plain_directory(step.directory)) == -EBUSY)
+    failure = (struct limit_failure){.error = error = EBUSY, .operation = "take the root, which a process of isolation chroot has"};
+  if (!error) error = start_step(&step, &entry, &failure);
   entry.insecure = !error && step.flags & STEP_INSECURE;
   entry.work = error || !step.work ? NULL : strdup(step.work);
   entry.directory = error || !step.directory ? NULL : strdup(step.directory);
   free_step(&step);
   if (error) {
+    if (entry.held >= 0) close(entry.held);
     free(entry.cgroups);
     if (entry.network) give_network_back(entry.network, true);
     send_start_failure(id, error, failure.error ? failure.operation : error == EBADMSG ? "read the request" : "clone the step's namespaces");
@@ -383,7 +388,7 @@ static void finish_step(struct running *step) {
   remove_stubs(config, step->id);
   if (step->work) empty_work_directory(step->work);
   free(step->work);
-  if (step->directory) clear_plain_directory(config, step->id, step->directory);
+  if (step->directory) clear_plain_directory(config, step->id, step->directory, step->held);
   free(step->directory);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../common/kernel.h"
@@ -252,10 +253,32 @@ void empty_work_directory(const char *work) {
   remove_tree(path);
 }
 
-void clear_plain_directory(const struct executor_config *shared, uint32_t id, const char *directory) {
+// Whoever takes mount points away has it alone for that moment, and a process of isolation chroot for as long as it lives.
+#define HOLD_TRIES 100
+
+int hold_plain_directory(const char *directory) {
+  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  // One that is not there is told of where it is mounted, and one of others needs not be read.
+  if (fd < 0) return -1;
+  for (int tries = 0; tries < HOLD_TRIES; tries++) {
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK && errno != EINTR) break;
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+  }
+  int error = errno;
+  close(fd);
+  return error == EWOULDBLOCK ? -EBUSY : -1;
+}
+
+void clear_plain_directory(const struct executor_config *shared, uint32_t id, const char *directory, int held) {
   char notes[PATH_MAX + 32];
   plain_stub_notes(shared->state, id, notes);
-  remove_plain_stubs(directory, notes);
+  // rmdir takes a mount of another process with it: what others may stand on stays.
+  if (held < 0 || flock(held, LOCK_EX | LOCK_NB) == 0) remove_plain_stubs(directory, notes);
+  else unlink(notes);
+  if (held < 0) return;
+  flock(held, LOCK_UN);
+  close(held);
 }
 
 void end_executor(const struct executor_config *shared) {

@@ -27,8 +27,11 @@ void sweep_executors(const char *parent, const char *but);
 // Takes back what the keeper of a step left in the step's root, when it ended before; -1 when there is nothing of it.
 pid_t start_undoing(const struct executor_config *config, uint32_t id);
 void remove_stubs(const struct executor_config *config, uint32_t id);
-// Takes away the mount points that a step found missing in the plain directory that was its root.
-void clear_plain_directory(const struct executor_config *config, uint32_t id, const char *directory);
+// A descriptor that keeps others from taking mount points away while a step has the directory as its root; -EBUSY: a process of
+// isolation chroot has it; -1: it cannot be held.
+int hold_plain_directory(const char *directory);
+// Takes away the mount points that a step found missing in the plain directory that was its root, unless others have it; lets go of it.
+void clear_plain_directory(const struct executor_config *config, uint32_t id, const char *directory, int held);
 // Removes what overlay leaves in a work directory: a directory of mode 000 that an ordinary user could not enter.
 void empty_work_directory(const char *work);
 // Ends every process below, removes this executor's directory, ends.
