@@ -332,7 +332,6 @@ describe('what goes wrong', () => {
     [['-v', '/a:/b', 'context'], 125, expect.stringContaining('-v is a flag of buildah and podman')],
     [['container', 'ls'], 1, expect.stringContaining('unknown command: container')],
     [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
-    [['--platform', 'linux/amd64,linux/arm64', 'context'], 1, expect.stringContaining('several platforms')],
   ])('tsbuild %j', async (args, status, line) => {
     await using directory = await temporaryDirectory()
     await writeContext(directory, files)

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { StepResources } from '@ts-oci/runtime/families'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { lowerCase } from '../base/text.ts'
@@ -108,6 +107,8 @@ function epochOf(text: string | undefined, mayBeName = false): number | undefine
 function parseHost(text: string): { host: string; ip: string } {
   const at = text.search(/[:=]/)
   const ip = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1')
+  // At first need: with all of Node's streams behind it, it costs every command milliseconds.
+  const { isIP } = process.getBuiltinModule('node:net')
   // What stands for this machine is known when a step gets its network.
   if (at <= 0 || (isIP(ip) === 0 && ip !== 'host-gateway'))
     throw new BuilderError('OCI_OPTION_INVALID', `invalid host ${text}`, {
