@@ -4,4 +4,5 @@ export { snapshots, type SnapshotName } from './snapshots/list.ts'
 export { networks, type NetworkName } from './network/list.ts'
 /** Checked before anything runs. */
 export { findResourceFault } from './steps/resource-fault.ts'
+export { rlimitNumbers } from './steps/rlimits.ts'
 export type { StepResources } from './steps/types.ts'

@@ -6,7 +6,7 @@ import { isDigest, type Digest } from '../oci/digest.ts'
 import { parseImageConfig } from '../oci/image-config.ts'
 import { parseIndex } from '../oci/image-index.ts'
 import { parseManifest } from '../oci/manifest.ts'
-import { rankPlatform } from '../oci/platform-match.ts'
+import { closestTo } from '../oci/platform-match.ts'
 import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from '../oci/platform.ts'
 import { canonicalName, familiarRepository, formatFamiliar, parseReference, repositoryOf } from '../oci/reference.ts'
 import type { Descriptor, ImageConfig, Manifest } from '../oci/types.ts'
@@ -65,10 +65,10 @@ function isDangling(name: string): boolean {
 export async function history(image: string, options: PlatformOptions = {}): Promise<readonly HistoryRow[]> {
   await using session = await sessionOf(options)
   const record = findImage(session.store, image)
-  const { config, layerIds } = readImage(session.store, record, options.platform)
+  const { config, stored } = readImage(session.store, record, options.platform)
   let layer = 0
   const rows = (config.history ?? []).map((entry): HistoryRow => {
-    const id = entry.empty_layer ? undefined : layerIds[layer++]
+    const id = entry.empty_layer ? undefined : stored.layerIds[layer++]
     return {
       id: '<missing>',
       createdMs: knownTime(timeOf(entry.created)),
@@ -103,7 +103,7 @@ export async function inspect(image: string, options: PlatformOptions = {}): Pro
   const { store } = session
   const record = findImage(store, image)
   const id = imageId(record)
-  const { config, layerIds, stored } = readImage(store, record, options.platform)
+  const { config, stored } = readImage(store, record, options.platform)
   const names = store.images.list().filter((other) => imageId(other) === id && !isDangling(other.name))
   const last = config.history?.at(-1)
   const layerHistory = (config.history ?? []).filter((entry) => !entry.empty_layer)
@@ -126,7 +126,7 @@ export async function inspect(image: string, options: PlatformOptions = {}): Pro
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: new Date(record.taggedMs ?? record.createdMs).toISOString() },
     Descriptor: { ...descriptorOf(store, record) },
-    Layers: layerIds.map((layerId, index) => ({
+    Layers: stored.layerIds.map((layerId, index) => ({
       DiffID: config.rootfs.diff_ids[index],
       Size: contentSize(store, layerId),
       CreatedBy: layerHistory[index]?.created_by ?? '',
@@ -241,7 +241,6 @@ function asStored(text: string): string {
 /** An image of the store, read. */
 export interface ReadImage {
   readonly stored: StoredImage
-  readonly layerIds: readonly string[]
   readonly manifest: Manifest
   readonly config: ImageConfig
 }
@@ -255,11 +254,8 @@ export function readImage(store: Store, record: ImageRecord, platform?: string):
   if (platform === undefined && images.length === 1) return readStored(store, images[0])
   const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform)
   const all = images.map((stored) => readStored(store, stored))
-  const [best] = all
-    .map((image) => ({ image, rank: rankPlatform(image.config, wanted) ?? Infinity }))
-    .filter(({ rank }) => rank < Infinity)
-    .toSorted((a, b) => a.rank - b.rank)
-  if (best !== undefined) return best.image
+  const best = closestTo(wanted, all)
+  if (best !== undefined) return best
   if (platform === undefined) return all[0]!
   throw new BuilderError(
     'OCI_IMAGE_NOT_FOUND',
@@ -272,7 +268,6 @@ export function readImage(store: Store, record: ImageRecord, platform?: string):
 export function readStored(store: Store, stored: StoredImage): ReadImage {
   return {
     stored,
-    layerIds: stored.layerIds,
     manifest: parseManifest(store.blobs.read(stored.manifestDigest)).manifest,
     config: parseImageConfig(store.blobs.read(stored.configDigest)),
   }

@@ -189,8 +189,8 @@ interface LayerToSend {
   readonly descriptor: Descriptor
 }
 
-function layersOf({ layerIds, manifest }: ReadImage): readonly LayerToSend[] {
-  return layerIds.map((id, index) => ({ id, descriptor: manifest.layers[index]! }))
+function layersOf({ stored, manifest }: ReadImage): readonly LayerToSend[] {
+  return stored.layerIds.map((id, index) => ({ id, descriptor: manifest.layers[index]! }))
 }
 
 /** A layer may be plain in one image and as it was pulled in another. */

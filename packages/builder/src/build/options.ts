@@ -1,4 +1,4 @@
-import type { StepResources } from '@ts-oci/runtime/families'
+import { rlimitNumbers, type StepResources } from '@ts-oci/runtime/families'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { lowerCase } from '../base/text.ts'
 import { hostPlatform } from '../oci/platform.ts'
@@ -117,11 +117,6 @@ function parseHost(text: string): { host: string; ip: string } {
   return { host: text.slice(0, at), ip }
 }
 
-/** Those of Docker, and `as`. */
-const ULIMITS: ReadonlySet<string> = new Set(
-  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' '),
-)
-
 function parseUlimit(text: string): { name: string; soft: number; hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text)
   if (match === null)
@@ -135,8 +130,12 @@ function parseUlimit(text: string): { name: string; soft: number; hard: number }
     })
   const [soft = 0, hard = 0] = numbers.map(Number)
   const name = match[1]!
-  if (!ULIMITS.has(name))
-    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit type: ${name}`, { hint: [...ULIMITS].join(', ') })
+  if (!Object.hasOwn(rlimitNumbers, name))
+    throw new BuilderError('OCI_OPTION_INVALID', `invalid ulimit type: ${name}`, {
+      hint: Object.keys(rlimitNumbers)
+        .toSorted((a, b) => (a < b ? -1 : 1))
+        .join(', '),
+    })
   if (hard !== -1 && (soft === -1 || soft > hard))
     throw new BuilderError(
       'OCI_OPTION_INVALID',

@@ -24,6 +24,18 @@ export function rankPlatform(offered: Platform, wanted: Platform): number | unde
   return rank < 0 ? undefined : rank
 }
 
+/** Of several images the one that fits best; undefined where none runs there. */
+export function closestTo<Image extends { readonly config: Platform }>(
+  wanted: Platform,
+  images: readonly Image[],
+): Image | undefined {
+  const [best] = images
+    .map((image) => ({ image, rank: rankPlatform(image.config, wanted) ?? Infinity }))
+    .filter(({ rank }) => rank < Infinity)
+    .toSorted((a, b) => a.rank - b.rank)
+  return best?.image
+}
+
 /** What a machine of this platform runs, best first. */
 function runnablePlatforms(platform: Platform): readonly Platform[] {
   const { os, architecture, variant = '' } = platform

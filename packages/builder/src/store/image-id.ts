@@ -1,7 +1,15 @@
 import type { Digest } from '../oci/digest.ts'
-import type { ImageRecord } from './types.ts'
 
 /** The id by which people know what a name leads to: the digest of its config, or of the index over several images. */
-export function imageId({ digest, images }: Pick<ImageRecord, 'digest' | 'images'>): Digest {
-  return images.length === 1 ? images[0].configDigest : digest
+export function imageId({
+  digest,
+  images,
+}: {
+  /** Of what the name leads to. */
+  readonly digest: Digest
+  /** One a platform. */
+  readonly images: readonly { readonly configDigest: Digest }[]
+}): Digest {
+  const [first, ...more] = images
+  return first === undefined || more.length > 0 ? digest : first.configDigest
 }

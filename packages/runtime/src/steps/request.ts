@@ -8,31 +8,12 @@ import { overlayLimit } from './overlay.ts'
 import { processFields } from './process-fields.ts'
 import { resourceFields } from './resources.ts'
 import type { StepMount, StepSpec } from './types.ts'
+import { rlimitNumbers } from './rlimits.ts'
 
 const flagInsecure = 2
 const flagInput = 8
 const flagTerminal = 16
 const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
-
-/** RLIMIT_* numbers, the same on x86-64 and arm64. Source: asm-generic/resource.h. */
-const rlimitNumbers: Readonly<Record<string, number>> = {
-  cpu: 0,
-  fsize: 1,
-  data: 2,
-  stack: 3,
-  core: 4,
-  rss: 5,
-  nproc: 6,
-  nofile: 7,
-  memlock: 8,
-  as: 9,
-  locks: 10,
-  sigpending: 11,
-  msgqueue: 12,
-  nice: 13,
-  rtprio: 14,
-  rttime: 15,
-}
 
 /** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
 export function encodeStep(step: StepSpec, network: Network): Buffer {

@@ -104,9 +104,8 @@ async function run(output: ImageOutput, source: ExportSource, context: ExportCon
   }
 }
 
-/** As `imageId` of its record. */
-function idOf({ images, index, root }: Composed): Digest {
-  return index === undefined ? images[0].config.digest : root.digest
+function idOf(composed: Composed): Digest {
+  return imageId({ digest: composed.root.digest, images: exportedImages(composed) })
 }
 
 function storedNames(output: ImageOutput, composed: Composed): readonly string[] {

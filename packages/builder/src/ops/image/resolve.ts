@@ -5,7 +5,7 @@ import { isDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
-import { matchesPlatform, rankPlatform } from '../../oci/platform-match.ts'
+import { closestTo, matchesPlatform } from '../../oci/platform-match.ts'
 import { formatReference, parseTaggedReference } from '../../oci/reference.ts'
 import type { Platform } from '../../oci/types.ts'
 import type { ImageResolver, ResolvedImage } from '../environment.ts'
@@ -139,14 +139,11 @@ function findLocal(
   const record = store.images.get(name)
   if (record) {
     const origin = { wasInStore: true, isRemote: record.origin === 'pulled' }
-    const [best] = record.images
-      .flatMap(({ manifestDigest }) => {
-        const image = load(store, withDigest(name, record.digest), record.digest, manifestDigest, origin)
-        const rank = image && rankPlatform(image.config, platform)
-        return image === undefined || rank === undefined ? [] : [{ image, rank }]
-      })
-      .toSorted((a, b) => a.rank - b.rank)
-    if (best !== undefined) return { image: best.image, isOfBuilds: false }
+    const images = record.images.flatMap(
+      ({ manifestDigest }) => load(store, withDigest(name, record.digest), record.digest, manifestDigest, origin) ?? [],
+    )
+    const image = closestTo(platform, images)
+    if (image !== undefined) return { image, isOfBuilds: false }
   }
   const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
