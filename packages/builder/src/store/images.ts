@@ -13,12 +13,29 @@ interface Platforms {
   readonly more: readonly StoredImage[]
 }
 
-/** {@link imageId} of a row. */
+/** {@link imageId} of a row; the expression of the index `images_id`. */
 const ID =
   "(CASE WHEN json_array_length(platforms, '$.more') > 0 THEN json_extract(platforms, '$.digest') ELSE config_digest END)"
 
-/** A row with several images in which a digest stands, as that of the index or of one of them. */
-const IN_PLATFORMS = '(platforms IS NOT NULL AND EXISTS (SELECT 1 FROM json_tree(platforms) WHERE atom = ?1))'
+/**
+ * Names of the rows in which a digest stands as that of a manifest, of an index, or of one of several images. Each by its
+ * index: SQLite scans the table for an OR.
+ */
+const WITH_DIGEST = `SELECT name FROM images WHERE manifest_digest = ?1 UNION ALL
+  SELECT name FROM images WHERE platforms IS NOT NULL AND EXISTS (SELECT 1 FROM json_tree(platforms) WHERE atom = ?1)`
+
+/** @internal Rows of images that have a name: two ranges of the primary key, however many have none. */
+export const NAMED: string = `SELECT * FROM images WHERE name < '${NO_NAME}' UNION ALL SELECT * FROM images WHERE name >= '<none>A' ORDER BY name`
+
+const BY_ID_ELSEWHERE = `SELECT 1 FROM images WHERE ${ID} = ? AND name <> ?`
+const BY_DIGEST = `SELECT * FROM images WHERE name IN (SELECT name FROM images WHERE config_digest = ?1 UNION ALL ${WITH_DIGEST})
+  ORDER BY ${ID} = ?1 DESC, platforms IS NULL DESC, name DESC LIMIT 1`
+const BY_PIN = `SELECT * FROM images WHERE name IN (${WITH_DIGEST} UNION ALL SELECT name FROM images
+  WHERE repo_digests <> '[]' AND EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?2))
+  ORDER BY platforms IS NULL DESC, name`
+const BY_PREFIX = `SELECT *, ${ID} AS id FROM images WHERE ${ID} >= ?1 AND ${ID} < ?1 || 'g' ORDER BY name DESC`
+/** @internal What a build asks: none of it may go through all rows. */
+export const imageQueries: readonly string[] = [NAMED, BY_ID_ELSEWHERE, BY_DIGEST, BY_PIN, BY_PREFIX]
 
 /** A shorter prefix of an id finds too much. */
 const ID_PREFIX = /^(?:sha256:)?([0-9a-f]{2,64})$/
@@ -45,28 +62,29 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
     return row === undefined ? undefined : fromRow(row)
   }
 
-  function change<Result>(work: () => Result): Result {
+  /** @param work says whether what `index.json` tells has changed */
+  function change(work: () => boolean): void {
     takeNew()
     // Names are what people come back for: they are on the disk when the command returns.
-    return metadata.transaction(
+    metadata.transaction(
       () => {
         takeNew()
-        const result = work()
-        metadata.beforeCommit(project)
-        return result
+        if (work()) metadata.beforeCommit(project)
       },
       { durable: true },
     )
   }
 
-  function put(record: ImageRecord): void {
+  function put(record: ImageRecord): boolean {
     settle(layersOf(record))
     const former = get(record.name)
     if (former !== undefined && imageId(former) !== imageId(record)) keepWithoutName(metadata, former)
     // An entry of another tool that had this name gives way.
-    metadata.run('DELETE FROM foreign_entries WHERE name = ?', record.name)
+    const gaveWay = metadata.run('DELETE FROM foreign_entries WHERE name = ?', record.name) > 0
     insert(metadata, record)
-    if (!isDangling(record.name)) forget(metadata, NO_NAME + imageId(record))
+    if (isDangling(record.name)) return gaveWay
+    forget(metadata, NO_NAME + imageId(record))
+    return true
   }
 
   return {
@@ -89,7 +107,7 @@ export function createImageRecords({ metadata, project, takeNew, settle }: Image
         change(() => put({ ...wanted, name }))
       })
     },
-    remove: (name) => change(() => forget(metadata, name)),
+    remove: (name) => change(() => forget(metadata, name) || !isDangling(name)),
     project: () => metadata.transaction(project),
   }
 }
@@ -99,14 +117,15 @@ function isPlaced(current: ImageRecord | undefined, wanted: ImageRecord): boolea
   return isDeepStrictEqual({ ...current, repoDigests: [] }, { ...wanted, repoDigests: [] })
 }
 
-function forget(metadata: Metadata, name: string): void {
+/** Whether an entry of another tool went with it. */
+function forget(metadata: Metadata, name: string): boolean {
   metadata.run('DELETE FROM images WHERE name = ?', name)
-  metadata.run('DELETE FROM foreign_entries WHERE name = ?', name)
+  return metadata.run('DELETE FROM foreign_entries WHERE name = ?', name) > 0
 }
 
 /** An image whose last name goes to another one stays, listed as `<none>`. */
 function keepWithoutName(metadata: Metadata, image: ImageRecord): void {
-  const others = metadata.get(`SELECT 1 FROM images WHERE ${ID} = ? AND name <> ?`, imageId(image), image.name)
+  const others = metadata.get(BY_ID_ELSEWHERE, imageId(image), image.name)
   if (others === undefined) insert(metadata, { ...image, name: NO_NAME + imageId(image) })
 }
 
@@ -146,11 +165,7 @@ function find(
 
 /** The image of that id before an index that it stands in. */
 function byDigest(metadata: Metadata, digest: Digest): ImageRecord | undefined {
-  const row = metadata.get(
-    `SELECT * FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 OR ${IN_PLATFORMS}
-     ORDER BY ${ID} = ?1 DESC, platforms IS NULL DESC, name DESC LIMIT 1`,
-    digest,
-  )
+  const row = metadata.get(BY_DIGEST, digest)
   return row === undefined ? undefined : fromRow(row)
 }
 
@@ -164,11 +179,7 @@ function byReference(
     if (reference.digest === undefined) return get(formatReference(reference))
     const repository = repositoryOf(reference)
     const pinned = `${repository}@${reference.digest}`
-    const candidates = metadata.all(
-      `SELECT * FROM images WHERE manifest_digest = ?1 OR ${IN_PLATFORMS} OR EXISTS (SELECT 1 FROM json_each(repo_digests) WHERE json_each.value = ?2) ORDER BY platforms IS NULL DESC, name`,
-      reference.digest,
-      pinned,
-    )
+    const candidates = metadata.all(BY_PIN, reference.digest, pinned)
     return candidates
       .map(fromRow)
       .find(
@@ -185,10 +196,7 @@ function byReference(
 function byIdPrefix(metadata: Metadata, wanted: string): ImageRecord | undefined {
   const prefix = ID_PREFIX.exec(wanted)?.[1]
   if (prefix === undefined) return undefined
-  const rows = metadata.all(
-    `SELECT *, ${ID} AS id FROM images WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY name DESC`,
-    `sha256:${prefix}`,
-  )
+  const rows = metadata.all(BY_PREFIX, `sha256:${prefix}`)
   const isUnique = rows.every((row) => row['id'] === rows[0]?.['id'])
   return rows[0] === undefined || !isUnique ? undefined : fromRow(rows[0])
 }

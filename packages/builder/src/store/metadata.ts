@@ -55,6 +55,12 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX layers_unsynced ON layers (unsynced) WHERE unsynced IS NOT NULL;`,
   // Null: one image, whose manifest the name leads to; else the digest of the index, and the images behind the first.
   'ALTER TABLE images ADD COLUMN platforms TEXT',
+  // Of thousands of images without a name, none is looked at for a name, an id or a digest that is another's.
+  `CREATE INDEX images_id ON images ((CASE WHEN json_array_length(platforms, '$.more') > 0 THEN json_extract(platforms, '$.digest') ELSE config_digest END));
+   CREATE INDEX images_manifest ON images (manifest_digest);
+   CREATE INDEX images_platforms ON images (name) WHERE platforms IS NOT NULL;
+   CREATE INDEX images_repositories ON images (name) WHERE repo_digests <> '[]';
+   CREATE INDEX foreign_entries_name ON foreign_entries (name);`,
 ]
 
 /** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */

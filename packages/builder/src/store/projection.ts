@@ -10,7 +10,7 @@ import type { Descriptor, ImageIndex } from '../oci/types.ts'
 import { fingerprint } from '../base/fingerprint.ts'
 import { readForeignImage, type ForeignImage } from './adopt.ts'
 import { replaceFile } from './blobs.ts'
-import { insert, isDangling } from './images.ts'
+import { insert, NAMED } from './images.ts'
 import type { StoredLayers } from './layers.ts'
 import type { StorePaths } from './paths.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
@@ -33,7 +33,10 @@ export interface ProjectionOptions {
   readonly layers: StoredLayers
 }
 
-/** `index.json` as a picture of the rows, in both directions. */
+/**
+ * `index.json` as a picture of the rows, in both directions. Images that lost their name are rows alone: nobody can ask the
+ * layout for them, and a store that was used for months has thousands, which each new name would write again.
+ */
 export interface Projection {
   /** Rewrites `index.json`; called with the write lock held, just before a commit. */
   readonly write: () => void
@@ -182,7 +185,7 @@ function entriesBefore({ paths, metadata }: ProjectionOptions): KnownEntries {
 function descriptors(options: ProjectionOptions, before: KnownEntries = new Map()): Descriptor[] {
   const foreign = options.metadata.all('SELECT * FROM foreign_entries ORDER BY id')
   const taken = new Set(foreign.map((row) => text(row, 'name')))
-  const rows = options.metadata.all('SELECT * FROM images ORDER BY name').filter((row) => !taken.has(text(row, 'name')))
+  const rows = options.metadata.all(NAMED).filter((row) => !taken.has(text(row, 'name')))
   const own = rows.flatMap((row) => imageDescriptor(options.blobs, row, before) ?? [])
   return [...own, ...foreign.map((row) => json<Descriptor>(row, 'descriptor'))]
 }
@@ -205,7 +208,8 @@ function imageDescriptor(blobs: BlobStore, row: Row, before: KnownEntries): Desc
     size,
     annotations: {
       // Many images of a store have the tag `latest`: the whole name is what tells them apart for `oci:STORE:NAME`.
-      ...(isDangling(name) ? {} : { [Annotation.imageName]: name, [Annotation.refName]: name }),
+      [Annotation.imageName]: name,
+      [Annotation.refName]: name,
       [Annotation.created]: formatTime(number(row, 'created_ms')),
     },
   }
@@ -227,7 +231,7 @@ function takeIn(options: ProjectionOptions, entries: readonly Descriptor[]): voi
   const { metadata, blobs, layers } = options
   const known = new Set(descriptors(options).map(entryId))
   for (const entry of entries) {
-    if (known.has(entryId(entry)) || !blobs.has(entry.digest)) continue
+    if (known.has(entryId(entry)) || isOursWithoutName(metadata, entry) || !blobs.has(entry.digest)) continue
     const image = readForeignImage(blobs, entry, nameOf(entry))
     if (image !== undefined) insertForeign(metadata, layers, image)
     metadata.run(
@@ -237,6 +241,14 @@ function takeIn(options: ProjectionOptions, entries: readonly Descriptor[]): voi
       JSON.stringify(entry),
     )
   }
+}
+
+/** Stores of format 4 and before listed these, too. */
+function isOursWithoutName(metadata: Metadata, entry: Descriptor): boolean {
+  if (nameOf(entry) !== undefined) return false
+  const sql = `SELECT 1 FROM images WHERE name >= '<none>@' AND name < '<none>A' AND
+    (manifest_digest = ?1 OR json_extract(platforms, '$.digest') = ?1)`
+  return metadata.get(sql, entry.digest) !== undefined
 }
 
 function entryId(entry: Descriptor): string {

@@ -205,15 +205,6 @@ describe('the store on disk', () => {
     await other.close()
   })
 
-  test('a store of a newer version is refused', async () => {
-    await opened.store.close()
-    const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
-    const database = new DatabaseSync(join(opened.root, 'meta.sqlite'))
-    database.exec('PRAGMA user_version = 99')
-    database.close()
-    await expect(opened.open()).rejects.toMatchObject({ code: 'OCI_STORE_VERSION' })
-  })
-
   test('the root is taken from the environment', async () => {
     const other = await openStore({ env: { XDG_DATA_HOME: join(opened.root, 'data'), HOME: '/nowhere' } })
     expect(other.root).toBe(join(opened.root, 'data/ts-oci'))
