@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findTool } from './requirements.ts'
 import { temporaryDirectory } from './temporary.ts'
-import { startTokenService, type TokenService } from './token-service.ts'
+import { startTokenService, type TokenKinds, type TokenService } from './token-service.ts'
 
 export interface RegistryOptions {
   /** `basic`: user and password on every request; `token`: a token service that asks for user and password. */
   readonly auth?: 'none' | 'basic' | 'token'
+  /** What the token service gives and takes. */
+  readonly tokens?: TokenKinds
 }
 
 export interface Registry extends AsyncDisposable {
@@ -40,7 +42,8 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
   await mkdir(storage)
   const port = await freePort()
   const host = `127.0.0.1:${port}`
-  const tokenService = auth === 'token' ? await startTokenService(directory.path, credentials) : undefined
+  const tokenService =
+    auth === 'token' ? await startTokenService(directory.path, credentials, options.tokens) : undefined
   const config = directory.join('config.yml')
   await writeFile(config, configuration(port, storage, await authentication(auth, directory.path, tokenService)))
   const { child, log } = spawnRegistry(config)

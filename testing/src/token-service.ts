@@ -11,14 +11,23 @@ export interface TokenService {
   readonly issuer: string
   /** Path of the certificate (PEM) that the registry trusts. */
   readonly certificate: string
-  /** What was asked for, in order: the scopes, and whether a password came along. */
+  /** What was asked for, in order: the scopes, and whether the right password or identity token came along. */
   readonly requests: { readonly scopes: readonly string[]; readonly authenticated: boolean }[]
+  /** What stands for the password where identity tokens are given. */
+  readonly identityToken: string
   stop(): Promise<void>
 }
 
 export interface Credentials {
   readonly user: string
   readonly password: string
+}
+
+export interface TokenKinds {
+  /** A login that asks for one gets an identity token (Docker: `offline_token`). */
+  readonly givesIdentityTokens?: boolean
+  /** Passwords come by POST alone, as OAuth2 has it. */
+  readonly takesNoGet?: boolean
 }
 
 interface Signer {
@@ -35,7 +44,11 @@ const lifeSeconds = 300
  * A token service after the Docker registry token specification: it wants user and password by Basic
  * authentication, or a refresh token by POST, and signs what was asked for. Needs `openssl` for the certificate.
  */
-export async function startTokenService(directory: string, credentials: Credentials): Promise<TokenService> {
+export async function startTokenService(
+  directory: string,
+  credentials: Credentials,
+  kinds: TokenKinds = {},
+): Promise<TokenService> {
   const keyFile = join(directory, 'token.key')
   const certificate = join(directory, 'token.crt')
   const subject = ['-subj', '/CN=test-issuer', '-days', '30']
@@ -56,7 +69,9 @@ export async function startTokenService(directory: string, credentials: Credenti
     certificate: new X509Certificate(await readFile(certificate)).raw.toString('base64'),
   }
   const requests: TokenService['requests'] = []
-  const server = createServer((request, response) => answer(request, response, { signer, credentials, requests }))
+  const identityToken = randomUUID()
+  const context = { signer, credentials, requests, kinds, identityToken }
+  const server = createServer((request, response) => void answer(request, response, context))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
@@ -65,31 +80,52 @@ export async function startTokenService(directory: string, credentials: Credenti
       server.closeAllConnections()
       server.close(() => resolve())
     })
-  return { realm: `http://127.0.0.1:${address.port}/token`, service, issuer, certificate, requests, stop }
+  return {
+    realm: `http://127.0.0.1:${address.port}/token`,
+    service,
+    issuer,
+    certificate,
+    requests,
+    identityToken,
+    stop,
+  }
 }
 
 interface Context {
   readonly signer: Signer
   readonly credentials: Credentials
   readonly requests: TokenService['requests']
+  readonly kinds: TokenKinds
+  readonly identityToken: string
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, context: Context): void {
-  const url = new URL(request.url ?? '/', 'http://localhost')
-  const scopes = url.searchParams.getAll('scope').flatMap((scope) => scope.split(' '))
+async function answer(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
   const { user, password } = context.credentials
-  const expected = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-  const authenticated = request.headers.authorization === expected
+  const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://localhost')
+  if (request.method !== 'POST' && context.kinds.takesNoGet === true) return void response.writeHead(405).end()
+  let asked = query
+  let authenticated = request.headers.authorization === `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  if (request.method === 'POST' && pathname === '/token') {
+    let body = ''
+    for await (const chunk of request) body += String(chunk)
+    asked = new URLSearchParams(body)
+    authenticated =
+      asked.get('grant_type') === 'refresh_token'
+        ? asked.get('refresh_token') === context.identityToken
+        : asked.get('username') === user && asked.get('password') === password
+  }
+  const scopes = asked.getAll('scope').flatMap((scope) => scope.split(' '))
   context.requests.push({ scopes, authenticated })
   if (!authenticated) {
     response.writeHead(401, { 'content-type': 'application/json' }).end('{"details":"incorrect username or password"}')
     return
   }
   const token = signToken(context.signer, user, scopes)
+  const wantsIdentity = asked.get('offline_token') === 'true' || asked.get('access_type') === 'offline'
+  const refresh = wantsIdentity && context.kinds.givesIdentityTokens === true ? context.identityToken : undefined
   response.writeHead(200, { 'content-type': 'application/json' })
-  response.end(
-    JSON.stringify({ token, access_token: token, expires_in: lifeSeconds, issued_at: new Date().toISOString() }),
-  )
+  const times = { expires_in: lifeSeconds, issued_at: new Date().toISOString() }
+  response.end(JSON.stringify({ token, access_token: token, ...times, refresh_token: refresh }))
 }
 
 /** A JSON web token (RFC 7519) as the registry's "token" authentication checks it. */

@@ -22,7 +22,8 @@ const GROUPS = {
   help: /^cli\/dist\/help\//,
   // What other programs call it: for a command line that is none of ours.
   foreign: /^cli\/dist\/foreign\//,
-  registry: /^builder\/dist\/registry\//,
+  // What a folder of it holds is for rare commands and settings.
+  registry: /^builder\/dist\/registry\/[^/]+$/,
   // A push whose layers are compressed already asks who compressed them, and no more.
   compression: /^builder\/dist\/tar\/compression\.js$/,
   // A step, a copy, a pull, a compression.

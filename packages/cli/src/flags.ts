@@ -2,11 +2,13 @@ import type { CommandSpec } from './flag-types.ts'
 import { build } from './flags/build.ts'
 import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts'
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
+import { login, logout } from './flags/login.ts'
 import { info, prune } from './flags/store.ts'
 
 export * from './flags/build.ts'
 export * from './flags/debug.ts'
 export * from './flags/images.ts'
+export * from './flags/login.ts'
 export * from './flags/store.ts'
 
 const table = [
@@ -18,6 +20,8 @@ const table = [
   rmi,
   pull,
   push,
+  login,
+  logout,
   prune,
   info,
   debugParse,

@@ -221,6 +221,45 @@ export interface ImageInspection {
   readonly [other: string]: unknown
 }
 
+/** Which registry, and where its login is kept. */
+export interface LogoutOptions extends RegistryOptions {
+  /** A host, or a URL of one; default: Docker Hub. */
+  readonly server?: string | undefined
+  /** Of a logout: every registry. */
+  readonly all?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface LoginOptions extends Omit<LogoutOptions, 'all'> {
+  readonly username: string
+  readonly password: string
+}
+
+export interface LoginOutcome {
+  /** The key of the registry in the file. */
+  readonly server: string
+  readonly file: string
+  /** Name of the credential helper that keeps the secret; undefined: it stands in the file. */
+  readonly helper: string | undefined
+  /** The file holds a password in plain text. */
+  readonly isUnencrypted: boolean
+}
+
+export interface LogoutOutcome {
+  /** Keys whose logins were removed, or would have been. */
+  readonly servers: readonly string[]
+  /** Files and helpers where another program keeps a login for the registry. */
+  readonly left: readonly string[]
+}
+
+export interface StoredLogin {
+  readonly server: string
+  /** Empty where only a token is known. */
+  readonly username: string
+  /** Asks the registry. @throws OCI_REGISTRY_UNAUTHORIZED, OCI_REGISTRY_UNREACHABLE */
+  readonly check: () => Promise<void>
+}
+
 export interface PullOptions extends CommonOptions, RegistryOptions {
   readonly platform?: string | undefined
 }

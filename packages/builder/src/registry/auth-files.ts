@@ -41,6 +41,14 @@ export function authFilePaths(environment: Environment, authFile: string | undef
   ]
 }
 
+/**
+ * Where a login is written: the file that is read first of those which somebody named, else Docker's.
+ * @param authFile given by an option
+ */
+export function loginFilePath(environment: Environment, authFile: string | undefined): string {
+  return authFilePaths(environment, authFile)[0]!
+}
+
 /** A container's user may have no account: then nothing lies there. */
 function accountHome(): string {
   try {
@@ -53,7 +61,7 @@ function accountHome(): string {
 /** Of a file that the user named. */
 export function noAuthFile(path: string): BuilderError {
   return new BuilderError('OCI_CREDENTIALS', `there is no auth file ${path}`, {
-    hint: 'name the file that docker login, podman login or skopeo login wrote',
+    hint: 'name the file that tsbuild login, docker login, podman login or skopeo login wrote',
   })
 }
 
@@ -62,12 +70,17 @@ export function noAuthFile(path: string): BuilderError {
  * @throws OCI_CREDENTIALS when it is there and cannot be read or is no JSON.
  */
 export async function readAuthFile(path: string): Promise<AuthFile | undefined> {
-  let text: string
+  const text = await readAuthText(path)
+  return text === undefined ? undefined : parseAuthFile(path, text)
+}
+
+/** The text of an auth file; undefined when it is not there. @throws OCI_CREDENTIALS when it is there and cannot be read. */
+export async function readAuthText(path: string): Promise<string | undefined> {
   try {
     // A pipe would keep us waiting, a device never end.
     const { size } = await stat(path).then((found) => (found.isFile() ? found : { size: Number.POSITIVE_INFINITY }))
     if (size > MAX_FILE_BYTES) throw Object.assign(new Error('no ordinary file'), { code: 'no ordinary file' })
-    text = await readFile(path, 'utf8')
+    return await readFile(path, 'utf8')
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
@@ -75,17 +88,20 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
       hint: 'make it readable for this user, or name another one',
     })
   }
-  return parseAuthFile(path, text)
 }
 
-/** @throws OCI_CREDENTIALS; nothing of the text is quoted: it holds passwords. */
-export function parseAuthFile(path: string, text: string): AuthFile {
+/** What an auth file holds, as it stands there. @throws OCI_CREDENTIALS; nothing of the text is quoted: it holds passwords. */
+export function parseAuthJson(path: string, text: string): Record<string, unknown> {
   const root = parseObject(text)
-  if (root === undefined) {
-    throw new BuilderError('OCI_CREDENTIALS', `the auth file ${path} is no JSON object`, {
-      hint: 'repair it, or log in again to have it written anew',
-    })
-  }
+  if (root !== undefined) return root
+  throw new BuilderError('OCI_CREDENTIALS', `the auth file ${path} is no JSON object`, {
+    hint: 'repair it, or remove it and log in again',
+  })
+}
+
+/** @throws OCI_CREDENTIALS */
+export function parseAuthFile(path: string, text: string): AuthFile {
+  const root = parseAuthJson(path, text)
   const auths = new Map<string, Credential>()
   for (const [key, entry] of Object.entries(objectOf(root['auths']))) {
     const credential = credentialOf(objectOf(entry))

@@ -38,7 +38,7 @@ describe.each(['basic', 'token'] as const)('a registry with %s authentication', 
     await using anonymous = createRegistryClient(quick)
     await expect(fetchTag(anonymous, reference)).rejects.toMatchObject({
       code: 'OCI_REGISTRY_UNAUTHORIZED',
-      hint: expect.stringContaining('docker login'),
+      hint: expect.stringContaining(`tsbuild login ${registry.host}`),
     })
   })
 

@@ -2,12 +2,56 @@ import { spawn } from 'node:child_process'
 import { BuilderError } from '../base/errors.ts'
 import type { Credential } from './options.ts'
 
-const TIMEOUT_MS = 30_000
 const EXIT_GRACE_MS = 500
 const MAX_OUTPUT = 1024 * 1024
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 /** The user name by which a helper says that its secret is an identity token. */
 const TOKEN_USER = '<token>'
+/** The protocol's own words for "I know none" (docker-credential-helpers), printed on standard output. */
+const NOT_FOUND = /credentials not found/i
+
+export interface HelperOptions {
+  /** Its `PATH` is searched; the helper gets all of it. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly signal: AbortSignal | undefined
+  /** A helper that has not answered by then is ended. */
+  readonly timeoutMs: number
+}
+
+/**
+ * Has `docker-credential-<name> store` keep a credential, which goes to its standard input alone.
+ * @throws OCI_CREDENTIALS
+ */
+export async function storeWithHelper(
+  name: string,
+  server: string,
+  credential: Credential,
+  options: HelperOptions,
+): Promise<void> {
+  const [Username, Secret] =
+    credential.kind === 'password' ? [credential.username, credential.password] : [TOKEN_USER, credential.token]
+  const { status } = await run(name, 'store', JSON.stringify({ ServerURL: server, Username, Secret }), options)
+  if (status !== 0) throw failure(name, `does not store a login: it ended with status ${status}`)
+}
+
+/** Has `docker-credential-<name> erase` forget a server; one that it does not know is no error. @throws OCI_CREDENTIALS */
+export async function eraseWithHelper(name: string, server: string, options: HelperOptions): Promise<void> {
+  const { status, output } = await run(name, 'erase', server, options)
+  if (status !== 0 && !NOT_FOUND.test(output))
+    throw failure(name, `does not erase a login: it ended with status ${status}`)
+}
+
+/** The servers that `docker-credential-<name> list` knows. @throws OCI_CREDENTIALS */
+export async function listOfHelper(name: string, options: HelperOptions): Promise<readonly string[]> {
+  const { status, output } = await run(name, 'list', '', options)
+  if (status !== 0) throw failure(name, `does not list its logins: it ended with status ${status}`)
+  try {
+    const answer: unknown = JSON.parse(output)
+    return typeof answer === 'object' && answer !== null ? Object.keys(answer) : []
+  } catch {
+    throw failure(name, 'did not answer with JSON')
+  }
+}
 
 /**
  * Asks `docker-credential-<name> get` for a server; undefined when it knows none.
@@ -16,15 +60,10 @@ const TOKEN_USER = '<token>'
 export async function askCredentialHelper(
   name: string,
   server: string,
-  options: {
-    readonly environment: Readonly<Record<string, string | undefined>>
-    readonly signal: AbortSignal | undefined
-  },
+  options: HelperOptions,
 ): Promise<Credential | undefined> {
-  if (!NAME.test(name)) throw failure(name, 'has no valid name')
-  const { status, output } = await run(name, server, options)
-  // The protocol's own words for "I know none" (docker-credential-helpers), printed on standard output.
-  if (status !== 0 && /credentials not found/i.test(output)) return undefined
+  const { status, output } = await run(name, 'get', server, options)
+  if (status !== 0 && NOT_FOUND.test(output)) return undefined
   if (status !== 0) throw failure(name, `ended with status ${status}`)
   return parseAnswer(name, output)
 }
@@ -47,15 +86,14 @@ function parseAnswer(name: string, output: string): Credential | undefined {
 
 function run(
   name: string,
-  server: string,
-  {
-    environment,
-    signal,
-  }: { readonly environment: Readonly<Record<string, string | undefined>>; readonly signal: AbortSignal | undefined },
+  action: 'get' | 'store' | 'erase' | 'list',
+  input: string,
+  { environment, signal, timeoutMs }: HelperOptions,
 ): Promise<{ status: number; output: string }> {
+  if (!NAME.test(name)) throw failure(name, 'has no valid name')
   return new Promise((resolve, reject) => {
-    const limit = AbortSignal.timeout(TIMEOUT_MS)
-    const child = spawn(`docker-credential-${name}`, ['get'], {
+    const limit = AbortSignal.timeout(timeoutMs)
+    const child = spawn(`docker-credential-${name}`, [action], {
       env: environment,
       // Its standard error may hold a secret or a question: neither belongs into our output.
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -77,7 +115,7 @@ function run(
           error.code === 'ENOENT'
             ? 'is not installed'
             : limit.aborted
-              ? 'did not answer in time'
+              ? `did not answer within ${timeoutMs / 1000} s`
               : `could not be run (${error.code ?? error.name})`,
         ),
       )
@@ -86,7 +124,7 @@ function run(
     // A helper may leave a process behind (an agent) that keeps its output open for ever: what it said itself counts.
     child.on('exit', () => setTimeout(() => child.stdout.destroy(), EXIT_GRACE_MS).unref())
     child.stdin.on('error', () => undefined)
-    child.stdin.end(server)
+    child.stdin.end(input)
   })
 }
 

@@ -1,5 +1,5 @@
 import { isTsOciError } from '../base/errors.ts'
-import { type AuthFile, authFilePaths, noAuthFile, readAuthFile } from './auth-files.ts'
+import { type AuthFile, authFilePaths, noAuthFile, parseAuthFile, readAuthFile } from './auth-files.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { registryHost, type Repository } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
@@ -16,6 +16,9 @@ export interface CredentialLookup {
   find(repository: Repository, signal: AbortSignal | undefined): Promise<CredentialAnswer>
 }
 
+/** An auth file as a variable: Docker's, and GitLab's for its jobs. */
+const ENVIRONMENT_NAME = 'DOCKER_AUTH_CONFIG'
+
 /** Names under which Docker Hub is written down, most common first. */
 const HUB_KEYS = ['https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io']
 
@@ -31,20 +34,24 @@ export function createCredentialLookup(options: ResolvedOptions): CredentialLook
       const given = options.credentials[repository.host.name]
       if (given !== undefined) return Promise.resolve({ credential: given, notes: ['given by an option'] })
       return answers.get(`${repository.host.name}/${repository.path}`, signal, async (shared) => {
-        files ??= readAll(authFilePaths(options.environment, options.authFile), options.authFile !== undefined)
+        files ??= readAll(options)
         return findIn(await files, repository, options, shared)
       })
     },
   }
 }
 
-/** @param isNamed the user named the file: one that is not there is a slip, and would else be a login that is not used */
-async function readAll(paths: readonly string[], isNamed: boolean): Promise<AuthFile[]> {
+/** Of a file that the user named: one that is not there is a slip, and would else be a login that is not used. */
+async function readAll({ environment, authFile }: ResolvedOptions): Promise<AuthFile[]> {
   const files: AuthFile[] = []
-  for (const path of new Set(paths)) {
+  const text = environment[ENVIRONMENT_NAME]
+  // What stands in the environment goes before every file but one that the command line names, as with Docker.
+  if (authFile === undefined && text !== undefined && text.trim() !== '')
+    files.push(parseAuthFile(`$${ENVIRONMENT_NAME}`, text))
+  for (const path of new Set(authFilePaths(environment, authFile))) {
     const file = await readAuthFile(path)
     if (file !== undefined) files.push(file)
-    else if (isNamed) throw noAuthFile(path)
+    else if (authFile !== undefined) throw noAuthFile(path)
   }
   return files
 }
@@ -85,7 +92,9 @@ async function ask(
   }: { readonly options: ResolvedOptions; readonly signal: AbortSignal | undefined; readonly notes: string[] },
 ): Promise<Credential | undefined> {
   try {
-    return await askCredentialHelper(helper, serverKeys(repository)[0]!, { environment: options.environment, signal })
+    const { environment, timeouts } = options
+    const how = { environment, signal, timeoutMs: timeouts.helperMs }
+    return await askCredentialHelper(helper, serverKeys(repository)[0]!, how)
   } catch (error) {
     if (signal?.aborted === true || !isTsOciError(error)) throw error
     notes.push(error.message)
@@ -93,8 +102,9 @@ async function ask(
   }
 }
 
-function serverKeys(repository: Repository): string[] {
-  return repository.host.name === 'docker.io' ? HUB_KEYS : [repository.host.name]
+/** Keys under which a registry is written down; the first is the one for new logins. */
+export function serverKeys({ host }: Pick<Repository, 'host'>): readonly string[] {
+  return host.name === 'docker.io' ? HUB_KEYS : [host.name]
 }
 
 function entryFor(file: AuthFile, repository: Repository): Credential | undefined {
@@ -114,7 +124,7 @@ function entryFor(file: AuthFile, repository: Repository): Credential | undefine
  * The registry of a key that is more than its name: Docker wrote whole URLs, and people write `host/` and `host/v2/`.
  * `host/team` is a path of a registry and no name of all of it.
  */
-function hostOfKey(key: string): string | undefined {
+export function hostOfKey(key: string): string | undefined {
   const match = /^(https?:\/\/)?([^/?#@\s]+)([^\s]*)$/i.exec(key)
   if (match === null) return undefined
   const [, scheme, host = '', path = ''] = match

@@ -30,6 +30,8 @@ export interface RegistryTimeouts {
   /** A blob that comes slower than `slowBytes` in `slowWindowMs` of waiting counts as cut off. */
   readonly slowWindowMs: number
   readonly slowBytes: number
+  /** For one answer of a credential helper. */
+  readonly helperMs: number
 }
 
 /** What proves who asks. `identityToken` is an OAuth2 refresh token, `registryToken` a bearer token as it is. */
@@ -57,6 +59,7 @@ const defaultTimeouts: RegistryTimeouts = {
   documentMs: 60_000,
   slowWindowMs: 60_000,
   slowBytes: 60 * 1024,
+  helperMs: 30_000,
 }
 
 /** Fills in what was left out. */

@@ -82,7 +82,7 @@ function meaningOf(status: number, { registry, notes }: FailureContext): readonl
     return [
       'OCI_REGISTRY_UNAUTHORIZED',
       `${registry} wants other credentials, or it does not exist`,
-      `log in: docker login ${registry}, podman login ${registry}${tried}`,
+      `log in: ${loginCommand(registry)}${tried}`,
     ]
   if (status === 403)
     return ['OCI_REGISTRY_DENIED', `${registry} denies access`, `check the rights of this login${tried}`]
@@ -109,6 +109,11 @@ function meaningOf(status: number, { registry, notes }: FailureContext): readonl
     `${registry} answered with status ${status}`,
     'check that this is a registry, and what proxies are in between',
   ]
+}
+
+/** What to type; the logins of Docker and Podman are found, too. */
+export function loginCommand(registry: string): string {
+  return registry === 'docker.io' ? 'tsbuild login' : `tsbuild login ${registry}`
 }
 
 async function errorText(response: ExplainedResponse, deadlineMs: number): Promise<string> {

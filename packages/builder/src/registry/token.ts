@@ -2,9 +2,9 @@ import { BuilderError } from '../base/errors.ts'
 import type { Challenge } from './challenge.ts'
 import { isLoopback, meansThisMachine, type RegistryHost } from './host.ts'
 import type { Credential, ResolvedOptions } from './options.ts'
-import { failureOf, readDocument } from './response-errors.ts'
+import { failureOf, loginCommand, readDocument } from './response-errors.ts'
 import { withRetries } from './retry.ts'
-import type { ExplainedResponse, HttpRequest, Transport } from './transport.ts'
+import { discard, type ExplainedResponse, type HttpRequest, type Transport } from './transport.ts'
 
 /** Where a registry gets its tokens made. */
 export interface TokenRealm {
@@ -22,10 +22,14 @@ export interface TokenRequest {
   readonly signal: AbortSignal | undefined
   readonly options: ResolvedOptions
   readonly redact: (text: string) => string
+  /** A login: a service that gives identity tokens is asked for one, and its refusal is that of what the user typed. */
+  readonly isLogin?: boolean
 }
 
 export interface Token {
   readonly token: string
+  /** What is kept instead of the password, where the service gives one to a login. */
+  readonly identityToken: string | undefined
   readonly lifeSeconds: number | undefined
 }
 
@@ -74,45 +78,66 @@ export function tokenRealm(
   return { url, service: challenge.parameters['service'] ?? '', skipVerify: isAllowed || (isOwn && host.isInsecure) }
 }
 
+/** How a service says that it takes no GET: then it wants a password by POST, as OAuth2 has it. */
+const takesNoGet = new Set([404, 405, 501])
+
 /**
  * Fetches a bearer token: by GET with user and password or with nothing (Docker token specification), by POST with a
- * refresh token (OAuth2). Redirects are not followed: the credential is for this address.
+ * refresh token, or with user and password where no GET is taken (OAuth2). Redirects are not followed: the credential
+ * is for this address.
  * @throws OCI_REGISTRY_UNAUTHORIZED, OCI_REGISTRY_PROTOCOL
  */
 export async function fetchToken(transport: Transport, request: TokenRequest): Promise<Token> {
   return await withRetries(request.options, request.signal, async () => {
-    const response = await transport.send(httpRequest(request))
-    const { deadlineMs } = { deadlineMs: request.options.timeouts.documentMs }
+    let response = await transport.send(httpRequest(request))
+    const { credential } = request
+    if (takesNoGet.has(response.status) && credential?.kind === 'password') {
+      await discard(response)
+      const { username, password } = credential
+      response = await transport.send(grantRequest(request, { grant_type: 'password', username, password }))
+    }
+    const deadlineMs = request.options.timeouts.documentMs
     if (response.status !== 200) throw await refusal(response, request)
     const what = `the token for ${request.registry}`
     return parseToken(await readDocument(response, { maxBytes: MAX_TOKEN_BYTES, deadlineMs }, what), what)
   })
 }
 
+/** A question by POST, whose secrets stand in its body (Docker token specification, OAuth2). */
+function grantRequest(request: TokenRequest, grant: Readonly<Record<string, string>>): HttpRequest {
+  const { realm, scopes, isLogin } = request
+  const form = new URLSearchParams({
+    ...grant,
+    service: realm.service,
+    client_id: CLIENT_ID,
+    ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+    ...(isLogin === true ? { access_type: 'offline' } : {}),
+  })
+  return {
+    method: 'POST',
+    url: new URL(realm.url),
+    headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+    body: Buffer.from(form.toString()),
+    signal: request.signal,
+    registry: request.registry,
+    skipVerify: realm.skipVerify,
+  }
+}
+
 function httpRequest(request: TokenRequest): HttpRequest {
-  const { realm, scopes, credential } = request
+  const { realm, scopes, credential, isLogin } = request
+  if (credential?.kind === 'identityToken')
+    return grantRequest(request, { grant_type: 'refresh_token', refresh_token: credential.token })
   const common = { signal: request.signal, registry: request.registry, skipVerify: realm.skipVerify }
   const url = new URL(realm.url)
-  if (credential?.kind === 'identityToken') {
-    const form = new URLSearchParams({
-      grant_type: 'refresh_token',
-      refresh_token: credential.token,
-      service: realm.service,
-      client_id: CLIENT_ID,
-      scope: scopes.join(' '),
-    })
-    return {
-      ...common,
-      method: 'POST',
-      url,
-      headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
-      body: Buffer.from(form.toString()),
-    }
-  }
   if (realm.service !== '') url.searchParams.set('service', realm.service)
   for (const scope of scopes) url.searchParams.append('scope', scope)
   if (credential?.kind !== 'password') return { ...common, method: 'GET', url, headers: { accept: 'application/json' } }
   url.searchParams.set('account', credential.username)
+  if (isLogin === true) {
+    url.searchParams.set('client_id', CLIENT_ID)
+    url.searchParams.set('offline_token', 'true')
+  }
   const basic = Buffer.from(`${credential.username}:${credential.password}`, 'utf8').toString('base64')
   return { ...common, method: 'GET', url, headers: { accept: 'application/json', authorization: `Basic ${basic}` } }
 }
@@ -126,13 +151,26 @@ async function refusal(response: ExplainedResponse, request: TokenRequest): Prom
     redact,
     notes: [],
   })
-  if (response.status !== 401 && response.status !== 403 && response.status !== 400) return error
+  const { status } = response
+  // A service of passwords by POST alone has nothing for who brings none.
+  const isRefusal = [400, 401, 403].includes(status) || (status === 405 && credential === undefined)
+  if (!isRefusal) return error
+  if (request.isLogin === true)
+    return new BuilderError(
+      'OCI_REGISTRY_UNAUTHORIZED',
+      `the login to ${registry} failed: its token service (${request.realm.url.host}) answered with status ${response.status}`,
+      {
+        hint: 'check the user name and the password, or the token that stands for it',
+        details: { registry, status: response.status },
+        cause: error,
+      },
+    )
   const who = credential === undefined ? 'wants a login' : 'refuses the stored credentials'
   return new BuilderError(
     'OCI_REGISTRY_UNAUTHORIZED',
     `the token service of ${registry} (${request.realm.url.host}) ${who}`,
     {
-      hint: `log in: docker login ${registry}, podman login ${registry}`,
+      hint: `log in: ${loginCommand(registry)}`,
       details: { registry, status: response.status },
       cause: error,
     },
@@ -140,7 +178,7 @@ async function refusal(response: ExplainedResponse, request: TokenRequest): Prom
 }
 
 function parseToken(body: Buffer, what: string): Token {
-  let answer: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null
+  let answer: { token?: unknown; access_token?: unknown; refresh_token?: unknown; expires_in?: unknown } | null
   try {
     answer = JSON.parse(body.toString('utf8')) as typeof answer
   } catch {
@@ -156,5 +194,10 @@ function parseToken(body: Buffer, what: string): Token {
     })
   }
   const life = answer?.expires_in
-  return { token, lifeSeconds: typeof life === 'number' && life > 0 ? life : undefined }
+  const refresh = answer?.refresh_token
+  return {
+    token,
+    identityToken: typeof refresh === 'string' && refresh !== '' ? refresh : undefined,
+    lifeSeconds: typeof life === 'number' && life > 0 ? life : undefined,
+  }
 }

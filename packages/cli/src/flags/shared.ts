@@ -8,15 +8,28 @@ export const store = {
   value: 'DIR',
   summary: 'the store; default $TSBUILD_HOME, else ts-oci in the XDG data directory',
 } as const satisfies FlagSpec
+export const insecureRegistry = {
+  name: 'insecure-registry',
+  kind: 'texts',
+  value: 'HOST',
+  summary:
+    'registry that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs none',
+} as const satisfies FlagSpec
+export const authfile = {
+  name: 'authfile',
+  kind: 'text',
+  value: 'FILE',
+  summary: "credentials instead of Docker's and Podman's",
+} as const satisfies FlagSpec
+export const tlsVerify = {
+  name: 'tls-verify',
+  kind: 'boolean',
+  default: true,
+  summary: '--tls-verify=false: as --insecure-registry for this registry',
+} as const satisfies FlagSpec
 export const registry = [
-  {
-    name: 'insecure-registry',
-    kind: 'texts',
-    value: 'HOST',
-    summary:
-      'registry that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs none',
-  },
-  { name: 'authfile', kind: 'text', value: 'FILE', summary: "credentials instead of Docker's and Podman's" },
+  insecureRegistry,
+  authfile,
   { name: 'retry', kind: 'text', value: 'N', summary: 'tries after a transfer failed; default 5' },
 ] as const satisfies readonly FlagSpec[]
 export const progress = {

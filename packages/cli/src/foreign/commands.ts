@@ -16,8 +16,6 @@ const noVolumes =
   'tsbuild keeps no volumes: RUN --mount=type=cache keeps a directory between builds, and tsbuild prune removes it'
 const noCompose = 'tsbuild builds one image a call: tsbuild -t NAME -f FILE CONTEXT for each service'
 const noBuilders = 'there are no builder instances: the build runs in this process'
-const login = 'docker login, podman login and skopeo login write the files that tsbuild reads; or --authfile FILE'
-const logout = 'docker logout, podman logout and skopeo logout change the files that tsbuild reads'
 const save = 'tsbuild -t NAME -o type=docker,dest=FILE CONTEXT writes what docker load reads'
 const load =
   'skopeo copy docker-archive:FILE oci:STORE:NAME puts an image into the store; tsbuild info says where it is'
@@ -70,8 +68,6 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'trust', use: 'signatures are not supported: pin bases by digest' },
   { name: 'untag', use: 'tsbuild rmi NAME removes a name, and the image with its last one' },
   // Registries.
-  { name: 'login', use: login },
-  { name: 'logout', use: logout },
   // The build cache and its builders.
   { name: 'bake', use: noCompose },
   { name: 'builder', use: `tsbuild prune removes the build cache; ${noBuilders}` },

@@ -40,8 +40,7 @@ export interface ForeignValue {
 }
 
 // What several tables say.
-export const password =
-  'podman login or docker login, or --authfile FILE: a password on a command line is read by others'
+export const password = 'tsbuild login, or --authfile FILE: a password on a command line is read by others'
 export const certificates = 'set NODE_EXTRA_CA_CERTS=FILE'
 export const isTrue = ['true'] as const
 export const isFalse = ['false'] as const

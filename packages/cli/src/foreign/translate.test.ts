@@ -100,7 +100,7 @@ describe('flags of other builders', () => {
     [['-qv/a:/b', '.'], '-v is a flag of buildah and podman', 'RUN --mount=type=bind'],
     [['--volume=/a:/b', '.'], '--volume is a flag of buildah and podman', 'RUN --mount=type=bind'],
     [['--tls-verify=false', '.'], '--tls-verify is a flag of buildah and podman', '--insecure-registry'],
-    [['--creds', 'me:hunter2', '.'], '--creds is a flag of buildah and podman', 'podman login'],
+    [['--creds', 'me:hunter2', '.'], '--creds is a flag of buildah and podman', 'tsbuild login'],
     [['--context=s3://bucket/x'], '--context is a flag of kaniko', 'name the context last'],
     [['--cache-repo', 'r/cache', '.'], '--cache-repo is a flag of kaniko', '$TSBUILD_HOME'],
     [['--storage-driver', 'vfs', '.'], '--storage-driver is a flag of buildah and podman', '--store DIR'],
