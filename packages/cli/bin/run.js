@@ -6,11 +6,13 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
   const { runOnNewerNode } = await import('./old-node.js')
   const { fileURLToPath } = await import('node:url')
-  process.exit(await runOnNewerNode(fileURLToPath(import.meta.url), process.argv.slice(2)))
+  process.exit(await runOnNewerNode(process.argv[1] ?? fileURLToPath(import.meta.url), process.argv.slice(2)))
 }
 const argv = process.argv.slice(2)
+// A link of such a name takes that program's words.
+const program = /(?:^|\/)(executor|buildah|podman)$/.exec(process.argv[1] ?? '')?.[1]
 const mayAsk = argv.length === 0 || argv.some((word) => /^(?:--version|-v|--help|-h|help)$/.test(word))
-if (!mayAsk || !(await answer())) await start()
+if (program !== undefined || !mayAsk || !(await answer())) await start()
 
 /** What is only asked is answered before anything else of ours is loaded; false when there is more to do. */
 async function answer() {
@@ -33,7 +35,7 @@ async function start() {
     process.getBuiltinModule('node:module').enableCompileCache(folder)
   }
   const { main } = await import(isBundled() ? '../dist/bundle/main.js' : '../dist/main.js').catch(explain)
-  await main(argv)
+  await main(argv, program)
 }
 
 /** Node would make it with the mode that the umask leaves. Where it cannot be made, Node does without. */

@@ -6,24 +6,33 @@ import { forTerminal } from './render/terminal-text.ts'
 import { drainOutputs, standardError, standardOutput } from './process-io.ts'
 import type { UsageError } from './usage-error.ts'
 
-/** Runs the command line `tsbuild ARGV` and ends the process with its exit status. */
-export async function main(argv: readonly string[]): Promise<void> {
+/**
+ * Runs the command line `tsbuild ARGV` and ends the process with its exit status.
+ * @param program another one, by whose name a link has called this: `executor`, `buildah`, `podman`
+ */
+export async function main(argv: readonly string[], program?: string): Promise<void> {
   let words: readonly string[]
-  const isForeign = mayBeForeign(argv)
+  let calledAs: string | undefined
   try {
-    const foreign = isForeign ? (await import('./foreign/commands.ts')).foreignCommands : []
-    words = withCommand(argv, undefined, foreign)
+    if (program === undefined) {
+      const isForeign = mayBeForeign(argv)
+      const foreign = isForeign ? (await import('./foreign/commands.ts')).foreignCommands : []
+      words = withCommand(argv, undefined, foreign)
+      // A directory of such a name has got a command before it instead.
+      calledAs = isForeign && words.length <= argv.length ? argv[0] : undefined
+    } else {
+      const { asProgram } = await import('./foreign/programs.ts')
+      ;({ words, calledAs } = asProgram(program, argv, process.env))
+    }
   } catch (error) {
     const stderr = standardError()
     stderr.write(forTerminal(renderError(error, wantsColor(process.env, stderr.isTTY))))
-    return exit((error as UsageError).exitCode)
+    return exit(program === 'executor' ? 1 : program === undefined ? (error as UsageError).exitCode : 125)
   }
   const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')
   const load = commands[name]
   if (load !== undefined && !asksForHelp(words)) {
     const command = await load()
-    // A directory of such a name has got a command before it instead.
-    const calledAs = isForeign && words.length <= argv.length ? argv[0] : undefined
     const status = await command.run(words.slice(name.split(' ').length), calledAs)
     // A signal has said its own status already (143 for SIGTERM); what was done in time is no failure.
     return exit(status === 0 ? 0 : (process.exitCode ?? status))

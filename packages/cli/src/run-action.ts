@@ -16,11 +16,17 @@ export async function runAction<C extends CommandSpec>(
   calledAs?: string,
 ): Promise<number> {
   try {
-    return await action(await read(spec, argv, calledAs), io)
+    const status = await action(await read(spec, argv, calledAs), io)
+    return status === 0 ? 0 : await foreignStatus(calledAs, undefined, status)
   } catch (error) {
     io.stderr.write(renderError(error, io.isColored))
-    return exitStatusOf(error)
+    return await foreignStatus(calledAs, error, exitStatusOf(error))
   }
+}
+
+async function foreignStatus(calledAs: string | undefined, error: unknown, status: number): Promise<number> {
+  if (calledAs === undefined) return status
+  return (await import('./foreign/programs.ts')).statusOf(calledAs, error) ?? status
 }
 
 /** What is wrong as a command line of ours may be one of another program: what is known of those is loaded only then. */

@@ -21,7 +21,7 @@ export interface CommonOptions extends StoreOptions {
 
 /** How registries are reached. */
 export interface RegistryOptions {
-  /** Hosts (`name:port`) that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs no entry. */
+  /** Hosts (`name:port`) that may be spoken to over plain HTTP or with a certificate that does not verify, `*` for every registry; loopback needs no entry. */
   readonly insecureRegistries?: readonly string[] | undefined
   /** Auth file instead of Docker's and Podman's. */
   readonly authFile?: string | undefined

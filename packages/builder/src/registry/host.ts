@@ -12,12 +12,12 @@ export interface RegistryHost {
 const DOCKER_HUB = 'docker.io'
 const DOCKER_HUB_ADDRESS = 'registry-1.docker.io'
 
-/** The host behind a reference's domain; `insecure` holds names that the user allowed. */
+/** The host behind a reference's domain; `insecure` holds names that the user allowed, or `*` for all registries; where one sends us is none. */
 export function registryHost(domain: string, insecure: ReadonlySet<string>): RegistryHost {
   const name = domain === 'index.docker.io' || domain === DOCKER_HUB_ADDRESS ? DOCKER_HUB : domain.toLowerCase()
   const address = name === DOCKER_HUB ? DOCKER_HUB_ADDRESS : name
   const hostname = hostnameOf(address)
-  const isInsecure = insecure.has(name) || insecure.has(address) || insecure.has(hostname)
+  const isInsecure = insecure.has('*') || insecure.has(name) || insecure.has(address) || insecure.has(hostname)
   return { name, address, isLoopback: isLoopback(hostname), isInsecure }
 }
 

@@ -1,5 +1,6 @@
 import { defineSpec } from '../flag-types.ts'
 import { compatibilityFlags } from './build-compatibility.ts'
+import { answerFlags } from './build-answers.ts'
 import { buildFlags } from './build-flags.ts'
 
 /** `tsbuild build`: the flags of `docker buildx build`, and some of our own. */
@@ -20,5 +21,5 @@ export const build = defineSpec({
       required: true,
     },
   ],
-  flags: [...buildFlags, ...compatibilityFlags],
+  flags: [...buildFlags, ...answerFlags, ...compatibilityFlags],
 })

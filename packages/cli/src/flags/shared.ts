@@ -13,7 +13,7 @@ export const insecureRegistry = {
   kind: 'texts',
   value: 'HOST',
   summary:
-    'registry that may be spoken to over plain HTTP or with a certificate that does not verify; loopback needs none',
+    'registry that may be spoken to over plain HTTP or with a certificate that does not verify, * for all; loopback needs none',
 } as const satisfies FlagSpec
 export const authfile = {
   name: 'authfile',

@@ -1,27 +1,21 @@
-import {
-  certificates,
-  isTrue,
-  isFalse,
-  leaveOut,
-  insecure,
-  epoch,
-  password,
-  squash,
-  type ForeignFlag,
-} from './flag-row.ts'
+import { certificates, isTrue, isFalse, leaveOut, password, squash, type ForeignFlag } from './flag-row.ts'
 
 const rights =
   'leave it out; a step that needs more than the capabilities of Docker: RUN --security=insecure with --allow security.insecure'
 const namespaces = 'leave it out: every step has namespaces of its own; --network says what it reaches'
 const attestations = 'leave it out: no attestations are made; a scanner reads what -o type=oci,dest=FILE writes'
 const dns = 'leave it out: steps see the resolv.conf of the machine; --add-host NAME:ADDRESS adds names'
+/** Without a value: those that the environment has. */
+const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY']
+  .flatMap((name) => [name, name.toLowerCase()])
+  .map((name) => `--build-arg=${name}`)
 const subids = 'a line in /etc/subuid and /etc/subgid: tsbuild info says what it finds'
 
 /** Of `buildah build` and `podman build`, and of the classic builder of Docker. */
 export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'all-platforms', isBoolean: true, done: isFalse, use: '--platform OS/ARCH,OS/ARCH' },
-  { name: 'arch', as: ['--platform=linux/{}'] },
-  { name: 'build-arg-file', use: '--build-arg NAME=VALUE for each line of the file' },
+  { name: 'arch', note: 'arch', means: 'with `--os` and `--variant`: `--platform OS/ARCH/VARIANT`' },
+  { name: 'build-arg-file', note: 'build-arg-file', means: '`--build-arg NAME=VALUE` for each line of the file' },
   {
     name: 'cache-ttl',
     tool: 'kaniko, buildah and podman',
@@ -37,7 +31,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
     done: isFalse,
     use: 'leave it out: what RUN writes below a VOLUME stays, as with BuildKit',
   },
-  { name: 'compression-format', use: '-o type=registry,compression=gzip|zstd' },
+  { name: 'compression-format', attribute: 'compression={}' },
   { name: 'cpus', tool: 'docker run', use: '--cpu-quota MICROSECONDS: 150000 is one and a half processors' },
   { name: 'cpp-flag', use: 'run cpp yourself: cpp -E -P Containerfile.in | tsbuild -f - CONTEXT' },
   {
@@ -50,7 +44,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'cw', use: 'confidential workloads are not supported' },
   { name: 'decryption-key', use: 'encrypted images are not supported: decrypt it with skopeo copy first' },
   { name: 'device', use: rights },
-  { name: 'disable-compression', isBoolean: true, done: isTrue, use: '-o type=image,compression=gzip' },
+  { name: 'disable-compression', isBoolean: true, done: isTrue, attribute: 'compression=gzip' },
   {
     name: 'disable-content-trust',
     tool: 'docker, buildah and podman',
@@ -62,8 +56,14 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'dns-option', use: dns },
   { name: 'dns-search', use: dns },
   { name: 'env', use: 'ENV in the Dockerfile, its value from --build-arg' },
-  { name: 'force-compression', isBoolean: true, done: isFalse, use: '-o type=registry,force-compression=true' },
-  { name: 'format', done: ['oci'], use: "Docker's media types: -o type=image,oci-mediatypes=false" },
+  { name: 'force-compression', isBoolean: true, done: isFalse, attribute: 'force-compression=true' },
+  {
+    name: 'format',
+    done: ['oci'],
+    attribute: 'oci-mediatypes=false',
+    when: /^(?:docker|v2s2)$/,
+    use: 'oci or docker',
+  },
   { name: 'from', use: '--build-context BASE=docker-image://OTHER, with the name that stands in FROM' },
   { name: 'group-add', use: 'leave it out: USER in the Dockerfile says user and group of steps' },
   { name: 'hooks-dir', use: 'leave it out: steps are started by no OCI runtime, there are no hooks' },
@@ -71,11 +71,10 @@ export const ofBuildah: readonly ForeignFlag[] = [
     name: 'http-proxy',
     isBoolean: true,
     done: isFalse,
-    use: '--build-arg HTTP_PROXY --build-arg HTTPS_PROXY --build-arg NO_PROXY take them from the environment',
+    as: proxies,
   },
   { name: 'identity-label', isBoolean: true, done: isFalse, use: 'leave it out: no label of the builder is added' },
   { name: 'ignorefile', use: 'name it DOCKERFILE.dockerignore and lay it beside the Dockerfile' },
-  { name: 'iidfile-raw', use: '--iidfile FILE, and take sha256: off' },
   {
     name: 'inherit-annotations',
     isBoolean: true,
@@ -96,9 +95,12 @@ export const ofBuildah: readonly ForeignFlag[] = [
     done: isTrue,
     use: 'leave it out: every step is cached; --no-cache runs all again',
   },
-  { name: 'logfile', use: '--progress=plain ... 2>FILE' },
-  { name: 'logsplit', isBoolean: true, done: isFalse, use: '--progress=plain ... 2>FILE' },
-  { name: 'manifest', use: '-t NAME: with several --platform the name leads to an index over all of them' },
+  { name: 'logsplit', isBoolean: true, done: isFalse, use: '--logfile FILE: a line says which platform it is about' },
+  {
+    name: 'manifest',
+    note: 'manifest',
+    means: '`-t NAME` with several `--platform`: the name leads to an index over all of them',
+  },
   {
     name: 'mount',
     use: 'RUN --mount=… in the Dockerfile, with --build-context NAME=DIR for a directory of the machine',
@@ -116,7 +118,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
     done: isFalse,
     use: 'leave it out: an image has the history that BuildKit gives it',
   },
-  { name: 'os', done: ['linux'], use: '--platform OS/ARCH' },
+  { name: 'os', note: 'os', means: 'see `--arch`' },
   { name: 'os-feature', use: 'leave it out: images are for Linux' },
   { name: 'os-version', use: 'leave it out: images are for Linux' },
   { name: 'pid', done: ['private'], use: namespaces },
@@ -124,7 +126,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'pull-always', isBoolean: true, as: ['--pull=always'], when: /^(true|1|t)$/i, done: isFalse, use: leaveOut },
   { name: 'pull-never', isBoolean: true, as: ['--pull=never'], when: /^(true|1|t)$/i, done: isFalse, use: leaveOut },
   { name: 'retry-delay', use: '--retry N: the pauses double by themselves, and Retry-After counts' },
-  { name: 'rewrite-timestamp', isBoolean: true, done: isFalse, use: epoch },
+  { name: 'rewrite-timestamp', isBoolean: true, done: isFalse, attribute: 'rewrite-timestamp=true' },
   { name: 'runtime', use: 'leave it out: steps are started by no OCI runtime; --isolation MODE' },
   { name: 'runtime-flag', use: 'leave it out: steps are started by no OCI runtime; --isolation MODE' },
   { name: 'save-stages', isBoolean: true, done: isFalse, use: 'build a stage by its name: --target STAGE -t NAME' },
@@ -152,8 +154,14 @@ export const ofBuildah: readonly ForeignFlag[] = [
     done: isFalse,
     use: 'steps have no standard input: give them a file by RUN --mount=type=bind or type=secret',
   },
-  { name: 'timestamp', use: epoch },
-  { name: 'tls-verify', isBoolean: true, done: isTrue, use: insecure },
+  { name: 'timestamp', as: ['--source-date-epoch={}'], attribute: 'rewrite-timestamp=true' },
+  {
+    name: 'tls-verify',
+    isBoolean: true,
+    done: isTrue,
+    note: 'insecure-pull',
+    means: "`false`: as `--insecure-registry '*'`: every registry",
+  },
   { name: 'unsetannotation', use: 'leave it out: annotations of the base are its own' },
   { name: 'unsetenv', use: 'ENV NAME= in the Dockerfile empties it' },
   { name: 'unsetlabel', use: '--label KEY= empties it' },
@@ -163,7 +171,7 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'userns-uid-map', use: subids },
   { name: 'userns-uid-map-user', use: subids },
   { name: 'uts', done: ['private'], use: namespaces },
-  { name: 'variant', use: '--platform OS/ARCH/VARIANT' },
+  { name: 'variant', note: 'variant', means: 'see `--arch`' },
   {
     name: 'volume',
     char: 'v',

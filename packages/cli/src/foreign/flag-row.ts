@@ -1,5 +1,21 @@
 /** What a flag means that no words of ours say: the last step of a reading acts on it (`read.ts`). */
-export type Note = 'push-tags' | 'no-push' | 'insecure'
+export type Note =
+  | 'push-tags'
+  | 'no-push'
+  | 'insecure'
+  | 'insecure-pull'
+  | 'attribute'
+  | 'os'
+  | 'arch'
+  | 'variant'
+  | 'kaniko-context'
+  | 'sub-path'
+  | 'git'
+  | 'build-arg-file'
+  | 'manifest'
+
+/** What was noted while a command line was read, with the values in their order. */
+export type Notes = Map<Note, readonly string[]>
 
 /** A flag that other programs have for a command of ours, which has it not. One row a flag, plain data. */
 export interface ForeignFlag {
@@ -21,6 +37,8 @@ export interface ForeignFlag {
   readonly when?: RegExp
   /** Told to the last step, with or without words, where `done` does not hold. */
   readonly note?: Note
+  /** An attribute of each output that writes an image, `compression={}`: a note of its own. */
+  readonly attribute?: string
   /** What `note` comes to, for the reference. */
   readonly means?: string
   /** What to use instead, where neither `done` nor `as` holds. */
@@ -45,8 +63,6 @@ export const certificates = 'set NODE_EXTRA_CA_CERTS=FILE'
 export const isTrue = ['true'] as const
 export const isFalse = ['false'] as const
 export const leaveOut = 'leave it out'
-export const insecure = 'name the registry: --insecure-registry HOST[:PORT]'
-export const epoch = '--source-date-epoch SECONDS with -o type=image,rewrite-timestamp=true'
 export const mirror = '--build-context NAME=docker-image://MIRROR/NAME takes a base from elsewhere'
 export const storage = 'leave it out; --store DIR says where the store is'
 export const log = '--progress=plain or --progress=rawjson, on standard error; --quiet for nothing'

@@ -17,6 +17,14 @@ export const ofImageCommands: Readonly<
     { name: 'tree', tool: 'docker', isBoolean: true, done: isFalse, use: tree },
   ],
   inspect: [
+    {
+      name: 'latest',
+      char: 'l',
+      tool: 'podman',
+      isBoolean: true,
+      done: isFalse,
+      use: 'leave it out: there are no containers',
+    },
     { name: 'size', char: 's', isBoolean: true, done: ['true', 'false'], use: leaveOut },
     { name: 'type', char: 't', done: ['image', 'all'], use: 'leave it out: the store has images and nothing else' },
   ],
@@ -36,6 +44,7 @@ export const ofImageCommands: Readonly<
   history: [],
   prune: [
     { name: 'builder', use: 'leave it out: there are no builder instances' },
+    { name: 'debug', char: 'D', isBoolean: true, done: ['true', 'false'], use: leaveOut },
     { name: 'keep-storage', use: size },
     { name: 'max-used-space', use: size },
     { name: 'min-free-space', use: size },

@@ -1,22 +1,10 @@
-import {
-  certificates,
-  isTrue,
-  isFalse,
-  leaveOut,
-  insecure,
-  epoch,
-  mirror,
-  storage,
-  log,
-  squash,
-  type ForeignFlag,
-} from './flag-row.ts'
+import { certificates, isTrue, isFalse, leaveOut, mirror, storage, log, squash, type ForeignFlag } from './flag-row.ts'
 
 const either = ['true', 'false'] as const
 const noQuotes = /^[^",]+$/
 const cacheStore = 'leave it out: the store is the cache; keep $TSBUILD_HOME (or --store DIR) between runs'
 const ofDestinations = 'as `--insecure-registry HOST` for the registry of each `--destination`'
-const digestFile = '--metadata-file FILE: the digest is its containerimage.digest, the name its image.name'
+const everyRegistry = "as `--insecure-registry '*'`: every registry"
 
 /** Of kaniko: README and `executor --help` of its last release. */
 export const ofKaniko: readonly ForeignFlag[] = [
@@ -28,19 +16,29 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'cache-run-layers', isBoolean: true, done: isTrue, use: 'leave it out, or --no-cache' },
   { name: 'cleanup', isBoolean: true, done: either, use: leaveOut },
   { name: 'compressed-caching', isBoolean: true, done: either, use: leaveOut },
-  { name: 'compression', use: '-o type=registry,compression=gzip|zstd' },
-  { name: 'compression-level', use: '-o type=registry,compression=gzip,compression-level=N' },
+  { name: 'compression', attribute: 'compression={}', when: /^(?:gzip|zstd)$/, use: 'gzip or zstd' },
+  {
+    name: 'compression-level',
+    tool: 'kaniko and buildah',
+    done: ['-1'],
+    attribute: 'compression-level={}',
+    when: /^\d+$/,
+    use: 'a whole number',
+  },
   {
     name: 'context',
     char: 'c',
     as: ['{}'],
-    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|ssh|dir|tar):/,
+    note: 'kaniko-context',
+    means: 'a `git://HOST/REPOSITORY#REF#COMMIT` is fetched by https, as kaniko does it',
+    when: /^(?!-|[a-z0-9]+:\/\/)|^(?:https?|ssh|dir|tar):|^git:\/\/[^@]*$/,
     strip: /^dir:\/\//,
-    use: 'git://HOST/REPOSITORY, which kaniko fetches by https: https://HOST/REPOSITORY.git#BRANCH; from s3:// or gs:// fetch it first; else name the context last, as in tsbuild [OPTIONS] DIR: a directory, a git or http URL, tar://FILE, or - for a tar on standard input',
+    use: 'fetch it first, or name it by a signed https:// URL: s3:// and gs:// need the keys of a cloud; a directory, dir://, tar://FILE, git://HOST/REPOSITORY and https://HOST/REPOSITORY.git are taken; the token of a repository: --secret id=GIT_AUTH_TOKEN,env=GIT_TOKEN',
   },
   {
     name: 'context-sub-path',
-    use: 'name the directory itself, or behind the URL of a repository: URL#BRANCH:DIR',
+    note: 'sub-path',
+    means: 'a directory below the context, where that is dir:// or a repository',
   },
   { name: 'custom-platform', as: ['--platform={}'] },
   { name: 'customPlatform', as: ['--platform={}'] },
@@ -51,11 +49,22 @@ export const ofKaniko: readonly ForeignFlag[] = [
     note: 'push-tags',
     means: 'with `--push`, unless there is `--no-push`',
   },
-  { name: 'digest-file', use: digestFile },
   { name: 'dockerfile', as: ['--file={}'] },
   { name: 'force', isBoolean: true, done: either, use: leaveOut },
   { name: 'force-build-metadata', isBoolean: true, done: isFalse, use: 'leave it out: metadata makes no layers' },
-  { name: 'git', use: 'say it in the URL: https://HOST/REPOSITORY.git#BRANCH' },
+  {
+    name: 'credential-helpers',
+    use: "leave it out: helpers are named by credHelpers and credsStore of Docker's config.json",
+  },
+  { name: 'dryrun', isBoolean: true, done: isFalse, use: '--call=outline, or tsbuild debug llb' },
+  {
+    name: 'git',
+    note: 'git',
+    when: /^(?:branch|recurse-submodules|single-branch|depth)=/,
+    means:
+      '`branch=REF` and `recurse-submodules=BOOL` of a git:// context; `single-branch`, `depth`: nothing needs them',
+    use: 'leave it out: certificates of repositories are always verified',
+  },
   { name: 'ignore-path', use: 'RUN --mount=type=tmpfs,target=PATH keeps what lies there out of the layer' },
   {
     name: 'ignore-var-run',
@@ -71,10 +80,15 @@ export const ofKaniko: readonly ForeignFlag[] = [
   },
   { name: 'image-download-retry', as: ['--retry={}'] },
   { name: 'image-fs-extract-retry', done: 'any', use: leaveOut },
-  { name: 'image-name-tag-with-digest-file', use: digestFile },
-  { name: 'image-name-with-digest-file', use: digestFile },
+  {
+    name: 'image-format',
+    done: ['oci'],
+    attribute: 'oci-mediatypes=false',
+    when: /^docker$/,
+    use: 'oci or docker; without it oci, whatever the base is',
+  },
   { name: 'insecure', isBoolean: true, done: isFalse, note: 'insecure', means: ofDestinations },
-  { name: 'insecure-pull', isBoolean: true, done: isFalse, use: insecure },
+  { name: 'insecure-pull', isBoolean: true, done: isFalse, note: 'insecure-pull', means: everyRegistry },
   { name: 'kaniko-dir', use: storage },
   { name: 'log-format', use: log },
   { name: 'log-timestamp', isBoolean: true, done: isFalse, use: '--progress=rawjson has the time of everything' },
@@ -106,12 +120,26 @@ export const ofKaniko: readonly ForeignFlag[] = [
   },
   { name: 'registry-map', use: mirror },
   { name: 'registry-mirror', use: mirror },
-  { name: 'reproducible', isBoolean: true, done: isFalse, use: `${epoch}: the same inputs give the same digest` },
+  {
+    name: 'materialize',
+    isBoolean: true,
+    done: isFalse,
+    use: '-o DIR writes the files of the image, beside any other output',
+  },
+  { name: 'pre-cleanup', isBoolean: true, done: either, use: leaveOut },
+  { name: 'preserve-context', isBoolean: true, done: either, use: leaveOut },
+  {
+    name: 'reproducible',
+    isBoolean: true,
+    done: isFalse,
+    as: ['--source-date-epoch=0'],
+    attribute: 'rewrite-timestamp=true',
+  },
   { name: 'single-snapshot', isBoolean: true, done: isFalse, use: squash },
   { name: 'skip-default-registry-fallback', isBoolean: true, done: isFalse, use: mirror },
   { name: 'skip-push-permission-check', isBoolean: true, done: either, use: leaveOut },
   { name: 'skip-tls-verify', isBoolean: true, done: isFalse, note: 'insecure', means: ofDestinations },
-  { name: 'skip-tls-verify-pull', isBoolean: true, done: isFalse, use: insecure },
+  { name: 'skip-tls-verify-pull', isBoolean: true, done: isFalse, note: 'insecure-pull', means: everyRegistry },
   { name: 'skip-tls-verify-registry', as: ['--insecure-registry={}'] },
   { name: 'snapshot-mode', done: 'any', use: leaveOut },
   { name: 'snapshotMode', done: 'any', use: leaveOut },

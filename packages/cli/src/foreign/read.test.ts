@@ -38,9 +38,7 @@ describe('a line of kaniko', () => {
     const insecure = (line: string) => read(line).flags['insecure-registry']
     expect(insecure('--insecure -d r.example:5000/a:1 -d s/b --context .')).toEqual(['r.example:5000', 'docker.io'])
     expect(insecure('--skip-tls-verify=false -d r.example:5000/a --context .')).toEqual([])
-    expect(failureOf(build, '--insecure-pull -d r.example/a .')).toMatchObject({
-      hint: expect.stringContaining('--insecure-registry HOST'),
-    })
+    expect(insecure('--insecure-pull -d r.example/a --context .')).toEqual(['*'])
   })
 
   test('may have a tar as its context, and ask for errors alone', () => {
@@ -129,6 +127,87 @@ test('letters that need no value may stand together, and each counts', () => {
   expect(failureOf(rmi, '-af a')).toMatchObject({ message: expect.stringContaining('-a is a flag of buildah') })
   expect(failureOf(images, '-nf dangling=true')).toMatchObject({ message: expect.stringContaining('-n is a flag of') })
   expect(readForeign(inspect, ['-sf', '{{.ID}}', 'a'])).toMatchObject({ args: ['a'], flags: { format: '{{.ID}}' } })
+})
+
+describe('outputs of a line of another builder', () => {
+  const outputs = (line: string) => [read(line).flags.output, read(line).flags.push]
+
+  test('have what its flags say of every image', () => {
+    expect(outputs('--timestamp 100 --format docker .')).toEqual([
+      ['type=image,rewrite-timestamp=true,oci-mediatypes=false'],
+      false,
+    ])
+    expect(read('--timestamp 100 .').flags['source-date-epoch']).toBe('100')
+    expect(outputs('-d r.example/a --compression zstd --compression-level=3 --tar-path a.tar -c .')).toEqual([
+      [
+        'type=docker,dest=a.tar,compression=zstd,compression-level=3',
+        'type=image,push=true,compression=zstd,compression-level=3',
+      ],
+      true,
+    ])
+  })
+
+  test('that write files alone have none of it', () => {
+    expect(outputs('-o out --compression-format zstd .')).toEqual([['out'], false])
+  })
+
+  test('a compression that nobody knows is refused', () => {
+    expect(failureOf(build, '--compression lz4 -d a -c .')).toMatchObject({ hint: 'gzip or zstd' })
+  })
+})
+
+describe('a repository as the context of kaniko', () => {
+  const context = (line: string) => read(`-d a ${line}`).args
+
+  test('is fetched by https, with its .git and without submodules', () => {
+    const head = 'https://git.example/team/app.git?keep-git-dir=true&submodules=false'
+    expect(context('--context git://git.example/team/app')).toEqual([head])
+    expect(context('--context git://git.example/team/app.git#refs/heads/main')).toEqual([`${head}#refs/heads/main`])
+    expect(context('--context git://git.example/team/app.git#refs/heads/main#c0ffee')).toEqual([`${head}#c0ffee`])
+    expect(context('--context git://git.example/team/app --git branch=dev --context-sub-path web')).toEqual([
+      `${head}#dev:web`,
+    ])
+    expect(context('--context git://git.example/team/app --git recurse-submodules=true --git depth=1')).toEqual([
+      'https://git.example/team/app.git?keep-git-dir=true',
+    ])
+  })
+
+  test('may not be fetched without a certificate', () => {
+    expect(failureOf(build, '--git insecure-skip-tls=true -d a -c git://g.example/a')).toMatchObject({
+      message: expect.stringContaining('--git'),
+    })
+  })
+})
+
+test('a path below the context counts behind dir://, and is refused where it would be dropped', () => {
+  expect(read('-d a -c dir:///w --context-sub-path=web').args).toEqual(['/w/web'])
+  expect(failureOf(build, '-d a -c /w --context-sub-path=web')).toMatchObject({ hint: '--context=/w/web' })
+  expect(failureOf(build, '-d a -c tar:///w/c.tgz --context-sub-path=web')).toMatchObject({
+    hint: 'unpack it, and name the directory',
+  })
+})
+
+test('a Dockerfile of kaniko is looked for where it runs, then in the context', async () => {
+  await using directory = await temporaryDirectory()
+  await writeFile(directory.join('Dockerfile.ci'), 'FROM scratch\n')
+  expect(read(`-d a -c ${directory.path} -f Dockerfile.ci`).flags.file).toBe(directory.join('Dockerfile.ci'))
+})
+
+test('os, arch and variant of buildah are one platform', () => {
+  expect(read('--arch arm --variant v7 .').flags.platform).toEqual(['linux/arm/v7'])
+  expect(failureOf(build, '--arch arm64 --platform linux/amd64 .')).toMatchObject({ hint: 'leave them out' })
+})
+
+test('a file of arguments counts less than the flag, and its comments are none', async () => {
+  await using directory = await temporaryDirectory()
+  await writeFile(directory.join('args'), '# of the build\nA=1\n\n B=two words \n')
+  const line = ['--build-arg', 'A=2', '--build-arg-file', directory.join('args'), '.']
+  expect(readForeign(build, line).flags['build-arg']).toEqual(['A=1', 'B=two words', 'A=2'])
+})
+
+test('a list of buildah is the name of several platforms', () => {
+  expect(read('--manifest l --platform linux/amd64,linux/arm64 .').flags.tag).toEqual(['l'])
+  expect(failureOf(build, '--manifest l .')).toMatchObject({ message: '--manifest=l: one image is no list' })
 })
 
 test('the login of a context that is not taken is not repeated', () => {

@@ -1,20 +1,15 @@
-import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommandSpec, Input } from '../flag-types.ts'
 import { parseArgv } from '../parse-argv.ts'
-import type { Note } from './flag-row.ts'
-import { foreignFlags, foreignValues } from './flags.ts'
 import { UsageError } from '../usage-error.ts'
+import { type AnyInput, finishBuild, isFile, registryOf, withInsecure } from './finish-build.ts'
+import type { Note, Notes } from './flag-row.ts'
+import { foreignFlags, foreignValues } from './flags.ts'
 import { foreignWords } from './translate.ts'
-
-interface AnyInput {
-  readonly args: readonly string[]
-  readonly flags: Readonly<Record<string, unknown>>
-}
 
 interface Dialect {
   /** The last step, over all that was read: what no words of ours say by themselves. */
-  readonly finish?: (input: AnyInput, notes: ReadonlySet<Note>, argv: readonly string[]) => AnyInput
+  readonly finish?: (input: AnyInput, notes: Notes, argv: readonly string[]) => AnyInput
 }
 
 /** By the command of ours. */
@@ -25,9 +20,11 @@ const dialects: Readonly<Record<string, Dialect>> = {
 }
 
 /** By the word that was typed for the command, where it means more than the command. */
-const names: Readonly<Record<string, (input: AnyInput) => AnyInput>> = {
+const names: Readonly<Record<string, (input: AnyInput, notes: Notes, argv: readonly string[]) => AnyInput>> = {
   bud: asBuildah,
   'build-using-dockerfile': asBuildah,
+  'buildah build': asBuildah,
+  executor: asKaniko,
 }
 
 /**
@@ -36,52 +33,27 @@ const names: Readonly<Record<string, (input: AnyInput) => AnyInput>> = {
  * @throws UsageError, with what to use, for what is not understood
  */
 export function readForeign<C extends CommandSpec>(spec: C, argv: readonly string[], calledAs?: string): Input<C> {
-  const notes = new Set<Note>()
+  const notes: Notes = new Map<Note, readonly string[]>()
   const words = foreignWords(foreignFlags[spec.name] ?? [], foreignValues[spec.name] ?? [], notes)
   const rename = calledAs === undefined ? undefined : names[calledAs]
   const asked = rename === undefined ? spec : { ...spec, args: spec.args.map((arg) => ({ ...arg, required: false })) }
   const input: AnyInput = parseArgv<CommandSpec>(asked, argv, words)
-  const finished = dialects[spec.name]?.finish?.(input, notes, argv) ?? input
-  return (rename?.(finished) ?? finished) as Input<C>
-}
-
-/** kaniko pushes what it builds, unless it is told not to; `--insecure` is about the registries that it pushes to. */
-function finishBuild(input: AnyInput, notes: ReadonlySet<Note>, argv: readonly string[]): AnyInput {
-  if (notes.has('no-push')) checkNothingPushes(input)
-  const isToldNotTo = notes.has('no-push') || argv.some((word) => /^--push=(?:0|f|false)$/i.test(word))
-  const pushes = isToldNotTo ? {} : notes.has('push-tags') ? { push: true } : {}
-  const tags = notes.has('insecure') ? (input.flags['tag'] as readonly string[]) : []
-  return withInsecure({ ...input, flags: { ...input.flags, ...pushes } }, tags)
-}
-
-/** Ours that push would be left out without a word, or would push all the same. @throws UsageError */
-function checkNothingPushes({ flags }: AnyInput): void {
-  const outputs = flags['output'] as readonly string[]
-  const output = outputs.find((one) => /(?:^|,)"?(?:type=registry|push=(?:1|t|true))"?(?:,|$)/i.test(one))
-  if (flags['push'] !== true && output === undefined) return
-  const other = output === undefined ? '--push' : `--output=${output}`
-  throw new UsageError(`--no-push stands beside ${other}, which pushes`, { hint: 'leave one of them out' })
+  const renamed = rename?.(input, notes, argv) ?? input
+  return (dialects[spec.name]?.finish?.(renamed, notes, argv) ?? renamed) as Input<C>
 }
 
 /** `--tls-verify=false`: the registry of the image that is named, and no other. */
-function withInsecureImage(input: AnyInput, notes: ReadonlySet<Note>): AnyInput {
-  return notes.has('insecure') ? withInsecure(input, input.args.slice(-1)) : input
-}
-
-function withInsecure(input: AnyInput, images: readonly string[]): AnyInput {
-  if (images.length === 0) return input
-  const hosts = [...(input.flags['insecure-registry'] as readonly string[]), ...images.map(registryOf)]
-  return { ...input, flags: { ...input.flags, 'insecure-registry': [...new Set(hosts)] } }
-}
-
-/** The builder's own reader of names is not loaded to read a command line. */
-function registryOf(image: string): string {
-  const [first = '', ...more] = image.replace(/^docker:\/\//, '').split('/')
-  return more.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost') ? first.toLowerCase() : 'docker.io'
+function withInsecureImage(input: AnyInput, notes: Notes): AnyInput {
+  return notes.has('insecure') ? withInsecure(input, input.args.slice(-1).map(registryOf)) : input
 }
 
 /** buildah takes the current directory where none is named, a Containerfile before a Dockerfile, and such a file alone. */
-function asBuildah(input: AnyInput): AnyInput {
+function asBuildah(input: AnyInput, _notes: Notes, argv: readonly string[]): AnyInput {
+  const files = argv.filter((word) => /^(?:-f|--file)(?:=|$)/.test(word))
+  if (files.length > 1)
+    throw new UsageError('several Containerfiles are one for buildah, and not here', {
+      hint: 'cat A B | tsbuild -f - CONTEXT',
+    })
   const [context = '.'] = input.args
   const named = { ...input, args: [context] }
   if (input.flags['file'] !== undefined || context === '-' || context.includes('://')) return named
@@ -90,6 +62,16 @@ function asBuildah(input: AnyInput): AnyInput {
   return isFile(file) ? { ...named, flags: { ...input.flags, file } } : named
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+/** kaniko's context is `--context`, /workspace where it is missing; what is built goes somewhere. */
+function asKaniko(input: AnyInput, notes: Notes): AnyInput {
+  const [first] = input.args
+  if (first !== undefined && !notes.has('kaniko-context'))
+    throw new UsageError(`unknown command ${JSON.stringify(first)} for "executor"`, {
+      hint: `the context is --context=${first}`,
+    })
+  if (!notes.has('no-push') && !notes.has('push-tags'))
+    throw new UsageError('you must provide --destination, or use --no-push')
+  if (!notes.has('kaniko-context')) notes.set('kaniko-context', ['/workspace/'])
+  const { file = 'Dockerfile' } = input.flags
+  return { ...input, flags: { ...input.flags, file } }
 }

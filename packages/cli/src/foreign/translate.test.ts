@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { build, specs } from '../flags.ts'
+import { readFileSync } from 'node:fs'
 import type { Input } from '../flag-types.ts'
 import type { UsageError } from '../usage-error.ts'
 import { foreignCommands } from './commands.ts'
@@ -19,22 +20,25 @@ function failureOf(...argv: string[]): UsageError {
   throw new Error('nothing was thrown')
 }
 
-/** All flags of `buildah build --help` 1.43, `podman build --help` 5.8, and of kaniko's executor 1.24, but --help. */
-const buildah =
-  'add-host all-platforms annotation arch authfile build-arg build-arg-file build-context cache-from cache-to cache-ttl cap-add cap-drop cert-dir cgroup-parent cgroupns compat-volumes compress cpp-flag cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems created-annotation creds cw decryption-key device disable-compression disable-content-trust dns dns-option dns-search env file force-rm format from group-add hooks-dir http-proxy identity-label ignorefile iidfile inherit-annotations inherit-labels ipc isolation jobs label layer-label layers logfile logsplit manifest memory memory-swap network no-cache no-hostname no-hosts omit-history os os-feature os-version output pid platform pull quiet retry retry-delay rewrite-timestamp rm runtime runtime-flag sbom sbom-image-output sbom-image-purl-output sbom-merge-strategy sbom-output sbom-purl-output sbom-scanner-command sbom-scanner-image secret security-opt shm-size sign-by skip-unused-stages source-date-epoch squash squash-all ssh stdin tag target timestamp tls-verify ulimit unsetannotation unsetenv unsetlabel userns userns-gid-map userns-gid-map-group userns-uid-map userns-uid-map-user uts variant volume'
-const kaniko =
-  'verbosity log-format log-timestamp force whitelist-var-run dockerfile context context-sub-path bucket destination snapshot-mode custom-platform build-arg insecure skip-tls-verify insecure-pull skip-tls-verify-pull push-retry push-ignore-immutable-tag-errors image-fs-extract-retry image-download-retry kaniko-dir tar-path single-snapshot reproducible target no-push no-push-cache cache-repo cache-dir digest-file image-name-with-digest-file image-name-tag-with-digest-file oci-layout-path compression compression-level cache compressed-caching cleanup cache-ttl insecure-registry skip-tls-verify-registry registry-certificate registry-client-cert registry-map registry-mirror skip-default-registry-fallback ignore-var-run label skip-unused-stages use-new-run git cache-copy-layers cache-run-layers ignore-path force-build-metadata skip-push-permission-check snapshotMode customPlatform tarPath'
-const docker =
-  'add-host build-arg cache-from cgroup-parent compress cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems disable-content-trust file force-rm iidfile isolation label memory memory-swap network no-cache platform pull quiet rm security-opt shm-size tag target ulimit allow annotation attest build-context builder cache-to call check debug load metadata-file no-cache-filter output progress provenance push sbom secret ssh'
+/** By program and command, from what `--help` of the real ones says, and of kaniko from its source. */
+const known = JSON.parse(
+  readFileSync(new URL('../../../../fixtures/foreign-flags.json', import.meta.url), 'utf8'),
+) as Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
+const lists = Object.entries(known).flatMap(([program, of]) =>
+  Object.entries(of).map(([command, flags]) => [program, command, flags] as const),
+)
 
 describe('flags of other builders', () => {
-  test.each([
-    ['buildah and podman', buildah],
-    ['kaniko', kaniko],
-    ['docker', docker],
-  ])('every flag of %s is one of ours or has a row', (_, flags) => {
-    const known = new Set([...build.flags, ...foreignFlags['build']!].map(({ name }) => name))
-    expect(flags.split(' ').filter((name) => !known.has(name))).toEqual([])
+  test.each(lists)('of %s %s: every one is a flag of ours or has a row', (_, command, flags) => {
+    const own = specs.find(({ name }) => name === command)!.flags
+    const names = new Set([...own, ...(foreignFlags[command] ?? [])].map(({ name }) => name))
+    expect(flags.map((flag) => flag.replace(/^.*--/, '')).filter((name) => !names.has(name))).toEqual([])
+  })
+
+  test.each(lists)('of %s %s: every letter is known', (_, command, flags) => {
+    const own = specs.find(({ name }) => name === command)!.flags
+    const letters = new Set([...own, ...(foreignFlags[command] ?? [])].map(({ char }) => char))
+    expect(flags.filter((flag) => /^-\w /.test(flag) && !letters.has(flag.charAt(1)))).toEqual([])
   })
 
   test.each(commands)('a row of %s is about a flag that it has not, and says what to use', (command, flags) => {
@@ -45,8 +49,9 @@ describe('flags of other builders', () => {
     expect(taken.filter(({ char }) => !named.has(`-${char}`))).toEqual([])
     const names = flags.map(({ name }) => name)
     expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
-    const unanswered = flags.filter(({ use, as, when, done, isBoolean, note }) => {
-      const isWhole = (as !== undefined && when === undefined) || done === 'any' || (isBoolean && done?.length === 2)
+    const unanswered = flags.filter(({ use, as, attribute, when, done, isBoolean, note }) => {
+      const isWhole =
+        ((as ?? attribute) !== undefined && when === undefined) || done === 'any' || (isBoolean && done?.length === 2)
       return isWhole !== true && note === undefined && (use ?? '') === ''
     })
     expect(unanswered).toEqual([])
@@ -99,11 +104,10 @@ describe('flags of other builders', () => {
     [['-v', '/a:/b', '.'], '-v is a flag of buildah and podman', '--build-context NAME=DIR'],
     [['-qv/a:/b', '.'], '-v is a flag of buildah and podman', 'RUN --mount=type=bind'],
     [['--volume=/a:/b', '.'], '--volume is a flag of buildah and podman', 'RUN --mount=type=bind'],
-    [['--tls-verify=false', '.'], '--tls-verify is a flag of buildah and podman', '--insecure-registry'],
     [['--creds', 'me:hunter2', '.'], '--creds is a flag of buildah and podman', 'tsbuild login'],
-    [['--context=s3://bucket/x'], '--context is a flag of kaniko', 'name the context last'],
+    [['--context=s3://bucket/x'], '--context is a flag of kaniko', 'signed https:// URL'],
     [['--cache-repo', 'r/cache', '.'], '--cache-repo is a flag of kaniko', '$TSBUILD_HOME'],
-    [['--storage-driver', 'vfs', '.'], '--storage-driver is a flag of buildah and podman', '--store DIR'],
+    [['--root', '/x', '.'], '--root is a flag of buildah and podman', '--store DIR'],
   ])('%j is told what to use', (argv, message, hint) => {
     const error = failureOf(...argv)
     expect(error.message).toContain(message)

@@ -1,13 +1,13 @@
 import { booleanWord } from '../boolean-word.ts'
 import type { ForeignWords } from '../flag-types.ts'
 import { UsageError } from '../usage-error.ts'
-import type { ForeignFlag, ForeignValue, Note } from './flag-row.ts'
+import type { ForeignFlag, ForeignValue, Note, Notes } from './flag-row.ts'
 
 /** @param notes where a flag that no words of ours say leaves its mark */
 export function foreignWords(
   flags: readonly ForeignFlag[],
   values: readonly ForeignValue[],
-  notes: Set<Note>,
+  notes: Notes,
 ): ForeignWords {
   const wishes = new Map<string, string>()
   return {
@@ -35,15 +35,19 @@ function checkOneWish(wishes: Map<string, string>, name: string, typed: string, 
 }
 
 /** None where its wish is how `tsbuild` works anyway. */
-function translate(flag: ForeignFlag, typed: string, value: string, notes: Set<Note>): readonly string[] {
+function translate(flag: ForeignFlag, typed: string, value: string, notes: Notes): readonly string[] {
   const plain = flag.isBoolean === true ? booleanWord(value) : value
   if (plain === undefined) throw new UsageError(`invalid argument "${value}" for ${typed}`, { hint: 'true or false' })
   if (flag.done === 'any' || flag.done?.includes(plain)) return []
   const isMeant = flag.when?.test(value) ?? true
-  if (flag.note !== undefined && isMeant) notes.add(flag.note)
-  if (flag.as !== undefined && isMeant)
-    return flag.as.map((word) => word.replaceAll('{}', () => value.replace(flag.strip ?? '', '')))
-  if (flag.note !== undefined && isMeant) return []
+  if (isMeant) {
+    const plainValue = value.replace(flag.strip ?? '', '')
+    const fill = (word: string): string => word.replaceAll('{}', () => plainValue)
+    if (flag.note !== undefined) addNote(notes, flag.note, value)
+    if (flag.attribute !== undefined) addNote(notes, 'attribute', fill(flag.attribute))
+    if (flag.as !== undefined) return flag.as.map(fill)
+    if (flag.note !== undefined || flag.attribute !== undefined) return []
+  }
   const tool = flag.tool ?? 'others'
   // Other values of the flag are taken: that there is no such flag would be wrong. A value that never is may be a password.
   const isNeverTaken = flag.done === undefined || (flag.isBoolean === true && plain === 'true')
@@ -54,6 +58,10 @@ function translate(flag: ForeignFlag, typed: string, value: string, notes: Set<N
   throw new UsageError(message, { hint: flag.use })
 }
 
+function addNote(notes: Notes, note: Note, value: string): void {
+  notes.set(note, [...(notes.get(note) ?? []), value])
+}
+
 /** The login of an address may be a password. */
 function withoutLogin(value: string): string {
   return value.replace(/:\/\/[^/]*@/, '://***@')
@@ -61,12 +69,13 @@ function withoutLogin(value: string): string {
 
 /** What the reference of the flags says about one. */
 export function describeForeign(flag: ForeignFlag): string {
-  const { as, done, use, means } = flag
+  const { as, done, use, means, attribute } = flag
   const parts: string[] = []
   if (as !== undefined)
     parts.push(
       `as \`${as.map((word) => word.replace('{}', flag.name === 'context' ? 'CONTEXT' : 'VALUE')).join(' ')}\``,
     )
+  if (attribute !== undefined) parts.push(`\`${attribute.replace('{}', 'VALUE')}\` of each \`-o\` that writes an image`)
   if (means !== undefined) parts.push(means)
   if (done === 'any') parts.push('taken: nothing needs it here')
   else if (done !== undefined) parts.push(`\`${done.join('`, `')}\`: taken, it is so anyway`)
