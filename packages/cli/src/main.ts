@@ -22,7 +22,7 @@ export async function main(argv: readonly string[], program?: string): Promise<v
       calledAs = isForeign && words.length <= argv.length ? argv[0] : undefined
     } else {
       const { asProgram } = await import('./foreign/programs.ts')
-      ;({ words, calledAs } = asProgram(program, argv, process.env))
+      ;({ words, calledAs } = asProgram(program, argv, process.env, withCommand))
     }
   } catch (error) {
     const stderr = standardError()

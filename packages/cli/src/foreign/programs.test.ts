@@ -9,6 +9,7 @@ import {
   type TemporaryDirectory,
   temporaryDirectory,
 } from '@ts-oci/testing'
+import { withCommand } from '../command-words.ts'
 import { environmentOf, tsbuildPath, writeContext } from '../tsbuild.test.helper.ts'
 import { asProgram } from './programs.ts'
 
@@ -97,12 +98,17 @@ describe('executor', () => {
   })
 
   test('takes /workspace where no context is named, and the Dockerfile that lies there', () => {
-    const { words, calledAs } = asProgram('executor', ['--no-push'], {})
+    const { words, calledAs } = asProgram('executor', ['--no-push'], {}, withCommand)
     expect([words, calledAs]).toEqual([['build', '--no-push'], 'executor'])
   })
 
   test('gives a token of the environment to the repository by its name alone', () => {
-    const { words } = asProgram('executor', ['--no-push', '-c', 'git://g.example/a'], { GIT_TOKEN: 'hunter2' })
+    const { words } = asProgram(
+      'executor',
+      ['--no-push', '-c', 'git://g.example/a'],
+      { GIT_TOKEN: 'hunter2' },
+      withCommand,
+    )
     expect(words).toContain('--secret=id=GIT_AUTH_TOKEN,env=GIT_TOKEN')
     expect(words.join(' ')).not.toContain('hunter2')
   })
@@ -145,14 +151,14 @@ describe('buildah', () => {
   })
 
   test('gives steps the proxies of the environment, unless it is told not to', () => {
-    const words = (...argv: string[]) => asProgram('buildah', argv, {}).words
+    const words = (...argv: string[]) => asProgram('buildah', argv, {}, withCommand).words
     expect(words('bud', '.')).toEqual(['build', '.', '--http-proxy=true'])
     expect(words('bud', '--http-proxy=false', '.')).toEqual(['build', '--http-proxy=false', '.'])
   })
 
   test('takes format and isolation from its variables', () => {
     const env = { BUILDAH_FORMAT: 'docker', BUILDAH_ISOLATION: 'chroot' }
-    expect(asProgram('buildah', ['build', '.'], env).words).toEqual(
+    expect(asProgram('buildah', ['build', '.'], env, withCommand).words).toEqual(
       expect.arrayContaining(['--format=docker', '--isolation=chroot']),
     )
   })

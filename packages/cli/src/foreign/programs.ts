@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { withCommand } from '../command-words.ts'
 import { UsageError } from '../usage-error.ts'
 import { foreignCommands, type ForeignCommand } from './commands.ts'
 import { ofRoots } from './root-flags.ts'
@@ -14,8 +13,13 @@ export interface CalledProgram {
   readonly calledAs: string
 }
 
+/** Our words for those of a command line, or a UsageError that says what to use: `withCommand` of `command-words.ts`. */
+type Resolve = (argv: readonly string[], exists: () => boolean, foreign: readonly ForeignCommand[]) => readonly string[]
+
 /** By the name of the link by which `tsbuild` was called. */
-const programs: Readonly<Record<string, (argv: readonly string[], env: Environment) => CalledProgram>> = {
+const programs: Readonly<
+  Record<string, (argv: readonly string[], env: Environment, resolve: Resolve) => CalledProgram>
+> = {
   executor: asExecutor,
   buildah: asBuildah,
   podman: asPodman,
@@ -26,17 +30,17 @@ const programs: Readonly<Record<string, (argv: readonly string[], env: Environme
  * @param env what that program sets in its own image is set here
  * @throws UsageError for a command that is not there, with what to use
  */
-export function asProgram(name: string, argv: readonly string[], env: Environment): CalledProgram {
-  return programs[name]!(argv, env)
+export function asProgram(name: string, argv: readonly string[], env: Environment, resolve: Resolve): CalledProgram {
+  return programs[name]!(argv, env, resolve)
 }
 
 /** In kaniko's image, which has no home. */
 const KANIKO_CONFIG = '/kaniko/.docker'
 
-function asExecutor(argv: readonly string[], env: Environment): CalledProgram {
+function asExecutor(argv: readonly string[], env: Environment, resolve: Resolve): CalledProgram {
   const [first] = argv
   if (first === 'version') return { words: ['--version'], calledAs: 'executor' }
-  if (first === 'login') return { words: withCommand(argv, () => false, foreignCommands), calledAs: 'executor login' }
+  if (first === 'login') return { words: resolve(argv, () => false, foreignCommands), calledAs: 'executor login' }
   if (first === 'push' || first === 'completion')
     throw new UsageError(`executor ${first} is not supported`, { hint: 'tsbuild push NAME' })
   if (first === 'help') return { words: ['build', '--help'], calledAs: 'executor' }
@@ -69,7 +73,7 @@ const ofBuildah: readonly ForeignCommand[] = [
   })),
 ]
 
-function asBuildah(argv: readonly string[], env: Environment): CalledProgram {
+function asBuildah(argv: readonly string[], env: Environment, resolve: Resolve): CalledProgram {
   const [first, ...rest] = withFlagsBehind(argv)
   const given = (flag: string): boolean => argv.some((word) => word === flag || word.startsWith(`${flag}=`))
   if (first !== undefined && ['bud', 'build', 'build-using-dockerfile'].includes(first)) {
@@ -82,21 +86,22 @@ function asBuildah(argv: readonly string[], env: Environment): CalledProgram {
   const other = ofBuildah.find(({ name }) => name === first)
   if (other !== undefined) throw new UsageError(`buildah ${first}: tsbuild has no such command`, { hint: other.use })
   // Never the directory of that name.
-  const words = withCommand(first === undefined ? [] : [first, ...rest], () => false, foreignCommands)
+  const words = resolve(first === undefined ? [] : [first, ...rest], () => false, foreignCommands)
   return { words, calledAs: `buildah ${first ?? 'help'}` }
 }
 
 /** Of buildah, but for all that is Docker's. */
-function asPodman(argv: readonly string[], env: Environment): CalledProgram {
+function asPodman(argv: readonly string[], env: Environment, resolve: Resolve): CalledProgram {
   const [first] = withFlagsBehind(argv)
   if (first === 'build' || first === 'buildx') {
     const { words } = asBuildah(
       argv.filter((word) => word !== 'buildx'),
       env,
+      resolve,
     )
     return { words, calledAs: 'buildah build' }
   }
-  const words = withCommand(withFlagsBehind(argv), () => false, foreignCommands)
+  const words = resolve(withFlagsBehind(argv), () => false, foreignCommands)
   return { words, calledAs: `podman ${first ?? 'help'}` }
 }
 
