@@ -285,3 +285,46 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'what imag
     ])
   })
 })
+
+const treeNeeds = ['docker-registry', 'skopeo'] as const
+
+describeWith(treeNeeds, 'images --tree, with the columns of docker images --tree', () => {
+  test('shows the platforms of an index, also those that are not here', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const name = `${registry.host}/several:1`
+    const context = await writeContext(directory, { Dockerfile: dockerfile, 'hello.txt': 'hello\n' })
+    const platforms = 'linux/amd64,linux/arm/v7'
+    const { stdout: id } = await tsbuild(directory, ['-q', '--platform', platforms, '-t', name, '--push', context])
+    await tsbuild(directory, ['rmi', name])
+    expect((await tsbuild(directory, ['pull', '--platform', 'linux/arm/v7', name])).status).toBe(0)
+    await tsbuild(directory, ['tag', name, 'zz:1'])
+    const { stdout } = await tsbuild(directory, ['images', '--tree'])
+    const lines = stdout.split('\n').map((line) => line.trimEnd())
+    const wide = name.length
+    const row = (first: string, digest: string, size: string): string =>
+      `${first.padEnd(wide)}   ${digest}   ${size.padStart(10)}   ${size.padStart(12)}`
+    expect(lines[0]).toBe(`${'IMAGE'.padEnd(wide)}   ID             DISK USAGE   CONTENT SIZE   EXTRA`)
+    expect(lines[1]).toBe(name)
+    expect(lines[2]).toMatch(new RegExp(`^${'zz:1'.padEnd(wide)}   [0-9a-f]{12} +[\\d.]+k?B +[\\d.]+k?B$`))
+    expect(lines[3]).toMatch(/^├─ linux\/amd64 /)
+    const digest = lines[3]!.slice(wide + 3, wide + 15)
+    expect(lines[3]).toBe(row('├─ linux/amd64', digest, '0B'))
+    expect(lines[4]).toMatch(/^└─ linux\/arm\/v7 +[0-9a-f]{12} +[1-9][\d.]*k?B +[1-9][\d.]*k?B$/)
+    expect(lines.slice(5)).toEqual(['', ''])
+    expect(id).not.toBe('')
+    expect(await tsbuild(directory, ['rmi', '--platform', 'linux/arm/v7', name])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('Content will be removed from all images referencing this variant'),
+    })
+  })
+
+  test.each(['-q', '--digests', '--no-trunc', '--format=json'])('goes not with %s, as there', async (flag) => {
+    await using directory = await temporaryDirectory()
+    const { status, stderr } = await tsbuild(directory, ['images', '--tree', flag])
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('not yet supported with --tree'),
+    })
+  })
+})

@@ -6,7 +6,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import { images, prune } from './images.ts'
-import { pull } from './transfer.ts'
+import { pull } from './pull.ts'
 import { validateLayout } from '../oci/validate.test.helper.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 

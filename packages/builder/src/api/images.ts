@@ -1,5 +1,5 @@
 import { BuilderError } from '../base/errors.ts'
-import { imageId } from '../store/image-id.ts'
+import { imageId, isIndexRecord } from '../store/image-id.ts'
 import type { ImageRecord, Store, StoredImage } from '../store/types.ts'
 import { knownTime, timeOf } from '../oci/created.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
@@ -17,14 +17,19 @@ import type {
   ImageSummary,
   PlatformOptions,
   PruneOutcome,
+  RemoveOptions,
   RemoveOutcome,
 } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
+import { entriesOf, platformsOf } from './image-platforms.ts'
+import { removePlatforms } from './remove-platforms.ts'
 
 const DANGLING = '<none>'
 
 /** Every image of the store, newest first. */
-export async function images(options: CommonOptions = {}): Promise<readonly ImageSummary[]> {
+export async function images(
+  options: CommonOptions & { readonly withPlatforms?: boolean } = {},
+): Promise<readonly ImageSummary[]> {
   await using session = await sessionOf(options)
   const records = [...session.store.images.list()]
   // A digest is the image's, whichever of its names was pulled or pushed.
@@ -35,7 +40,10 @@ export async function images(options: CommonOptions = {}): Promise<readonly Imag
   }
   return records
     .sort((a, b) => b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))
-    .map((record) => summaryOf(session.store, record, byId.get(imageId(record)) ?? []))
+    .map((record) => ({
+      ...summaryOf(session.store, record, byId.get(imageId(record)) ?? []),
+      ...(options.withPlatforms === true ? { platforms: platformsOf(session.store, record) } : {}),
+    }))
 }
 
 function summaryOf(store: Store, record: ImageRecord, repoDigests: readonly string[]): ImageSummary {
@@ -102,13 +110,14 @@ export async function inspect(image: string, options: PlatformOptions = {}): Pro
   await using session = await sessionOf(options)
   const { store } = session
   const record = findImage(store, image)
-  const id = imageId(record)
   const { config, stored } = readImage(store, record, options.platform)
+  const part = partOf(store, record, options.platform === undefined ? undefined : stored)
+  const id = imageId(store.images.get(record.name) ?? record)
   const names = store.images.list().filter((other) => imageId(other) === id && !isDangling(other.name))
   const last = config.history?.at(-1)
   const layerHistory = (config.history ?? []).filter((entry) => !entry.empty_layer)
   return {
-    Id: id,
+    Id: part?.digest ?? imageId(record),
     RepoTags: names.map((other) => formatFamiliar(parseReference(other.name))),
     RepoDigests: [...new Set(names.flatMap((other) => other.repoDigests))].map((name) =>
       formatFamiliar(parseReference(name)),
@@ -125,7 +134,7 @@ export async function inspect(image: string, options: PlatformOptions = {}): Pro
     Size: imageSize(store, [stored]),
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: new Date(record.taggedMs ?? record.createdMs).toISOString() },
-    Descriptor: { ...descriptorOf(store, record) },
+    Descriptor: { ...(part ?? descriptorOf(store, record)) },
     Layers: stored.layerIds.map((layerId, index) => ({
       DiffID: config.rootfs.diff_ids[index],
       Size: contentSize(store, layerId),
@@ -134,12 +143,20 @@ export async function inspect(image: string, options: PlatformOptions = {}): Pro
   }
 }
 
-/** Of the manifest of its one image, or of the index over several. */
-function descriptorOf(store: Store, { digest, images }: ImageRecord): Descriptor {
-  const target = images.length === 1 ? images[0].manifestDigest : digest
-  const bytes = store.blobs.read(target)
-  const { mediaType } = images.length === 1 ? parseManifest(bytes).manifest : parseIndex(bytes)
-  return { mediaType, digest: target, size: bytes.length }
+/** Of the one image that is asked for of an index, its entry there. */
+function partOf(store: Store, record: ImageRecord, asked: StoredImage | undefined): Descriptor | undefined {
+  const whole = store.images.get(record.name) ?? record
+  const image = whole.digest === record.digest ? asked : record.images[0]
+  if (image === undefined || !isIndexRecord(whole)) return undefined
+  return entriesOf(store, whole).find(({ digest }) => digest === image.manifestDigest)
+}
+
+/** Of the manifest of its one image, or of the index. */
+function descriptorOf(store: Store, record: ImageRecord): Descriptor {
+  const { digest } = record
+  const bytes = store.blobs.read(digest)
+  const { mediaType } = isIndexRecord(record) ? parseIndex(bytes) : parseManifest(bytes).manifest
+  return { mediaType, digest, size: bytes.length }
 }
 
 /** Gives an image another name. */
@@ -156,12 +173,14 @@ export async function tag(source: string, target: string, options: CommonOptions
 }
 
 /** Takes a name from an image; an image without names goes, with what nothing else needs. */
-export async function remove(
-  image: string,
-  options: CommonOptions & { readonly force?: boolean } = {},
-): Promise<RemoveOutcome> {
+export async function remove(image: string, options: RemoveOptions = {}): Promise<RemoveOutcome> {
   await using session = await sessionOf(options)
-  return session.store.transaction(() => removeNames(session.store, image, options.force === true))
+  const { store } = session
+  const { platforms = [], force = false } = options
+  return store.transaction(() => {
+    if (platforms.length === 0) return removeNames(store, image, force)
+    return removePlatforms(store, findImage(store, image), platforms, force)
+  })
 }
 
 /** In one transaction: a name that moves to another image meanwhile is not that image's. */
@@ -220,7 +239,7 @@ export function findImage(store: Store, nameOrId: string): ImageRecord {
 /** A digest of one image of several means that one alone. */
 function askedPart(record: ImageRecord, nameOrId: string): ImageRecord {
   const digest = isDigest(nameOrId) ? nameOrId : nameOrId.slice(nameOrId.indexOf('@') + 1)
-  if (record.images.length === 1 || digest === record.digest) return record
+  if (!isIndexRecord(record) || digest === record.digest) return record
   const part = record.images.find((one) => one.configDigest === digest || one.manifestDigest === digest)
   return part === undefined ? record : { ...record, digest: part.manifestDigest, images: [part] }
 }

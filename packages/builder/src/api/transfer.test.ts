@@ -8,7 +8,8 @@ import {
 } from '@ts-oci/testing'
 import { addImage } from '../store/store-rows.test.helper.ts'
 import { openStore } from '../store/store.ts'
-import { pull, push } from './transfer.ts'
+import { pull } from './pull.ts'
+import { push } from './transfer.ts'
 import { remove, tag } from './images.ts'
 
 describeWith(['docker-registry'], 'a name that moves while its image is on its way', () => {

@@ -1,117 +1,24 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ImageToPush, PushLayer } from '../exporters/types.ts'
-import { imageId } from '../store/image-id.ts'
+import { imageId, isIndexRecord } from '../store/image-id.ts'
 import type { ImageRecord, Store } from '../store/types.ts'
-import { createJobRunner } from '../disk/job-runner.ts'
-import { createLayerForms } from '../layers/layer-forms.ts'
 import type { LayerForms, LayerHandle } from '../layers/types.ts'
+import { layerFormsOf } from './layer-forms.ts'
+import type { MissingOptions } from './push-missing.ts'
 import { findImage, readImage, readStored, type ReadImage } from './images.ts'
 import { internalStep } from '../build/internal-step.ts'
-import { timeOf } from '../oci/created.ts'
-import { digestOf, isDigest } from '../oci/digest.ts'
+import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
-import { rankPlatform } from '../oci/platform-match.ts'
-import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from '../oci/platform.ts'
-import {
-  canonicalName,
-  formatFamiliar,
-  type ImageReference,
-  parseReference,
-  repositoryOf,
-  withDefaultTag,
-} from '../oci/reference.ts'
-import type { Descriptor, ImageConfig, Platform } from '../oci/types.ts'
+import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
+import type { Descriptor } from '../oci/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
-import type { PullOptions, PullOutcome, PushOptions, PushOutcome } from '../build/public-types.ts'
+import type { PushOptions, PushOutcome } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
 import type { Session } from '../build/session-types.ts'
 import { runAll } from '../base/run-all.ts'
-import { createLayerFetcher, greetRegistry, pushWith, sendBlobsTo, type BlobSender } from '../build/transfers.ts'
-
-/** Fetches an image with all its layers, and names it in the store. */
-export async function pull(image: string, options: PullOptions = {}): Promise<PullOutcome> {
-  const sink: ProgressSink = options.onProgress ?? (() => undefined)
-  await using session = await sessionOf(options)
-  const { store, signal } = session
-  const reference = withDefaultTag(parseReference(image))
-  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
-  return await internalStep(sink, `pulling ${formatFamiliar(reference)}`, async (_report, vertexId) => {
-    const { pullManifest } = await import('../registry/index.ts')
-    const client = await session.registry()
-    const name = canonicalName(image)
-    const before = store.images.get(name)
-    await checkRegistryHas(session, reference)
-    const pulled = await pullManifest(client, reference, {
-      blobs: store.blobs,
-      platform,
-      signal,
-      ...(before === undefined || reference.digest !== undefined
-        ? {}
-        : { knownDigest: before.images[0].manifestDigest }),
-    })
-    const forms = formsOf(session, sink)
-    const diffIds = pulled.config.rootfs.diff_ids
-    const layers = forms.fromImage(
-      pulled.manifest.layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index]! })),
-      name,
-      vertexId,
-    )
-    const descriptors = await Promise.all(
-      layers.map((layer) => forms.blob(layer, { compression: 'none', force: false })),
-    )
-    store.sync()
-    const isNew = before?.images[0].manifestDigest !== pulled.manifestDigest
-    const repoDigest = `${repositoryOf(reference)}@${pulled.digest}`
-    store.transaction(() => {
-      const current = store.images.get(name)
-      const known = current?.images[0].configDigest === pulled.configDigest ? current.repoDigests : []
-      store.images.put({
-        name,
-        // Of an index, one platform was fetched: the name leads to its manifest.
-        digest: pulled.manifestDigest,
-        images: [
-          {
-            manifestDigest: pulled.manifestDigest,
-            configDigest: pulled.configDigest,
-            layerIds: layers.map((layer) => layer.id),
-            sizeBytes: descriptors.reduce((sum, descriptor) => sum + descriptor.size, 0),
-            isComplete: true,
-          },
-        ],
-        createdMs: timeOf(pulled.config.created),
-        origin: 'pulled',
-        repoDigests: [...new Set([...known, repoDigest])],
-      })
-    })
-    const mismatch = mismatchOf(pulled.config, platform)
-    return { name, digest: pulled.digest, configDigest: pulled.configDigest, isNew, mismatch }
-  })
-}
-
-/**
- * A manifest of the store may be one that no registry has: its layers are plain where a push compresses them. What no
- * pull and no push brought is asked for, although the bytes are at hand.
- * @throws OCI_REGISTRY_NOT_FOUND
- */
-async function checkRegistryHas({ store, registry, signal }: Session, reference: ImageReference): Promise<void> {
-  const { digest } = reference
-  if (digest === undefined || !isDigest(digest) || !store.blobs.has(digest)) return
-  const wanted = `${repositoryOf(reference)}@${digest}`
-  if (store.images.list().some(({ repoDigests }) => repoDigests.includes(wanted))) return
-  const client = await registry()
-  await client.resolve(client.repository(reference), digest, signal)
-}
-
-/** Of an index the entry for the platform is taken, or none; an image that stands alone may be another one's. */
-function mismatchOf(config: ImageConfig, wanted: Platform): PullOutcome['mismatch'] {
-  const { os, architecture, variant } = config
-  if (os === '' || architecture === '') return undefined
-  const actual = normalizePlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) })
-  if (rankPlatform(actual, wanted) !== undefined) return undefined
-  return { wanted: formatPlatform(wanted), actual: formatPlatform(actual) }
-}
+import { greetRegistry, pushWith, sendBlobsTo, type BlobSender } from '../build/transfers.ts'
 
 /**
  * Sends an image of the store to the registry of its name, or to another name; several images with their index. Layers
@@ -126,7 +33,7 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
   // First of all: what comes before the first blob leaves the loop no time to send a byte.
   greetRegistry(session, canonicalName(target))
   const { platform } = options
-  const isWhole = platform === undefined && record.images.length > 1
+  const isWhole = platform === undefined && isIndexRecord(record)
   const chosen = isWhole
     ? record.images.map((stored) => readStored(store, stored))
     : [readImage(store, record, platform)]
@@ -136,13 +43,14 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
     async (reportStatus) => {
       const name = canonicalName(target)
       await setImmediate()
-      const parts = { store, forms: formsOf(session, sink), sender: sendBlobsTo(session, name, reportStatus) }
+      const sender = sendBlobsTo(session, name, reportStatus)
+      const parts = { store, forms: layerFormsOf(session, sink), sender, origins: originsOf(record) }
+      // Asked first: nothing is sent where not all of it can be.
+      const present = isWhole ? await bringRest(session, record, { target: name, sender, signal }) : undefined
       const images = await sendImages(parts, chosen, signal)
       const root = isWhole ? rewrittenIndex(store, record, images) : images[0]!.manifest
-      await pushWith(
-        session,
-        reportStatus,
-      )({ reference: name, byDigest: false, isInsecure: false, root, images, signal })
+      const request = { reference: name, byDigest: false, isInsecure: false, root, images, present, signal }
+      await pushWith(session, reportStatus)(request)
       const repoDigest = `${repositoryOf(parseReference(name))}@${root.descriptor.digest}`
       // The name may stand for another image by now: that one was not pushed.
       store.images.update(record.name, (current) =>
@@ -157,6 +65,12 @@ interface SendParts {
   readonly store: Store
   readonly forms: LayerForms
   readonly sender: BlobSender
+  /** Repositories that have the image, or had it. */
+  readonly origins: readonly string[]
+}
+
+function originsOf({ repoDigests }: ImageRecord): readonly string[] {
+  return [...new Set(repoDigests.map((one) => repositoryOf(parseReference(one))))]
 }
 
 /**
@@ -170,7 +84,7 @@ async function sendImages(
 ): Promise<readonly ImageToPush[]> {
   const layers = new Map(chosen.flatMap((image) => layersOf(image)).map((layer) => [keyOf(layer), layer] as const))
   const configWorks = chosen.map(({ manifest: { config } }) => async (stop: AbortSignal) => {
-    await parts.sender.send(config, { repositories: [], signal: stop })
+    await parts.sender.send(config, { repositories: parts.origins, signal: stop })
   })
   const sent = new Map<string, PushLayer>()
   const layerWorks = [...layers].map(([key, layer]) => async (stop: AbortSignal) => {
@@ -227,15 +141,26 @@ function documentsOf(
   }
 }
 
-/** The index of the store over the manifests as they are sent. What else it names is not there. */
+/** What the index of the store names besides the images that are here. @returns undefined where there is nothing more */
+async function bringRest(
+  session: Session,
+  record: ImageRecord,
+  options: Pick<MissingOptions, 'target' | 'sender' | 'signal'>,
+): Promise<ReadonlySet<Digest> | undefined> {
+  const { index } = parseIndex(session.store.blobs.read(record.digest))
+  const here = new Set(record.images.map(({ manifestDigest }) => manifestDigest))
+  const rest = index.manifests.filter((entry) => !here.has(entry.digest))
+  if (rest.length === 0) return undefined
+  const { bringMissing } = await import('./push-missing.ts')
+  return await bringMissing(session, rest, { ...options, origins: originsOf(record) })
+}
+
+/** The index of the store over the manifests as they are sent; what else it names is there by now. */
 function rewrittenIndex(store: Store, record: ImageRecord, images: readonly ImageToPush[]): ImageToPush['manifest'] {
   const sent = new Map(record.images.map(({ manifestDigest }, at) => [manifestDigest, images[at]!.manifest] as const))
   const { index, raw, mediaType } = parseIndex(store.blobs.read(record.digest))
-  const isAsStored = index.manifests.every(({ digest }) => sent.get(digest)?.descriptor.digest === digest)
-  const manifests = index.manifests.flatMap((entry): readonly Descriptor[] => {
-    const descriptor = sent.get(entry.digest)?.descriptor
-    return descriptor === undefined ? [] : [{ ...entry, ...descriptor }]
-  })
+  const isAsStored = [...sent].every(([digest, { descriptor }]) => descriptor.digest === digest)
+  const manifests = index.manifests.map((entry): Descriptor => ({ ...entry, ...sent.get(entry.digest)?.descriptor }))
   const bytes = isAsStored ? raw : serializeIndex({ ...index, manifests }, 'indented')
   return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } }
 }
@@ -250,13 +175,6 @@ function withRepoDigest(record: ImageRecord, repoDigest: string): ImageRecord | 
   return record.repoDigests.includes(repoDigest)
     ? undefined
     : { ...record, repoDigests: [...record.repoDigests, repoDigest] }
-}
-
-/** The layers of one transfer. */
-function formsOf(session: Session, sink: ProgressSink): LayerForms {
-  const { store, executor, signal } = session
-  const jobs = createJobRunner({ executor, signal })
-  return createLayerForms({ store, jobs, executor, fetcher: createLayerFetcher(session, sink), signal })
 }
 
 /** Blobs are read from the store by their digest: nobody asks for a stream. */

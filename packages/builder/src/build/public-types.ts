@@ -178,15 +178,31 @@ export interface ImageSummary {
   /** `my-app`, `localhost:5000/x`, `<none>`. */
   readonly repository: string
   readonly tag: string
-  /** Config digest, `sha256:…`. */
+  /** Config digest, `sha256:…`; of a name that leads to an index the digest of that. */
   readonly id: Digest
-  /** Digest of the manifest in the store, whose layers are plain where they were made here. */
+  /** Digest of the index, or of the manifest in the store, whose layers are plain where they were made here. */
   readonly digest: Digest
   /** Digests that registries have it under in `repository`, as pulls and pushes learnt; the newest last. */
   readonly repositoryDigests: readonly Digest[]
   /** Undefined where the image does not say. */
   readonly createdMs: number | undefined
   readonly sizeBytes: number
+  /** Where they were asked for: the images that the name leads to, in the order of its index. */
+  readonly platforms?: readonly ImagePlatform[]
+}
+
+/** One image of those that a name leads to. */
+export interface ImagePlatform {
+  /** `linux/arm/v7`; `unknown` where neither index nor config say it. */
+  readonly platform: string
+  /** Of its manifest; of an image without an index its id. */
+  readonly digest: Digest
+  /** False where only the index knows it. */
+  readonly isHere: boolean
+  /** Manifest, config, and what the store has of its layers as files of one digest. */
+  readonly contents: readonly { readonly digest: Digest; readonly sizeBytes: number }[]
+  /** Bytes of the layers that lie unpacked, too. */
+  readonly treeBytes: number
 }
 
 /** A row of `tsbuild history`, newest first. */
@@ -261,7 +277,10 @@ export interface StoredLogin {
 }
 
 export interface PullOptions extends CommonOptions, RegistryOptions {
+  /** Of an index the image of this platform; default: this machine's. Images of other platforms that are there stay. */
   readonly platform?: string | undefined
+  /** Of an index all images, and what else it names. */
+  readonly allPlatforms?: boolean | undefined
 }
 
 /** For calls about one image. */
@@ -288,6 +307,12 @@ export interface PushOutcome {
   readonly name: string
   readonly digest: Digest
   readonly sizeBytes: number
+}
+export interface RemoveOptions extends CommonOptions {
+  /** Also an id with several names. */
+  readonly force?: boolean
+  /** Of an index these images alone, with `force`: the name stays. */
+  readonly platforms?: readonly string[]
 }
 export interface RemoveOutcome {
   /** `Untagged: x` and `Deleted: sha256:…`, in Docker's order. */

@@ -230,6 +230,7 @@ export function pushWith(session: Session, report: ReportPart): PushImage {
     report(name, `pushing manifest for ${name}`)
     await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
       ...pushOptions(session, report, repositories),
+      present: request.present,
       signal: request.signal ?? session.signal,
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })

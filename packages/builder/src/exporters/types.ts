@@ -165,6 +165,8 @@ export interface PushRequest {
   /** What the name is to lead to: the manifest of the one image, or an index over several. */
   readonly root: PushDocument
   readonly images: readonly ImageToPush[]
+  /** Of what an index names the manifests that the repository has already. */
+  readonly present?: ReadonlySet<Digest> | undefined
   readonly signal?: AbortSignal | undefined
 }
 

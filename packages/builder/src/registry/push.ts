@@ -25,6 +25,8 @@ export interface PushOptions {
   readonly assumesNew?: boolean
   /** The upload of a blob that was just made, begun meanwhile. */
   readonly begun?: Promise<URL | undefined> | undefined
+  /** Manifests that the repository has, with all that they name. */
+  readonly present?: ReadonlySet<Digest> | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((event: PushProgress) => void) | undefined
 }
@@ -62,7 +64,7 @@ export async function pushImage(
   // The first failure ends the transfers beside it.
   const abort = new AbortController()
   const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal])
-  const plan = planPush(source, options.blobs)
+  const plan = planPush(source, options.blobs, options.present)
   const transfers = plan.blobs
     .filter(({ digest }) => !client.knowsBlob(repository, digest))
     .map((descriptor) => pushBlob(client, repository, descriptor, { ...options, signal }))
@@ -88,7 +90,7 @@ interface Plan {
 
 const MAX_DEPTH = 3
 
-function planPush(source: PushSource, store: BlobStore): Plan {
+function planPush(source: PushSource, store: BlobStore, present: ReadonlySet<Digest> = new Set()): Plan {
   const blobs = new Map<Digest, Descriptor>()
   const children = new Map<Digest, PushSource & { readonly digest: Digest }>()
   const visit = (bytes: Uint8Array, mediaType: string, depth: number): void => {
@@ -102,7 +104,7 @@ function planPush(source: PushSource, store: BlobStore): Plan {
       return
     }
     for (const entry of parseIndex(bytes, mediaType).index.manifests) {
-      if (children.has(entry.digest)) continue
+      if (children.has(entry.digest) || present.has(entry.digest)) continue
       if (!isIndexType(entry.mediaType) && !isManifestType(entry.mediaType)) {
         blobs.set(entry.digest, entry)
         continue

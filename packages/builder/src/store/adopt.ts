@@ -2,11 +2,10 @@ import type { DiffID, Digest } from '../oci/digest.ts'
 import { timeOf } from '../oci/created.ts'
 import { parseImageConfig } from '../oci/image-config.ts'
 import { parseIndex } from '../oci/image-index.ts'
-import { describeManifest, parseManifest } from '../oci/manifest.ts'
+import { parseManifest } from '../oci/manifest.ts'
 import { isIndexType, isManifestType, layerCompression } from '../oci/media-types.ts'
-import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName } from '../oci/reference.ts'
-import { runSelection, selectImage } from '../oci/select-image.ts'
+import { indexEntries, isBesideImages } from '../oci/index-entries.ts'
 import type { Descriptor, HistoryEntry } from '../oci/types.ts'
 import type { BlobStore, ImageRecord, LayerRecord } from './types.ts'
 
@@ -24,13 +23,42 @@ export function readForeignImage(
 ): ForeignImage | undefined {
   try {
     if (isIndexType(entry.mediaType)) {
-      const top = { bytes: blobs.read(entry.digest), mediaType: entry.mediaType }
-      const { manifest } = runSelection(selectImage(top, hostPlatform()), ({ digest }) => blobs.read(digest))
-      return manifest === undefined ? undefined : readImage(blobs, describeManifest(manifest), name)
+      return readIndex(blobs, entry, name)
     }
     return isManifestType(entry.mediaType) ? readImage(blobs, entry, name) : undefined
   } catch {
     // Not ours to repair, and no reason to refuse the whole store.
+    return undefined
+  }
+}
+
+/** The images of it that are here: an index may name more. */
+function readIndex(blobs: BlobStore, top: Descriptor, name: string | undefined): ForeignImage | undefined {
+  const entries = indexEntries(blobs.read(top.digest), ({ digest }) =>
+    blobs.has(digest) ? blobs.read(digest) : undefined,
+  )
+  const found = entries
+    .filter((entry) => !isBesideImages(entry) && blobs.has(entry.digest))
+    .flatMap((entry) => readIfImage(blobs, entry, name) ?? [])
+  const { record } = found[0] ?? {}
+  if (record === undefined) return undefined
+  const [first, ...more] = found.flatMap((one) => one.record.images)
+  return {
+    layers: found.flatMap(({ layers }) => layers),
+    record: {
+      ...record,
+      name: readName(name) ?? `<none>@${top.digest}`,
+      digest: top.digest,
+      images: [first!, ...more],
+    },
+  }
+}
+
+/** Undefined for an image that cannot be read: the others beside it can. */
+function readIfImage(blobs: BlobStore, entry: Descriptor, name: string | undefined): ForeignImage | undefined {
+  try {
+    return readImage(blobs, entry, name)
+  } catch {
     return undefined
   }
 }

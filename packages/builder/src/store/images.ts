@@ -2,20 +2,19 @@ import { isDeepStrictEqual } from 'node:util'
 import { isTsOciError } from '../base/errors.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { formatReference, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
-import { imageId } from './image-id.ts'
+import { imageId, isIndexRecord } from './image-id.ts'
 import { json, number, text, type Metadata, type Row } from './metadata.ts'
 import type { ImageRecord, ImageRecords, StoredImage } from './types.ts'
 
 const NO_NAME = '<none>@'
-/** What the columns of the first image leave out, where there are several; as JSON. */
+/** What the columns of the first image leave out, where the name leads to an index; as JSON. */
 interface Platforms {
   readonly digest: Digest
   readonly more: readonly StoredImage[]
 }
 
 /** {@link imageId} of a row; the expression of the index `images_id`. */
-const ID =
-  "(CASE WHEN json_array_length(platforms, '$.more') > 0 THEN json_extract(platforms, '$.digest') ELSE config_digest END)"
+const ID = "(CASE WHEN platforms IS NULL THEN config_digest ELSE json_extract(platforms, '$.digest') END)"
 
 /**
  * Names of the rows in which a digest stands as that of a manifest, of an index, or of one of several images. Each by its
@@ -149,7 +148,7 @@ export function insert(metadata: Metadata, record: ImageRecord): void {
     Number(image.isComplete),
     JSON.stringify(record.repoDigests),
     record.taggedMs ?? Date.now(),
-    more.length === 0 && record.digest === image.manifestDigest ? null : JSON.stringify(platforms),
+    isIndexRecord(record) ? JSON.stringify(platforms) : null,
   )
 }
 

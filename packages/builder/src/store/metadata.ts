@@ -61,6 +61,9 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX images_platforms ON images (name) WHERE platforms IS NOT NULL;
    CREATE INDEX images_repositories ON images (name) WHERE repo_digests <> '[]';
    CREATE INDEX foreign_entries_name ON foreign_entries (name);`,
+  // Also an index of which one image is here is known by its own digest.
+  `DROP INDEX images_id;
+   CREATE INDEX images_id ON images ((CASE WHEN platforms IS NULL THEN config_digest ELSE json_extract(platforms, '$.digest') END));`,
 ]
 
 /** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */

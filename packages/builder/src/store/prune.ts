@@ -2,11 +2,13 @@ import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { localPath } from '@ts-oci/runtime'
 import { digestHex, isDigest, type Digest } from '../oci/digest.ts'
+import { MediaType } from '../oci/media-types.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
 import { isGitMirror, setCacheMountAside } from './cache-mounts.ts'
 import { onDisk } from '../base/disk-errors.ts'
 import { cacheMountPath, layerFileName, layerOfFile, treeName, type StorePaths } from './paths.ts'
+import { isIndexRecord } from './image-id.ts'
 import type { StoredLayers } from './layers.ts'
 import type { Leases } from './leases.ts'
 import { json, text, type Metadata } from './metadata.ts'
@@ -257,14 +259,12 @@ function neededBlobs({ images, metadata, blobs }: PruneParts, rows: readonly Lay
     if (layer.diffId !== undefined) needed.add(layer.diffId as string as Digest)
     for (const blob of layer.blobs) needed.add(blob.descriptor.digest)
   }
-  for (const record of images.list()) needed.add(record.digest)
+  // An index keeps what stands in it beside its images, where it is here.
+  for (const { digest } of images.list().filter(isIndexRecord))
+    reachableBlobs(blobs, { mediaType: MediaType.ociIndex, digest, size: 0 }, needed)
   for (const image of images.list().flatMap((record) => record.images)) {
     needed.add(image.configDigest)
-    reachableBlobs(
-      blobs,
-      { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: image.manifestDigest, size: 0 },
-      needed,
-    )
+    reachableBlobs(blobs, { mediaType: MediaType.ociManifest, digest: image.manifestDigest, size: 0 }, needed)
   }
   for (const row of metadata.all('SELECT descriptor FROM foreign_entries'))
     reachableBlobs(blobs, json<Descriptor>(row, 'descriptor'), needed)

@@ -157,9 +157,9 @@ export interface LayerRecords {
 export interface ImageRecord {
   /** Canonical: `docker.io/library/my-app:latest`. */
   readonly name: string
-  /** What the name leads to: the manifest of its one image, or the index over several. */
+  /** What the name leads to: the manifest of its one image, or an index. */
   readonly digest: Digest
-  /** One a platform, in the order of the index; where one stands for all, it is the first. */
+  /** One a platform, in the order of the index: those whose content is here, where the index may name more. The first stands for all. */
   readonly images: readonly [StoredImage, ...StoredImage[]]
   /** Of the first; of the year 1 where the image does not say. */
   readonly createdMs: number

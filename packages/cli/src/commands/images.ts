@@ -2,17 +2,25 @@ import type { ImageSummary } from '@ts-oci/builder'
 import { defineCommand } from '../define-command.ts'
 import { images } from '../flags.ts'
 import { imageFilter } from '../image-filter.ts'
+import { wantsColor } from '../render/color.ts'
 import { shortId } from '../render/ids.ts'
+import { renderImageTree } from '../render/image-tree.ts'
 import { renderListing } from '../render/listing.ts'
 import { ageOf, dateOf, humanSize } from '../render/units.ts'
+import { UsageError } from '../usage-error.ts'
 
 export const ImagesCommand = defineCommand(images, async ({ args, flags }, io) => {
   const [wanted] = args
   const asksDigest = flags.digests || /\.Digest\b/.test(flags.format ?? '')
   // As Docker has it, `NAME` is one more pattern of a reference.
   const fits = imageFilter(wanted === undefined ? flags.filter : [...flags.filter, `reference=${wanted}`])
+  if (flags.tree) refuseWithTree(flags)
   const library = await import('@ts-oci/builder')
-  const found = await library.images({ store: flags.store, signal: io.signal })
+  const found = await library.images({ store: flags.store, withPlatforms: flags.tree, signal: io.signal })
+  if (flags.tree) {
+    io.stdout.write(renderImageTree(found.filter(fits), wantsColor(io.env, io.stdout.isTTY === true)))
+    return 0
+  }
   const rows = found
     .filter(fits)
     .flatMap((image) => digestsOf(image, asksDigest).map((digest) => rowOf(image, digest, flags['no-trunc'])))
@@ -30,6 +38,26 @@ export const ImagesCommand = defineCommand(images, async ({ args, flags }, io) =
     io.stderr.write(`no image of the store is called ${wanted}: ${countOf(found)}\n`)
   return 0
 })
+
+/** In Docker's words. @throws UsageError */
+function refuseWithTree(flags: {
+  readonly quiet: boolean
+  readonly 'no-trunc': boolean
+  readonly digests: boolean
+  readonly format: string | undefined
+}): void {
+  const given = [
+    ...(flags.quiet ? ['quiet'] : []),
+    ...(flags['no-trunc'] ? ['no-trunc'] : []),
+    ...(flags.digests ? ['digests'] : []),
+    ...(flags.format === undefined ? [] : ['format']),
+  ]
+  if (given[0] !== undefined)
+    throw new UsageError(`--${given[0]} is not yet supported with --tree`, {
+      hint: 'leave one of them out',
+      exitCode: 1,
+    })
+}
 
 function countOf({ length }: readonly ImageSummary[]): string {
   return length === 0 ? 'it is empty' : `tsbuild images lists the ${length === 1 ? 'one' : length} that it has`

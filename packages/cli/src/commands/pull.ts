@@ -10,7 +10,8 @@ const fromElsewhere =
 export const PullCommand = defineCommand(pull, async ({ args, flags }, io) => {
   const name = imageWord(args[0] ?? '', fromElsewhere)
   const library = await import('@ts-oci/builder')
-  const common = { store: flags.store, platform: flags.platform, signal: io.signal, ...registryOptions(flags) }
+  const { platform, 'all-platforms': allPlatforms } = flags
+  const common = { store: flags.store, platform, allPlatforms, signal: io.signal, ...registryOptions(flags) }
   const outcome = await withProgress(flags, 'Pulling', io, (onProgress) => {
     return library.pull(name, { ...common, onProgress })
   })

@@ -7,7 +7,8 @@ export const RmiCommand = defineCommand(rmi, async ({ args, flags }, io) => {
   let status = 0
   for (const image of args) {
     try {
-      const outcome = await library.remove(image, { store: flags.store, force: flags.force, signal: io.signal })
+      const { store, force, platform: platforms } = flags
+      const outcome = await library.remove(image, { store, force, platforms, signal: io.signal })
       for (const name of outcome.untagged) io.stdout.write(`Untagged: ${name}\n`)
       for (const digest of outcome.deleted) io.stdout.write(`Deleted: ${digest}\n`)
     } catch (error) {

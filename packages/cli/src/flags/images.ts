@@ -23,6 +23,7 @@ export const images = defineSpec({
     noTrunc,
     { name: 'all', char: 'a', kind: 'boolean', summary: 'accepted without effect: there are no images between' },
     { name: 'digests', kind: 'boolean', summary: 'show digests' },
+    { name: 'tree', kind: 'boolean', summary: 'show the platforms of each image, also those that are not here' },
     {
       name: 'filter',
       char: 'f',
@@ -77,6 +78,12 @@ export const rmi = defineSpec({
   args: [{ name: 'IMAGE', summary: 'name, id or digest', required: true, repeated: true }],
   flags: [
     { name: 'force', char: 'f', kind: 'boolean', summary: 'remove an id with several names, and what is not there' },
+    {
+      name: 'platform',
+      kind: 'texts',
+      value: 'OS/ARCH',
+      summary: 'with --force: of several images only that one; the name stays',
+    },
     store,
   ],
 })
@@ -87,7 +94,13 @@ export const pull = defineSpec({
   args: [{ name: 'NAME[:TAG|@DIGEST]', summary: 'image', required: true }],
   flags: [
     { ...quiet, summary: 'print only the name' },
-    { name: 'platform', kind: 'text', value: 'OS/ARCH', summary: "platform; default the machine's" },
+    {
+      name: 'platform',
+      kind: 'text',
+      value: 'OS/ARCH',
+      summary: "platform; default the machine's. Other platforms of the same image that are there stay",
+    },
+    { name: 'all-platforms', kind: 'boolean', summary: 'all images of an index, and what else it names' },
     progress,
     ...registry,
     store,

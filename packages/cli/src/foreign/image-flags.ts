@@ -2,7 +2,6 @@ import { isFalse, leaveOut, type ForeignFlag } from './flag-row.ts'
 
 const noHead = "--format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}' prints no head"
 const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
-const tree = 'tsbuild inspect --platform OS/ARCH NAME shows one of several images'
 const size = 'tsbuild info says what is free; tsbuild prune --filter until=DURATION keeps what was used since'
 
 /** Of commands about the store of Docker, buildah and podman, by those of ours. */
@@ -14,7 +13,6 @@ export const ofImageCommands: Readonly<
     { name: 'json', tool: 'buildah', isBoolean: true, done: isFalse, use: '--format json, an object a line' },
     { name: 'noheading', char: 'n', isBoolean: true, done: isFalse, use: noHead },
     { name: 'sort', done: ['created'], use: `${noHead}: sort them with sort` },
-    { name: 'tree', tool: 'docker', isBoolean: true, done: isFalse, use: tree },
   ],
   inspect: [
     {
@@ -38,7 +36,6 @@ export const ofImageCommands: Readonly<
     },
     { name: 'ignore', char: 'i', tool: 'podman', isBoolean: true, done: isFalse, use: '--force' },
     { name: 'no-prune', tool: 'docker', isBoolean: true, done: ['true', 'false'], use: leaveOut },
-    { name: 'platform', tool: 'docker', use: 'leave it out: a name is removed with all that it leads to' },
     { name: 'prune', char: 'p', isBoolean: true, done: isFalse, use: danglingImages },
   ],
   history: [],

@@ -105,7 +105,11 @@ async function run(output: ImageOutput, source: ExportSource, context: ExportCon
 }
 
 function idOf(composed: Composed): Digest {
-  return imageId({ digest: composed.root.digest, images: exportedImages(composed) })
+  const images = composed.images.map(({ manifest, config }) => ({
+    manifestDigest: manifest.digest,
+    configDigest: config.digest,
+  }))
+  return imageId({ digest: composed.root.digest, images })
 }
 
 function storedNames(output: ImageOutput, composed: Composed): readonly string[] {

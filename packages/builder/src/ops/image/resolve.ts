@@ -1,8 +1,10 @@
-import type { Store } from '../../store/types.ts'
+import { isIndexRecord } from '../../store/image-id.ts'
+import type { ImageRecord, Store } from '../../store/types.ts'
 import { BuilderError, type TsOciError } from '../../base/errors.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
+import { parseIndex } from '../../oci/image-index.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { closestTo, matchesPlatform } from '../../oci/platform-match.ts'
@@ -143,7 +145,7 @@ function findLocal(
       ({ manifestDigest }) => load(store, withDigest(name, record.digest), record.digest, manifestDigest, origin) ?? [],
     )
     const image = closestTo(platform, images)
-    if (image !== undefined) return { image, isOfBuilds: false }
+    if (image !== undefined && !isBetterElsewhere(store, record, image, platform)) return { image, isOfBuilds: false }
   }
   const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
@@ -156,6 +158,21 @@ function findLocal(
     if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: true }
   }
   return undefined
+}
+
+/** The index may name an image that fits better than those of it that are here. */
+function isBetterElsewhere(
+  store: Store,
+  record: ImageRecord,
+  { manifestDigest }: ResolvedImage,
+  wanted: Platform,
+): boolean {
+  if (!isIndexRecord(record) || !store.blobs.has(record.digest)) return false
+  const offered = parseIndex(store.blobs.read(record.digest)).index.manifests.flatMap(({ digest, platform }) =>
+    platform === undefined ? [] : [{ digest, config: platform }],
+  )
+  const best = closestTo(wanted, offered)
+  return best !== undefined && offered.some(({ digest }) => digest === manifestDigest) && best.digest !== manifestDigest
 }
 
 function notPulled(name: string): BuilderError {
