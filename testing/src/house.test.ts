@@ -50,6 +50,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'p-queue': ['builder/src/solver/scheduler.ts'],
   'tar-stream': ['builder/src/tar/', 'builder/src/exporters/'],
   undici: ['builder/src/registry/', 'builder/src/ops/http/'],
+  yaml: ['runtime/src/cdi/'],
 }
 
 interface Import {

@@ -1,4 +1,6 @@
 import type { Executor, ExecutorOptions } from './executor/types.ts'
+import type { StepEdits } from './cdi/edits.ts'
+import type { CdiDevice, CdiRegistry } from './cdi/types.ts'
 import type { MachineReport } from './probe.ts'
 import type { SnapshotChoice } from './snapshots/choose.ts'
 import type { SnapshotName } from './snapshots/list.ts'
@@ -40,4 +42,22 @@ export async function chooseSnapshots(wish: 'auto' | SnapshotName, place: Snapsh
 export async function openTreeImage(place: ImagePlace): Promise<TreeImage> {
   const loop = await import('./snapshots/loop/tree-image.ts')
   return loop.openTreeImage(place)
+}
+
+/**
+ * What directories of the Container Device Interface offer: files that say what a device needs in a container.
+ * @param directories the last that has a device decides; CDI's own are `/etc/cdi` and `/var/run/cdi`
+ */
+export async function loadCdiRegistry(directories: readonly string[]): Promise<CdiRegistry> {
+  const registry = await import('./cdi/registry.ts')
+  return registry.loadCdiRegistry(directories)
+}
+
+/** What a step is given for devices. Throws OCI_RUNTIME_UNSUPPORTED for hooks and their like, OCI_RUNTIME_MOUNT. */
+export async function stepEdits(
+  devices: readonly CdiDevice[],
+  user: { readonly uid: number; readonly gid: number },
+): Promise<StepEdits> {
+  const edits = await import('./cdi/edits.ts')
+  return edits.stepEdits(devices, user)
 }

@@ -65,6 +65,7 @@ export const fieldTags = {
   mountContent: 40,
   mountUid: 41,
   mountGid: 42,
+  mountDevice: 43,
 } as const
 
 export interface Frame {

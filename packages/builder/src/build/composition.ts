@@ -1,3 +1,4 @@
+import { loadCdiRegistry } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { SourceFile } from '../base/source.ts'
@@ -204,6 +205,7 @@ function createBuildSolver(
     secret: createSecrets(options.secrets ?? []),
     sshAgent: parts.sshAgent,
     allowed: checked.allowed,
+    devices: { ...checked.devices, registry: onceLoaded(checked.cdiSpecDirectories) },
     hostPlatform: hostPlatform(),
     signal,
     get epochMs() {
@@ -223,6 +225,12 @@ function createBuildSolver(
     digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
     explainer: createExplainer(store, scopesOf(options, checked, progress)),
   })
+}
+
+/** What the directories offer, read when a step first asks. */
+function onceLoaded(directories: readonly string[]): OpsEnvironment['devices']['registry'] {
+  let registry: ReturnType<typeof loadCdiRegistry> | undefined
+  return () => (registry ??= loadCdiRegistry(directories))
 }
 
 /** By what the project of the build is known again; looked for once its text is known. */

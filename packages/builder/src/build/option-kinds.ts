@@ -27,6 +27,7 @@ const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
   network: 'text',
   addHosts: 'texts',
   allow: 'texts',
+  cdiSpecDirs: 'texts',
   ulimits: 'texts',
   shmSizeBytes: 'number',
   resources: 'object',

@@ -4,6 +4,7 @@ import { lowerCase } from '../base/text.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { canonicalName, parseReference } from '../oci/reference.ts'
 import type { Platform } from '../oci/types.ts'
+import type { DeviceRights } from '../ops/environment.ts'
 import { checkOptionKinds } from './option-kinds.ts'
 import { platformOption } from './platform-option.ts'
 import type { BuildOptions } from './public-types.ts'
@@ -20,12 +21,17 @@ export interface CheckedOptions {
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined
   readonly resources: StepResources | undefined
   readonly allowed: ReadonlySet<string>
+  readonly devices: Omit<DeviceRights, 'registry'>
+  /** The last that has a device decides. */
+  readonly cdiSpecDirectories: readonly string[]
   /** Seconds. */
   readonly sourceDateEpoch: number | undefined
 }
 
 const EPOCH = 'SOURCE_DATE_EPOCH'
-const ENTITLEMENTS = ['network.host', 'security.insecure']
+const ENTITLEMENTS = ['network.host', 'security.insecure', 'device']
+/** Where CDI's own library looks, and BuildKit. */
+const CDI_SPEC_DIRECTORIES = ['/etc/cdi', '/var/run/cdi', '/etc/buildkit/cdi']
 
 /**
  * @param ofTheCall names of options that one call has beside those of a build
@@ -34,7 +40,8 @@ const ENTITLEMENTS = ['network.host', 'security.insecure']
 export function checkOptions(options: BuildOptions, ofTheCall: readonly string[] = []): CheckedOptions {
   checkOptionKinds(options, ofTheCall)
   const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
-  const allowed = new Set(options.allow ?? [])
+  const devices = deviceRights(options.allow ?? [])
+  const allowed = new Set((options.allow ?? []).filter((right) => !right.startsWith('device=')))
   for (const name of allowed) {
     if (!ENTITLEMENTS.includes(name))
       throw new BuilderError('OCI_OPTION_INVALID', `unknown entitlement ${name}`, {
@@ -56,8 +63,29 @@ export function checkOptions(options: BuildOptions, ofTheCall: readonly string[]
     ulimits: options.ulimits?.map(parseUlimit),
     resources: checkResources(options.resources),
     allowed,
+    devices,
+    cdiSpecDirectories: options.cdiSpecDirs ?? CDI_SPEC_DIRECTORIES,
     sourceDateEpoch,
   }
+}
+
+/** `device` is all of them; `device=NAME[,alias=NAME]` one, and what steps may call it instead. */
+function deviceRights(allow: readonly string[]): CheckedOptions['devices'] {
+  const names = new Map<string, string | undefined>()
+  for (const right of allow.filter((text) => text.startsWith('device='))) {
+    const [name = '', ...fields] = right.slice('device='.length).split(',')
+    const alias = fields.map((field) => /^alias=(.*)$/s.exec(field)?.[1] ?? invalidDevice(right, field)).at(-1)
+    if (name === '') invalidDevice(right, name)
+    if (alias) names.set(alias, name)
+    else names.set(name, undefined)
+  }
+  return { all: allow.includes('device'), names }
+}
+
+function invalidDevice(right: string, field: string): never {
+  throw new BuilderError('OCI_OPTION_INVALID', `invalid entitlement ${right}: ${JSON.stringify(field)}`, {
+    hint: 'device, device=VENDOR/CLASS=NAME or device=VENDOR/CLASS=NAME,alias=NAME',
+  })
 }
 
 /** The name that was probably meant; a tag may have capitals. */

@@ -45,8 +45,10 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
   readonly network?: NetworkMode | undefined
   /** `name:address`. */
   readonly addHosts?: readonly string[] | undefined
-  /** `network.host`, `security.insecure`. */
+  /** `network.host`, `security.insecure`, `device` or `device=VENDOR/CLASS=NAME[,alias=NAME]`. */
   readonly allow?: readonly string[] | undefined
+  /** Where devices are described, instead of `/etc/cdi`, `/var/run/cdi` and `/etc/buildkit/cdi`; the last that has one decides. */
+  readonly cdiSpecDirs?: readonly string[] | undefined
   readonly ulimits?: readonly string[] | undefined
   readonly shmSizeBytes?: number | undefined
   /** What each step may use of the machine; in no cache key. Where a limit cannot be set, steps are an error. */

@@ -1,4 +1,4 @@
-import type { Executor } from '@ts-oci/runtime'
+import type { CdiRegistry, Executor } from '@ts-oci/runtime'
 import type { Store } from '../store/types.ts'
 import type { LayerFactory, LayerFiles, LayerReader, LayerTrees } from '../layers/types.ts'
 import type { JobRunner } from '../disk/job-runner.ts'
@@ -24,11 +24,22 @@ export interface OpsEnvironment {
   readonly sshAgent: (id: string) => SshAgent | undefined
   /** Entitlements given: `network.host`, `security.insecure`. */
   readonly allowed: ReadonlySet<string>
+  readonly devices: DeviceRights
   readonly hostPlatform: Platform
   /** Aborted when the build is: what finds keys may have to ask a server. */
   readonly signal?: AbortSignal
   /** Milliseconds; the epoch that `SOURCE_DATE_EPOCH` set, else undefined. */
   readonly epochMs: number | undefined
+}
+
+/** Which devices steps may be given. */
+export interface DeviceRights {
+  /** Every device that is registered. */
+  readonly all: boolean
+  /** Names as steps may ask for them, and the name of the device where that is another one. */
+  readonly names: ReadonlyMap<string, string | undefined>
+  /** What this machine offers, read when it is first asked for. */
+  readonly registry: () => Promise<CdiRegistry>
 }
 
 /** An image whose manifest and config are in the store. */

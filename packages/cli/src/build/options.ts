@@ -85,7 +85,9 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
     isolation: (flags.isolation === 'default' ? 'auto' : flags.isolation) as BuildOptions['isolation'],
     snapshots: flags.snapshots as BuildOptions['snapshots'],
     addHosts: flags['add-host'],
-    allow: flags.allow.flatMap((text) => text.split(',')),
+    // What is said of a device has commas of its own.
+    allow: flags.allow.flatMap((text) => (text.startsWith('device=') ? [text] : text.split(','))),
+    cdiSpecDirs: flags['cdi-spec-dir'].length === 0 ? undefined : flags['cdi-spec-dir'],
     ulimits: flags.ulimit,
     shmSizeBytes,
     resources: resourceOptions(flags),

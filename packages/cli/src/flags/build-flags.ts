@@ -117,7 +117,14 @@ export const buildFlags = [
     group: 'Step',
     kind: 'texts',
     value: 'RIGHT',
-    summary: 'right that the Dockerfile may ask for: network.host, security.insecure',
+    summary: 'right that the Dockerfile may ask for: network.host, security.insecure, device, device=NAME[,alias=NAME]',
+  },
+  {
+    name: 'cdi-spec-dir',
+    group: 'Step',
+    kind: 'texts',
+    value: 'DIR',
+    summary: 'where devices are described for RUN --device, instead of /etc/cdi, /var/run/cdi, /etc/buildkit/cdi',
   },
   { name: 'ulimit', group: 'Step', kind: 'texts', value: 'NAME=SOFT[:HARD]', summary: 'resource limit of RUN' },
   {

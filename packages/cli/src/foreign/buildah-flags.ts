@@ -43,7 +43,10 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'creds', use: password },
   { name: 'cw', use: 'confidential workloads are not supported' },
   { name: 'decryption-key', use: 'encrypted images are not supported: decrypt it with skopeo copy first' },
-  { name: 'device', use: rights },
+  {
+    name: 'device',
+    use: 'RUN --device=VENDOR/CLASS=NAME (CDI) with --allow device; all devices: RUN --security=insecure with --allow security.insecure',
+  },
   { name: 'disable-compression', isBoolean: true, done: isTrue, attribute: 'compression=gzip' },
   {
     name: 'disable-content-trust',

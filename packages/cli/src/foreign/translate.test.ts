@@ -63,7 +63,10 @@ describe('flags of other builders', () => {
     const words = texts
       .flatMap((text) => text.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? [])
       // Of RUN, COPY and systemd-run; and of kaniko, named beside ours.
-      .filter((word) => !['--mount', '--from', '--security', '--scope', '--destination', '--version'].includes(word))
+      .filter(
+        (word) =>
+          !['--mount', '--from', '--device', '--security', '--scope', '--destination', '--version'].includes(word),
+      )
     expect(words.filter((word) => !own.has(word))).toEqual([])
   })
 

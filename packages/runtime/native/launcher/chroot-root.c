@@ -53,6 +53,7 @@ static void put_mount(struct moved_tree *tree, const struct mount_spec *mount) {
     return;
   case MOUNT_TMPFS: close(put_directory(tree, mount->target, mount->mode == MODE_OF_TARGET ? 0 : mount->mode)); return;
   case MOUNT_SECRET: close(put_secret(tree, mount->target, mount->content, mount->content_length, mount->mode & 07777, mount->uid, mount->gid)); return;
+  case MOUNT_DEVICE: step_fail(EOPNOTSUPP, "mount %s: isolation chroot gives steps no devices", mount->target);
   case MOUNT_OVERLAY: step_fail(EOPNOTSUPP, "mount %s: layers cannot be stacked where nothing can be mounted", mount->target);
   }
 }

@@ -97,7 +97,7 @@ void run_chroot_step(const struct executor_config *shared, const struct step_spe
   umask(0);
   if (!step->directory) step_fail(EOPNOTSUPP, "mount the step's root: there are no mounts in isolation chroot");
   if (step->flags & STEP_INSECURE) step_fail(EOPNOTSUPP, "run an insecure step: isolation chroot has nothing to take away from it");
-  if (is_limited(step)) step_fail(EOPNOTSUPP, "limit steps: isolation chroot makes no cgroups");
+  if (step->limits.any) step_fail(EOPNOTSUPP, "limit steps: isolation chroot makes no cgroups");
   if (step->flags & STEP_TERMINAL) step_fail(EOPNOTSUPP, "make a terminal: isolation chroot has none");
   connect_keeper(step, fds, life);
   int signals = block_signals();

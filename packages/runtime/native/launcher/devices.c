@@ -12,12 +12,14 @@
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "spec.h"
 
 // null, zero, full, random, urandom; tty, ptmx; the terminals of devpts.
 static const struct {
@@ -30,12 +32,13 @@ static struct bpf_insn instruction(uint8_t code, uint8_t to, uint8_t from, int16
   return (struct bpf_insn){.code = code, .dst_reg = to, .src_reg = from, .off = offset, .imm = value};
 }
 
-// Answers 1 (allowed) in r0 for making any node, and for opening a character device of the list.
-static int load_filter(void) {
-  struct bpf_insn program[12 + 3 * OPENABLE];
+// Answers 1 (allowed) in r0 for making any node, and for opening a character device of the list or one of a rule.
+static int load_filter(const struct device_rule *rules, size_t count) {
+  struct bpf_insn *program = calloc(14 + 3 * OPENABLE + 7 * count, sizeof *program);
+  if (!program) return -1;
   unsigned length = 0;
   const uint8_t load = BPF_LDX | BPF_MEM | BPF_W, differs = BPF_JMP | BPF_JNE | BPF_K, leave = BPF_JMP | BPF_EXIT;
-  enum { ANSWER = 0, CONTEXT = 1, KIND = 2, MAJOR = 3, MINOR = 4, ACCESS = 5 };
+  enum { ANSWER = 0, CONTEXT = 1, KIND = 2, MAJOR = 3, MINOR = 4, ACCESS = 5, MORE = 6 };
   program[length++] = instruction(load, KIND, CONTEXT, offsetof(struct bpf_cgroup_dev_ctx, access_type), 0);
   program[length++] = instruction(load, MAJOR, CONTEXT, offsetof(struct bpf_cgroup_dev_ctx, major), 0);
   program[length++] = instruction(load, MINOR, CONTEXT, offsetof(struct bpf_cgroup_dev_ctx, minor), 0);
@@ -45,6 +48,16 @@ static int load_filter(void) {
   program[length++] = instruction(differs, ACCESS, 0, 1, BPF_DEVCG_ACC_MKNOD);
   program[length++] = instruction(leave, 0, 0, 0, 0);
   program[length++] = instruction(BPF_ALU64 | BPF_AND | BPF_K, KIND, 0, 0, 0xffff);
+  for (size_t i = 0; i < count; i++) {
+    uint32_t forbidden = (rules[i].access & DEVICE_READ ? 0 : BPF_DEVCG_ACC_READ) | (rules[i].access & DEVICE_WRITE ? 0 : BPF_DEVCG_ACC_WRITE);
+    program[length++] = instruction(differs, KIND, 0, 6, rules[i].block ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+    program[length++] = instruction(differs, MAJOR, 0, 5, (int32_t)rules[i].major_number);
+    program[length++] = instruction(differs, MINOR, 0, 4, (int32_t)rules[i].minor_number);
+    program[length++] = instruction(BPF_ALU64 | BPF_MOV | BPF_X, MORE, ACCESS, 0, 0);
+    program[length++] = instruction(BPF_ALU64 | BPF_AND | BPF_K, MORE, 0, 0, (int32_t)forbidden);
+    program[length++] = instruction(differs, MORE, 0, 1, 0);
+    program[length++] = instruction(leave, 0, 0, 0, 0);
+  }
   unsigned kind_differs = length;
   program[length++] = instruction(differs, KIND, 0, 0, BPF_DEVCG_DEV_CHAR);
   for (size_t i = 0; i < OPENABLE; i++) {
@@ -62,11 +75,15 @@ static int load_filter(void) {
       .insn_cnt = length,
       .license = (uint64_t)(uintptr_t)"GPL",
   };
-  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+  int loaded = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+  int error = errno;
+  free(program);
+  errno = error;
+  return loaded;
 }
 
-bool filter_devices(int directory) {
-  int program = load_filter();
+bool filter_devices(int directory, const struct device_rule *rules, size_t count) {
+  int program = load_filter(rules, count);
   if (program < 0) return false;
   union bpf_attr attributes = {
       .target_fd = (uint32_t)directory,
@@ -101,6 +118,17 @@ static bool write_rules(int directory) {
   return true;
 }
 
+bool allow_devices(int directory, const struct device_rule *rules, size_t count) {
+  if (!write_rules(directory)) return false;
+  for (size_t i = 0; i < count; i++) {
+    char rule[64];
+    snprintf(rule, sizeof rule, "%c %u:%u %s%s", rules[i].block ? 'b' : 'c', rules[i].major_number, rules[i].minor_number,
+             rules[i].access & DEVICE_READ ? "r" : "", rules[i].access & DEVICE_WRITE ? "w" : "");
+    if (!write_rule(directory, "devices.allow", rule)) return false;
+  }
+  return true;
+}
+
 bool make_device_cgroup(struct device_cgroup *cgroup, bool unified) {
   struct hierarchy hierarchy;
   *cgroup = (struct device_cgroup){.directory = -1, .own_procs = -1, .outer_procs = -1};
@@ -114,7 +142,7 @@ bool make_device_cgroup(struct device_cgroup *cgroup, bool unified) {
   cgroup->directory = open(cgroup->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (outer >= 0) cgroup->outer_procs = openat(outer, "cgroup.procs", O_WRONLY | O_CLOEXEC);
   if (outer >= 0) close(outer);
-  bool ruled = cgroup->directory >= 0 && cgroup->outer_procs >= 0 && (unified ? filter_devices(cgroup->directory) : write_rules(cgroup->directory));
+  bool ruled = cgroup->directory >= 0 && cgroup->outer_procs >= 0 && (unified ? filter_devices(cgroup->directory, NULL, 0) : write_rules(cgroup->directory));
   if (ruled && !unified) ruled = (cgroup->own_procs = openat(cgroup->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC)) >= 0;
   if (ruled) return true;
   remove_device_cgroup(cgroup);

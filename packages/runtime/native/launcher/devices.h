@@ -4,7 +4,15 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+// What a step may open besides.
+struct device_rule {
+  bool block;
+  uint32_t major_number, minor_number, access; // enum device_access
+};
 
 struct device_cgroup {
   char path[PATH_MAX]; // ours; empty when there is none
@@ -18,8 +26,10 @@ struct device_cgroup {
 bool make_device_cgroup(struct device_cgroup *cgroup, bool unified);
 // Removes it (its processes must have ended) and sweeps.
 void remove_device_cgroup(struct device_cgroup *cgroup);
-// Gives a directory of version 2 the filter.
-bool filter_devices(int directory);
+// Gives a directory of version 2 the filter, which lets these open as well.
+bool filter_devices(int directory, const struct device_rule *rules, size_t count);
+// The same of version 1.
+bool allow_devices(int directory, const struct device_rule *rules, size_t count);
 void close_device_cgroup(struct device_cgroup *cgroup);
 
 #endif

@@ -122,7 +122,7 @@ static pid_t clone_step(const struct step_spec *step, struct running *entry, str
     close(config->settled);
     config->settled = -1;
   }
-  return is_limited(step) ? clone_limited(step, entry, fds, failure) : clone_once(step, entry, NULL, fds);
+  return has_own_cgroups(config, step) ? clone_limited(step, entry, fds, failure) : clone_once(step, entry, NULL, fds);
 }
 
 // Without namespaces: a process of ours keeps the step, and outlives this one for as long as it takes to put things back.

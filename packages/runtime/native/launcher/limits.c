@@ -19,15 +19,52 @@
 // Others may sweep a directory of ours before its first process is in.
 #define ATTEMPTS 64
 
-bool is_limited(const struct step_spec *step) { return step->limits.any; }
+// The devices of a step that a filter has to let open.
+static size_t collect_rules(const struct step_spec *step, struct device_rule *rules) {
+  size_t count = 0;
+  for (size_t i = 0; i < step->mount_count; i++) {
+    const struct mount_spec *mount = &step->mounts[i];
+    if (mount->kind != MOUNT_DEVICE || S_ISFIFO(mount->mode) || !mount->access) continue;
+    if (rules) rules[count] = (struct device_rule){S_ISBLK(mount->mode), mount->major_number, mount->minor_number, mount->access};
+    count++;
+  }
+  return count;
+}
+
+static bool needs_own_filter(const struct executor_config *config, const struct step_spec *step) {
+  return config->filters_devices && !(step->flags & STEP_INSECURE) && collect_rules(step, NULL) > 0;
+}
+
+bool has_own_cgroups(const struct executor_config *config, const struct step_spec *step) { return step->limits.any || needs_own_filter(config, step); }
+
+static bool filter_own(const struct step_spec *step, int directory, bool unified) {
+  struct device_rule *rules = calloc(step->mount_count + 1, sizeof *rules);
+  bool filtered = rules && (unified ? filter_devices : allow_devices)(directory, rules, collect_rules(step, rules));
+  free(rules);
+  return filtered;
+}
+
+// Beside the cgroup in which all steps are filtered: what that one forbids nothing below it allows.
+static bool find_filter_place(struct hierarchy *hierarchy, bool unified) {
+  if (!(unified ? find_unified(hierarchy) : find_version_1("devices", hierarchy))) return false;
+  char *name = strrchr(hierarchy->own, '/');
+  if (name && !strncmp(name + 1, CGROUP_DEVICES, strlen(CGROUP_DEVICES))) *name = 0;
+  return true;
+}
 
 static bool add_path(struct step_cgroups *cgroups, const char *place) { return name_cgroup(cgroups->paths[cgroups->count], place, CGROUP_STEP) && ++cgroups->count; }
 
 static bool make_unified(const struct executor_config *config, const struct step_spec *step, const bool *unified, struct step_cgroups *cgroups, struct limit_failure *failure) {
   char place[PATH_MAX];
   struct limit_failure ignored;
-  if (!find_limit_place(&step->limits, unified, place, failure)) return false;
   const char *what = first_wanted_controller(&step->limits, unified);
+  struct hierarchy hierarchy;
+  // Without a controller that is to be had below it any cgroup takes one more, whatever is in it.
+  bool only_filters = !step->limits.parent && !strcmp(what, "parent");
+  if (only_filters) what = "devices";
+  if (!only_filters && !find_limit_place(&step->limits, unified, place, failure)) return false;
+  if (only_filters && !find_filter_place(&hierarchy, true)) return fail_limit(failure, ENOENT, "limit devices: find the cgroup that filters them");
+  if (only_filters) strcpy(place, hierarchy.own);
   if (!add_path(cgroups, place)) return fail_limit(failure, ENAMETOOLONG, "limit %s: name a cgroup", what);
   const char *path = cgroups->paths[0];
   if (mkdir(path, 0755) < 0) {
@@ -40,7 +77,7 @@ static bool make_unified(const struct executor_config *config, const struct step
   cgroups->directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (cgroups->directory < 0) return fail_limit(failure, errno, "limit %s: open the cgroup", what);
   // It leaves the cgroup of the executor, whose filter says which devices open.
-  if (config->filters_devices && config->unified_devices && !(step->flags & STEP_INSECURE) && !filter_devices(cgroups->directory))
+  if (config->filters_devices && config->unified_devices && !(step->flags & STEP_INSECURE) && !filter_own(step, cgroups->directory, true))
     return fail_limit(failure, errno, "limit %s: filter devices in the cgroup", what);
   return true;
 }
@@ -67,7 +104,12 @@ bool make_step_cgroups(const struct executor_config *config, const struct step_s
     any_unified |= !is_version_1 && is_limit_wanted(&step->limits, controller);
   }
   // A place of its own choice holds the step in every hierarchy that counts something.
-  if ((any_unified || (step->limits.parent && !has_version_1)) && !make_unified(config, step, unified, cgroups, failure)) return false;
+  bool filtered = needs_own_filter(config, step);
+  any_unified |= step->limits.parent && !has_version_1;
+  any_unified |= filtered && config->unified_devices;
+  if (any_unified && !make_unified(config, step, unified, cgroups, failure)) return false;
+  if (filtered && !config->unified_devices && !(find_filter_place(&hierarchy, false) && add_path(cgroups, hierarchy.own)))
+    return fail_limit(failure, ENOENT, "limit devices: find the cgroup that filters them");
   for (enum controller controller = 0; controller < CONTROLLERS; controller++) {
     if (unified[controller] || !(is_limit_wanted(&step->limits, controller) || step->limits.parent)) continue;
     if (!add_version_1(&step->limits, controller, cgroups, failure)) return false;
@@ -89,9 +131,29 @@ static bool enter_version_1(enum controller controller, const char *path, const 
   return false;
 }
 
+#define VERSION_1_DEVICES "/sys/fs/cgroup/devices/"
+
+// Others may sweep it until this process is in.
+static void enter_own_filter(const struct step_spec *step, const char *path) {
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    mkdir(path, 0755);
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool entered = directory >= 0 && filter_own(step, directory, false) && write_cgroup_file(path, "cgroup.procs", "0");
+    int error = errno;
+    if (directory >= 0) close(directory);
+    if (entered) return;
+    if (access(path, F_OK) == 0 && error != ENODEV) step_fail(error, "limit devices: filter them in the cgroup");
+  }
+  step_fail(ENOENT, "limit devices: make a cgroup");
+}
+
 void enter_step_cgroups(const struct step_spec *step, const struct step_cgroups *cgroups) {
   struct limit_failure failure;
   for (int i = cgroups->directory >= 0; i < cgroups->count; i++) {
+    if (!strncmp(cgroups->paths[i], VERSION_1_DEVICES, strlen(VERSION_1_DEVICES))) {
+      enter_own_filter(step, cgroups->paths[i]);
+      continue;
+    }
     enum controller controller = 0;
     const char *hierarchy = cgroups->paths[i] + strlen("/sys/fs/cgroup/");
     while (strncmp(hierarchy, controller_names[controller], strlen(controller_names[controller])) || hierarchy[strlen(controller_names[controller])] != '/') controller++;

@@ -1,4 +1,4 @@
-// What a step may use of the machine, by cgroups of its own: made only for a step that is limited.
+// What a step may use of the machine, by cgroups of its own: made only for a step that is limited, or opens devices that others do not.
 #ifndef TS_OCI_LIMITS_H
 #define TS_OCI_LIMITS_H
 
@@ -11,7 +11,7 @@
 #include "spec.h"
 
 // The hierarchies in which a step can have a directory: that of version 2, or those of version 1.
-enum { STEP_CGROUPS = 5 };
+enum { STEP_CGROUPS = 6 };
 
 struct step_cgroups {
   uint32_t step;
@@ -20,7 +20,7 @@ struct step_cgroups {
   int count;
 };
 
-bool is_limited(const struct step_spec *step);
+bool has_own_cgroups(const struct executor_config *config, const struct step_spec *step);
 // In the executor: finds the places, and makes that of version 2. False with the failure.
 bool make_step_cgroups(const struct executor_config *config, const struct step_spec *step, struct step_cgroups *cgroups, struct limit_failure *failure);
 // In the step, first of all: makes those of version 1 and enters them. Fails the step.

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -87,6 +88,11 @@ static int open_overlay(const struct executor_config *config, const struct mount
   return tree;
 }
 
+static unsigned attributes_of(const struct mount_spec *mount) {
+  return (mount->readonly ? K_ATTR_RDONLY : 0) | (mount->flags & MOUNT_NOSUID ? K_ATTR_NOSUID : 0) |
+         (mount->flags & MOUNT_NOEXEC ? K_ATTR_NOEXEC : 0) | (mount->flags & MOUNT_NODEV ? K_ATTR_NODEV : 0);
+}
+
 static int open_tmpfs(const struct executor_config *config, const struct mount_spec *mount, mode_t target_mode) {
   char size[32], mode[16];
   const char *options[5] = {"mode", mode, NULL};
@@ -96,7 +102,7 @@ static int open_tmpfs(const struct executor_config *config, const struct mount_s
     options[2] = "size";
     options[3] = size;
   }
-  return make_file_system("tmpfs", K_ATTR_NOSUID | config->nodev | (mount->readonly ? K_ATTR_RDONLY : 0), options);
+  return make_file_system("tmpfs", K_ATTR_NOSUID | config->nodev | attributes_of(mount), options);
 }
 
 static int open_secret(const struct executor_config *config, const struct mount_spec *mount) {
@@ -107,6 +113,33 @@ static int open_secret(const struct executor_config *config, const struct mount_
   int tree = k_open_tree(config->files, name, false);
   // A secret may be a program: no NOEXEC.
   if (tree < 0 || k_mount_setattr(tree, K_ATTR_NOSUID | K_ATTR_NODEV, false) < 0) step_fail(errno, "mount %s: bind the secret", mount->target);
+  return tree;
+}
+
+static bool is_node(int fd, const struct mount_spec *mount) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && (status.st_mode & S_IFMT) == (mount->mode & S_IFMT) &&
+         (S_ISFIFO(mount->mode) || status.st_rdev == makedev(mount->major_number, mount->minor_number));
+}
+
+// A node of ours, with the mode and the owner that are asked for. In a user namespace nobody makes devices: there it is the
+// machine's own, of which nothing can be changed through a mount that is read-only; what is written goes to the device.
+static int open_node(const struct executor_config *config, const struct mount_spec *mount) {
+  static int number;
+  char name[32];
+  bool made = !config->rootless || S_ISFIFO(mount->mode);
+  snprintf(name, sizeof name, "device-%d", number++);
+  if (made && (mknodat(config->files, name, mount->mode & (S_IFMT | 07777), makedev(mount->major_number, mount->minor_number)) < 0 ||
+               fchownat(config->files, name, mount->uid, mount->gid, AT_SYMLINK_NOFOLLOW) < 0))
+    step_fail(errno, "mount %s: make the device", mount->target);
+  int fd = made ? openat(config->files, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : open(mount->source, O_PATH | O_CLOEXEC);
+  if (fd < 0) step_fail(errno, "mount %s: device %s", mount->target, mount->source);
+  // Whatever lies at its path now.
+  if (!is_node(fd, mount)) step_fail(ENODEV, "mount %s: device %s", mount->target, mount->source);
+  int tree = k_open_tree(fd, "", false);
+  if (tree < 0 || k_mount_setattr(tree, K_ATTR_NOSUID | K_ATTR_NOEXEC | (made ? 0 : K_ATTR_RDONLY), false) < 0)
+    step_fail(errno, "mount %s: bind the device", mount->target);
+  close(fd);
   return tree;
 }
 
@@ -121,9 +154,10 @@ void prepare_mount(const struct executor_config *config, const struct mount_spec
     tree = open_secret(config, mount);
     file = true;
     break;
+  case MOUNT_DEVICE: *plan = (struct plan){.target = {.path = mount->target, .file = true}, .tree = open_node(config, mount)}; return;
   }
   // mount_setattr adds flags to the detached tree and need not repeat those that are locked.
-  uint64_t attributes = config->nodev | (mount->readonly ? K_ATTR_RDONLY : 0);
+  uint64_t attributes = config->nodev | attributes_of(mount);
   if (attributes && k_mount_setattr(tree, attributes, true) < 0) step_fail(errno, "mount %s: set its flags", mount->target);
   *plan = (struct plan){.target = {.path = mount->target, .file = file}, .tree = tree};
 }

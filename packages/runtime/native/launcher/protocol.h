@@ -70,6 +70,7 @@ enum field_tag {
   FIELD_MOUNT_CONTENT = 40,
   FIELD_MOUNT_UID = 41,
   FIELD_MOUNT_GID = 42,
+  FIELD_MOUNT_DEVICE = 43,
 };
 
 // Set in the wait status of an EXIT frame: a process of the step was killed because memory was out.

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "protocol.h"
@@ -45,6 +46,12 @@ static bool parse_mount_field(struct step_spec *step, const struct field *field)
     if (field->length != 8) return false;
     mount->size = read_u64(field->bytes);
     return true;
+  case FIELD_MOUNT_DEVICE:
+    if (field->length != 12) return false;
+    mount->major_number = read_u32(field->bytes);
+    mount->minor_number = read_u32(field->bytes + 4);
+    mount->access = read_u32(field->bytes + 8);
+    return true;
   case FIELD_MOUNT_CONTENT:
     mount->content = field->bytes;
     mount->content_length = field->length;
@@ -70,10 +77,10 @@ static bool parse_list_field(struct step_spec *step, const struct field *field) 
     return true;
   case FIELD_MOUNT: {
     if (field->length != 8) return false;
-    uint32_t kind = read_u32(field->bytes);
-    if (kind < MOUNT_BIND || kind > MOUNT_SECRET) return false;
+    uint32_t kind = read_u32(field->bytes), flags = read_u32(field->bytes + 4);
+    if (kind < MOUNT_BIND || kind > MOUNT_DEVICE) return false;
     step->mounts = grown(step->mounts, step->mount_count, sizeof *step->mounts);
-    step->mounts[step->mount_count++] = (struct mount_spec){.kind = kind, .mode = MODE_OF_TARGET, .readonly = read_u32(field->bytes + 4) != 0};
+    step->mounts[step->mount_count++] = (struct mount_spec){.kind = kind, .mode = MODE_OF_TARGET, .readonly = flags & MOUNT_READONLY, .flags = flags};
     return true;
   }
   default: return parse_mount_field(step, field);
@@ -122,6 +129,8 @@ static bool parse_field(struct step_spec *step, const struct field *field) {
   }
 }
 
+static bool is_device_type(mode_t mode) { return S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode); }
+
 static bool complete(const struct step_spec *step) {
   if (step->args.count == 0 || !step->cwd || !step->hostname || !step->upper != !step->work) return false;
   if (step->directory && (step->upper || step->lowers.count || step->directory[0] != '/')) return false;
@@ -129,6 +138,7 @@ static bool complete(const struct step_spec *step) {
     const struct mount_spec *mount = &step->mounts[i];
     if (!mount->target) return false;
     if (mount->kind == MOUNT_BIND && !mount->source) return false;
+    if (mount->kind == MOUNT_DEVICE && (!mount->source || !is_device_type(mount->mode))) return false;
     if (mount->kind == MOUNT_OVERLAY && !mount->scratch) return false;
   }
   return true;

@@ -18,17 +18,23 @@ enum step_flag { STEP_NETWORK_NONE = 1, STEP_INSECURE = 2, STEP_NETWORK_POOL = 4
 #define MODE_OF_TARGET 0xffffffffu
 #define TMPFS_MODE 01777
 
-enum mount_kind { MOUNT_BIND = 1, MOUNT_OVERLAY = 2, MOUNT_TMPFS = 3, MOUNT_SECRET = 4 };
+enum mount_kind { MOUNT_BIND = 1, MOUNT_OVERLAY = 2, MOUNT_TMPFS = 3, MOUNT_SECRET = 4, MOUNT_DEVICE = 5 };
+
+// Bits of a mount's flags, and of how a device opens.
+enum mount_flag { MOUNT_READONLY = 1, MOUNT_NOSUID = 2, MOUNT_NOEXEC = 4, MOUNT_NODEV = 8 };
+enum device_access { DEVICE_READ = 1, DEVICE_WRITE = 2 };
 
 struct mount_spec {
   enum mount_kind kind;
   bool readonly;
+  uint32_t flags; // enum mount_flag
   const char *target, *source, *subpath, *scratch;
   struct strings lowers; // top first
   uint64_t size;
   uint32_t mode, uid, gid; // mode of a tmpfs: MODE_OF_TARGET, or as asked for
   const uint8_t *content;
   size_t content_length;
+  uint32_t major_number, minor_number, access; // of a device; `mode` has its type
 };
 
 struct rlimit_spec {

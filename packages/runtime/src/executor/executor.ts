@@ -8,6 +8,7 @@ import type { Network, NetworkOffer } from '../network/types.ts'
 import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
 import type { Frame } from '../protocol.ts'
 import { readExit } from '../steps/exit.ts'
+import { checkDevices } from '../steps/devices.ts'
 import { mapUser } from '../steps/map-user.ts'
 import { controlStep } from './control-step.ts'
 import { encodeStep, killPayload } from '../steps/request.ts'
@@ -52,6 +53,7 @@ export function createExecutor(
         if (source.kind === 'secret')
           mapUser(idMapping, { uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
       }
+      if (step.devices !== undefined) checkDevices(step.devices, { idMapping, isolation: mode }, step.name)
       const request = encodeStep({ ...step, process: { ...step.process, user } }, await openNetwork(step.network))
       return runInExecutor(connection, step, request, io, isolation)
     },

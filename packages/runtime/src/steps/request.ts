@@ -6,6 +6,7 @@ import { createFieldWriter, fieldTags } from '../protocol.ts'
 import type { FieldWriter } from '../protocol.ts'
 import { overlayLimit } from './overlay.ts'
 import { processFields } from './process-fields.ts'
+import { deviceFields } from './devices.ts'
 import { resourceFields } from './resources.ts'
 import type { StepMount, StepSpec } from './types.ts'
 import { rlimitNumbers } from './rlimits.ts'
@@ -14,6 +15,8 @@ const flagInsecure = 2
 const flagInput = 8
 const flagTerminal = 16
 const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
+/** `enum mount_flag` of native/launcher/spec.h. */
+const mountFlags = { readonly: 1, suid: 2, exec: 4, dev: 8 } as const
 
 /** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
 export function encodeStep(step: StepSpec, network: Network): Buffer {
@@ -29,6 +32,7 @@ export function encodeStep(step: StepSpec, network: Network): Buffer {
   if (step.resources !== undefined) resourceFields(fields, step.resources, step.name)
   // Parents before what is mounted inside them.
   for (const mount of step.mounts.toSorted((a, b) => depth(a.target) - depth(b.target))) mountFields(fields, mount)
+  for (const device of step.devices ?? []) deviceFields(fields, device)
   return fields.payload()
 }
 
@@ -87,16 +91,20 @@ function limitValue(value: number): bigint {
   return value < 0 || value >= 2 ** 64 ? 0xffff_ffff_ffff_ffffn : BigInt(Math.floor(value))
 }
 
-function mountFields(fields: FieldWriter, mount: StepMount): void {
-  const target = posix.normalize(mount.target).replace(/(?<=.)\/+$/, '')
-  if (!posix.isAbsolute(target))
-    throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} is not absolute`)
+function checkedTarget(path: string): string {
+  const target = posix.normalize(path).replace(/(?<=.)\/+$/, '')
+  if (!posix.isAbsolute(target)) throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${path} is not absolute`)
   if (target === '/') throw new RuntimeError('OCI_RUNTIME_MOUNT', 'nothing can be mounted over the root of a step')
   // A mount inside /proc could cover what the runtime or the kernel's own checks rely on.
-  if (/^\/proc(\/|$)/.test(target))
-    throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${mount.target} lies in /proc`)
+  if (/^\/proc(\/|$)/.test(target)) throw new RuntimeError('OCI_RUNTIME_MOUNT', `mount target ${path} lies in /proc`)
+  return target
+}
+
+function mountFields(fields: FieldWriter, mount: StepMount): void {
+  const target = checkedTarget(mount.target)
   const { source } = mount
-  fields.u32(fieldTags.mount, mountKinds[source.kind], mount.readonly ? 1 : 0)
+  const refused = (mount.refuses ?? []).reduce((bits, what) => bits | mountFlags[what], 0)
+  fields.u32(fieldTags.mount, mountKinds[source.kind], (mount.readonly ? mountFlags.readonly : 0) | refused)
   fields.string(fieldTags.mountTarget, target)
   switch (source.kind) {
     case 'bind':

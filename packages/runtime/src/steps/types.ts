@@ -20,6 +20,8 @@ export interface StepSpec {
   readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[]
   readonly shmSizeBytes?: number
   readonly resources?: StepResources
+  /** Nodes that it sees beside the standard ones, and may open. Not in isolation `chroot`. */
+  readonly devices?: readonly StepDevice[]
   /** Standard input is what `StepIo.onStart` is given a way to write; absent: there is none. */
   readonly hasInput?: boolean
   /** The three streams are a terminal of the step's own `/dev/pts`; what it shows comes as stdout. Not in isolation `chroot`. */
@@ -45,6 +47,26 @@ export interface StepResources {
   readonly cpusetMems?: string
   /** Below which cgroup the step's own is made: an absolute path in the hierarchy, or a slice of systemd. It has to exist. */
   readonly cgroupParent?: string
+}
+
+/**
+ * A device of the machine. As root its node is the step's own, with this mode and owner, and a cgroup lets it open for what
+ * `access` says; in a user namespace it is the machine's node, and what opens is what its mode says.
+ */
+export interface StepDevice {
+  /** Absolute, in the step's root; leaves no trace there. */
+  readonly path: string
+  /** Where the machine has it. */
+  readonly hostPath: string
+  /** Character, block, FIFO. */
+  readonly type: 'c' | 'b' | 'p'
+  readonly major: number
+  readonly minor: number
+  /** Permission bits. */
+  readonly fileMode: number
+  readonly uid: number
+  readonly gid: number
+  readonly access: { readonly read: boolean; readonly write: boolean }
 }
 
 /** What a step sees as `/`. Absolute host paths. */
@@ -104,6 +126,8 @@ export interface StepMount {
   /** Absolute path in the step's root; missing parents and the mount point are stubs that leave no trace in `upper`. */
   readonly target: string
   readonly readonly: boolean
+  /** What the kernel is to refuse of files there. */
+  readonly refuses?: readonly ('suid' | 'exec' | 'dev')[]
 }
 
 export interface StepIo {

@@ -25,6 +25,7 @@ const pairs: readonly (readonly [string, State, string])[] = [
   ['run of a script', base.run('#!/bin/python\nprint(1)\n'), 'RUN <<EOF\n#!/bin/python\nprint(1)\nEOF'],
   ['run without network', base.run('a', { network: 'none' }), 'RUN --network=none a'],
   ['run with all rights', base.run('a', { security: 'insecure' }), 'RUN --security=insecure a'],
+  ['run with a device', base.run('a', { devices: ['v.com/c=d'] }), 'RUN --device=v.com/c=d,required a'],
   [
     'run with a cache',
     base.run('a', { mounts: [cache('/c', { id: 'x', sharing: 'locked', uid: 1, gid: 2, mode: 0o700 })] }),

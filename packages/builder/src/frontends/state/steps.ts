@@ -21,7 +21,7 @@ const SCRIPT_NAME = 'EOF'
 const NO_TEXT = { chown: '', chmod: '', checksum: '' }
 
 export function runStep(command: Command, options: RunOptions = {}): StateStep {
-  const { mounts = [], network = 'default', security = 'sandbox', user, cwd, env } = options
+  const { mounts = [], network = 'default', security = 'sandbox', devices = [], user, cwd, env } = options
   const isScript = typeof command === 'string' && command.startsWith('#!')
   return {
     keyword: 'RUN',
@@ -33,7 +33,7 @@ export function runStep(command: Command, options: RunOptions = {}): StateStep {
       mountSpecs: [],
       network,
       security,
-      devices: [],
+      devices: devices.map((name) => ({ name, required: true })),
       flagsUsed: [],
       overrides: { user, cwd, env },
     },

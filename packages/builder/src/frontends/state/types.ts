@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly network?: NetworkMode
   /** `insecure` needs the build's `allow: ['security.insecure']`. */
   readonly security?: 'sandbox' | 'insecure'
+  /** Names of the Container Device Interface, each of which the step needs; they take the build's `allow: ['device']`. */
+  readonly devices?: readonly string[]
   /** For this step alone, as are `cwd` and `env`. */
   readonly user?: string
   readonly cwd?: string

@@ -1,4 +1,5 @@
 import type { Vertex } from '../../graph/types.ts'
+import type { CacheMap } from '../../cache/types.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver } from '../../solver/types.ts'
 import type { ContentSelector } from '../../view/types.ts'
@@ -9,7 +10,7 @@ export function createExecDriver(environment: StepParts): OpDriver {
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'exec',
-    cacheMap: (vertex) => ({ payload: keyedExec(execSpecOf(vertex), vertex), selectors: selectorsOf(vertex) }),
+    cacheMap: (vertex) => keyOf(environment, vertex),
     inputUse: (vertex): readonly InputUse[] => vertex.inputs.map(() => 'tree'),
     // A build that is all cached never loads what runs a step.
     ready: async (vertex) => (await import('./run.ts')).checkStep(environment, vertex, execSpecOf(vertex)),
@@ -20,13 +21,35 @@ export function createExecDriver(environment: StepParts): OpDriver {
   }
 }
 
+/** A device counts by its own name, whatever it was asked for as; one that is not there does not count. */
+function keyOf({ devices }: StepParts, vertex: Vertex): CacheMap | Promise<CacheMap> {
+  const spec = execSpecOf(vertex)
+  const selectors = selectorsOf(vertex)
+  const { cdiDevices } = spec
+  if (cdiDevices === undefined || cdiDevices.length === 0)
+    return { payload: keyedExec(spec, vertex, undefined), selectors }
+  const find = async (): Promise<CacheMap> => {
+    const { findStepDevices } = await import('./devices.ts')
+    const { found } = await findStepDevices(devices, vertex, cdiDevices)
+    return {
+      payload: keyedExec(
+        spec,
+        vertex,
+        found.map(({ name }) => name),
+      ),
+      selectors,
+    }
+  }
+  return find()
+}
+
 function execSpecOf(vertex: Vertex): ExecSpec {
   if (vertex.op.kind !== 'exec') throw new Error('not an exec op')
   return vertex.op
 }
 
 /** What of a step decides its result (features 5, rule 2): not proxies, not addresses of hosts, not where caches come from. */
-function keyedExec(spec: ExecSpec, vertex: Vertex): unknown {
+function keyedExec(spec: ExecSpec, vertex: Vertex, devices: readonly string[] | undefined): unknown {
   const { proxyEnv: _proxy, extraHosts, ...meta } = spec.meta
   const isRootOnly = spec.mounts.length === 1 && spec.mounts[0]?.dest === '/'
   return {
@@ -35,7 +58,7 @@ function keyedExec(spec: ExecSpec, vertex: Vertex): unknown {
     network: spec.network,
     security: spec.security,
     secretEnv: spec.secretEnv,
-    cdiDevices: spec.cdiDevices,
+    cdiDevices: devices?.length === 0 ? undefined : devices,
     mounts: isRootOnly ? undefined : spec.mounts.map(keyedMount),
     platform: vertex.platform,
   }

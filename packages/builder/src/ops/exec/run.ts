@@ -1,4 +1,5 @@
-import type { Executor, OpenNetwork, StepExit, StepSpec } from '@ts-oci/runtime'
+import type { Executor, OpenNetwork, StepEdits, StepExit, StepSpec } from '@ts-oci/runtime'
+import { posix } from 'node:path'
 import { BuilderError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
@@ -10,14 +11,13 @@ import type { ExecSpec } from '../../graph/op-specs.ts'
 import type { LayersResult, Result, RunContext } from '../../solver/types.ts'
 import { withAbsoluteMounts, withMounts, type MountParts, type PreparedMounts } from './mounts.ts'
 import { openSnapshot } from './snapshot.ts'
+import { stepEnvironment } from './step-environment.ts'
 import { exitError, location, missingSource, stepError } from './step-errors.ts'
 import { touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
 
 /** What a step is run with. */
-export type StepParts = MountParts & Pick<OpsEnvironment, 'allowed' | 'hostPlatform' | 'epochMs'>
-
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export type StepParts = MountParts & Pick<OpsEnvironment, 'allowed' | 'devices' | 'hostPlatform' | 'epochMs'>
 
 /** BuildKit's name for the host that a step sees. */
 const DEFAULT_HOSTNAME = 'buildkitsandbox'
@@ -103,6 +103,7 @@ async function runOnce({
       throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
     },
   )
+  const devices = await devicesOf(environment, { spec, vertex, executor, user, run })
   const output = createTail()
   tellNotice(await network, run)
   let startedMs = Date.now()
@@ -113,7 +114,7 @@ async function runOnce({
       output.add(chunk)
       run.log(stream, chunk)
     }
-    return executor.runStep(stepOf({ vertex, spec, root: snapshot.root, mounts, user }), {
+    return executor.runStep(stepOf({ vertex, spec, root: snapshot.root, mounts, user, devices }), {
       signal: run.signal,
       onOutput,
     })
@@ -149,23 +150,38 @@ interface StepWords {
   readonly root: StepSpec['root']
   readonly mounts: PreparedMounts
   readonly user: Awaited<ReturnType<typeof resolveUser>>
+  readonly devices: StepEdits | undefined
+}
+
+/** What the step's devices bring; undefined for a step that asks for none. */
+async function devicesOf(
+  environment: StepParts,
+  { spec, vertex, run, ...place }: Pick<StepWork, 'spec' | 'vertex' | 'executor' | 'run'> & Pick<StepWords, 'user'>,
+): Promise<StepEdits | undefined> {
+  const { cdiDevices } = spec
+  if (cdiDevices === undefined || cdiDevices.length === 0) return undefined
+  const { deviceEdits, findStepDevices } = await import('./devices.ts')
+  const devices = await findStepDevices(environment.devices, vertex, cdiDevices)
+  for (const name of devices.missing) run.log('stderr', Buffer.from(`Optional device "${name}" is not registered\n`))
+  return deviceEdits(devices, { vertex, ...place })
 }
 
 /** The words of the runtime for a step. */
-function stepOf({ vertex, spec, root, mounts, user }: StepWords): StepSpec {
+function stepOf({ vertex, spec, root, mounts, user, devices }: StepWords): StepSpec {
   const { meta } = spec
   const { name, resources } = vertex.metadata
   const rlimits = meta.ulimits?.map((limit) => ({ type: limit.name, soft: limit.soft, hard: limit.hard }))
   return {
     name,
     root,
-    mounts: mounts.list,
+    mounts: devices === undefined ? mounts.list : withDeviceMounts(mounts.list, devices),
     process: {
       args: meta.args,
-      env: stepEnvironment(spec, mounts.env, user.home),
+      env: stepEnvironment(spec, { secrets: mounts.env, home: user.home, devices: devices?.env ?? [] }),
       cwd: meta.cwd || '/',
-      user,
+      user: devices === undefined ? user : withGroups(user, devices),
     },
+    ...(devices === undefined || devices.devices.length === 0 ? {} : { devices: devices.devices }),
     network: spec.network,
     hostname: meta.hostname || DEFAULT_HOSTNAME,
     extraHosts: meta.extraHosts.map((entry) => [entry.ip, entry.host] as const),
@@ -173,6 +189,16 @@ function stepOf({ vertex, spec, root, mounts, user }: StepWords): StepSpec {
     ...(resources === undefined ? {} : { resources }),
     ...(rlimits === undefined ? {} : { rlimits }),
   }
+}
+
+/** What the step itself mounts in a place of a device's is there. */
+function withDeviceMounts(mounts: StepSpec['mounts'], devices: StepEdits): StepSpec['mounts'] {
+  const own = new Set(mounts.map(({ target }) => posix.normalize(target)))
+  return [...devices.mounts.filter(({ target }) => !own.has(posix.normalize(target))), ...mounts]
+}
+
+function withGroups(user: StepWords['user'], { additionalGids }: StepEdits): StepWords['user'] {
+  return { ...user, additionalGids: [...new Set([...user.additionalGids, ...additionalGids])] }
 }
 
 /** The platform of a step that is not of this machine. */
@@ -205,44 +231,6 @@ function refuseUnsupported(environment: StepParts, vertex: Vertex, spec: ExecSpe
       hint: 'give --allow security.insecure',
     })
   }
-  if (spec.cdiDevices !== undefined && spec.cdiDevices.length > 0) {
-    throw new BuilderError(
-      'OCI_STEP_UNSUPPORTED',
-      'device feature is only supported in Dockerfile frontend 1.14.0-labs or later',
-      { ...location(vertex), hint: 'RUN --device (CDI devices) is not supported' },
-    )
-  }
-}
-
-/** PATH and HOME are filled in as BuildKit and runc do; proxies come after the image's own variables. */
-function stepEnvironment(spec: ExecSpec, secrets: readonly string[], home: string): readonly string[] {
-  // As runc, which fills in HOME where it is empty too.
-  const env = spec.meta.env.filter((entry) => entry !== 'HOME=')
-  if (env.some((entry) => entry === '' || entry.startsWith('=')))
-    throw new BuilderError('OCI_STEP_FAILED', 'invalid environment variable: name cannot be empty', {
-      hint: 'the config of the base image has such an entry in Env',
-    })
-  const add = (name: string, value: string): void => {
-    if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`)
-  }
-  const proxies = spec.meta.proxyEnv
-  if (proxies) {
-    for (const [name, value] of [
-      ['HTTP_PROXY', proxies.httpProxy],
-      ['HTTPS_PROXY', proxies.httpsProxy],
-      ['FTP_PROXY', proxies.ftpProxy],
-      ['NO_PROXY', proxies.noProxy],
-      ['ALL_PROXY', proxies.allProxy],
-    ] as const) {
-      if (value === '') continue
-      add(name, value)
-      add(name.toLowerCase(), value)
-    }
-  }
-  env.push(...secrets)
-  add('PATH', DEFAULT_PATH)
-  add('HOME', home)
-  return env
 }
 
 /** Keeps the last output for the error, as much as a person reads. */
