@@ -227,7 +227,9 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'what imag
     expect((await tsbuild(directory, ['images', '--digests'])).stdout).toContain(` ${pushed} `)
     // Another repository does not have it.
     await tsbuild(directory, ['tag', `${repository}:1`, 'local:2'])
-    expect((await tsbuild(directory, ['images', '--format', 'json', 'local'])).stdout).toContain('"Digest":"<none>"')
+    expect((await tsbuild(directory, ['images', '--format', 'json', 'local'])).stdout).toContain(
+      String.raw`"Digest":"\u003cnone\u003e"`,
+    )
     expect(stored).not.toBe(pushed)
     expect(await tsbuild(directory, ['pull', `${repository}@${stored}`])).toMatchObject({ status: 1, stdout: '' })
     expect((await tsbuild(directory, ['pull', `${repository}@${pushed}`])).status).toBe(0)

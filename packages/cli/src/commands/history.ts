@@ -22,7 +22,14 @@ export const HistoryCommand = defineCommand(history, async ({ args, flags }, io)
     { header: 'SIZE', field: 'Size' },
     { header: 'COMMENT', field: 'Comment' },
   ] as const
-  io.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
+  const listing = {
+    columns,
+    format: flags.format,
+    only: flags.quiet ? ('ID' as const) : undefined,
+    headers: { CreatedAt: 'CREATED AT', CreatedSince: 'CREATED' },
+    type: 'image.historyContext',
+  }
+  io.stdout.write(await renderListing(rows, listing))
   return 0
 })
 

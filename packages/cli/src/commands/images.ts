@@ -32,7 +32,14 @@ export const ImagesCommand = defineCommand(images, async ({ args, flags }, io) =
     { header: 'CREATED', field: 'CreatedSince', empty: 'N/A' },
     { header: 'SIZE', field: 'Size' },
   ] as const
-  io.stdout.write(renderListing(rows, { columns, format: flags.format, only: flags.quiet ? 'ID' : undefined }))
+  const listing = {
+    columns,
+    format: formatOf(flags.format, flags),
+    only: flags.quiet ? ('ID' as const) : undefined,
+    headers: imageHeaders,
+    type: 'formatter.imageContext',
+  }
+  io.stdout.write(await renderListing(rows, listing))
   // A table without rows looks like an empty store; scripts, which ask for ids or fields, read no more than those.
   if (rows.length === 0 && wanted !== undefined && !flags.quiet && flags.format === undefined)
     io.stderr.write(`no image of the store is called ${wanted}: ${countOf(found)}\n`)
@@ -59,6 +66,30 @@ function refuseWithTree(flags: {
     })
 }
 
+const imageHeaders = {
+  Digest: 'DIGEST',
+  CreatedAt: 'CREATED AT',
+  Containers: 'CONTAINERS',
+  SharedSize: 'SHARED SIZE',
+  UniqueSize: 'UNIQUE SIZE',
+  VirtualSize: 'SIZE',
+} as const
+
+/** `raw` is Docker's list of lines; a table of one's own gets the digest that was asked for. */
+function formatOf(
+  format: string | undefined,
+  { quiet, digests }: { quiet: boolean; digests: boolean },
+): string | undefined {
+  if (format === 'raw') return quiet ? 'image_id: {{.ID}}' : rawFormat(digests)
+  if (format?.startsWith('table ') && digests && !format.includes('{{.Digest}}')) return `${format}\t{{.Digest}}`
+  return format
+}
+
+function rawFormat(hasDigest: boolean): string {
+  const digest = hasDigest ? 'digest: {{.Digest}}\n' : ''
+  return `repository: {{.Repository}}\ntag: {{.Tag}}\n${digest}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`
+}
+
 function countOf({ length }: readonly ImageSummary[]): string {
   return length === 0 ? 'it is empty' : `tsbuild images lists the ${length === 1 ? 'one' : length} that it has`
 }
@@ -75,6 +106,10 @@ function rowOf(image: ImageSummary, digest: string, isLong: boolean) {
     Tag: image.tag,
     Digest: digest,
     ID: isLong ? image.id : shortId(image.id),
+    // There are no containers here, and what images share is not counted: as Docker says it where it has not counted.
+    Containers: 'N/A',
+    SharedSize: 'N/A',
+    UniqueSize: 'N/A',
     CreatedAt: dateOf(image.createdMs),
     CreatedSince: image.createdMs === undefined ? '' : ageOf(image.createdMs),
     Size: humanSize(image.sizeBytes),

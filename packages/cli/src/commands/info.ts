@@ -2,14 +2,17 @@ import type { IsolationReport, MachineReport } from '@ts-oci/builder'
 import { isolations, snapshots } from '@ts-oci/builder/families'
 import { defineCommand } from '../define-command.ts'
 import { info } from '../flags.ts'
-import { fillTemplate } from '../render/template.ts'
 import { humanSize } from '../render/units.ts'
 
 export const InfoCommand = defineCommand(info, async ({ flags }, io) => {
   const library = await import('@ts-oci/builder')
   const report = await library.info({ store: flags.store, signal: io.signal })
   if (flags.format === undefined) io.stdout.write(describe(report))
-  else io.stdout.write(`${fillTemplate(flags.format === 'json' ? '{{json .}}' : flags.format, report)}\n`)
+  else {
+    const { fillTemplate } = await import('../go-template/fill-template.ts')
+    const text = flags.format === 'json' ? '{{json .}}' : flags.format
+    io.stdout.write(`${fillTemplate(text, report, { isStrict: true })}\n`)
+  }
   return 0
 })
 

@@ -2,7 +2,6 @@ import type { ImageInspection } from '@ts-oci/builder'
 import { defineCommand } from '../define-command.ts'
 import { inspect } from '../flags.ts'
 import { renderError } from '../render/errors.ts'
-import { fillTemplate } from '../render/template.ts'
 import { jsonText } from '../render/terminal-text.ts'
 
 export const InspectCommand = defineCommand(inspect, async ({ args, flags }, io) => {
@@ -17,13 +16,18 @@ export const InspectCommand = defineCommand(inspect, async ({ args, flags }, io)
     }
   }
   // What was found is printed although something else was not: scripts of Docker's users count on it.
-  io.stdout.write(render(found, flags.format))
+  io.stdout.write(await render(found, flags.format))
   for (const error of errors) io.stderr.write(renderError(error, io.isColored))
   return errors.length === 0 ? 0 : 1
 })
 
-function render(found: readonly ImageInspection[], format: string | undefined): string {
-  if (format === undefined) return `${jsonText(found, 4)}\n`
+async function render(found: readonly ImageInspection[], format: string | undefined): Promise<string> {
+  if (format === undefined || format === '') return `${jsonText(found, 4)}\n`
   if (format === 'json') return `${jsonText(found)}\n`
-  return found.map((one) => `${fillTemplate(format, one)}\n`).join('')
+  const [{ compileTemplate }, { inspectionType }] = await Promise.all([
+    import('../go-template/fill-template.ts'),
+    import('../go-template/inspection-type.ts'),
+  ])
+  const template = compileTemplate(format)
+  return found.map((one) => `${template(one, { type: inspectionType, raw: one })}\n`).join('')
 }
