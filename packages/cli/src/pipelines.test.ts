@@ -1,5 +1,4 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import {
   checkTool,
@@ -10,43 +9,13 @@ import {
   type TemporaryDirectory,
   temporaryDirectory,
 } from '@ts-oci/testing'
+import { checkout, image, type Pipelines, readPipeline } from './pipeline-files.test.helper.ts'
 import { environmentOf, tsbuildPath, writeContext } from './tsbuild.test.helper.ts'
 
-const checkout = fileURLToPath(new URL('../../../', import.meta.url))
 const folder = `${checkout}fixtures/ci`
-const image = 'registry.example.com/tools/tsbuild:0.1.0'
 
-interface Container {
-  readonly image: string
-  readonly args?: readonly string[]
-  readonly env?: readonly { readonly name: string; readonly value: string }[]
-  readonly script?: string
-}
-interface Pipelines {
-  readonly gitlab: { readonly build: { readonly image: { readonly name: string }; readonly script: readonly string[] } }
-  readonly github: {
-    readonly jobs: {
-      readonly build: {
-        readonly container?: string
-        readonly steps: readonly {
-          readonly name?: string
-          readonly run?: string
-          readonly env?: Readonly<Record<string, string>>
-        }[]
-      }
-    }
-  }
-  readonly kubernetes: {
-    readonly spec: { readonly template: { readonly spec: { readonly containers: readonly Container[] } } }
-  }
-  readonly tekton: { readonly spec: { readonly steps: readonly Container[] } }
-}
-
-async function read<Kind extends keyof Pipelines>(name: string): Promise<Pipelines[Kind]> {
-  // It has no types.
-  const library: string = 'js-yaml'
-  const { load } = (await import(library)) as { load(text: string): unknown }
-  return load(await readFile(`${folder}/${name}.yml`, 'utf8')) as Pipelines[Kind]
+function read<Kind extends keyof Pipelines>(name: string): Promise<Pipelines[Kind]> {
+  return readPipeline<Kind>(`fixtures/ci/${name}.yml`)
 }
 
 test('docs/ci.md has every pipeline as its file has it', async () => {

@@ -14,6 +14,10 @@ export const PushCommand = defineCommand(push, async ({ args, flags }, io) => {
   const outcome = await withProgress(flags, 'Pushing', io, (onProgress) => {
     return library.push(words[0] ?? '', { ...common, onProgress, destination: words[1], platform: flags.platform })
   })
+  if (flags.digestfile !== undefined) {
+    const { writeAnswer } = await import('../build/answer-file.ts')
+    await writeAnswer({ what: 'digest', path: flags.digestfile }, outcome.digest)
+  }
   const tag = /:([^:/]+)$/.exec(outcome.name.replace(/@.*/, ''))?.[1] ?? 'latest'
   io.stdout.write(flags.quiet ? `${outcome.name}\n` : `${tag}: digest: ${outcome.digest} size: ${outcome.sizeBytes}\n`)
   return 0

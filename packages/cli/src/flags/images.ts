@@ -118,6 +118,7 @@ export const push = defineSpec({
   flags: [
     { ...quiet, summary: 'print only the name' },
     { ...ofSeveral, summary: 'of several images that one; default all of them, and their index' },
+    { name: 'digestfile', kind: 'text', value: 'FILE', summary: 'write the digest to a file' },
     progress,
     ...registry,
     store,

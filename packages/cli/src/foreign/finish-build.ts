@@ -12,8 +12,16 @@ export interface AnyInput {
 
 /** What flags of kaniko, buildah and podman mean together, which no words of ours say one by one. @throws UsageError */
 export function finishBuild(input: AnyInput, notes: Notes, argv: readonly string[]): AnyInput {
+  if (notes.has('push-tags')) useKanikoLogin(process.env)
   const steps = [withContext, withPlatform, withArguments, withManifest, withInsecureRegistries, withOutputs]
   return steps.reduce((done, step) => step(done, notes, argv), input)
+}
+
+/** kaniko's image has no home: its login is a file beside the program, which jobs mount or write. */
+const KANIKO_CONFIG = '/kaniko/.docker'
+
+function useKanikoLogin(env: NodeJS.ProcessEnv): void {
+  if (!env['DOCKER_CONFIG'] && isFile(`${KANIKO_CONFIG}/config.json`)) env['DOCKER_CONFIG'] = KANIKO_CONFIG
 }
 
 function withContext(input: AnyInput, notes: Notes): AnyInput {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { UsageError } from '../usage-error.ts'
 import { foreignCommands, type ForeignCommand } from './commands.ts'
 import { ofRoots } from './root-flags.ts'
@@ -27,15 +26,11 @@ const programs: Readonly<
 
 /**
  * The words of a program by whose name `tsbuild` was called: a link `executor`, `buildah` or `podman`.
- * @param env what that program sets in its own image is set here
  * @throws UsageError for a command that is not there, with what to use
  */
 export function asProgram(name: string, argv: readonly string[], env: Environment, resolve: Resolve): CalledProgram {
   return programs[name]!(argv, env, resolve)
 }
-
-/** In kaniko's image, which has no home. */
-const KANIKO_CONFIG = '/kaniko/.docker'
 
 function asExecutor(argv: readonly string[], env: Environment, resolve: Resolve): CalledProgram {
   const [first] = argv
@@ -44,7 +39,6 @@ function asExecutor(argv: readonly string[], env: Environment, resolve: Resolve)
   if (first === 'push' || first === 'completion')
     throw new UsageError(`executor ${first} is not supported`, { hint: 'tsbuild push NAME' })
   if (first === 'help') return { words: ['build', '--help'], calledAs: 'executor' }
-  if (!env['DOCKER_CONFIG'] && existsSync(`${KANIKO_CONFIG}/config.json`)) env['DOCKER_CONFIG'] = KANIKO_CONFIG
   return { words: ['build', ...argv, ...kanikoEnvironment(argv, env)], calledAs: 'executor' }
 }
 

@@ -62,7 +62,6 @@ export const ofTransfers: Readonly<Record<'pull' | 'push', readonly ForeignFlag[
     { name: 'compression-level', use: asBuilt },
     { name: 'compress', isBoolean: true, done: ['true', 'false'], use: leaveOut },
     { name: 'disable-compression', char: 'D', isBoolean: true, done: isFalse, use: asBuilt },
-    { name: 'digestfile', use: 'push prints the digest: TAG: digest: DIGEST size: BYTES' },
     { name: 'encrypt-layer', use: encryption },
     { name: 'encryption-key', use: encryption },
     { name: 'force-compression', isBoolean: true, done: isFalse, use: asBuilt },
