@@ -48,6 +48,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': ['builder/src/cache/', 'builder/src/store/'],
   'node:sqlite': ['builder/src/store/'],
   'p-queue': ['builder/src/solver/scheduler.ts'],
+  'smol-toml': ['builder/src/registry/settings/'],
   'tar-stream': ['builder/src/tar/', 'builder/src/exporters/'],
   undici: ['builder/src/registry/', 'builder/src/ops/http/'],
   yaml: ['runtime/src/cdi/'],

@@ -6,10 +6,16 @@ export function registryOptions(flags: {
   readonly 'insecure-registry': readonly string[]
   readonly authfile: string | undefined
   readonly retry: string | undefined
+  readonly 'registry-mirror': readonly string[]
+  readonly 'registries-conf': string | undefined
+  readonly 'cert-dir': string | undefined
 }): RegistryOptions {
   return {
     insecureRegistries: flags['insecure-registry'],
     authFile: flags.authfile,
+    mirrors: flags['registry-mirror'],
+    registriesConf: flags['registries-conf'],
+    certDir: flags['cert-dir'],
     retries: numberFlag('retry', flags.retry, 0),
   }
 }

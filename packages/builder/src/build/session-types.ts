@@ -25,6 +25,12 @@ export interface RegistryOptions {
   readonly insecureRegistries?: readonly string[] | undefined
   /** Auth file instead of Docker's and Podman's. */
   readonly authFile?: string | undefined
+  /** Mirrors to read from first: `HOST[/PATH]` for Docker Hub, `REGISTRY=HOST[/PATH]` for another. */
+  readonly mirrors?: readonly string[] | undefined
+  /** File of mirrors, rewrites and blocked registries, instead of those of the machine. */
+  readonly registriesConf?: string | undefined
+  /** Folder with certificates for every registry: `*.crt` authorities, `NAME.cert` and `NAME.key` for this client. */
+  readonly certDir?: string | undefined
   /** Tries after the first one; default 5. */
   readonly retries?: number | undefined
 }

@@ -9,13 +9,24 @@ import { storePaths } from '../store/paths.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/types.ts'
 import type { RegistryClient } from '../registry/index.ts'
-import type { CommonOptions, Session, SessionOptions } from './session-types.ts'
+import type { CommonOptions, RegistryOptions, Session, SessionOptions } from './session-types.ts'
 
 /** Steps mostly wait (for sleep, network, a compiler of another step): more of them than cores keep the cores busy. */
 const STEPS_PER_CORE = 8
 
 /** What belongs to a session as a whole, so that a call which brings one cannot say it. */
-const OF_THE_SESSION = ['store', 'isolation', 'snapshots', 'jobs', 'insecureRegistries', 'authFile', 'retries'] as const
+const OF_THE_SESSION = [
+  'store',
+  'isolation',
+  'snapshots',
+  'jobs',
+  'insecureRegistries',
+  'authFile',
+  'mirrors',
+  'registriesConf',
+  'certDir',
+  'retries',
+] as const
 
 /** The session of a call: the one that was brought, which stays open, or one of its own. @throws as {@link openSession}; OCI_OPTION_INVALID */
 export async function sessionOf(options: SessionOptions & Pick<CommonOptions, 'session'>): Promise<Session> {
@@ -91,16 +102,10 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
     contexts,
     grantedContexts: () => grantedContexts,
     prober: () =>
-      (prober ??= import('../registry/prober.ts').then(({ createProber }) =>
-        createProber({ insecureRegistries: options.insecureRegistries, authFile: options.authFile }),
-      )),
+      (prober ??= import('../registry/prober.ts').then(({ createProber }) => createProber(registryOptionsOf(options)))),
     registry: () =>
       (registry ??= import('../registry/index.ts').then(({ createRegistryClient }) =>
-        createRegistryClient({
-          insecureRegistries: options.insecureRegistries,
-          authFile: options.authFile,
-          retries: options.retries,
-        }),
+        createRegistryClient({ ...registryOptionsOf(options), retries: options.retries }),
       )),
     lend: () => {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -119,6 +124,16 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
       await store.close()
     },
   }
+}
+
+function registryOptionsOf({
+  insecureRegistries,
+  authFile,
+  mirrors,
+  registriesConf,
+  certDir,
+}: SessionOptions): Omit<RegistryOptions, 'retries'> {
+  return { insecureRegistries, authFile, mirrors, registriesConf, certDir }
 }
 
 async function orClose(executor: Executor, check: () => void): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { type ImageReference, parseReference, withDefaultTag } from '../oci/reference.ts'
-import { fetchBlob, type FetchBlobOptions, hasBlob } from './download.ts'
+import { fetchBlobFrom, type FetchBlobOptions, hasBlob } from './download.ts'
 import { type Repository, repositoryName } from './host.ts'
 import type { Limiter } from './limiter.ts'
 import {
@@ -12,9 +12,10 @@ import {
   type ResolvedManifest,
   resolveManifest,
 } from './manifests.ts'
-import type { RegistryClientOptions, ResolvedOptions } from './options.ts'
+import type { RegistryClientOptions } from './options.ts'
 import { createConnections, type Connections } from './connections.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { fromFirst } from './mirrors.ts'
+import { createTransport, type MakeTransport } from './transport.ts'
 import { beginUpload, uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
 
 /**
@@ -64,7 +65,7 @@ export interface RegistryClient extends AsyncDisposable {
  */
 export function createRegistryClient(
   options: RegistryClientOptions = {},
-  transport: (options: ResolvedOptions) => Transport = createTransport,
+  transport: MakeTransport = createTransport,
 ): RegistryClient {
   const connections: Connections = createConnections(options, transport)
   const close = (): Promise<void> => connections.transport.close()
@@ -74,14 +75,23 @@ export function createRegistryClient(
       return connections.repository(domain, path)
     },
     allowInsecure: (domain) => connections.allowInsecure(domain),
-    greet: async ({ host }, signal) => void (await connections.origin(host, signal)),
-    resolve: (repository, tagOrDigest, signal) => resolveManifest(connections, repository, tagOrDigest, signal),
-    fetchManifest: (repository, tagOrDigest, signal) => fetchManifest(connections, repository, tagOrDigest, signal),
+    greet: async (repository, signal) => {
+      const { host } = await connections.settled(repository)
+      await connections.origin(host, signal)
+    },
+    resolve: (repository, tagOrDigest, signal) =>
+      fromFirst(connections, repository, { tagOrDigest, signal }, (one, source) =>
+        resolveManifest(one, source, tagOrDigest, signal),
+      ),
+    fetchManifest: (repository, tagOrDigest, signal) =>
+      fromFirst(connections, repository, { tagOrDigest, signal }, (one, source) =>
+        fetchManifest(one, source, tagOrDigest, signal),
+      ),
     putManifest: (repository, tagOrDigest, manifest, signal) =>
       putManifest(connections, repository, tagOrDigest, manifest, signal),
     hasBlob: (repository, digest, signal) => hasBlob(connections, repository, digest, { signal }),
     knowsBlob: (repository, digest) => connections.present.has(`${repositoryName(repository)}@${digest}`),
-    fetchBlob: (repository, descriptor, options) => fetchBlob(connections, repository, descriptor, options),
+    fetchBlob: (repository, descriptor, options) => fetchBlobFrom(connections, repository, descriptor, options),
     uploadBlob: (repository, descriptor, options) => uploadBlob(connections, repository, descriptor, options),
     beginUpload: (repository, signal) => beginUpload(connections, repository, signal),
     downloads: connections.downloads,

@@ -1,12 +1,14 @@
 import { BuilderError } from '../base/errors.ts'
 import { type Authorizer, createAuthorizer } from './auth.ts'
 import { parseChallenges } from './challenge.ts'
-import { type RegistryHost, registryHost, type Repository } from './host.ts'
+import { type RegistryHost, registryHost, type Repository, repositoryName } from './host.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 import { type RegistryClientOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { readDocument } from './response-errors.ts'
+import { loadSettings } from './settings-files.ts'
+import type { PullSource, RegistryRule, RegistrySettings } from './settings/types.ts'
 import { createShared } from './shared.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { createTransport, type MakeTransport, type Transport } from './transport.ts'
 
 /** What the requests of one client share: connections, tokens, schemes, what is known of targets. */
 export interface Connections {
@@ -17,7 +19,13 @@ export interface Connections {
   readonly uploads: Limiter
   /** `host/path@digest` of blobs that a repository is known to hold. */
   readonly present: Set<string>
+  /** Addresses of mirrors that gave no answer. */
+  readonly silent: Set<string>
   repository(domain: string, path: string): Repository
+  /** A repository as it is to be spoken to after what the user's settings say of it. @throws OCI_REGISTRY_DENIED (blocked), OCI_OPTION_INVALID */
+  settled(repository: Repository): Promise<Repository>
+  /** Where it is read from, mirrors first, itself last. @throws as {@link settled} */
+  sources(repository: Repository, isDigest: boolean): Promise<readonly Repository[]>
   allowInsecure(domain: string): void
   /** `https://host` or `http://host`, found out once. */
   origin(host: RegistryHost, signal: AbortSignal | undefined): Promise<URL>
@@ -25,11 +33,13 @@ export interface Connections {
 
 export function createConnections(
   given: RegistryClientOptions = {},
-  makeTransport: (options: ResolvedOptions) => Transport = createTransport,
+  makeTransport: MakeTransport = createTransport,
 ): Connections {
   const insecureRegistries = new Set(given.insecureRegistries)
   const options: ResolvedOptions = { ...resolveOptions(given), insecureRegistries }
-  const transport = makeTransport(options)
+  let settings: Promise<RegistrySettings | undefined> | undefined
+  const getSettings = (): Promise<RegistrySettings | undefined> => (settings ??= loadSettings(options))
+  const transport = makeTransport(options, getSettings)
   const auth = createAuthorizer(transport, options)
   const origins = createShared<URL>()
   const context = { transport, auth, options }
@@ -40,14 +50,48 @@ export function createConnections(
     downloads: createLimiter(options.maxDownloads),
     uploads: createLimiter(options.maxUploads),
     present: new Set(),
+    silent: new Set(),
     repository: (domain, path) => ({ host: registryHost(domain, options.insecureRegistries), path }),
+    settled: async (repository) => {
+      const rule = await ruleFor(getSettings, repository, false)
+      if (rule?.isInsecure !== true || repository.host.isInsecure) return repository
+      return { ...repository, host: { ...repository.host, isInsecure: true }, isSettled: true }
+    },
+    sources: async (repository, isDigest) => {
+      const rule = await ruleFor(getSettings, repository, isDigest)
+      return rule?.sources.map((source) => repositoryOf(source, options.insecureRegistries)) ?? [repository]
+    },
     allowInsecure(domain) {
       insecureRegistries.add(domain)
       // What was found out before was found out under the stricter rule.
       origins.forget(registryHost(domain, insecureRegistries).address)
     },
-    origin: (host, signal) => origins.get(host.address, signal, (shared) => findOrigin(host, context, shared)),
+    origin: (host, signal) => {
+      const key = host.isInsecure ? `${host.address} insecure` : host.address
+      return origins.get(key, signal, (shared) => findOrigin(host, context, shared))
+    },
   }
+}
+
+async function ruleFor(
+  settings: () => Promise<RegistrySettings | undefined>,
+  repository: Repository,
+  isDigest: boolean,
+): Promise<RegistryRule | undefined> {
+  if (repository.isSettled) return undefined
+  const name = repositoryName(repository)
+  const rule = (await settings())?.ruleFor(name, isDigest)
+  if (rule?.isBlocked === true)
+    throw new BuilderError('OCI_REGISTRY_DENIED', `${name} is blocked by ${rule.file}`, {
+      hint: 'whoever keeps that file does not want it used: take the image from elsewhere',
+    })
+  return rule
+}
+
+function repositoryOf({ name, isInsecure }: PullSource, insecure: ReadonlySet<string>): Repository {
+  const slash = name.indexOf('/')
+  const host = registryHost(name.slice(0, slash), insecure)
+  return { host: isInsecure ? { ...host, isInsecure } : host, path: name.slice(slash + 1), isSettled: true }
 }
 
 interface Context {

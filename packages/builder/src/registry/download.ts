@@ -5,6 +5,7 @@ import { pause, pauseAfter } from './retry.ts'
 import { type RegistryRequest, type RegistryResponse, send } from './request.ts'
 import { createSlownessWatch } from './slowness.ts'
 import type { Connections } from './connections.ts'
+import { forSource, giveUpOrGoOn, usable } from './mirrors.ts'
 import { discard, headerOf } from './transport.ts'
 
 /** However much comes each time, a connection that is cut more often than this is given up. */
@@ -14,6 +15,8 @@ export interface FetchBlobOptions {
   readonly signal?: AbortSignal | undefined
   /** Begins here, bytes. */
   readonly offset?: number
+  /** Told which repository is asked next: one of the mirrors, or the one that was named. */
+  readonly onSource?: ((source: Repository) => void) | undefined
 }
 
 /** What one blob's transfer keeps between its connections. */
@@ -44,6 +47,42 @@ export async function hasBlob(
   await discard(response)
   if (response.status === 200) connections.present.add(key)
   return response.status === 200
+}
+
+/**
+ * As {@link fetchBlob}, from the mirrors of a repository first: what one of them does not give, or not to its end, the next
+ * goes on with.
+ */
+export async function* fetchBlobFrom(
+  connections: Connections,
+  repository: Repository,
+  descriptor: Descriptor,
+  options: FetchBlobOptions = {},
+): AsyncGenerator<Uint8Array, void, void> {
+  const sources = usable(connections, await connections.sources(repository, true))
+  const failures: string[] = []
+  let offset = options.offset ?? 0
+  for (const [index, source] of sources.entries()) {
+    options.onSource?.(source)
+    try {
+      for await (const chunk of fetchBlob(forSource(connections, index, sources), source, descriptor, {
+        ...options,
+        offset,
+      })) {
+        offset += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      giveUpOrGoOn(connections, {
+        error,
+        source,
+        failures,
+        isLast: index === sources.length - 1,
+        signal: options.signal,
+      })
+    }
+  }
 }
 
 /**

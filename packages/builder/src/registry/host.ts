@@ -56,6 +56,8 @@ export interface Repository {
   readonly host: RegistryHost
   /** `library/debian`. */
   readonly path: string
+  /** What the user's settings say of it is in it: it is asked as it is. */
+  readonly isSettled?: true
 }
 
 /** `docker.io/library/debian`, for messages. */

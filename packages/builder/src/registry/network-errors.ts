@@ -73,7 +73,7 @@ export function toRegistryError(error: unknown, request: FailedRequest): unknown
   const details = { registry, host: url.host, errno: code }
   if (unknownIssuer.has(code) || badCertificate.has(code)) {
     return new BuilderError('OCI_REGISTRY_INSECURE', `the certificate of ${where} does not verify (${code})`, {
-      hint: `add its authority to the system's, or name it in NODE_EXTRA_CA_CERTS; to go without, allow it: --insecure-registry=${url.host}`,
+      hint: `put its authority into a folder: /etc/docker/certs.d/${url.host}/ca.crt, or --cert-dir FOLDER; to go without, allow it: --insecure-registry=${url.host}`,
       details: { ...details, isCertificate: true },
     })
   }

@@ -6,6 +6,15 @@ export interface RegistryClientOptions {
   readonly authFile?: string | undefined
   /** Credentials by registry name (`docker.io`, `localhost:5000`); they go before every file. */
   readonly credentials?: Readonly<Record<string, Credential>> | undefined
+  /**
+   * Mirrors, which are read from before the registry itself: `HOST[/PATH]` for Docker Hub, `REGISTRY=HOST[/PATH]` for
+   * another; they go before those of every file.
+   */
+  readonly mirrors?: readonly string[] | undefined
+  /** The only file of mirrors, rewrites and blocked registries, instead of those of the machine: containers-registries.conf(5), buildkitd.toml or daemon.json. */
+  readonly registriesConf?: string | undefined
+  /** Certificates of every registry, as in a folder of containers-certs.d(5). */
+  readonly certDir?: string | undefined
   /** Tries after the first one. */
   readonly retries?: number | undefined
   /** The first pause between tries, milliseconds; each further one is twice as long. */
@@ -44,6 +53,9 @@ export interface ResolvedOptions {
   readonly insecureRegistries: ReadonlySet<string>
   readonly authFile: string | undefined
   readonly credentials: Readonly<Record<string, Credential>>
+  readonly mirrors: readonly string[]
+  readonly registriesConf: string | undefined
+  readonly certDir: string | undefined
   readonly retries: number
   readonly retryDelayMs: number
   readonly timeouts: RegistryTimeouts
@@ -68,6 +80,9 @@ export function resolveOptions(options: RegistryClientOptions = {}): ResolvedOpt
     insecureRegistries: new Set(options.insecureRegistries),
     authFile: options.authFile,
     credentials: options.credentials ?? {},
+    mirrors: options.mirrors ?? [],
+    registriesConf: options.registriesConf,
+    certDir: options.certDir,
     retries: options.retries ?? 5,
     retryDelayMs: options.retryDelayMs ?? 250,
     timeouts: { ...defaultTimeouts, ...options.timeouts },

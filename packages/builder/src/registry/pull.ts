@@ -232,8 +232,9 @@ async function pullBlob(
   const writer = blobs.createWriter()
   const observer = createObserver(onChunk)
   let current = 0
+  let source = repository
   try {
-    for await (const chunk of client.fetchBlob(repository, descriptor, { signal })) {
+    for await (const chunk of client.fetchBlob(repository, descriptor, { signal, onSource: (one) => (source = one) })) {
       // Only real promises are waited for: a tick for each 64 KiB would be felt.
       const written = writer.write(chunk)
       if (written !== undefined) await written
@@ -252,7 +253,7 @@ async function pullBlob(
     if (!isTsOciError(error) || error.code !== 'OCI_DIGEST_MISMATCH') throw error
     throw new BuilderError(
       'OCI_DIGEST_MISMATCH',
-      `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came have another digest`,
+      `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came${fromElsewhere(source, repository)} have another digest`,
       {
         hint: 'the registry, or a proxy before it, altered it; do not use it',
         cause: error,
@@ -260,6 +261,12 @@ async function pullBlob(
     )
   }
   observer.check()
+}
+
+/** Of which mirror not to believe. */
+function fromElsewhere(source: Repository, repository: Repository): string {
+  const name = repositoryName(source)
+  return name === repositoryName(repository) ? '' : ` from ${name}`
 }
 
 /**

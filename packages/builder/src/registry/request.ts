@@ -53,8 +53,10 @@ export async function send(connections: Connections, request: RegistryRequest): 
   })
 }
 
-async function sendAuthorized(connections: Connections, request: RegistryRequest): Promise<RegistryResponse> {
-  const { repository, signal } = request
+async function sendAuthorized(connections: Connections, asGiven: RegistryRequest): Promise<RegistryResponse> {
+  const repository = await connections.settled(asGiven.repository)
+  const request = repository === asGiven.repository ? asGiven : { ...asGiven, repository }
+  const { signal } = request
   const origin = await connections.origin(repository.host, signal)
   const url =
     typeof request.target === 'string' ? new URL(`/v2/${repository.path}/${request.target}`, origin) : request.target

@@ -1,7 +1,9 @@
 import type { ExplainedResponse, HttpRequest, HttpResponse, Sender, TlsOptions } from './http-types.ts'
 import { isUnknownIssuer, toRegistryError } from './network-errors.ts'
 import { createNodeHttp } from './node-http.ts'
+import { findCertificates } from './host-certificates.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { HostCertificates, RegistrySettings } from './settings/types.ts'
 import { proxyFor } from './proxies.ts'
 
 export type { ExplainedResponse, HttpRequest, HttpResponse } from './http-types.ts'
@@ -13,6 +15,12 @@ export interface Transport {
   close(): Promise<void>
 }
 
+/** @param settings what files say of registries; asked for TLS alone */
+export type MakeTransport = (
+  options: ResolvedOptions,
+  settings?: () => Promise<RegistrySettings | undefined>,
+) => Transport
+
 type Trust = 'bundled' | 'system' | 'none'
 
 /** From here on undici saves more than it takes to load. */
@@ -22,15 +30,32 @@ const LARGE_BYTES = 128 * 1024 * 1024
  * See {@link Transport}. What goes straight to its host is sent by Node's own client; undici, which takes ten times as long to
  * load, serves proxies, and large downloads: there it takes two thirds of the processor's time.
  */
-export function createTransport(options: ResolvedOptions): Transport {
+export function createTransport(
+  options: ResolvedOptions,
+  settings: () => Promise<RegistrySettings | undefined> = async () => undefined,
+): Transport {
   const senders = new Map<string, Promise<Sender>>()
+  const certificates = new Map<string, Promise<HostCertificates | undefined>>()
   let trust: Trust = 'bundled'
-  const senderFor = (request: HttpRequest, proxy: URL | undefined): Promise<Sender> => {
-    const trusted = request.url.protocol !== 'https:' ? 'bundled' : request.skipVerify ? 'none' : trust
+  const certificatesFor = ({ url, registry }: HttpRequest): Promise<HostCertificates | undefined> => {
+    let found = certificates.get(url.host)
+    if (found === undefined) {
+      found = findCertificates(url, url.host === registry, options, settings)
+      certificates.set(url.host, found)
+    }
+    return found
+  }
+  const senderFor = async (request: HttpRequest, proxy: URL | undefined): Promise<Sender> => {
+    const isTls = request.url.protocol === 'https:'
+    const own = isTls ? await certificatesFor(request) : undefined
+    const trusted = !isTls ? 'bundled' : request.skipVerify ? 'none' : trust
     const isLight = proxy === undefined && (request.expectedBytes ?? 0) < LARGE_BYTES
-    const key = `${isLight} ${trusted} ${proxy?.href ?? ''}`
+    const key = `${isLight} ${trusted} ${proxy?.href ?? ''} ${own === undefined ? '' : request.url.host}`
     let sender = senders.get(key)
-    if (sender === undefined) senders.set(key, (sender = makeSender(proxy, isLight, trusted, options)))
+    if (sender === undefined) {
+      sender = makeSender(proxy, isLight, tlsOptions(trusted, own), options)
+      senders.set(key, sender)
+    }
     return sender
   }
   const send = async (request: HttpRequest): Promise<ExplainedResponse> => {
@@ -62,25 +87,24 @@ function isRepeatable(request: HttpRequest): boolean {
 async function makeSender(
   proxy: URL | undefined,
   isLight: boolean,
-  trust: Trust,
+  tls: TlsOptions,
   { timeouts }: ResolvedOptions,
 ): Promise<Sender> {
-  const tls = tlsOptions(trust)
   if (isLight) return createNodeHttp({ timeouts, tls })
   const { createUndiciHttp } = await import('./undici-http.ts')
   return createUndiciHttp({ timeouts, tls, proxy })
 }
 
-function tlsOptions(trust: Trust): TlsOptions {
-  if (trust === 'none') return { rejectUnauthorized: false }
-  if (trust === 'bundled') return {}
+function tlsOptions(trust: Trust, own: HostCertificates | undefined): TlsOptions {
+  const rejectUnauthorized = trust === 'none' ? { rejectUnauthorized: false as const } : {}
+  if (trust !== 'system' && own === undefined) return rejectUnauthorized
   // Not imported: that reads every export, and one of them is the list of all authorities.
   const { createSecureContext, getCACertificates } = process.getBuiltinModule('node:tls')
-  return {
-    secureContext: createSecureContext({
-      ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
-    }),
-  }
+  // Who keeps certificates for a registry has an authority of its own: the system's are asked at once.
+  const known = [...getCACertificates('default'), ...getCACertificates('system')]
+  const ca = [...new Set([...known, ...(own?.authorities ?? [])])]
+  const [pair] = own?.pairs ?? []
+  return { ...rejectUnauthorized, secureContext: createSecureContext({ ca, ...pair }) }
 }
 
 /** A rest that takes longer than this costs more than a new connection. */

@@ -55,6 +55,7 @@ function placeOf(server: string | undefined, flags: Flags, io: CommandIo): Place
   return {
     server,
     authFile: flags.authfile,
+    certDir: flags['cert-dir'],
     insecureRegistries: [...flags['insecure-registry'], ...named],
     signal: io.signal,
   }

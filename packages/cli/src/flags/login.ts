@@ -1,5 +1,5 @@
 import { defineSpec } from '../flag-types.ts'
-import { authfile, insecureRegistry, tlsVerify } from './shared.ts'
+import { authfile, certDir, insecureRegistry, tlsVerify } from './shared.ts'
 
 const server = { name: 'SERVER', summary: 'registry; default Docker Hub', required: false } as const
 
@@ -23,6 +23,7 @@ export const login = defineSpec({
     { name: 'password-stdin', kind: 'boolean', summary: 'read the password or token from standard input' },
     { name: 'get-login', kind: 'boolean', summary: 'print who is logged in, and do nothing else' },
     authfile,
+    certDir,
     insecureRegistry,
     tlsVerify,
   ],

@@ -27,9 +27,28 @@ export const tlsVerify = {
   default: true,
   summary: '--tls-verify=false: as --insecure-registry for this registry',
 } as const satisfies FlagSpec
+export const certDir = {
+  name: 'cert-dir',
+  kind: 'text',
+  value: 'DIR',
+  summary: 'certificates for every registry, instead of the folder of each below certs.d',
+} as const satisfies FlagSpec
 export const registry = [
   insecureRegistry,
   authfile,
+  {
+    name: 'registry-mirror',
+    kind: 'texts',
+    value: '[REGISTRY=]HOST[/PATH]',
+    summary: 'mirror that is read from first; without REGISTRY of Docker Hub',
+  },
+  {
+    name: 'registries-conf',
+    kind: 'text',
+    value: 'FILE',
+    summary: "mirrors, rewrites and blocked registries, instead of the machine's files",
+  },
+  certDir,
   { name: 'retry', kind: 'text', value: 'N', summary: 'tries after a transfer failed; default 5' },
 ] as const satisfies readonly FlagSpec[]
 export const progress = {

@@ -1,4 +1,4 @@
-import { certificates, isTrue, isFalse, leaveOut, password, squash, type ForeignFlag } from './flag-row.ts'
+import { isTrue, isFalse, leaveOut, password, squash, type ForeignFlag } from './flag-row.ts'
 
 const rights =
   'leave it out; a step that needs more than the capabilities of Docker: RUN --security=insecure with --allow security.insecure'
@@ -23,7 +23,6 @@ export const ofBuildah: readonly ForeignFlag[] = [
   },
   { name: 'cap-add', use: rights },
   { name: 'cap-drop', use: rights },
-  { name: 'cert-dir', use: certificates },
   { name: 'cgroupns', done: ['private'], use: namespaces },
   {
     name: 'compat-volumes',

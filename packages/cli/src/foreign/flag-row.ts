@@ -59,11 +59,11 @@ export interface ForeignValue {
 
 // What several tables say.
 export const password = 'tsbuild login, or --authfile FILE: a password on a command line is read by others'
-export const certificates = 'set NODE_EXTRA_CA_CERTS=FILE'
+export const certificates =
+  'put it into /etc/docker/certs.d/HOST (ca.crt, client.cert, client.key), or name a folder: --cert-dir DIR'
 export const isTrue = ['true'] as const
 export const isFalse = ['false'] as const
 export const leaveOut = 'leave it out'
-export const mirror = '--build-context NAME=docker-image://MIRROR/NAME takes a base from elsewhere'
 export const storage = 'leave it out; --store DIR says where the store is'
 export const log = '--progress=plain or --progress=rawjson, on standard error; --quiet for nothing'
 export const squash =

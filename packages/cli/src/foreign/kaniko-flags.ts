@@ -1,4 +1,4 @@
-import { certificates, isTrue, isFalse, leaveOut, mirror, storage, log, squash, type ForeignFlag } from './flag-row.ts'
+import { certificates, isTrue, isFalse, leaveOut, storage, log, squash, type ForeignFlag } from './flag-row.ts'
 
 const either = ['true', 'false'] as const
 const noQuotes = /^[^",]+$/
@@ -114,12 +114,8 @@ export const ofKaniko: readonly ForeignFlag[] = [
   },
   { name: 'push-retry', as: ['--retry={}'] },
   { name: 'registry-certificate', use: certificates },
-  {
-    name: 'registry-client-cert',
-    use: 'client certificates are not supported yet; a registry that asks for a login works',
-  },
-  { name: 'registry-map', use: mirror },
-  { name: 'registry-mirror', use: mirror },
+  { name: 'registry-client-cert', use: certificates },
+  { name: 'registry-map', as: ['--registry-mirror={}'] },
   {
     name: 'materialize',
     isBoolean: true,
@@ -136,7 +132,12 @@ export const ofKaniko: readonly ForeignFlag[] = [
     attribute: 'rewrite-timestamp=true',
   },
   { name: 'single-snapshot', isBoolean: true, done: isFalse, use: squash },
-  { name: 'skip-default-registry-fallback', isBoolean: true, done: isFalse, use: mirror },
+  {
+    name: 'skip-default-registry-fallback',
+    isBoolean: true,
+    done: isFalse,
+    use: '--registries-conf FILE with prefix = "docker.io" and location = "MIRROR" asks the mirror alone',
+  },
   { name: 'skip-push-permission-check', isBoolean: true, done: either, use: leaveOut },
   { name: 'skip-tls-verify', isBoolean: true, done: isFalse, note: 'insecure', means: ofDestinations },
   { name: 'skip-tls-verify-pull', isBoolean: true, done: isFalse, note: 'insecure-pull', means: everyRegistry },

@@ -1,4 +1,4 @@
-import { isFalse, leaveOut, mirror, storage, log, type ForeignFlag } from './flag-row.ts'
+import { isFalse, leaveOut, storage, log, type ForeignFlag } from './flag-row.ts'
 
 const daemon = 'leave it out: there is no daemon and no service, the build runs in this process'
 const buildah = 'buildah and podman'
@@ -11,7 +11,6 @@ export const ofRoots: readonly ForeignFlag[] = [
   { name: 'host', char: 'H', tool: 'docker', use: daemon },
   { name: 'imagestore', tool: buildah, use: storage },
   { name: 'log-level', char: 'l', tool: 'docker, buildah and podman', done: 'any', use: log },
-  { name: 'registries-conf', tool: buildah, use: mirror },
   { name: 'remote', char: 'r', tool: 'podman', isBoolean: true, done: isFalse, use: daemon },
   { name: 'root', tool: buildah, use: storage },
   { name: 'runroot', tool: buildah, use: storage },

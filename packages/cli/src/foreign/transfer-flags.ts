@@ -1,4 +1,4 @@
-import { certificates, isFalse, isTrue, leaveOut, password, type ForeignFlag } from './flag-row.ts'
+import { isFalse, isTrue, leaveOut, password, type ForeignFlag } from './flag-row.ts'
 
 const docker = 'docker, buildah and podman'
 const signatures = 'signatures are not supported: pin images by digest'
@@ -9,7 +9,6 @@ const asBuilt =
 
 /** Of commands that speak to a registry. */
 const both: readonly ForeignFlag[] = [
-  { name: 'cert-dir', use: certificates },
   { name: 'creds', use: password },
   { name: 'disable-content-trust', tool: docker, isBoolean: true, done: isTrue, use: signatures },
   { name: 'remove-signatures', isBoolean: true, done: ['true', 'false'], use: leaveOut },
