@@ -24,6 +24,8 @@ const GROUPS = {
   foreign: /^cli\/dist\/foreign\//,
   // What a folder of it holds is for rare commands and settings.
   registry: /^builder\/dist\/registry\/[^/]+$/,
+  // Files of mirrors and certificates, where somebody wrote some.
+  settings: /^builder\/dist\/registry\/settings\//,
   // A push whose layers are compressed already asks who compressed them, and no more.
   compression: /^builder\/dist\/tar\/compression\.js$/,
   // A step, a copy, a pull, a compression.

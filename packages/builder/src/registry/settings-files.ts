@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RegistrySettings, SettingsFile } from './settings/types.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -9,10 +9,30 @@ import type { ResolvedOptions } from './options.ts'
  * @throws OCI_OPTION_INVALID
  */
 export async function loadSettings(options: ResolvedOptions): Promise<RegistrySettings | undefined> {
-  const files = settingsFiles(options)
+  const files = settingsFiles(options).filter(saysSomething)
   if (files.length === 0 && options.mirrors.length === 0) return undefined
   const { readSettings } = await import('./settings/read.ts')
   return readSettings(files, options.mirrors)
+}
+
+/** Lines of TOML that begin to speak of registries, keys of JSON that do. */
+const TELLING =
+  /^[ \t]*(?:\[+[ \t]*["']?registr(?:y|ies)\b|["']?registry["']?[ \t]*(?:=[ \t]*[[{]|\.))|"(?:registry-mirrors|insecure-registries)"/m
+
+/**
+ * Most machines of Debian have files that say nothing but short names: to find that out must not load what reads them. A file
+ * that cannot be read is told by who reads it.
+ */
+function saysSomething({ path, dropIns, isNamed }: SettingsFile): boolean {
+  return isNamed || [path, ...dropIns].some((one) => TELLING.test(textOf(one)))
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? '' : '[registry]'
+  }
 }
 
 /** Files of settings that are there, the most telling first. */

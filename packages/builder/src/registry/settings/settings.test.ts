@@ -219,6 +219,19 @@ describe('the files of settings', () => {
     expect(filesIn(directory, { CONTAINERS_REGISTRIES_CONF: named })).toEqual([[named]])
   })
 
+  test('files that say nothing of registries are not even read as what they are', async () => {
+    await using directory = await temporaryDirectory()
+    // As Debian has them; and what is broken in them is not ours to tell.
+    await write(directory, '.config/containers/registries.conf', '# [[registry]]\nshort-name-mode = "enforcing"\n')
+    await write(
+      directory,
+      '.config/containers/registries.conf.d/a.conf',
+      '[aliases]\n"registry" = "docker.io/library/registry"\n"fedora" =\n',
+    )
+    await write(directory, '.config/docker/daemon.json', '{"debug": true')
+    expect(await loadSettings(resolveOptions({ environment: { HOME: directory.path } }))).toBeUndefined()
+  })
+
   test('a file that is named and is not there is told', async () => {
     const registriesConf = '/nonexistent/registries.conf'
     await expect(loadSettings(resolveOptions({ registriesConf }))).rejects.toMatchObject({
