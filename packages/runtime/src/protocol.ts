@@ -54,6 +54,7 @@ export const fieldTags = {
   limitCpus: 21,
   limitMems: 22,
   cgroupParent: 23,
+  ownIds: 24,
   mount: 32,
   mountTarget: 33,
   mountSource: 34,

@@ -19,7 +19,12 @@ export interface RunOptions {
   readonly env?: readonly string[] | Readonly<Record<string, string>>
   /** Absolute, in the root; made where it is missing. Default `/`. */
   readonly cwd?: string
-  /** Ids inside. Default: root. */
+  /**
+   * Who the caller is inside: `root`, or `own`, with the ids that it has outside. Its files belong to it either way. With `own` other
+   * ids are subordinate ones, where there are some, and nothing is emulated. Root of a container cannot have it.
+   */
+  readonly ids?: 'root' | 'own'
+  /** Ids inside. Default: root; with `ids: 'own'` the caller's own. */
   readonly user?: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] }
   /** A terminal in the place of the three streams: what it shows is `stdout`. */
   readonly terminal?: boolean | TerminalSize
@@ -79,6 +84,7 @@ const OPTIONS: Readonly<Record<keyof RunOptions, true>> = {
   args: true,
   env: true,
   cwd: true,
+  ids: true,
   user: true,
   terminal: true,
   stdin: true,
@@ -94,6 +100,8 @@ const OPTIONS: Readonly<Record<keyof RunOptions, true>> = {
   executor: true,
   signal: true,
 }
+
+const IDS = { root: true, own: true } as const
 
 const LIMITS: Readonly<Record<keyof StepResources, true>> = {
   memoryBytes: true,
@@ -177,7 +185,8 @@ export function run(root: string | StepRoot, options: RunOptions): RunningProces
 function specOf(root: string | StepRoot, options: RunOptions): StepSpec {
   refuseUnknown('option', options, OPTIONS)
   refuseUnknown('limit', options.resources ?? {}, LIMITS)
-  const { args, env = DEFAULT_ENV, user = { uid: 0, gid: 0 }, terminal, stdin = true } = options
+  if (options.ids !== undefined) refuseUnknown('value of ids', { [options.ids]: true }, IDS)
+  const { args, env = DEFAULT_ENV, user = defaultUser(options.ids), terminal, stdin = true } = options
   const hostname = options.hostname ?? randomBytes(6).toString('hex')
   return {
     name: args.join(' '),
@@ -196,8 +205,13 @@ function specOf(root: string | StepRoot, options: RunOptions): StepSpec {
     ...(options.rlimits && { rlimits: options.rlimits }),
     ...(options.shmSizeBytes !== undefined && { shmSizeBytes: options.shmSizeBytes }),
     ...(options.resources && { resources: options.resources }),
+    ...(options.ids === 'own' ? { keepsIds: true } : {}),
     ...(terminal ? { terminal: true } : { hasInput: stdin }),
   }
+}
+
+function defaultUser(ids: RunOptions['ids']): { readonly uid: number; readonly gid: number } {
+  return ids !== 'own' ? { uid: 0, gid: 0 } : { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 }
 
 /** Programs without types misspell them, or write a limit as a config.json has it: it would be ignored, and nothing limited. */

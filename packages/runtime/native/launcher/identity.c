@@ -66,8 +66,10 @@ void drop_privileges(const struct executor_config *config, const struct step_spe
   // Needs CAP_SYS_ADMIN as well.
   if (supervisor >= 0) come_under_supervision(config, supervisor);
   if (!config->single_id) take_ids(step);
-  // A user other than root has lost its sets with setresuid, as in Docker.
-  if (!insecure && (step->uid == 0 || config->single_id)) set_capabilities(capabilities);
+  bool is_emulated = config->single_id && !step->keeps_ids;
+  // A user other than root has lost its sets with setresuid, as in Docker; but where it was no root before either.
+  if (!insecure && (step->uid == 0 || is_emulated)) set_capabilities(capabilities);
+  else if (step->keeps_ids && step->uid != 0) set_capabilities(0);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   // Changing ids cleared the parent-death signal and reset who may look into this process.
   prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -119,6 +119,10 @@ static bool parse_field(struct step_spec *step, const struct field *field) {
   case FIELD_UID: return take_u32(field, &step->uid);
   case FIELD_GID: return take_u32(field, &step->gid);
   case FIELD_FLAGS: return take_u32(field, &step->flags);
+  case FIELD_OWN_IDS:
+    if (field->length != 8) return false;
+    step->own_uid = read_u32(field->bytes), step->own_gid = read_u32(field->bytes + 4);
+    return step->keeps_ids = true;
   case FIELD_HOSTS: step->hosts = (struct bytes){field->bytes, field->length}; return true;
   case FIELD_RESOLV_CONF: step->resolv_conf = (struct bytes){field->bytes, field->length}; return true;
   case FIELD_SHM_SIZE:

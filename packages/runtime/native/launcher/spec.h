@@ -60,7 +60,10 @@ struct step_spec {
   const char *upper, *work, *cwd, *hostname;
   const char *directory; // the root is this one, as it is; no overlay
   struct bytes hosts, resolv_conf;
-  uint32_t uid, gid, flags;
+  uint32_t uid, gid, flags; // ids as the executor's namespace has them
+  // The user of the executor has these ids inside, where it is root in others; those below them move up by one outside.
+  bool keeps_ids;
+  uint32_t own_uid, own_gid;
   gid_t *additional_gids;
   size_t additional_gid_count;
   struct mount_spec *mounts;

@@ -101,10 +101,14 @@ void run_step(const struct executor_config *shared, const struct step_spec *step
   enter_working_directory(directory, step->cwd);
   // Before the step has a user namespace of its own, in which its devpts does not lie.
   if (step->flags & STEP_TERMINAL) open_terminal(config, step);
-  if (!insecure && (config->shifted || config->shows_outer_proc)) take_own_ids(config, own_process);
+  if (step->keeps_ids || (!insecure && (config->shifted || config->shows_outer_proc))) take_own_ids(config, step, own_process);
   connect_input(config, step, fds.supervisor >= 0);
   struct step_spec process = *step;
-  process.env = with_home(step);
-  drop_privileges(config, step, fds.supervisor >= 0 ? SUPERVISOR : -1);
+  if (step->keeps_ids) {
+    process.uid = kept_id(step->uid, step->own_uid), process.gid = kept_id(step->gid, step->own_gid);
+    for (size_t i = 0; i < step->additional_gid_count; i++) process.additional_gids[i] = kept_id(step->additional_gids[i], step->own_gid);
+  }
+  process.env = with_home(&process);
+  drop_privileges(config, &process, fds.supervisor >= 0 ? SUPERVISOR : -1);
   run_process(&process);
 }

@@ -17,6 +17,7 @@
 
 // An insecure step has no filter, as in Docker, unless it could not have its owners otherwise.
 bool needs_supervisor(const struct executor_config *config, const struct step_spec *step) {
+  if (step->keeps_ids) return false;
   return config->single_id || (config->rootless && !(step->flags & STEP_INSECURE));
 }
 

@@ -9,10 +9,11 @@ import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
 import type { Frame } from '../protocol.ts'
 import { readExit } from '../steps/exit.ts'
 import { checkDevices } from '../steps/devices.ts'
+import { keptIds, outsideUser } from '../steps/kept-ids.ts'
 import { mapUser } from '../steps/map-user.ts'
 import { controlStep } from './control-step.ts'
 import { encodeStep, killPayload } from '../steps/request.ts'
-import type { StepExit, StepIo, StepSpec } from '../steps/types.ts'
+import type { ProcessSpec, StepExit, StepIo, StepSpec } from '../steps/types.ts'
 import type { Connection } from './connection.ts'
 import { createJobRunner } from './jobs.ts'
 import { openTreeStream } from './tree-stream.ts'
@@ -48,13 +49,22 @@ export function createExecutor(
     ...(image === undefined ? {} : { image }),
     openNetwork,
     runStep: async (step, io) => {
-      const user = mapUser(idMapping, step.process.user, step.name)
-      for (const { source } of step.mounts) {
-        if (source.kind === 'secret')
-          mapUser(idMapping, { uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
-      }
+      const own = keptIds(idMapping, step)
+      const map = (ids: ProcessSpec['user'], what: string): ProcessSpec['user'] =>
+        own === undefined ? mapUser(idMapping, ids, what) : outsideUser(idMapping, own, ids, what)
+      const user = map(step.process.user, step.name)
+      const mounts = step.mounts.map((mount) => {
+        const { source } = mount
+        if (source.kind !== 'secret') return mount
+        const { uid, gid } = map({ uid: source.uid, gid: source.gid, additionalGids: [] }, `${step.name}: secret`)
+        return { ...mount, source: { ...source, uid, gid } }
+      })
       if (step.devices !== undefined) checkDevices(step.devices, { idMapping, isolation: mode }, step.name)
-      const request = encodeStep({ ...step, process: { ...step.process, user } }, await openNetwork(step.network))
+      const request = encodeStep(
+        { ...step, mounts, process: { ...step.process, user } },
+        await openNetwork(step.network),
+        own,
+      )
       return runInExecutor(connection, step, request, io, isolation)
     },
     runJob: (moduleUrl, name, input, signal) => jobs.run(moduleUrl, name, input, signal),

@@ -20,15 +20,19 @@ export function mapUser(mapping: IdMapping, user: ProcessSpec['user'], stepName:
     ...(isId(user.uid, uids) ? [] : [`user ${user.uid}`]),
     ...[user.gid, ...user.additionalGids].filter((gid) => !isId(gid, gids)).map((gid) => `group ${gid}`),
   ]
-  if (missing.length === 0) return user
-  throw new RuntimeError(
-    'OCI_RUNTIME_ID_UNAVAILABLE',
-    `${stepName}: there is no ${missing[0]} here, only ids 0 to ${Math.min(uids, gids) - 1}`,
-    {
-      hint: idsRemedy(mapping.kind),
-      details: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids, uids, gids },
-    },
-  )
+  if (missing.length > 0) throw refuseIds(mapping, missing[0]!, stepName)
+  return user
+}
+
+/** The error for an id that there is not: `user 70000`, `group 70000`. */
+export function refuseIds(mapping: IdMapping, missing: string, stepName: string): RuntimeError {
+  const { uids, gids } = mappedIds(mapping)
+  const count = Math.min(uids, gids)
+  const known = count === ALL_IDS ? 'the one of its user' : `ids 0 to ${count - 1}`
+  return new RuntimeError('OCI_RUNTIME_ID_UNAVAILABLE', `${stepName}: there is no ${missing} here, only ${known}`, {
+    hint: idsRemedy(mapping.kind),
+    details: { missing, uids, gids },
+  })
 }
 
 function idsRemedy(kind: IdMapping['kind']): string {

@@ -4,6 +4,7 @@ import { RuntimeError } from '../errors.ts'
 import type { Network } from '../network/types.ts'
 import { createFieldWriter, fieldTags } from '../protocol.ts'
 import type { FieldWriter } from '../protocol.ts'
+import type { OwnIds } from './kept-ids.ts'
 import { overlayLimit } from './overlay.ts'
 import { processFields } from './process-fields.ts'
 import { deviceFields } from './devices.ts'
@@ -18,11 +19,12 @@ const mountKinds = { bind: 1, overlay: 2, tmpfs: 3, secret: 4 } as const
 /** `enum mount_flag` of native/launcher/spec.h. */
 const mountFlags = { readonly: 1, suid: 2, exec: 4, dev: 8 } as const
 
-/** The payload of a RUN_STEP frame. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
-export function encodeStep(step: StepSpec, network: Network): Buffer {
+/** The payload of a RUN_STEP frame; ids in it are those of the executor's namespace. Throws OCI_RUNTIME_STEP_START or OCI_RUNTIME_MOUNT for what cannot be asked. */
+export function encodeStep(step: StepSpec, network: Network, ownIds?: OwnIds): Buffer {
   const fields = createFieldWriter()
   rootFields(fields, step)
   processFields(fields, step.process)
+  if (ownIds !== undefined) fields.u32(fieldTags.ownIds, ownIds.uid, ownIds.gid)
   fields.string(fieldTags.hostname, step.hostname)
   fields.bytes(fieldTags.hosts, Buffer.from(network.hosts(step.hostname, step.extraHosts)))
   fields.bytes(fieldTags.resolvConf, network.resolvConf())

@@ -22,6 +22,11 @@ export interface StepSpec {
   readonly resources?: StepResources
   /** Nodes that it sees beside the standard ones, and may open. Not in isolation `chroot`. */
   readonly devices?: readonly StepDevice[]
+  /**
+   * Who started the executor has its own ids inside, where it is root otherwise; root inside is the first of its subordinate ids,
+   * where it has some. No owners are emulated, no devices. As root of a machine nothing is otherwise; with ids that are shifted it is refused.
+   */
+  readonly keepsIds?: boolean
   /** Standard input is what `StepIo.onStart` is given a way to write; absent: there is none. */
   readonly hasInput?: boolean
   /** The three streams are a terminal of the step's own `/dev/pts`; what it shows comes as stdout. Not in isolation `chroot`. */

@@ -100,7 +100,7 @@ export const requirementsOf: Readonly<Record<Who, readonly string[]>> = {
 const server = fileURLToPath(new URL('./machine-server.test.helper.ts', import.meta.url))
 
 /** `nobody` with ranges of subordinate ids that only its own mount namespace sees; or an id that nobody has. */
-const users = {
+export const users: Readonly<Record<Who, { readonly uid: number; readonly gid: number }>> = {
   subordinate: { uid: 65_534, gid: 65_534 },
   single: { uid: 12_345, gid: 12_345 },
   root: { uid: 0, gid: 0 },
@@ -110,7 +110,7 @@ const users = {
 }
 
 /** Who is root of a step on this machine, where that is not the user: the first of a shifted map. */
-const stepRoots: Partial<Record<Who, number>> = {
+export const stepRoots: Partial<Record<Who, number>> = {
   'root-userns': 100_000,
   container: 100_000,
   'container-userns': CONTAINER_ROOT + 1,
@@ -204,22 +204,27 @@ function spawnAs(
   args: readonly string[],
   { covered = [], wrapper = [], inherited = [] }: MachineOptions,
 ): ChildProcess {
-  const { uid, gid } = users[who]
-  const isContainer = who === 'container' || who === 'container-userns'
-  const become = isContainer ? { become: containerScript({ ownIds: who === 'container-userns' }) } : {}
-  const [program = '', ...rest] =
-    uid === 0 && !isContainer
-      ? [process.execPath, ...nodeFlags, server, ...args]
-      : commandAs({ uid, gid, directory, hasSubordinateIds: who === 'subordinate', ...become }, [
-          ...nodeFlags,
-          publicPath(directory, server),
-          ...args,
-        ])
+  const [program = '', ...rest] = commandOf(who, directory, server, args)
   const command =
     covered.length === 0
       ? [...wrapper, program, ...rest]
       : ['unshare', '-m', 'sh', '-ec', coverAll, 'cover', String(covered.length), ...covered, program, ...rest]
   return spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit', ...inherited] })
+}
+
+/** The command line that runs a file of this checkout as that user. */
+export function commandOf(
+  who: Who,
+  directory: TemporaryDirectory,
+  file: string,
+  args: readonly string[],
+): readonly string[] {
+  const { uid, gid } = users[who]
+  const isContainer = who === 'container' || who === 'container-userns'
+  if (uid === 0 && !isContainer) return [process.execPath, ...nodeFlags, file, ...args]
+  const become = isContainer ? { become: containerScript({ ownIds: who === 'container-userns' }) } : {}
+  const user = { uid, gid, directory, hasSubordinateIds: who === 'subordinate', ...become }
+  return commandAs(user, [...nodeFlags, publicPath(directory, file), ...args])
 }
 
 function callsTo(child: ChildProcess): (request: object) => Promise<unknown> {
