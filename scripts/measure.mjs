@@ -1,5 +1,6 @@
 // `npm run measure [-- --base IMAGE] [-- WORKLOAD…]`: times `tsbuild` on contexts that it makes, in a store of its own.
 // Prints per workload the median of the wall clock, of user + system time, and the largest process. See docs/performance.md.
+// `step` prints what one more `RUN true` costs; `--against 'docker buildx build'` beside what it costs that builder.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +9,10 @@ import { parseArgs } from 'node:util'
 import { nodeBinary, root, stop } from './setup.mjs'
 
 const REPEATS = 5
-const { values, positionals } = parseArgs({ options: { base: { type: 'string' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({
+  options: { base: { type: 'string' }, against: { type: 'string' } },
+  allowPositionals: true,
+})
 const base = values.base ?? 'scratch'
 const work = mkdtempSync(join(tmpdir(), 'tsbuild-measure-'))
 const store = join(work, 'store')
@@ -46,6 +50,7 @@ try {
   console.log(`${'workload'.padEnd(12)}${'wall'.padStart(9)}${'cpu'.padStart(9)}${'memory'.padStart(9)}`)
   for (const workload of workloads)
     if (positionals.length === 0 || positionals.includes(workload.name)) measure(workload)
+  if (base !== 'scratch' && (positionals.length === 0 || positionals.includes('step'))) measureStep()
 } finally {
   tsbuild(['rmi', '-f', 'measured'])
   rmSync(work, { recursive: true, force: true })
@@ -60,13 +65,8 @@ function measure({ name, what, context, isCold, isExport }) {
   // The first warms the caches of the disk and of compiled code.
   for (let run = 0; run <= REPEATS; run++) {
     if (isCold) tsbuild(['prune', '-af'])
-    const { stderr, status } = spawnSync('/usr/bin/time', ['-f', '%e %U %S %M', ...command(args)], {
-      encoding: 'utf8',
-      env: environment(),
-    })
-    if (status !== 0) stop(`${name} failed`, stderr)
-    const [wall, user, system, memory] = stderr.trim().split('\n').at(-1).split(' ').map(Number)
-    if (run > 0) runs.push({ wall, cpu: user + system, memory: memory / 1024 })
+    const result = timed(command(args))
+    if (run > 0) runs.push(result)
     rmSync(output, { force: true })
   }
   const median = (key) => runs.map((run) => run[key]).toSorted((a, b) => a - b)[REPEATS >> 1]
@@ -77,6 +77,53 @@ function measure({ name, what, context, isCold, isExport }) {
   ]
   console.log(`${name.padEnd(12)}${cells.map((cell) => cell.padStart(9)).join('')}   ${what}`)
   rmSync(directory, { recursive: true })
+}
+
+/** What each of 20 more steps in a row costs: builds of 21 and of 1 take turns, so that both meet the same machine. */
+function measureStep() {
+  const contexts = [1, 21].map((count) => {
+    const directory = join(work, `step-${count}`)
+    write(join(directory, 'Dockerfile'), `FROM ${base}\n${'RUN true\n'.repeat(count)}`)
+    return directory
+  })
+  const own = costOfStep(command(['build']), contexts)
+  console.log(`step        ${milliseconds(own)}             one more RUN true`)
+  if (values.against === undefined) return
+  const other = costOfStep(values.against.split(' '), contexts)
+  // What a builder with a daemon takes of the processor, it takes elsewhere.
+  const ratio = `${values.against}: ours is ${(own.wall / other.wall).toFixed(3)} of it`
+  console.log(`            ${milliseconds({ ...other, cpu: undefined })}             ${ratio}`)
+}
+
+function costOfStep([file, ...first], contexts) {
+  const runs = contexts.map(() => [])
+  for (let run = 0; run <= 2 * REPEATS; run++)
+    for (const [index, context] of contexts.entries()) {
+      const result = timed([file, ...first, '--quiet', '--no-cache', '--output', 'type=cacheonly', context])
+      if (run > 0) runs[index].push(result)
+    }
+  const cost = (key) => {
+    const [one, many] = runs.map((list) => list.map((run) => run[key]).toSorted((a, b) => a - b)[REPEATS])
+    return ((many - one) / 20) * 1000
+  }
+  return { wall: cost('wall'), cpu: cost('cpu') }
+}
+
+function milliseconds({ wall, cpu }) {
+  return [wall, cpu].map((ms) => (ms === undefined ? '' : `${ms.toFixed(1)} ms`).padStart(9)).join('')
+}
+
+/** One run of a command: seconds, and megabytes of its largest process. */
+function timed(words) {
+  const started = performance.now()
+  const { stderr, status } = spawnSync('/usr/bin/time', ['-f', '%U %S %M', ...words], {
+    encoding: 'utf8',
+    env: environment(),
+  })
+  const wall = (performance.now() - started) / 1000
+  if (status !== 0) stop(`${words.join(' ')} failed`, stderr)
+  const [user, system, memory] = stderr.trim().split('\n').at(-1).split(' ').map(Number)
+  return { wall, cpu: user + system, memory: memory / 1024 }
 }
 
 function command(args) {

@@ -85,17 +85,30 @@ export interface FieldWriter {
   payload(): Buffer
 }
 
+/** As much as a step on some twenty layers takes. */
+const FIRST_FIELDS_BYTES = 3072
+
 /** A row of fields: tag and length (u32), then the bytes. */
 export function createFieldWriter(): FieldWriter {
-  const parts: Uint8Array[] = []
-  const bytes = (tag: number, content: Uint8Array): void => {
-    const head = Buffer.allocUnsafe(8)
-    head.writeUInt32LE(tag, 0)
-    head.writeUInt32LE(content.length, 4)
-    parts.push(head, content)
+  let buffer = Buffer.allocUnsafe(FIRST_FIELDS_BYTES)
+  let used = 0
+  /** Begins a field; what it holds is written at `used`. */
+  const begin = (tag: number, length: number): void => {
+    const end = used + 8 + length
+    if (end > buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(end, 2 * buffer.length))
+      buffer.copy(larger, 0, 0, used)
+      buffer = larger
+    }
+    used = buffer.writeUInt32LE(tag, used)
+    used = buffer.writeUInt32LE(length, used)
   }
   return {
-    bytes,
+    bytes: (tag, content) => {
+      begin(tag, content.length)
+      buffer.set(content, used)
+      used += content.length
+    },
     string: (tag, text, encoding = 'utf8') => {
       if (text.includes('\0')) {
         throw new RuntimeError(
@@ -103,19 +116,19 @@ export function createFieldWriter(): FieldWriter {
           `${JSON.stringify(text)} holds a NUL byte: no process can be given it`,
         )
       }
-      bytes(tag, Buffer.from(`${text}\0`, encoding))
+      begin(tag, Buffer.byteLength(text, encoding) + 1)
+      used += buffer.write(text, used, encoding)
+      buffer[used++] = 0
     },
     u32: (tag, ...values) => {
-      const content = Buffer.allocUnsafe(values.length * 4)
-      values.forEach((value, index) => content.writeUInt32LE(value, index * 4))
-      bytes(tag, content)
+      begin(tag, values.length * 4)
+      for (const value of values) used = buffer.writeUInt32LE(value, used)
     },
     u64: (tag, value) => {
-      const content = Buffer.allocUnsafe(8)
-      content.writeBigUInt64LE(BigInt(value))
-      bytes(tag, content)
+      begin(tag, 8)
+      used = buffer.writeBigUInt64LE(BigInt(value), used)
     },
-    payload: () => Buffer.concat(parts),
+    payload: () => buffer.subarray(0, used),
   }
 }
 

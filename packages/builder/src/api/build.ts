@@ -8,7 +8,8 @@ import { prepareExports, runExports } from '../build/outputs.ts'
 import type { BuildOptions, BuildResult } from '../build/public-types.ts'
 import { collectInternalSteps, reportOf } from '../build/result.ts'
 import { sessionOf } from '../build/session.ts'
-import { solveImages } from '../build/solve.ts'
+import { solveImages, type KeptLayers } from '../build/solve.ts'
+import type { PreparedExport } from '../exporters/types.ts'
 
 /**
  * Builds an image from a Dockerfile or a fluent state.
@@ -53,7 +54,7 @@ async function buildWith(
     forms,
     store: session.store,
     keepsCacheMounts: options.keepCacheMounts === true,
-    needsTar: outputs.some((output) => output.reads !== 'files'),
+    keeps: keptFor(outputs.map(({ reads }) => reads)),
   })
   const exported = await runExports(composition, outputs, images, layers, sink)
   solver.finish()
@@ -62,4 +63,10 @@ async function buildWith(
     ...reportOf({ checked, images, layers, forms, outputs, exported, states }),
     traffic: { ...session.traffic },
   }
+}
+
+/** What is to be in the store of the layers of the result. */
+function keptFor(reads: readonly PreparedExport['reads'][]): KeptLayers {
+  if (reads.some((what) => what !== 'files' && what !== 'nothing')) return 'tar'
+  return reads.includes('nothing') ? 'any' : 'none'
 }

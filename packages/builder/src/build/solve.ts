@@ -1,6 +1,6 @@
 import type { Edge } from '../graph/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
-import type { LayerFactory, LayerFiles, LayerHandle, LayerReader } from '../layers/types.ts'
+import type { LayerFactory, LayerFiles, LayerHandle, LayerReader, LayerRecords } from '../layers/types.ts'
 import { layersOf } from '../ops/context-layer.ts'
 import { ignoredCacheMounts } from '../ops/exec/ignored-caches.ts'
 import { reachableVertices } from '../solver/demand.ts'
@@ -10,7 +10,10 @@ import type { Store } from '../store/types.ts'
 import type { View } from '../view/types.ts'
 
 /** What a chain for outputs takes of layers. */
-type ChainForms = Pick<LayerFactory, 'fromSelection'> & Pick<LayerFiles, 'tar'>
+type ChainForms = Pick<LayerFactory, 'fromSelection'> & Pick<LayerFiles, 'tar'> & Pick<LayerRecords, 'isPersistent'>
+
+/** What is to be in the store of each layer of a result: its `tar`, which outputs read; `any` form; or `none`. */
+export type KeptLayers = 'tar' | 'any' | 'none'
 
 export interface SolveParts {
   readonly solver: Solver
@@ -18,14 +21,13 @@ export interface SolveParts {
   readonly store: Store
   /** The caches of steps that run anew on purpose stay as they are. */
   readonly keepsCacheMounts: boolean
-  /** An output reads layers as tars. */
-  readonly needsTar: boolean
+  readonly keeps: KeptLayers
 }
 
 /** The layers of each image, bottom first, in a form that outputs can read. */
 export async function solveImages(
   images: readonly LoweredImage[],
-  { solver, forms, store, keepsCacheMounts, needsTar }: SolveParts,
+  { solver, forms, store, keepsCacheMounts, keeps }: SolveParts,
 ): Promise<readonly (readonly LayerHandle[])[]> {
   const edges = images.flatMap(({ edge }) => (edge === undefined ? [] : [edge]))
   // Once a build, before anything runs: steps that share a cache see what another of them left, as with BuildKit.
@@ -36,8 +38,8 @@ export async function solveImages(
   return Promise.all(
     images.map(async ({ edge }) => {
       if (edge === undefined) return []
-      const outcome = await solver.solve(edge, { tree: false, tar: needsTar })
-      return solver.use(outcome, async (results) => chainOf(forms, results[edge.output], needsTar))
+      const outcome = await solver.solve(edge, { tree: false, tar: keeps !== 'none' })
+      return solver.use(outcome, async (results) => chainOf(forms, results[edge.output], keeps))
     }),
   )
 }
@@ -46,10 +48,13 @@ export async function solveImages(
 async function chainOf(
   forms: ChainForms,
   result: Result | undefined,
-  needsTar: boolean,
+  keeps: KeptLayers,
 ): Promise<readonly LayerHandle[]> {
   const layers = result === undefined ? [] : layersOf(forms, result)
-  for (const layer of layers) if (needsTar && !layer.isForeign) await forms.tar(layer)
+  for (const layer of layers) {
+    if (keeps === 'none' || layer.isForeign) continue
+    if (keeps === 'tar' || !forms.isPersistent(layer)) await forms.tar(layer)
+  }
   return layers
 }
 

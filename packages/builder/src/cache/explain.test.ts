@@ -83,8 +83,8 @@ describe('a miss is explained', () => {
     const facts = { layerIds: [], hasContent: false, createdMs: 1, usedMs: 1, usageCount: 1, type: 'regular' }
     const run = (scope: string, env: readonly string[]): void => {
       const { key, preimage } = keyOf({ meta: { env } }, [])
-      store.cache.put({ ...facts, key, preimage, name: '[2/2] RUN make' }, [])
-      createExplainer(store, () => [scope]).remember('[2/2] RUN make', key)
+      const notes = createExplainer(store, () => [scope]).notes('[2/2] RUN make', key)
+      store.cache.put({ ...facts, key, preimage, name: '[2/2] RUN make' }, [], { notes })
     }
     run('directory', ['A=1', 'B=1', 'C=1'])
     run('repository', ['A=1', 'B=1', 'C=2'])
@@ -98,8 +98,8 @@ describe('a miss is explained', () => {
     await using store = await openStore({ root: directory.path })
     const first = keyOf({ meta: { env: ['MODE=dev'] } }, [])
     const facts = { layerIds: [], hasContent: false, createdMs: 1, usedMs: 1, usageCount: 1, type: 'regular' }
-    store.cache.put({ ...facts, key: first.key, name: '[2/2] RUN make dev', preimage: first.preimage }, [])
-    createExplainer(store, () => ['/project']).remember('[2/2] RUN make dev', first.key)
+    const notes = createExplainer(store, () => ['/project']).notes('[2/2] RUN make dev', first.key)
+    store.cache.put({ ...facts, key: first.key, name: '[2/2] RUN make dev', preimage: first.preimage }, [], { notes })
 
     const now = keyOf({ meta: { env: ['MODE=prod'] } }, [])
     expect(createExplainer(store, () => ['/project']).explain('[2/2] RUN make prod', now)).toBe('variable MODE changed')

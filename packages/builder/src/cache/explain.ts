@@ -1,12 +1,12 @@
 import type { Store } from '../store/types.ts'
-import type { CacheKey } from './types.ts'
+import type { CacheKey, CacheNote } from './types.ts'
 
 /** Tells why vertices missed the cache, from what the same place of the same project was keyed with the last time. */
 export interface Explainer {
   /** Undefined when nothing is known of an earlier run. */
   explain(name: string, key: CacheKey): string | undefined
-  /** Notes what a place was keyed with. */
-  remember(name: string, key: string): void
+  /** What is to be noted, beside its record, of the key that a place has now. */
+  notes(name: string, key: string): readonly CacheNote[]
 }
 
 /**
@@ -14,10 +14,7 @@ export interface Explainer {
  *   the Dockerfile. A CI clones anew each time: what is nearest among the last runs of any of them is compared, of equally
  *   near ones that of the first scope. Asked when something runs.
  */
-export function createExplainer(
-  store: Pick<Store, 'cache' | 'transaction'>,
-  scopes: () => readonly string[],
-): Explainer {
+export function createExplainer(store: Pick<Store, 'cache'>, scopes: () => readonly string[]): Explainer {
   const { cache } = store
   const factsOf = (name: string): string[] => scopes().map((scope) => `last:${scope}:${placeOf(name)}`)
   return {
@@ -32,10 +29,7 @@ export function createExplainer(
       }
       return nearest && inWords(nearest)
     },
-    remember: (name, key) =>
-      store.transaction(() => {
-        for (const fact of factsOf(name)) cache.putFact(fact, key)
-      }),
+    notes: (name, key) => factsOf(name).map((fact) => [fact, key]),
   }
 }
 

@@ -29,11 +29,11 @@ export function createStoreCache(store: Pick<Store, 'cache' | 'lease'>, forms: C
       const record = cache.find(key)
       return record && candidateOf(record)
     },
-    save: ({ layers, alternatives, isReplacing, ...facts }) => {
+    save: ({ layers, alternatives, isReplacing, notes, ...facts }) => {
       const now = Date.now()
-      if (isReplacing) for (const key of alternatives) cache.delete(key)
       const layerIds = layers.map(({ id }) => id)
-      cache.put({ ...facts, layerIds, createdMs: now, usedMs: now, usageCount: 1 }, alternatives)
+      const record = { ...facts, layerIds, createdMs: now, usedMs: now, usageCount: 1 }
+      cache.put(record, alternatives, { isReplacing, notes })
     },
   }
 }

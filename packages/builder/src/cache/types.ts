@@ -89,7 +89,11 @@ export interface CacheEntry {
   readonly type: string
   /** What the other keys lead to is dropped: it was made anew on purpose. */
   readonly isReplacing: boolean
+  readonly notes: readonly CacheNote[]
 }
+
+/** A text by a key, which outlives a build. */
+export type CacheNote = readonly [key: string, text: string]
 
 /** Where results are looked for and kept: the store is one, and each backend of a cache that travels is another. */
 export interface CacheManager {

@@ -1,5 +1,6 @@
 import type { Executor } from '@ts-oci/runtime'
 import { isTsOciError } from '../base/errors.ts'
+import { loadOnce } from '../base/load-once.ts'
 import type { LayerJobs } from './job-types.ts'
 import type { JobContext } from './pauses.ts'
 import { contextRoots, isLargeJob } from './job-weight.ts'
@@ -7,6 +8,8 @@ import { contextRoots, isLargeJob } from './job-weight.ts'
 type JobName = keyof LayerJobs
 type JobInput<Name extends JobName> = Parameters<LayerJobs[Name]>[0]
 type JobOutput<Name extends JobName> = Awaited<ReturnType<LayerJobs[Name]>>
+
+const loadJobs = loadOnce(() => import('./jobs.ts'))
 
 /** Runs file jobs where they may. */
 export interface JobRunner {
@@ -54,7 +57,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         const { runJobInThread } = await import('./thread-job.ts')
         return (await runJobInThread(name, input, signal)) as never
       }
-      const { handlers } = await import('./jobs.ts')
+      const { handlers } = await loadJobs()
       const handler = handlers[name] as (input: unknown, context: JobContext) => Promise<unknown>
       return (await handler(input, { signal })) as never
     },

@@ -51,9 +51,10 @@ export interface PreparedExport {
   readonly name: string
   /**
    * What of the image it reads, so that the plan can make the right forms: `blobs` all layers as files of their own,
-   * `pushed-blobs` only those that a registry lacks (a base that was not fetched need not be), `files` the merged file system.
+   * `pushed-blobs` only those that a registry lacks (a base that was not fetched need not be), `files` the merged file system,
+   * `nothing` none of them: they stay as their steps left them.
    */
-  readonly reads: 'blobs' | 'pushed-blobs' | 'files' | 'stored'
+  readonly reads: 'blobs' | 'pushed-blobs' | 'files' | 'stored' | 'nothing'
   /** It will ask for layers as gzip of the default level, just as they are: large ones are compressed while they are packed. */
   readonly wantsGzip?: boolean
   /** It goes to standard output, which one output alone can have. */

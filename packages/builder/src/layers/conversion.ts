@@ -67,6 +67,11 @@ export interface FormsState extends LayerFormsOptions {
   readonly canUse: (tree: TreeForm) => boolean
   /** Trees that this build wrote, by layer id: they count beyond this boot once they are synced. */
   readonly newTrees: Set<string>
+  /**
+   * Trees that this build found whole, by layer id. It has leased their layers, so nobody takes them away; to ask again for
+   * each step would ask as often as the square of the steps.
+   */
+  readonly wholeTrees: Map<string, string>
   /** Runs work once for a key and keeps what it gave; a failure is not remembered. */
   once<T>(key: string, work: () => Promise<T>): Promise<T>
   /** Who asks for the same while it is under way gets the same; nothing is remembered. */

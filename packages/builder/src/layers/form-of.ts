@@ -30,6 +30,8 @@ export async function tarOf(state: FormsState, layer: LayerHandle): Promise<TarF
 
 /** A layer as a directory in overlay form, for the executor of this build. */
 export async function treeOf(state: FormsState, layer: LayerHandle): Promise<string> {
+  const known = await findTree(state, state.record(layer))
+  if (known !== undefined) return known
   await ensureForm(state, layer, 'tree')
   const directory = await findTree(state, state.record(layer))
   if (directory === undefined) throw missingForm(layer.id, `the tree of layer ${layer.id} is not in the store`)

@@ -44,6 +44,7 @@ export function createFormsState(options: LayerFormsOptions, conversions: FormsS
     selections,
     unpackers: new Map(),
     newTrees: new Set(),
+    wholeTrees: new Map(),
     handleOf,
     once: <T>(key: string, work: () => Promise<T>): Promise<T> => {
       let promise = pending.get(key) as Promise<T> | undefined

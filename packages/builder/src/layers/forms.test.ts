@@ -11,7 +11,7 @@ import {
   type Registry,
   type TemporaryDirectory,
 } from '@ts-oci/testing'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { build, type ProgressEvent } from '../index.ts'
 import { listLayer } from './layer-listing.test.helper.ts'
 
@@ -105,6 +105,46 @@ describeWith(['root', 'busybox', 'tar', 'docker-registry', 'skopeo'], 'forms of 
       'same\nsame\n',
     )
   })
+
+  testWith([], 'trees that somebody takes away between two steps of a build are made again', async () => {
+    const store = work.join('lost-store')
+    const taken: string[] = []
+    const events: ProgressEvent[] = []
+    await build({
+      context: work.join('root'),
+      dockerfile: 'ARG BASE\nFROM $BASE\nRUN echo 1 > /one\nRUN echo 2 > /two\nRUN cat /one /two\n',
+      store,
+      buildArgs: { BASE: base },
+      onProgress: (event) => {
+        events.push(event)
+        const isLast = event.type === 'vertex' && event.name.endsWith('cat /one /two') && event.startedMs !== undefined
+        if (!isLast || taken.length > 0) return
+        // Of the steps: each layer has one name here, and its row says that it is there.
+        taken.push(...readdirSync(`${store}/snapshots`).filter((name) => name.startsWith('l-')))
+        for (const name of taken) rmSync(`${store}/snapshots/${name}`, { recursive: true })
+      },
+    })
+    expect(taken).toHaveLength(2)
+    const logs = events.flatMap((event) => (event.type === 'log' ? [Buffer.from(event.data).toString()] : []))
+    expect(logs.join('')).toBe('1\n2\n')
+  })
+
+  testWith(
+    [],
+    'steps that change nothing have the empty tar, and an output that keeps all in the cache none',
+    async () => {
+      const dockerfile = 'ARG BASE\nFROM $BASE\nRUN true\nRUN true 2\n'
+      const options = { context: work.join('root'), dockerfile, buildArgs: { BASE: base } }
+      // The SHA-256 of 1,024 zeros, as sha256sum has it.
+      const digest = '5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef'
+      const store = work.join('empty-store')
+      await build({ ...options, store, outputs: [{ type: 'cacheonly' }] })
+      expect(existsSync(`${store}/blobs/sha256/${digest}`)).toBe(false)
+      const result = await build({ ...options, store, tags: ['empty'] })
+      expect(result.layers.slice(2).map(({ diffId }) => diffId)).toEqual([`sha256:${digest}`, `sha256:${digest}`])
+      expect(listLayer(store, result.layers[3]!.diffId)).toEqual([])
+    },
+  )
 
   testWith(
     [],

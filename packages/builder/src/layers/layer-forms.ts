@@ -1,4 +1,5 @@
 import { BuilderError } from '../base/errors.ts'
+import { loadOnce } from '../base/load-once.ts'
 import type { LayerEntry, View } from '../view/types.ts'
 import { createChainViews } from '../view/view.ts'
 import { findBlob, findTar, isStored } from './at-hand.ts'
@@ -6,7 +7,7 @@ import { compressedBlob } from './compressed-blob.ts'
 import { resolveContents } from './contents.ts'
 import { isPulled, type FormsState, type LayerFormsOptions } from './conversion.ts'
 import { createFormsState } from './forms-state.ts'
-import { overlayTrees } from './overlay-trees.ts'
+import { forgetLostTrees, overlayTrees } from './overlay-trees.ts'
 import { missingForm } from './missing-form.ts'
 import { toStored } from './stored-table.ts'
 import { tableOf, tarOf, treeOf } from './form-of.ts'
@@ -22,12 +23,14 @@ import { usesOverlay } from './snapshot-kind.ts'
 import { createWorkingTrees } from './working-trees.ts'
 import type { ImageLayer } from '../oci/types.ts'
 
+const loadConversions = loadOnce(() => import('./conversions.ts'))
+
 /**
  * Layers of one build over the rows of a store. Each conversion happens once, in this process and across processes.
  * One file beside this for each form: blob, table, tree, tar.
  */
 export function createLayerForms(options: LayerFormsOptions): LayerForms {
-  const state = createFormsState(options, async () => (await import('./conversions.ts')).CONVERSIONS)
+  const state = createFormsState(options, async () => (await loadConversions()).CONVERSIONS)
   const views = new Map<string, Promise<View>>()
   const merge = createChainViews()
   const viewOf = (chain: readonly LayerHandle[]): Promise<View> => {
@@ -41,6 +44,8 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     return view
   }
   let workingTrees: WorkingTrees | undefined
+  // What this build has leased stays; and who finds a record whose files are gone all the same makes them again.
+  const persistent = new Set<string>()
   return {
     load: state.load,
     fromSelection: (entries, facts) => fromSelection(state, entries, facts),
@@ -51,6 +56,8 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
       const directory = state.store.snapshotDirectory(id, treeKind(executor))
       state.put(layer, { trees: [treeForm(executor, directory, entries)], hasTable: true })
       state.newTrees.add(layer.id)
+      state.wholeTrees.set(layer.id, directory)
+      persistent.add(layer.id)
       return layer
     },
     fromImage: (layers, reference, progressVertex, needsTree) =>
@@ -60,6 +67,7 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     view: viewOf,
     tree: (layer) => treeOf(state, layer),
     overlayTrees: (chain) => overlayTrees(state, chain, viewOf),
+    forgetLostTrees: () => forgetLostTrees(state),
     usesOverlay: () => usesOverlay(state),
     forStep: (layer) => makeForStep(state, layer),
     get workingTrees() {
@@ -86,7 +94,12 @@ export function createLayerForms(options: LayerFormsOptions): LayerForms {
     imageBlob: (layer, image, reference) => imageBlob(state, layer, image, reference),
     readFile: (entry, maxBytes) => readFile(state, entry, maxBytes),
     resolveContents: (entries) => resolveContents(state, entries),
-    isPersistent: (layer) => isStored(state, layer, () => true),
+    isPersistent: (layer) => {
+      const isKnown = persistent.has(layer.id)
+      const isNow = isKnown || isStored(state, layer, () => true)
+      if (isNow && !isKnown) persistent.add(layer.id)
+      return isNow
+    },
     hasContent: (layer) => isStored(state, layer, state.canUse),
     record: state.record,
     syncTrees: () => {

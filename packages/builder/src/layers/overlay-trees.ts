@@ -1,6 +1,7 @@
 import { digestHex, digestOf } from '../oci/digest.ts'
 import type { LayerTable, View } from '../view/types.ts'
 import type { FormsState } from './conversion.ts'
+import { findTree } from './at-hand.ts'
 import { tableOf, treeOf } from './form-of.ts'
 import type { LayerHandle } from './types.ts'
 
@@ -14,7 +15,7 @@ export async function overlayTrees(
   viewOf: (chain: readonly LayerHandle[]) => Promise<View>,
 ): Promise<readonly string[]> {
   const trees: string[] = []
-  for (const layer of chain) trees.push(await treeOf(state, layer))
+  for (const layer of chain) trees.push(state.wholeTrees.get(layer.id) ?? (await wholeTree(state, layer)))
   // Layers of ours list every parent.
   const firstOwn = chain.findIndex((layer) => !layer.isForeign)
   const base = firstOwn < 0 ? chain : chain.slice(0, firstOwn)
@@ -30,6 +31,26 @@ export async function overlayTrees(
     return treeOf(state, state.handleOf({ id, createdMs: 0, description: 'directories that a base does not list' }))
   })
   return onlyTopmost(implied === undefined ? trees : trees.toSpliced(base.length, 0, implied))
+}
+
+async function wholeTree(state: FormsState, layer: LayerHandle): Promise<string> {
+  const directory = await treeOf(state, layer)
+  state.wholeTrees.set(layer.id, directory)
+  return directory
+}
+
+/**
+ * Forgets the trees that were found whole and are not any more; whether there was one. Nobody who keeps to the leases takes one
+ * away, so it is asked only when a mount found none.
+ */
+export async function forgetLostTrees(state: FormsState): Promise<boolean> {
+  let isLost = false
+  for (const id of state.wholeTrees.keys()) {
+    if ((await findTree(state, state.store.layers.get(id))) !== undefined) continue
+    state.wholeTrees.delete(id)
+    isLost = true
+  }
+  return isLost
 }
 
 /**

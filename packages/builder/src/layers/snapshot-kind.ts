@@ -1,6 +1,6 @@
 import type { Executor, ExecutorOptions, SnapshotChoice, SnapshotName } from '@ts-oci/runtime'
 import { bootId } from '../base/boot-id.ts'
-import { BuilderError, isTsOciError } from '../base/errors.ts'
+import { BuilderError, type TsOciError } from '../base/errors.ts'
 import { storePaths } from '../store/paths.ts'
 import type { FormsState } from './conversion.ts'
 
@@ -84,9 +84,7 @@ export function refuseOverlay(executor: Executor): boolean {
 }
 
 /** A step that did not start because the store's disk, or the kernel, takes no overlay with an upper directory there. */
-export function isOverlayRefusal(error: unknown): boolean {
-  if (!isTsOciError(error) || !error.code.startsWith('OCI_RUNTIME_')) return false
-  const { operation, errno } = error.details
+export function isOverlayRefusal({ details: { operation, errno } }: TsOciError): boolean {
   if (!/\bmount overlay\b/.test(String(operation))) return false
   return ['EINVAL', 'EPERM', 'EACCES', 'ENODEV', 'ENOSYS', 'EOPNOTSUPP'].includes(String(errno))
 }

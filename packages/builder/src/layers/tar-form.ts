@@ -1,5 +1,5 @@
 import type { LayerEntry } from '../view/types.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { isPulled, type Conversion, type Made, type FormsState } from './conversion.ts'
@@ -16,11 +16,22 @@ export const packSelection: Pick<Conversion, 'prepare' | 'convert'> = {
 export const packTree: Pick<Conversion, 'applies' | 'prepare' | 'convert'> = {
   applies: (state, layer) => !isPulled(state, layer),
   prepare: async (state, layer) => resolveContents(state, (await tableOf(state, layer)).entries, layer.id),
-  convert: (state, _layer, entries) => pack(state, entries),
+  convert: async (state, _layer, entries) => {
+    const { forms, entries: packed } = await pack(state, entries)
+    // Nothing to be read of the tar: the table that the step left says all of it.
+    return entries.some(({ content }) => content !== undefined) ? { forms, entries: packed } : { forms }
+  },
 }
+
+/** A tar of no entries: its end alone. */
+const EMPTY_TAR = Buffer.alloc(1024)
 
 async function pack(state: FormsState, entries: readonly LayerEntry[]): Promise<Made> {
   const { store, jobs } = state
+  if (entries.every(({ isTimeOnly }) => isTimeOnly === true)) {
+    const diffId = store.blobs.put(EMPTY_TAR) as string as DiffID
+    return { entries, forms: { diffId, tarSizeBytes: EMPTY_TAR.length, hasTar: true } }
+  }
   await using temporary = await store.createTemporaryDirectory('pack')
   const destination = `${temporary.path}/layer.tar`
   const packing = jobs.run(

@@ -61,6 +61,8 @@ export interface LayerTrees {
   tree(layer: LayerHandle): Promise<string>
   /** The directories that an overlay stacks for a chain, bottom first. */
   overlayTrees(chain: readonly LayerHandle[]): Promise<readonly string[]>
+  /** After a mount that did not find one of those: true when they are to be asked for again. */
+  forgetLostTrees(): Promise<boolean>
   /**
    * Makes of a layer what a step will need of it: its tree where overlays are stacked; else its bytes, of which working trees
    * are made.

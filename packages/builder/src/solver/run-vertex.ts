@@ -86,6 +86,6 @@ export function recordVertex(
     name: vertex.metadata.name,
     type: driver.recordType,
     isReplacing: vertex.metadata.ignoreCache ?? false,
+    notes: explainer?.notes(vertex.metadata.name, own.key) ?? [],
   })
-  explainer?.remember(vertex.metadata.name, own.key)
 }

@@ -89,6 +89,8 @@ export function createBlobStore(
         throw new Error(`not below ${paths.tmp}: ${temporaryPath}`)
       onDisk(paths.root, () => {
         lease(digest)
+        // To put a file in the place of another makes ext4 write it to the disk at once.
+        if (fresh.has(digest) && size(digest) === lstatSync(temporaryPath).size) return unlinkSync(temporaryPath)
         chmodSync(temporaryPath, BLOB_MODE)
         renameSync(temporaryPath, blobPath(paths, digest))
       })

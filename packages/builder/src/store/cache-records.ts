@@ -14,6 +14,7 @@ export function createCacheRecords(
   now: () => number,
   lease: (key: string) => void,
 ): CacheRecords & { flush(): void } {
+  const facts = createFacts(metadata)
   const touched = new Map<string, { usedMs: number; count: number }>()
 
   function flush(): void {
@@ -38,6 +39,11 @@ export function createCacheRecords(
     return { ...record, usedMs: mark.usedMs, usageCount: record.usageCount + mark.count }
   }
 
+  function remove(key: string): void {
+    metadata.run('DELETE FROM cache WHERE key = ?', key)
+    metadata.run('DELETE FROM cache_links WHERE key = ?', key)
+  }
+
   return {
     flush,
     find(key) {
@@ -50,26 +56,24 @@ export function createCacheRecords(
         )
       return row === undefined ? undefined : touch(fromRow(row))
     },
-    put(record, alternativeKeys) {
+    put(record, alternativeKeys, { isReplacing = false, notes = [] } = {}) {
       lease(record.key)
+      // One transaction: each writes every page that it touches.
       metadata.transaction(() => {
+        if (isReplacing) for (const alternative of alternativeKeys) remove(alternative)
         putRow(metadata, record)
         for (const alternative of alternativeKeys) link(metadata, alternative, record.key)
+        for (const [key, value] of notes) facts.putFact(key, value)
       })
     },
     link: (alternative, key) => link(metadata, alternative, key),
-    delete(key) {
-      metadata.transaction(() => {
-        metadata.run('DELETE FROM cache WHERE key = ?', key)
-        metadata.run('DELETE FROM cache_links WHERE key = ?', key)
-      })
-    },
+    delete: (key) => metadata.transaction(() => remove(key)),
     list: () => metadata.all('SELECT * FROM cache ORDER BY created_ms, key').map(fromRow),
     findByName(name) {
       const row = metadata.get('SELECT * FROM cache WHERE name = ? ORDER BY created_ms DESC, key LIMIT 1', name)
       return row === undefined ? undefined : fromRow(row)
     },
-    ...createFacts(metadata),
+    ...facts,
   }
 }
 

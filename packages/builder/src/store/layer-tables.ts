@@ -19,7 +19,10 @@ const MAX_TABLE_BYTES = 1024 ** 3
 /** The tables of layers: files in `tables/`, those that were asked for last in memory. */
 export interface LayerTables {
   readTable(id: string): LayerTable | undefined
-  writeTable(id: string, table: LayerTable): void
+  /** Writes the file, and answers what goes to `noteSize` with the row that speaks of it: bytes of all files. */
+  writeTable(id: string, table: LayerTable): number
+  /** Listings ask for the size of every image: no table is decoded for them. */
+  noteSize(id: string, sizeBytes: number): void
   /** Bytes of all files; undefined where there is no table. */
   contentSizeBytes(id: string): number | undefined
   /** With the row that the transaction which runs deletes. `keepsFile`: somebody else removes it. */
@@ -50,25 +53,24 @@ export function createLayerTables({ paths, metadata, temporary }: LayerTablesOpt
     return table
   }
 
-  /** Listings ask for the size of every image: no table is decoded for them. */
-  function rememberSize(id: string, table: LayerTable): number {
-    const size = table.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0)
-    facts.putFact(sizeKey(id), String(size))
-    return size
-  }
+  const noteSize = (id: string, sizeBytes: number): void => facts.putFact(sizeKey(id), String(sizeBytes))
 
   return {
     readTable,
     writeTable(id, table) {
       replaceFile(pathOf(id), temporary.next('table'), encodeTable(table))
       tables.set(id, table)
-      rememberSize(id, table)
+      return sizeOf(table)
     },
+    noteSize,
     contentSizeBytes(id) {
       const known = facts.getFact(sizeKey(id))
       if (known !== undefined) return Number(known)
       const table = readTable(id)
-      return table === undefined ? undefined : rememberSize(id, table)
+      if (table === undefined) return undefined
+      const size = sizeOf(table)
+      noteSize(id, size)
+      return size
     },
     forget(id, keepsFile) {
       metadata.run('DELETE FROM facts WHERE key = ?', sizeKey(id))
@@ -79,6 +81,10 @@ export function createLayerTables({ paths, metadata, temporary }: LayerTablesOpt
       })
     },
   }
+}
+
+function sizeOf(table: LayerTable): number {
+  return table.entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0)
 }
 
 function sizeKey(id: string): string {

@@ -30,8 +30,8 @@ export interface StoredLayers extends LayerRecords {
 /** Rows of layers, and their tables as files in `tables/`. */
 export function createLayerRecords({ paths, metadata, temporary, bootId, lease }: LayerRecordsOptions): StoredLayers {
   const tables = createLayerTables({ paths, metadata, temporary })
-  /** Tables that were written and that no row speaks of yet. */
-  const written = new Set<string>()
+  /** Tables that were written and that no row speaks of yet, with the bytes of their files. */
+  const written = new Map<string, number>()
 
   function get(id: string): LayerRecord | undefined {
     const row = metadata.get('SELECT * FROM layers WHERE id = ?', id)
@@ -45,10 +45,12 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
       const row = metadata.get('SELECT * FROM layers WHERE id = ?', record.id)
       const existing = row === undefined ? undefined : fromRow(row, bootId)
       const former = row === undefined ? undefined : unsyncedOf(row)
+      const tableBytes = written.get(record.id)
       const isTableWritten = written.delete(record.id)
       const added = withTreeTokens(record)
       const unsynced = isSynced ? former : addUnsynced({ existing, added, former, boot: bootId(), isTableWritten })
       replaceRow(metadata, existing === undefined ? added : mergeForms(existing, added), unsynced)
+      if (tableBytes !== undefined) tables.noteSize(record.id, tableBytes)
     })
   }
 
@@ -85,8 +87,7 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
     list: () => metadata.all('SELECT * FROM layers ORDER BY created_ms, id').map((row) => fromRow(row, bootId)),
     readTable: tables.readTable,
     writeTable(id, table) {
-      tables.writeTable(id, table)
-      written.add(id)
+      written.set(id, tables.writeTable(id, table))
     },
     contentSizeBytes: tables.contentSizeBytes,
   }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import type { LayerTable } from '../view/types.ts'
@@ -63,6 +63,24 @@ describe('blobs', () => {
     writeFileSync(join(directory.path, 'tar'), 'hello')
     opened.store.blobs.adopt(join(directory.path, 'tar'), digestOf('hello'))
     expect(opened.store.blobs.has(digestOf('hello'))).toBe(true)
+  })
+
+  test('a file that this store has adopted stays when it comes again, and one that was damaged meanwhile is replaced', async () => {
+    await using directory = await opened.store.createTemporaryDirectory('pack')
+    const digest = digestOf('hello')
+    const blob = opened.store.blobs.path(digest)
+    const adopt = (): number => {
+      writeFileSync(join(directory.path, 'tar'), 'hello')
+      opened.store.blobs.adopt(join(directory.path, 'tar'), digest)
+      return statSync(blob).ino
+    }
+    const first = adopt()
+    expect(adopt()).toBe(first)
+    expect(readdirSync(directory.path)).toEqual([])
+    chmodSync(blob, 0o600)
+    writeFileSync(blob, 'hell')
+    adopt()
+    expect(readFileSync(blob, 'utf8')).toBe('hello')
   })
 
   test('a missing blob is an error with a code', () => {

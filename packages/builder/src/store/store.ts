@@ -6,6 +6,7 @@ import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
 import { createBlobStore } from './blobs.ts'
 import { cacheMountIds, setCacheMountAside } from './cache-mounts.ts'
 import { createCacheRecords } from './cache-records.ts'
+import { createIdleWork } from '../base/idle-work.ts'
 import { onDisk, unusable } from '../base/disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
@@ -112,6 +113,7 @@ function createStore(parts: StoreParts): Store {
   })
   const cache = createCacheRecords(metadata, now, leases.take)
   const treeImages = createTreeImages(paths, currentBoot, (tmp) => sweepUnfinished(paths, tmp))
+  const idle = createIdleWork()
   let isOpen = true
 
   /** Rows that were there before count from now on after a crash of the machine, too. */
@@ -130,6 +132,7 @@ function createStore(parts: StoreParts): Store {
     if (!isOpen) return
     isOpen = false
     try {
+      await idle.settle()
       cache.flush()
     } finally {
       temporary.close()
@@ -150,6 +153,7 @@ function createStore(parts: StoreParts): Store {
     createTemporaryDirectory: async (prefix) => temporary.createDirectory(prefix),
     createTreeDirectory: async (prefix, { image }) =>
       image === undefined ? temporary.createDirectory(prefix) : treeImages.createDirectory(temporary, prefix),
+    whileIdle: idle.add,
     snapshotDirectory: (layerId, kind) => join(treeDirectory(paths, kind?.image), treeName(layerId, kind)),
     adoptImage: treeImages.adopt,
     syncImage: treeImages.sync,

@@ -21,6 +21,8 @@ export interface Store extends AsyncDisposable {
   createTemporaryDirectory(prefix: string): Promise<TemporaryDirectory>
   /** The same where trees of a kind lie, for what becomes one, or is laid over one. */
   createTreeDirectory(prefix: string, kind: Pick<TreeKind, 'image'>): Promise<TemporaryDirectory>
+  /** Work of the store that nobody waits for: removals, which a later start would do as well. Done when this closes. */
+  whileIdle(work: () => Promise<void>): void
   /** Absolute directory of a layer's tree, of each kind another one; not created. */
   snapshotDirectory(layerId: string, kind?: TreeKind): string
   /** Absolute directory of a cache mount; created on first use, unless whoever asks makes it himself (`isMade` false). */
@@ -218,10 +220,19 @@ export interface CacheRecord {
   readonly preimage: string
 }
 
+/** What is written in the transaction of a record. */
+export interface BesideRecord {
+  /** What the alternative keys led to goes. */
+  readonly isReplacing?: boolean
+  /** Facts, as `putFact` writes them. */
+  readonly notes?: readonly (readonly [key: string, value: string])[]
+}
+
 export interface CacheRecords {
   /** Follows links: `key` may be an alternative of the record's own. Marks it used. */
   find(key: string): CacheRecord | undefined
-  put(record: CacheRecord, alternativeKeys: readonly string[]): void
+  /** Written whole, with what goes `beside` it, or not at all. */
+  put(record: CacheRecord, alternativeKeys: readonly string[], beside?: BesideRecord): void
   link(alternative: string, key: string): void
   delete(key: string): void
   list(): readonly CacheRecord[]

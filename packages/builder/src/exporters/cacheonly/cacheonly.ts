@@ -8,7 +8,7 @@ export const exporter: Exporter<{ readonly dest?: undefined }> = {
     return {
       type: output.type,
       name: 'keeping the result in the cache',
-      reads: 'stored',
+      reads: 'nothing',
       run: async () => ({ type: output.type, names: [] }),
     }
   },

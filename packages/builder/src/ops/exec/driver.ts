@@ -1,22 +1,27 @@
+import { loadOnce } from '../../base/load-once.ts'
 import type { Vertex } from '../../graph/types.ts'
 import type { CacheMap } from '../../cache/types.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver } from '../../solver/types.ts'
 import type { ContentSelector } from '../../view/types.ts'
 import type { StepParts } from './run.ts'
+import { createUserFiles } from './user-files.ts'
+
+// A build that is all cached never loads what runs a step.
+const loadRun = loadOnce(() => import('./run.ts'))
 
 /** RUN. */
 export function createExecDriver(environment: StepParts): OpDriver {
+  const userFiles = createUserFiles()
   return {
     recordType: 'regular',
     handles: (vertex) => vertex.op.kind === 'exec',
     cacheMap: (vertex) => keyOf(environment, vertex),
     inputUse: (vertex): readonly InputUse[] => vertex.inputs.map(() => 'tree'),
-    // A build that is all cached never loads what runs a step.
-    ready: async (vertex) => (await import('./run.ts')).checkStep(environment, vertex, execSpecOf(vertex)),
+    ready: async (vertex) => (await loadRun()).checkStep(environment, vertex, execSpecOf(vertex)),
     run: async (vertex, inputs, run) => {
-      const { runExec } = await import('./run.ts')
-      return [await runExec(environment, vertex, execSpecOf(vertex), inputs, run)]
+      const { runExec } = await loadRun()
+      return [await runExec({ environment, userFiles, vertex, spec: execSpecOf(vertex), inputs, run })]
     },
   }
 }

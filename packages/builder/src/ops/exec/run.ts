@@ -1,6 +1,6 @@
 import type { Executor, OpenNetwork, StepEdits, StepExit, StepSpec } from '@ts-oci/runtime'
 import { posix } from 'node:path'
-import { BuilderError } from '../../base/errors.ts'
+import { BuilderError, isTsOciError, type TsOciError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
 import type { Vertex } from '../../graph/types.ts'
@@ -15,6 +15,7 @@ import { stepEnvironment } from './step-environment.ts'
 import { exitError, location, missingSource, stepError } from './step-errors.ts'
 import { touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
+import type { UserFiles } from './user-files.ts'
 
 /** What a step is run with. */
 export type StepParts = MountParts & Pick<OpsEnvironment, 'allowed' | 'devices' | 'hostPlatform' | 'epochMs'>
@@ -40,15 +41,20 @@ export async function checkStep(environment: StepParts, vertex: Vertex, spec: Ex
   await environment.executor()
 }
 
+/** A step as its driver is asked to run it. */
+export interface AskedStep {
+  readonly environment: StepParts
+  readonly userFiles: UserFiles
+  readonly vertex: Vertex
+  readonly spec: ExecSpec
+  readonly inputs: readonly Result[]
+  readonly run: RunContext
+}
+
 /** Runs one step and makes a layer of what it wrote. */
-export async function runExec(
-  environment: StepParts,
-  vertex: Vertex,
-  written: ExecSpec,
-  inputs: readonly Result[],
-  run: RunContext,
-): Promise<LayersResult> {
-  const spec = withAbsoluteMounts(written)
+export async function runExec(asked: AskedStep): Promise<LayersResult> {
+  const { environment, inputs, run } = asked
+  const spec = withAbsoluteMounts(asked.spec)
   const rootMount = spec.mounts.find((mount) => mount.dest === '/')
   const { forms } = environment
   const chain = rootMount === undefined || rootMount.input < 0 ? [] : layersOf(forms, inputs[rootMount.input]!)
@@ -57,22 +63,29 @@ export async function runExec(
   // It is prepared while the trees are.
   const network = executor.openNetwork(spec.network)
   network.catch(() => {})
-  const work: StepWork = { environment, vertex, spec, inputs, run, chain, executor, network }
+  const work: StepWork = { ...asked, spec, chain, executor, network }
   try {
     return await runOnce(work)
   } catch (error) {
-    // Nothing of the step has run. This disk, or this kernel, takes no overlay: from now on nobody is given one.
-    if (!isOverlayRefusal(error) || !(await forms.usesOverlay()) || !refuseOverlay(executor)) throw error
+    // Nothing of the step has run.
+    if (!(await canStartAnew(error, work))) throw error
     return await runOnce(work)
   }
 }
 
-interface StepWork {
-  readonly environment: StepParts
-  readonly vertex: Vertex
-  readonly spec: ExecSpec
-  readonly inputs: readonly Result[]
-  readonly run: RunContext
+/** Whether a step that did not start may do so now: its file system is put together otherwise, or again. */
+async function canStartAnew(error: unknown, { environment: { forms }, executor }: StepWork): Promise<boolean> {
+  if (!isStartFailure(error) || !(await forms.usesOverlay())) return false
+  // This disk, or this kernel, takes no overlay: from now on nobody is given one.
+  if (isOverlayRefusal(error)) return refuseOverlay(executor)
+  return error.details['errno'] === 'ENOENT' && (await forms.forgetLostTrees())
+}
+
+function isStartFailure(error: unknown): error is TsOciError {
+  return isTsOciError(error) && error.code.startsWith('OCI_RUNTIME_')
+}
+
+interface StepWork extends AskedStep {
   readonly chain: readonly LayerHandle[]
   readonly executor: Executor
   readonly network: Promise<OpenNetwork>
@@ -80,6 +93,7 @@ interface StepWork {
 
 async function runOnce({
   environment,
+  userFiles,
   vertex,
   spec,
   inputs,
@@ -98,11 +112,11 @@ async function runOnce({
     const { location } = vertex.metadata
     refuseForeign({ platform: foreign, host: environment.hostPlatform, view, location })
   }
-  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) => snapshot.readFile(entry, maxBytes)).catch(
-    (error: unknown) => {
-      throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
-    },
-  )
+  const user = await resolveUser(spec.meta.user, view, (entry, maxBytes) =>
+    userFiles.read(entry, () => snapshot.readFile(entry, maxBytes)),
+  ).catch((error: unknown) => {
+    throw stepError(spec, vertex, error instanceof Error ? error.message : String(error))
+  })
   const devices = await devicesOf(environment, { spec, vertex, executor, user, run })
   const output = createTail()
   tellNotice(await network, run)

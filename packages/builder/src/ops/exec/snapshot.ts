@@ -47,6 +47,7 @@ async function openOverlay(
   const work = join(temporary.path, 'work')
   for (const path of [upper, work]) mkdirSync(localPath(path), { mode: 0o755 })
   await makeLeftBehind(view, upper, jobs)
+  let isKept = false
   return {
     root: { kind: 'overlay', lowers, upper, work },
     temporary: temporary.path,
@@ -61,9 +62,15 @@ async function openOverlay(
       // Before it is there: a prune looks at leases, and clocks may be set back.
       store.lease(id)
       renameSync(localPath(upper), localPath(store.snapshotDirectory(id, treeKind(executor))))
+      isKept = true
       return forms.fromTree(id, entries, facts)
     },
-    [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose](),
+    // What a step leaves is removed while the next one runs.
+    [Symbol.asyncDispose]: async () => {
+      const remove = (): Promise<void> => Promise.resolve(temporary[Symbol.asyncDispose]())
+      if (isKept) store.whileIdle(remove)
+      else await remove()
+    },
   }
 }
 

@@ -1,3 +1,4 @@
+import { loadOnce } from '../../base/load-once.ts'
 import { basename, join } from 'node:path/posix'
 import { BuilderError } from '../../base/errors.ts'
 import type { SizedSource } from '../../disk/job-types.ts'
@@ -11,6 +12,8 @@ import type { FileAction, FileSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver, Result } from '../../solver/types.ts'
 import { missingPath } from './required-paths.ts'
 import { requireSentDirectory } from './sent.ts'
+
+const loadApply = loadOnce(() => import('./apply.ts'))
 
 /** What files are copied with. */
 type FileParts = Pick<OpsEnvironment, 'store' | 'forms' | 'jobs' | 'epochMs'>
@@ -33,7 +36,7 @@ export function createFileDriver(environment: FileParts): OpDriver {
       requirePaths(spec, vertex, views)
       const createdMs = environment.epochMs ?? Date.now()
       // A build that is all cached never loads it, nor the readers of archives behind it.
-      const { applyFileSpec } = await import('./apply.ts')
+      const { applyFileSpec } = await loadApply()
       await using temporary = await environment.store.createTemporaryDirectory('file-op')
       const entries = await applyFileSpec(spec, views, {
         // As BuildKit: what is made on the way has the time of its making; `rewrite-timestamp` comes later.
