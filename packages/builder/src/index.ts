@@ -11,6 +11,8 @@ export { lowerDockerfile, type BaseImage, type LowerDockerfileOptions, type Lowe
 export { toLlb, type BuildDefinition } from './api/llb.ts'
 export { findLogin, login, logout } from './api/login.ts'
 export { openSession } from './api/session.ts'
+export { inspectRemote } from './api/inspect-remote.ts'
+export { joinImages } from './api/join-images.ts'
 export { pull } from './api/pull.ts'
 export { push } from './api/transfer.ts'
 export { summarize } from './api/summarize.ts'

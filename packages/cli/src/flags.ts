@@ -1,6 +1,7 @@
 import type { CommandSpec } from './flag-types.ts'
 import { build } from './flags/build.ts'
 import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts'
+import { imagetoolsCreate, imagetoolsInspect } from './flags/imagetools.ts'
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
 import { login, logout } from './flags/login.ts'
 import { info, prune } from './flags/store.ts'
@@ -8,6 +9,7 @@ import { info, prune } from './flags/store.ts'
 export * from './flags/build.ts'
 export * from './flags/debug.ts'
 export * from './flags/images.ts'
+export * from './flags/imagetools.ts'
 export * from './flags/login.ts'
 export * from './flags/store.ts'
 
@@ -24,6 +26,8 @@ const table = [
   logout,
   prune,
   info,
+  imagetoolsCreate,
+  imagetoolsInspect,
   debugParse,
   debugExpand,
   debugIgnore,

@@ -1,7 +1,7 @@
 import type { BuildWarning } from '../base/progress.ts'
 import type { OutputSpec, OutputType } from '../exporters/list.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
-import type { Descriptor, HistoryEntry, ImageConfig } from '../oci/types.ts'
+import type { Descriptor, HistoryEntry, ImageConfig, ImageIndex } from '../oci/types.ts'
 import type { IsolationMode, SnapshotName, StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { State } from '../frontends/state/types.ts'
@@ -309,6 +309,39 @@ export interface PushOutcome {
   readonly name: string
   readonly digest: Digest
   readonly sizeBytes: number
+}
+export interface JoinOptions extends CommonOptions, RegistryOptions {
+  /** Names that the index gets. */
+  readonly tags?: readonly string[]
+  /** What the first name leads to comes first. */
+  readonly append?: boolean
+  /** Sends nothing. */
+  readonly isDryRun?: boolean
+  /** `index:KEY` of the index, `manifest-descriptor[PLATFORM]:KEY` of entries. */
+  readonly annotations?: Readonly<Record<string, string>>
+  /** Only these. */
+  readonly platforms?: readonly string[]
+  /** Of a single image an index, too; default. */
+  readonly preferIndex?: boolean
+}
+export interface JoinOutcome {
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+  readonly descriptor: Descriptor
+  /** With tags and registries. */
+  readonly names: readonly string[]
+}
+/** What a registry has under a name. */
+export interface RemoteInspection {
+  /** With tag and registry. */
+  readonly name: string
+  /** The document as it came. */
+  readonly bytes: Uint8Array
+  readonly descriptor: Descriptor
+  /** Where it is one. */
+  readonly index?: ImageIndex
+  /** Configs by platform, where they were asked for. */
+  readonly configs: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 export interface RemoveOptions extends CommonOptions {
   /** Also an id with several names. */

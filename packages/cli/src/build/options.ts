@@ -120,8 +120,8 @@ function pairs(texts: readonly string[], flag: string, missing?: string): Record
   )
 }
 
-/** `KEY=VALUE`, or what is annotated before it: `index,manifest[linux/arm64]:KEY=VALUE`. */
-function annotations(texts: readonly string[]): Record<string, string> {
+/** `KEY=VALUE`, or what is annotated before it: `index,manifest[linux/arm64]:KEY=VALUE`. @throws UsageError */
+export function annotations(texts: readonly string[]): Record<string, string> {
   const each = texts.flatMap((text) => {
     const at = /^([^=]*?):[^=]*=/.exec(text)
     if (at === null) return [text]

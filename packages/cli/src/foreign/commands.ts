@@ -23,7 +23,6 @@ const onePlatform = '--platform OS/ARCH,OS/ARCH builds several; skopeo and crane
 const disk = 'tsbuild info says where the store is and what is free, tsbuild images how large images are'
 const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
 const noDaemon = 'there is no daemon to speak to'
-const inImage = 'skopeo inspect docker://NAME reads a registry; tsbuild pull NAME, then tsbuild inspect NAME'
 const workingContainers = 'write it into a Dockerfile, or use @ts-oci/builder from TypeScript'
 const history = 'tsbuild build --metadata-file FILE keeps what there is to say of a build'
 
@@ -75,8 +74,7 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'buildx du', use: disk },
   { name: 'du', use: disk },
   { name: 'buildx history', use: history },
-  { name: 'buildx imagetools inspect', use: inImage },
-  { name: 'buildx imagetools', use: onePlatform },
+  { name: 'buildx imagetools', as: ['imagetools'] },
   { name: 'buildx', use: `tsbuild build builds; ${noBuilders}` },
   // Containers.
   { name: 'attach', use: noContainers },
