@@ -1,5 +1,6 @@
 import { BuilderError } from '../base/errors.ts'
 import type { ProgressSink } from '../base/progress.ts'
+import { runAll } from '../base/run-all.ts'
 import { internalStep } from '../build/internal-step.ts'
 import type { JoinOptions, JoinOutcome } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
@@ -37,7 +38,7 @@ export async function joinImages(sources: readonly string[], options: JoinOption
   const index = await combine(found, { annotations, platforms, preferIndex })
   const { bytes, descriptor } = index
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
-  if (!isDryRun) await Promise.all(names.map((name) => pushTo(session, sink, name, index)))
+  if (!isDryRun) await pushAll(session, sink, names, index)
   return { bytes, descriptor, digest: descriptor.digest, names: names.map(formatReference) }
 }
 
@@ -199,6 +200,19 @@ function partsOf(found: readonly Found[]): Joined['parts'] {
 
 function indexOf({ document }: Found): ReturnType<typeof parseIndex>['index'] {
   return parseIndex(document.bytes).index
+}
+
+/** Names of one repository one after the other: what the first brings the others find. */
+async function pushAll(
+  session: Session,
+  sink: ProgressSink,
+  names: readonly ImageReference[],
+  index: Joined,
+): Promise<void> {
+  const works = [...Map.groupBy(names, repositoryOf).values()].map((group) => async () => {
+    for (const name of group) await pushTo(session, sink, name, index)
+  })
+  await runAll(works, session.signal)
 }
 
 async function pushTo(

@@ -1,7 +1,7 @@
 import { countRunes, fromBytes, toBytes } from './bytes.ts'
 import { CallError } from './errors.ts'
 import { type Functions, type GoFunction, longestText } from './functions.ts'
-import { jsonOf } from './json-text.ts'
+import { indentJson, jsonOf } from './json-text.ts'
 import { showValue } from './print-value.ts'
 import {
   compareBytes,
@@ -24,6 +24,11 @@ const onText = (change: (text: string) => string): GoFunction => ({
   parameters: ['string'],
   call: ([text]) => ofString(toBytes(change(fromBytes(textOf(text))))),
 })
+
+/** Where buildx differs from Docker. */
+export const buildxFunctions: Functions = {
+  json: { parameters: ['any'], call: ([value]) => ofString(indentJson(jsonOf(value))) },
+}
 
 /** What Docker adds to the functions of text/template. */
 export const dockerFunctions: Functions = {

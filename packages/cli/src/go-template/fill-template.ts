@@ -1,6 +1,6 @@
 import { fromBytes, toBytes } from './bytes.ts'
 import { builtins } from './builtins.ts'
-import { dockerFunctions, headerFunctions } from './docker-functions.ts'
+import { buildxFunctions, dockerFunctions, headerFunctions } from './docker-functions.ts'
 import { TemplateError } from './errors.ts'
 import { execute } from './execute.ts'
 import type { Functions } from './functions.ts'
@@ -18,6 +18,8 @@ export interface FillOptions {
   readonly isStrict?: boolean
   /** The line of headers: `upper`, `json` and the others leave them as they are. */
   readonly isHeader?: boolean
+  /** `json` is indented by two spaces, as buildx has it. */
+  readonly isIndented?: boolean
 }
 
 /** A template, parsed once, that fills in as many objects as there are. */
@@ -25,6 +27,7 @@ export type Template = (data: unknown, options?: FillOptions) => string
 
 const basicFunctions: Functions = { ...builtins, ...dockerFunctions }
 const tableFunctions: Functions = { ...builtins, ...headerFunctions }
+const indentedFunctions: Functions = { ...basicFunctions, ...buildxFunctions }
 const isFunction = (name: string) => name === 'and' || name === 'or' || Object.hasOwn(basicFunctions, name)
 
 /**
@@ -34,8 +37,8 @@ const isFunction = (name: string) => name === 'and' || name === 'or' || Object.h
 export function compileTemplate(text: string): Template {
   const bytes = toBytes(text)
   const templates = reported(() => parseTemplate(bytes, isFunction))
-  return (data, { type = anyType, raw, isStrict = false, isHeader = false } = {}) => {
-    const functions = isHeader ? tableFunctions : basicFunctions
+  return (data, { type = anyType, raw, isStrict = false, isHeader = false, isIndented = false } = {}) => {
+    const functions = isHeader ? tableFunctions : isIndented ? indentedFunctions : basicFunctions
     const run = (of: GoType, value: unknown, strictKeys: boolean) =>
       fromBytes(execute(bytes, templates, inside(readMember(of, value)), { functions, strictKeys }))
     return reported(() => {

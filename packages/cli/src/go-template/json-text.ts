@@ -77,3 +77,28 @@ function jsonString(bytes: string): string {
     )
   return toBytes(text)
 }
+
+const TOKENS = /"(?:[^"\\]|\\.)*"|[^"[\]{},:]+|[[\]{},:]/g
+
+/** JSON as Go's `MarshalIndent` writes it, two spaces a level; `<`, `>` and `&` are escaped. */
+export function indentJson(compact: string): string {
+  let depth = 0
+  let before = ''
+  const line = (): string => `\n${'  '.repeat(depth)}`
+  return compact.replaceAll(TOKENS, (token) => {
+    const previous = before
+    before = token
+    const isFirst = previous === '{' || previous === '['
+    if (token === '}' || token === ']') {
+      depth--
+      return isFirst ? token : line() + token
+    }
+    const start = isFirst || previous === ',' ? line() : ''
+    if (token === '{' || token === '[') {
+      depth++
+      return start + token
+    }
+    if (token === ':') return ': '
+    return start + token.replaceAll(/[<>&]/g, (one) => `\\u00${one.charCodeAt(0).toString(16)}`)
+  })
+}

@@ -1,6 +1,7 @@
 import type { RemoteInspection } from '@ts-oci/builder'
-import { fillTemplate } from './template.ts'
-import { jsonText, nameLine } from './terminal-text.ts'
+import { fillTemplate } from '../go-template/fill-template.ts'
+import { imagetoolsType } from '../go-template/imagetools-type.ts'
+import { nameLine } from './terminal-text.ts'
 
 type Cell = readonly [label: string, value: string]
 type Entry = NonNullable<RemoteInspection['index']>['manifests'][number]
@@ -81,55 +82,10 @@ export function fillInspection(typed: string, found: RemoteInspection, format: s
           },
     image: several ? sortedByKey(configs) : Object.values(configs)[0],
   }
-  const path = /^\s*\{\{-?\s*json\s+(\.[A-Za-z.]*)\s*-?\}\}\s*$/.exec(format)?.[1]
-  if (path !== undefined) return jsonText(memberOf(documents, path), 2)
-  return fillTemplate(format, goNamed(documents, []))
+  const type = imagetoolsType(index !== undefined, several)
+  return fillTemplate(format, documents, { type, isIndented: true })
 }
 
 function sortedByKey<Value>(map: Readonly<Record<string, Value>>): Record<string, Value> {
   return Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-/** By the names that Go has for the members: `.Manifest.Digest`. */
-function memberOf(documents: object, path: string): unknown {
-  const names = path.split('.').filter((name) => name !== '')
-  let value: unknown = documents
-  for (const name of names) {
-    const members: readonly (readonly [string, unknown])[] =
-      typeof value === 'object' && value !== null ? Object.entries(value) : []
-    value = members.find(([key]) => goName(key) === name || key === name)?.[1]
-  }
-  return value ?? null
-}
-
-/** Maps, whose keys are no members. */
-const maps = new Set(['annotations', 'Labels', 'ExposedPorts', 'Volumes'])
-
-function goNamed(value: unknown, path: readonly string[]): unknown {
-  if (Array.isArray(value)) return value.map((item) => goNamed(item, path))
-  if (typeof value !== 'object' || value === null) return value
-  const last = path.at(-1) ?? ''
-  const isMap = maps.has(last) || (path.length === 1 && last === 'image' && !('rootfs' in value))
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [isMap ? key : goName(key), goNamed(item, [...path, key])]),
-  )
-}
-
-const special: Readonly<Record<string, string>> = {
-  os: 'OS',
-  urls: 'URLs',
-  rootfs: 'RootFS',
-  diff_ids: 'DiffIDs',
-  'os.version': 'OSVersion',
-  'os.features': 'OSFeatures',
-}
-
-function goName(key: string): string {
-  return (
-    special[key] ??
-    key
-      .split('_')
-      .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
-      .join('')
-  )
 }

@@ -1,6 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { checkAnswerFile, writeAnswer } from '../../build/answer-file.ts'
-import { annotations } from '../../build/options.ts'
 import { registryOptions } from '../../common-options.ts'
 import { defineCommand } from '../../define-command.ts'
 import { imagetoolsCreate } from '../../flags.ts'
@@ -8,6 +5,8 @@ import { withProgress } from '../../render/with-progress.ts'
 import { UsageError } from '../../usage-error.ts'
 
 export const ImagetoolsCreateCommand = defineCommand(imagetoolsCreate, async ({ args, flags }, io) => {
+  const { checkAnswerFile, writeAnswer } = await import('../../build/answer-file.ts')
+  const { annotations } = await import('../../build/options.ts')
   const sources = [...(await Promise.all(flags.file.map(readSource))), ...args]
   const metadataFile = flags['metadata-file']
   const answer = metadataFile === undefined ? undefined : { what: 'metadata', path: metadataFile }
@@ -43,6 +42,7 @@ const maxSourceBytes = 4 * 1024 * 1024
 
 async function readSource(path: string): Promise<string> {
   try {
+    const { readFile } = process.getBuiltinModule('node:fs/promises')
     const text = await readFile(path, 'utf8')
     if (text.length > maxSourceBytes) throw new Error('it is too large for a descriptor')
     return text.trim()
