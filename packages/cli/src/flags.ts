@@ -1,4 +1,5 @@
 import type { CommandSpec } from './flag-types.ts'
+import { copy, exportImage, importImage, load, save } from './flags/archives.ts'
 import { build } from './flags/build.ts'
 import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts'
 import { imagetoolsCreate, imagetoolsInspect } from './flags/imagetools.ts'
@@ -6,6 +7,7 @@ import { history, images, inspect, pull, push, rmi, tag } from './flags/images.t
 import { login, logout } from './flags/login.ts'
 import { info, prune } from './flags/store.ts'
 
+export * from './flags/archives.ts'
 export * from './flags/build.ts'
 export * from './flags/debug.ts'
 export * from './flags/images.ts'
@@ -24,6 +26,11 @@ const table = [
   push,
   login,
   logout,
+  save,
+  load,
+  importImage,
+  exportImage,
+  copy,
   prune,
   info,
   imagetoolsCreate,

@@ -101,10 +101,9 @@ describe('what is wrong with a command line', () => {
     )
   })
 
-  test('--load is refused with what to do instead', () => {
-    const error = failureOf(() => parseArgv(build, ['--load', '.']))
-    expect(error.message).toContain('--load: there is no daemon')
-    expect(error.hint).toContain('docker load -i')
+  test('--load may name an engine', () => {
+    expect(parseArgv(build, ['--load', '.']).flags.load).toBe('true')
+    expect(parseArgv(build, ['--load=podman', '.']).flags.load).toBe('podman')
   })
 
   test('a value out of a fixed list is refused with the list', () => {

@@ -331,7 +331,7 @@ describe('what goes wrong', () => {
     [['-t', 'UPPER', 'context'], 1, 'ERROR: invalid tag "UPPER": repository name must be lowercase'],
     [['-v', '/a:/b', 'context'], 125, expect.stringContaining('-v is a flag of buildah and podman')],
     [['container', 'ls'], 1, expect.stringContaining('unknown command: container')],
-    [['--load', 'context'], 125, expect.stringContaining('--load: there is no daemon')],
+    [['--load=dockr', 'context'], 125, 'ERROR: invalid argument "dockr" for --load'],
   ])('tsbuild %j', async (args, status, line) => {
     await using directory = await temporaryDirectory()
     await writeContext(directory, files)

@@ -15,7 +15,7 @@ import type { PulledImage } from '../registry/pull.ts'
 import type { LayerForms } from '../layers/types.ts'
 import type { ImageRecord, StoredImage } from '../store/types.ts'
 import { layerFormsOf } from './layer-forms.ts'
-import { putIndexRecord } from './index-record.ts'
+import { putIndexRecord } from '../store/index-record.ts'
 
 /**
  * Fetches an image with all its layers, and names it in the store. Of an index the images of the wanted platforms come

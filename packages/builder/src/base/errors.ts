@@ -45,6 +45,9 @@ export type BuilderErrorCode =
   | 'OCI_REGISTRY_INSECURE'
   | 'OCI_CREDENTIALS'
   | 'OCI_PLATFORM_NOT_FOUND'
+  // an engine: Docker, Podman
+  | 'OCI_ENGINE_UNREACHABLE'
+  | 'OCI_ENGINE_FAILED'
   // build
   | 'OCI_COPY_SOURCE_NOT_FOUND'
   | 'OCI_COPY_INVALID'

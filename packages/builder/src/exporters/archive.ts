@@ -3,6 +3,9 @@ import { mismatch } from '../store/blobs.ts'
 import type { ImageBlob } from './compose.ts'
 import type { ByteSink } from './byte-sink.ts'
 
+/** What an archive is written to; who opened it ends it. */
+export type ArchiveSink = Pick<ByteSink, 'write' | 'appendFile'>
+
 /** A file of an outer archive. */
 export type ArchiveFile =
   | { readonly name: string; readonly bytes: Uint8Array; readonly mode?: number }
@@ -12,7 +15,11 @@ export type ArchiveFile =
  * Writes an image archive: `blobs/` and the files, sorted by name, no times, owned by 0 (as containerd writes it).
  * A blob is verified while it passes; a wrong one fails the archive before it is complete.
  */
-export async function writeArchive(sink: ByteSink, files: readonly ArchiveFile[], signal?: AbortSignal): Promise<void> {
+export async function writeArchive(
+  sink: ArchiveSink,
+  files: readonly ArchiveFile[],
+  signal?: AbortSignal,
+): Promise<void> {
   const headerOf = await loadHeaders()
   for (const name of ['blobs/', 'blobs/sha256/'])
     await sink.write(await headerOf({ name, type: 'directory', mode: 0o755, size: 0 }))
@@ -50,7 +57,7 @@ async function loadHeaders(): Promise<(header: Header) => Promise<Uint8Array>> {
   }
 }
 
-async function writeBlob(sink: ByteSink, blob: ImageBlob, signal: AbortSignal | undefined): Promise<void> {
+async function writeBlob(sink: ArchiveSink, blob: ImageBlob, signal: AbortSignal | undefined): Promise<void> {
   if (blob.file !== undefined && sink.appendFile !== undefined) return sink.appendFile(blob.file, blob, signal)
   for await (const chunk of verified(blob, signal)) await sink.write(chunk)
 }

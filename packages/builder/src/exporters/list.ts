@@ -25,7 +25,7 @@ export const outputs = [
   },
   {
     name: 'docker',
-    summary: 'what docker load reads',
+    summary: 'into a local Docker or Podman; with dest a file that docker load reads',
     writes: 'archive',
     load: (): Promise<typeof import('./docker/docker.ts')> => import('./docker/docker.ts'),
   },

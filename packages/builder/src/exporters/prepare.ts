@@ -24,6 +24,7 @@ export async function prepareOutputs(
       hint: 'give all but one of them dest=FILE',
     })
   }
+  for (const output of prepared) await output.check?.()
   return prepared
 }
 

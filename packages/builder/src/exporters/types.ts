@@ -57,6 +57,8 @@ export interface PreparedExport {
   readonly reads: 'blobs' | 'pushed-blobs' | 'files' | 'stored' | 'nothing'
   /** It will ask for layers as gzip of the default level, just as they are: large ones are compressed while they are packed. */
   readonly wantsGzip?: boolean
+  /** Looks whether what it goes to is there, before anything is built. @throws what `run` would throw */
+  check?(): Promise<void>
   /** It goes to standard output, which one output alone can have. */
   readonly isStdout?: boolean
   run(source: ExportSource, context: ExportContext): Promise<ExportResult>

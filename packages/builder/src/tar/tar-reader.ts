@@ -27,6 +27,10 @@ export interface TarReader {
   push(chunk: Uint8Array): void
   /** Two blocks of zeros came: what follows belongs to no tar, and is not looked at. */
   readonly isFinished: boolean
+  /** How many of the next bytes nobody reads: data of an entry whose handler takes none, and padding. They may be left out by `skip`. */
+  readonly skippable: number
+  /** In place of a push of so many bytes, at most `skippable`. */
+  skip(sizeBytes: number): void
   /** Says that the input is over; throws when it stops inside an entry. */
   end(): void
 }
@@ -88,6 +92,20 @@ class TarStream implements TarReader {
       else at += this.takeBlock(buffer, at)
       this.position += at - before
     }
+  }
+
+  get skippable(): number {
+    const isRead = this.meta !== undefined || this.sparse !== undefined || this.mapped !== undefined
+    if (isRead || this.carried > 0) return 0
+    return this.dataLeft > 0 && this.handler.data !== undefined && this.isInEntry ? 0 : this.dataLeft + this.paddingLeft
+  }
+
+  skip(sizeBytes: number): void {
+    this.position += sizeBytes
+    const ofData = Math.min(sizeBytes, this.dataLeft)
+    this.dataLeft -= ofData
+    this.paddingLeft -= sizeBytes - ofData
+    if (ofData > 0 && this.dataLeft === 0) this.endOfData()
   }
 
   end(): void {

@@ -9,7 +9,7 @@ import { tagWord } from '../image-word.ts'
 import { UsageError } from '../usage-error.ts'
 import { contextWord } from './context-word.ts'
 import { splitOnce } from './csv.ts'
-import { parseOutput } from './outputs.ts'
+import { loadOutputs, parseOutput } from './outputs.ts'
 import { resourceOptions } from './resources.ts'
 import { parseSecret, parseSsh } from './secrets.ts'
 
@@ -18,7 +18,8 @@ type Flags = Input<typeof build>['flags']
 /** The library's options for a command line. @throws UsageError */
 export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo): BuildOptions {
   const stdoutIsTerminal = io.stdout.isTTY === true
-  const outputs = flags.output.map((text) => parseOutput(text, stdoutIsTerminal))
+  const named = flags.output.map((text) => parseOutput(text, stdoutIsTerminal))
+  const outputs = [...named, ...loadOutputs(flags.load, named)]
   if (outputs.filter((output) => 'dest' in output && output.dest === '-').length > 1) {
     throw new UsageError('only one --output can go to standard output', { hint: 'name files with dest=FILE' })
   }

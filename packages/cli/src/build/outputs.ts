@@ -1,5 +1,6 @@
 import type { OutputSpec } from '@ts-oci/builder'
 import { outputs } from '@ts-oci/builder/families'
+import { booleanWord } from '../boolean-word.ts'
 import { namesOf } from '../flags/families.ts'
 import { nearest, UsageError } from '../usage-error.ts'
 import { keyValues } from './csv.ts'
@@ -28,11 +29,8 @@ export function parseOutput(text: string, stdoutIsTerminal: boolean): OutputSpec
 
 function checked(spec: OutputSpec, text: string, stdoutIsTerminal: boolean): OutputSpec {
   if (spec.type === 'local' && !spec.dest) throw invalid(text, 'dest is missing: the directory to write to')
-  if (spec.type === 'docker' && spec.dest === undefined) {
-    throw new UsageError('--output type=docker: there is no daemon to load into', {
-      hint: 'name a file: type=docker,dest=image.tar, then docker load -i image.tar',
-    })
-  }
+  // Without a file it goes to a Docker or Podman, as buildx has it.
+  if (spec.type === 'docker' && spec.dest === undefined) return spec
   const isArchive = outputs.find(({ name }) => name === spec.type)?.writes === 'archive'
   const { dest } = spec as { readonly dest?: string }
   const isStdout = isArchive && (dest === undefined || dest === '-')
@@ -48,4 +46,19 @@ function invalid(text: string, reason: string): UsageError {
   return new UsageError(`invalid argument "${text}" for --output: ${reason}`, {
     hint: `type=TYPE,dest=PATH with TYPE one of ${types.join(', ')}; a directory; or - for a tar on standard output`,
   })
+}
+
+/**
+ * What `--load` asks for. Where it names no engine, an image in the store: who calls this by the name of `docker` finds it
+ * among its images.
+ * @throws UsageError
+ */
+export function loadOutputs(load: string | undefined, others: readonly OutputSpec[]): readonly OutputSpec[] {
+  const word = booleanWord(load ?? 'false') ?? load
+  if (word === 'false') return []
+  if (word === 'docker' || word === 'podman') return [{ type: 'docker', engine: word }]
+  // Without any other output it is the default.
+  if (word === 'true')
+    return others.length === 0 || others.some(({ type }) => type === 'image') ? [] : [{ type: 'image' }]
+  throw new UsageError(`invalid argument "${load}" for --load`, { hint: 'docker, podman, or nothing for the store' })
 }

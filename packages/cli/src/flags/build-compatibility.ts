@@ -39,12 +39,10 @@ export const compatibilityFlags = [
   {
     name: 'load',
     group: 'Compatibility',
-    kind: 'boolean',
-    summary: 'refused: there is no daemon to load into',
-    refused: {
-      message: 'there is no daemon to load into; the image is in the store anyway',
-      hint: 'for Docker: tsbuild -t NAME -o type=docker,dest=image.tar CONTEXT && docker load -i image.tar',
-    },
+    kind: 'optional',
+    value: 'ENGINE',
+    summary:
+      'the image is in the store, as without it; docker or podman: into that engine, as -o type=docker,engine=ENGINE',
   },
   {
     name: 'cache-from',

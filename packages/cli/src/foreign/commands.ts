@@ -16,9 +16,6 @@ const noVolumes =
   'tsbuild keeps no volumes: RUN --mount=type=cache keeps a directory between builds, and tsbuild prune removes it'
 const noCompose = 'tsbuild builds one image a call: tsbuild -t NAME -f FILE CONTEXT for each service'
 const noBuilders = 'there are no builder instances: the build runs in this process'
-const save = 'tsbuild -t NAME -o type=docker,dest=FILE CONTEXT writes what docker load reads'
-const load =
-  'skopeo copy docker-archive:FILE oci:STORE:NAME puts an image into the store; tsbuild info says where it is'
 const onePlatform = '--platform OS/ARCH,OS/ARCH builds several; skopeo and crane join what several machines built'
 const disk = 'tsbuild info says where the store is and what is free, tsbuild images how large images are'
 const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
@@ -40,28 +37,25 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'image build', as: ['build'] },
   { name: 'image history', as: ['history'] },
   { name: 'image inspect', as: ['inspect'] },
+  { name: 'image import', as: ['import'] },
   { name: 'image list', as: ['images'] },
+  { name: 'image load', as: ['load'] },
   { name: 'image ls', as: ['images'] },
   { name: 'image pull', as: ['pull'] },
   { name: 'image push', as: ['push'] },
   { name: 'image remove', as: ['rmi'] },
   { name: 'image rm', as: ['rmi'] },
+  { name: 'image save', as: ['save'] },
   { name: 'image tag', as: ['tag'] },
   { name: 'system info', as: ['info'] },
   { name: 'version', as: ['--version'] },
   // Images.
-  { name: 'image load', use: load },
-  { name: 'image import', use: 'FROM scratch and ADD FILE.tar / in a Dockerfile' },
   { name: 'image prune', use: danglingImages },
-  { name: 'image save', use: save },
   { name: 'image search', use: 'skopeo list-tags docker://NAME lists the tags of a name' },
   { name: 'image', use: 'tsbuild images, history, inspect, tag, rmi, pull and push have names of their own' },
-  { name: 'import', use: 'FROM scratch and ADD FILE.tar / in a Dockerfile' },
-  { name: 'load', use: load },
   { name: 'ls', use: 'did you mean tsbuild images?' },
   { name: 'manifest', use: onePlatform },
   { name: 'mkcw', use: 'confidential workloads are not supported' },
-  { name: 'save', use: save },
   { name: 'search', use: 'skopeo list-tags docker://NAME lists the tags of a name' },
   { name: 'source', use: 'source images are not supported' },
   { name: 'trust', use: 'signatures are not supported: pin bases by digest' },
@@ -89,7 +83,6 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'diff', use: noContainers },
   { name: 'events', use: 'tsbuild --progress=rawjson tells all that happens in a build' },
   { name: 'exec', use: runElsewhere },
-  { name: 'export', use: 'tsbuild -o type=tar,dest=FILE CONTEXT writes the files of an image' },
   { name: 'kill', use: noContainers },
   { name: 'logs', use: noContainers },
   { name: 'pause', use: noContainers },
@@ -110,7 +103,6 @@ export const foreignCommands: readonly ForeignCommand[] = [
   // Buildah's working containers.
   { name: 'add', use: `${workingContainers}: ADD` },
   { name: 'config', use: `${workingContainers}: ENV, LABEL, CMD and their kin` },
-  { name: 'copy', use: `${workingContainers}: COPY` },
   { name: 'from', use: `${workingContainers}: FROM` },
   { name: 'mount', use: 'tsbuild -o DIR CONTEXT writes the files of an image into a directory' },
   { name: 'umount', use: noContainers },

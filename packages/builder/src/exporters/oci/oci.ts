@@ -30,17 +30,26 @@ export interface LayoutAttributes extends ImageAttributes {
 
 /** `type=oci`: an OCI image layout, as one tar or (`tar=false`) as a directory. */
 export const exporter: Exporter<LayoutAttributes> = {
-  prepare: (output, defaults) => prepareLayout(output, defaults, false),
+  prepare: (output, defaults) => prepareLayout(output, defaults, { isDocker: false }),
 }
 
-/** An image layout; with `docker` also the `manifest.json` that `docker load` reads. */
-export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, docker: boolean): PreparedExport {
+export interface LayoutKind {
+  /** With the `manifest.json` that `docker load` reads. */
+  readonly isDocker: boolean
+  /** Instead of a file or directory. */
+  readonly send?: (files: readonly ArchiveFile[], context: ExportContext) => Promise<void>
+}
+
+/** An image layout: an archive, a directory, or what somebody is sent. */
+export function prepareLayout(
+  output: OutputSpec,
+  defaults: ExportDefaults,
+  { isDocker: docker, send }: LayoutKind,
+): PreparedExport {
   const attributes = readAttributes(output.type, output.attrs)
   const isTar = attributes.flag('tar') ?? true
   const dest = attributes.text('dest')
-  const path = isTar
-    ? readFileDestination(output.type, dest, defaults)
-    : readDirectoryDestination(output.type, dest, defaults)
+  const path = send === undefined ? readDestination(output.type, isTar, dest, defaults) : undefined
   const settings = readImageSettings(output, attributes, defaults)
   attributes.end()
   if (docker && (defaults.platforms?.length ?? 1) > 1)
@@ -54,16 +63,19 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
     name: `exporting to ${output.type} image format`,
     reads: 'blobs',
     isStdout: path === '-',
-    wantsGzip: isPlainGzip(settings),
+    wantsGzip: send === undefined && isPlainGzip(settings),
     async run(source, context) {
-      const composed = await compose(source, context, { settings, defaultCompression: 'gzip' })
+      // What an engine of this machine would inflate again is not compressed for it.
+      const defaultCompression = send === undefined ? 'gzip' : 'stored'
+      const composed = await compose(source, context, { settings, defaultCompression })
       const entries = layoutEntries(composed, settings, context.now())
       const files = layoutFiles({ composed, settings, entries, isDocker: docker })
-      if (isTar) await writeTar(path, files, context)
+      if (path === undefined) await send!(files, context)
+      else if (isTar) await writeTar(path, files, context)
       else await reported(context, `writing ${path}`, () => writeLayoutDirectory(path, files, entries, context.signal))
       return {
         type: output.type,
-        ...(path === '-' ? {} : { dest: path }),
+        ...(path === undefined || path === '-' ? {} : { dest: path }),
         digest: composed.root.digest,
         descriptor: composed.root,
         images: exportedImages(composed),
@@ -71,6 +83,10 @@ export function prepareLayout(output: OutputSpec, defaults: ExportDefaults, dock
       }
     },
   }
+}
+
+function readDestination(type: string, isTar: boolean, dest: string | undefined, defaults: ExportDefaults): string {
+  return isTar ? readFileDestination(type, dest, defaults) : readDirectoryDestination(type, dest, defaults)
 }
 
 async function writeTar(path: string, files: readonly ArchiveFile[], context: ExportContext): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { looksLikeIndex } from '../oci/image-index.ts'
 import { indexEntries } from '../oci/index-entries.ts'
-import type { ImageRecord, Store, StoredImage } from '../store/types.ts'
+import type { ImageRecord, Store, StoredImage } from './types.ts'
 
 /**
  * Names an image or an index. What the store has of an index is the same under each of its names: images that other names
