@@ -241,7 +241,7 @@ static enum network_rights network_rights(void) {
 static void offer_network(uint32_t id, const uint8_t *payload, size_t length) {
   char pasta[PATH_MAX] = "";
   if (length < sizeof pasta) memcpy(pasta, payload, length);
-  const struct network_offer *offer = prepare_networks(network_rights(), pasta);
+  const struct network_offer *offer = prepare_networks(network_rights(), pasta, config->rootless ? -1 : config->outer_procs);
   struct buffer answer = {0};
   uint32_t kind = offer->kind;
   buffer_append(&answer, &kind, 4);

@@ -54,7 +54,7 @@ static const char *name_namespace(int namespace) {
   return name;
 }
 
-_Noreturn static void become_pasta(const char *program, int namespace, uint32_t subnet, int ready, int errors) {
+_Noreturn static void become_pasta(const struct pasta *pasta, int ready, int errors) {
   char own[ADDRESS_SIZE], gateway[ADDRESS_SIZE], resolver[ADDRESS_SIZE], prefix[4];
   sigset_t none;
   sigemptyset(&none);
@@ -62,20 +62,25 @@ _Noreturn static void become_pasta(const char *program, int namespace, uint32_t 
   // It takes one that is ignored for an error.
   signal(SIGPIPE, SIG_DFL);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (pasta->outer_procs >= 0) (void)!write(pasta->outer_procs, "0", 1);
   int nothing = open("/dev/null", O_RDONLY);
   if (nothing < 0 || dup2(errors, 2) < 0 || dup2(ready, 1) < 0 || dup2(nothing, 0) < 0) _exit(1);
-  const char *name = name_namespace(namespace);
+  const char *name = name_namespace(pasta->namespace);
+  uint32_t subnet = pasta->subnet;
   write_address(own, subnet + UPLINK_OWN);
   write_address(gateway, subnet + UPLINK_GATEWAY);
   write_address(resolver, subnet + UPLINK_RESOLVER);
   snprintf(prefix, sizeof prefix, "%d", UPLINK_PREFIX);
   // It writes its number when it is ready. No port of a step is opened on the machine, no port of its loopback in a step.
-  const char *const args[] = {"pasta", "--foreground", "--quiet", "--pid", "/proc/self/fd/1", "--netns-only", "--no-netns-quit", "--config-net",
+  const char *args[] = {"pasta", "--foreground", "--quiet", "--pid", "/proc/self/fd/1", "--netns-only", "--no-netns-quit", "--config-net",
                               "--netns", name, "-I", UPLINK, "-4", "-a", own, "-n", prefix, "-g", gateway, "--dns-forward", resolver, "--no-map-gw",
-                              "-t", "none", "-u", "none", "-T", "none", "-U", "none", "--no-ndp", "--no-dhcp", "--no-dhcpv6", "--no-ra", NULL};
+                              "-t", "none", "-u", "none", "-T", "none", "-U", "none", "--no-ndp", "--no-dhcp", "--no-dhcpv6", "--no-ra", NULL, NULL, NULL};
+  size_t count = sizeof args / sizeof *args - 3;
+  // As root it would become nobody, who may not enter our namespace; it gives up all capabilities before it reads a packet.
+  if (getuid() == 0) args[count++] = "--runas", args[count++] = "0";
   char *const environment[] = {NULL};
   k_close_range(3, ~0u, 0);
-  execve(program, (char *const *)args, environment);
+  execve(pasta->program, (char *const *)args, environment);
   fail("start it");
 }
 
@@ -111,13 +116,13 @@ static bool is_ready(int ready) {
   return false;
 }
 
-int start_pasta(const char *program, int namespace, uint32_t subnet, char *reason, size_t size) {
+int start_pasta(const struct pasta *pasta, char *reason, size_t size) {
   int ready[2], errors[2];
   snprintf(reason, size, "pasta: no memory");
   if (pipe2(ready, PIPE_FLAGS) < 0) return errno;
   if (pipe2(errors, PIPE_FLAGS) < 0) return close(ready[0]), close(ready[1]), EMFILE;
   pid_t pid = fork();
-  if (pid == 0) become_pasta(program, namespace, subnet, ready[1], errors[1]);
+  if (pid == 0) become_pasta(pasta, ready[1], errors[1]);
   close(ready[1]);
   close(errors[1]);
   bool started = pid > 0 && is_ready(ready[0]);

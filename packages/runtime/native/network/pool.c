@@ -202,16 +202,16 @@ static bool survey_machine(void) {
 }
 
 // A namespace of ours is the router. Its way outside takes the last addresses of the range.
-static bool open_own_router(const char *pasta) {
+static bool open_own_router(const char *pasta, int outer_procs) {
   if (!*pasta) return refuse("there is no program pasta"), false;
-  if (!opens_tunnel()) return refuse(TUNNEL_DEVICE ": %s", strerror(errno)), false;
+  if (outer_procs < 0 && !opens_tunnel()) return refuse(TUNNEL_DEVICE ": %s", strerror(errno)), false;
   int error = open_network(&router, -1, false);
   if (error) return refuse("a network namespace: %s", strerror(error)), false;
   if (!survey_machine()) return false;
   around.size -= UPLINK_SIZE;
   around.mtu = UPLINK_MTU;
   uint32_t subnet = around.range + around.size;
-  if (start_pasta(pasta, router.namespace, subnet, offer.reason, sizeof offer.reason)) return false;
+  if (start_pasta(&(struct pasta){pasta, router.namespace, subnet, outer_procs}, offer.reason, sizeof offer.reason)) return false;
   int uplink = link_index(router.route, UPLINK);
   error = uplink ? open_router_end(router.route, uplink) : ENODEV;
   if (error) return refuse("the interface of pasta: %s", strerror(error)), false;
@@ -219,18 +219,30 @@ static bool open_own_router(const char *pasta) {
   return true;
 }
 
-const struct network_offer *prepare_networks(enum network_rights rights, const char *pasta) {
+// What keeps the machine from being the router is what helps, so that is told where pasta does not help either.
+static struct step_network *open_nat_or_router(const char *pasta, int outer_procs) {
+  struct step_network *first = open_nat();
+  if (first) return first;
+  char reason[sizeof offer.reason];
+  memcpy(reason, offer.reason, sizeof reason);
+  close_router();
+  first = *pasta && open_own_router(pasta, outer_procs) ? make_first() : NULL;
+  if (!first) memcpy(offer.reason, reason, sizeof reason);
+  return first;
+}
+
+const struct network_offer *prepare_networks(enum network_rights rights, const char *pasta, int outer_procs) {
   if (is_prepared) return &offer;
   is_prepared = true;
   is_outer = rights == RIGHTS_OF_OUTER_USER_NAMESPACE;
   struct step_network *first = NULL;
   if (rights == RIGHTS_NONE) refuse("steps of this isolation have no network of their own");
-  else if (rights == RIGHTS_OF_ROOT) first = open_nat();
-  else first = open_own_router(pasta) ? make_first() : NULL;
-  if (!first) return close_router(), &offer;
+  else if (rights == RIGHTS_OF_ROOT) first = open_nat_or_router(pasta, outer_procs);
+  else first = open_own_router(pasta, -1) ? make_first() : NULL;
+  if (!first) return offer.resolver = 0, close_router(), &offer;
   count_sent(first, &first->sent); // the probe as well
   kept[kept_count++] = first;
-  offer.kind = rights == RIGHTS_OF_ROOT ? NETWORK_BEHIND_NAT : NETWORK_BY_PASTA;
+  offer.kind = host >= 0 ? NETWORK_BEHIND_NAT : NETWORK_BY_PASTA;
   return &offer;
 }
 

@@ -1,5 +1,5 @@
-// Networks of steps: namespaces that are joined to a router by a pair of veths, behind NAT. As root the router is the machine; else a
-// namespace of ours, which pasta leads outside. Kept by descriptors alone, so whatever ends the executor ends them.
+// Networks of steps: namespaces that are joined to a router by a pair of veths, behind NAT. As root the router is the machine; else, and
+// where the machine does not route, a namespace of ours, which pasta leads outside. Kept by descriptors alone, so whatever ends the executor ends them.
 #ifndef TS_OCI_POOL_H
 #define TS_OCI_POOL_H
 
@@ -27,8 +27,8 @@ struct step_network {
 };
 
 // Finds out what this place allows, and makes the first network. Once: later calls tell the same.
-// `pasta` is where that program is, or empty.
-const struct network_offer *prepare_networks(enum network_rights rights, const char *pasta);
+// `pasta` is where that program is, or empty; `outer_procs` where it leaves the cgroup that lets no step open the tunnel device, or -1.
+const struct network_offer *prepare_networks(enum network_rights rights, const char *pasta, int outer_procs);
 // One that nobody uses; NULL with errno where none can be made.
 struct step_network *take_network(void);
 // `is_clean`: the step could not change it. It is kept if the step sent nothing outside, and unless sockets outlived their processes: what

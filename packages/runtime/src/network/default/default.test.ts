@@ -188,7 +188,7 @@ describeWith(needs, 'the default network, at its end', () => {
 })
 
 async function withMachine<Result>(network: TestNetwork, use: (machine: Machine) => Promise<Result>): Promise<Result> {
-  await using machine = await startMachine('root', { wrapper: network.onMachine })
+  await using machine = await startMachine('root', { wrapper: [...network.onMachine, ...withoutPasta] })
   return await use(machine)
 }
 
@@ -225,6 +225,13 @@ describeWith(needs, 'the default network of several executors', () => {
   })
 })
 
+/** A command that runs what follows it where there is no pasta. */
+const withoutPasta: readonly string[] = [
+  ...['unshare', '-m', 'sh', '-ec'],
+  'if pasta=$(command -v pasta); then mount --bind /dev/null "$pasta"; fi; exec "$@"',
+  'without-pasta',
+]
+
 describeWith(needs, 'where no network can be made', () => {
   const cases = [
     ['the machine forwards nothing', 'echo 0 > /proc/sys/net/ipv4/ip_forward', 'net.ipv4.ip_forward is 0'],
@@ -258,7 +265,7 @@ describeWith(needs, 'where no network can be made', () => {
     test(`because ${name}, steps have the machine's, and the notice says why`, async () => {
       await using network = await openTestNetwork()
       await network.sh(script)
-      await using machine = await startMachine('root', { wrapper: network.onMachine })
+      await using machine = await startMachine('root', { wrapper: [...network.onMachine, ...withoutPasta] })
       expect(await machine.network('default')).toEqual({ kind: 'host', notice: expect.stringContaining(reason) })
       const { output } = await machine.run({
         run: 'ip -4 -o address show dev up0; grep CapEff /proc/self/status',
@@ -300,7 +307,7 @@ describeWith(needs, 'where no network can be made', () => {
       'nft add table inet firewalld; nft add chain inet firewalld filter_FORWARD "{ type filter hook forward priority filter + 10; policy accept; }"; ' +
         'nft add rule inet firewalld filter_FORWARD ct state established,related accept; nft add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited',
     )
-    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    await using machine = await startMachine('root', { wrapper: [...network.onMachine, ...withoutPasta] })
     const { kind, notice } = await machine.network('default')
     expect(kind).toBe('host')
     expect(notice).toMatch(/gives them one of their own: firewall-cmd --zone=trusted --add-interface=tsb\+$/)
@@ -327,7 +334,7 @@ describeWith(needs, 'where no network can be made', () => {
   test('a range that a route leads to is left to it', async () => {
     await using network = await openTestNetwork()
     await network.sh('ip route add 10.0.0.0/8 via 203.0.113.1')
-    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    await using machine = await startMachine('root', { wrapper: [...network.onMachine, ...withoutPasta] })
     const { output } = await machine.run({ run: 'ip -4 -o address show dev eth0', network: 'default' })
     expect(output).toMatch(/inet 172\.16\.2(0[89]|1\d|2[0-3])\./)
   })
@@ -337,8 +344,33 @@ describeWith(needs, 'where no network can be made', () => {
     await network.sh(
       'ip route del default; ip link set up0 mtu 1400; for half in 0.0.0.0/1 128.0.0.0/1; do ip route add $half via 203.0.113.1; done',
     )
-    await using machine = await startMachine('root', { wrapper: network.onMachine })
+    await using machine = await startMachine('root', { wrapper: [...network.onMachine, ...withoutPasta] })
     const { output } = await machine.run({ run: 'ip link show dev eth0', network: 'default' })
     expect(output).toContain('mtu 1400')
   })
+})
+
+describeWith([...needs, 'pasta', 'nft'], 'where the machine does not route, and there is pasta', () => {
+  const drop =
+    'nft add table ip filter; nft add chain ip filter FORWARD "{ type filter hook forward priority 0; policy drop; }"'
+  for (const script of ['echo 0 > /proc/sys/net/ipv4/ip_forward', drop])
+    test(`a step of root's has a network of its own, through it: ${script}`, async () => {
+      await using network = await openTestNetwork()
+      await network.sh(script)
+      const before = await network.sh('cat /proc/sys/net/ipv4/ip_forward; nft list ruleset')
+      {
+        await using machine = await startMachine('root', { wrapper: network.onMachine })
+        expect(await machine.network('default')).toEqual({ kind: 'pasta' })
+        const layers = [await compilePrograms(machine)]
+        await using _ = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8080, text: 'outside' })
+        const get = { run: `talk get ${OUTSIDE_ADDRESS} 8080`, network: 'default', layers } as const
+        expect((await machine.run(get)).output).toBe(`outside sees ${MACHINE_ADDRESS}\n`)
+        // What pasta may open no step may, and its capabilities are those of any network of its own.
+        const run =
+          'mknod /tun c 10 200; (: < /tun) 2>/dev/null && echo opened; grep CapEff /proc/self/status; ip -o link | grep -c eth0'
+        expect((await machine.run({ run, network: 'default' })).output).toBe('CapEff:\t00000000a80425fb\n1\n')
+        expect(await network.sh('cat /proc/sys/net/ipv4/ip_forward; nft list ruleset')).toBe(before)
+      }
+      await nothingIsLeft(network)
+    })
 })
