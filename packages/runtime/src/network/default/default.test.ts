@@ -227,7 +227,10 @@ describeWith(needs, 'the default network of several executors', () => {
 
 /** A command that runs what follows it where there is no pasta. */
 const withoutPasta: readonly string[] = [
-  ...['unshare', '-m', 'sh', '-ec'],
+  'unshare',
+  '-m',
+  'sh',
+  '-ec',
   'if pasta=$(command -v pasta); then mount --bind /dev/null "$pasta"; fi; exec "$@"',
   'without-pasta',
 ]
