@@ -74,6 +74,10 @@ describeWith(['cc'], 'a supervisor', () => {
     expect(await outcomes()).toMatchObject({ 'second listener': `${EBUSY}` })
   })
 
+  test('waits for its own end when nobody is left who could ask', async () => {
+    expect(await outcomes('end')).toMatchObject({ value: '4242', busy: '0' })
+  })
+
   test('survives random arguments, memory that other threads change and processes killed in a call', async () => {
     const seed = Number(process.env['SUPERVISOR_SEED'] ?? Date.now() % 100_000)
     // A line more would say that the supervisor has ended.

@@ -1,5 +1,6 @@
 // A process under a supervisor whose handlers use all that supervisor.h offers. Without arguments: one call of each kind, its
-// outcome on a line. With `fuzz SEED SECONDS`: random arguments and memory that other threads change, as a hostile step would.
+// outcome on a line. With `end`: the same, and whether the supervisor was busy when it had ended. With `fuzz SEED SECONDS`:
+// random arguments and memory that other threads change, as a hostile step would.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -135,6 +137,12 @@ static void fuzz(unsigned seed, int seconds) {
   say("value", syscall(SYS_getpgid, 0));
 }
 
+static void say_processor_time(pid_t child) {
+  struct rusage usage;
+  wait4(child, NULL, 0, &usage);
+  say("busy", usage.ru_utime.tv_sec + usage.ru_stime.tv_sec > 0 || usage.ru_utime.tv_usec + usage.ru_stime.tv_usec > 20000);
+}
+
 int main(int argc, char **argv) {
   int sockets[2];
   struct sock_fprog filter = compile_traps(traps, TRAP_COUNT);
@@ -159,7 +167,9 @@ int main(int argc, char **argv) {
   close(sockets[0]), close(sockets[1]);
   int status, own;
   waitpid(step, &status, 0);
+  if (argc == 2) nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
   if (waitpid(supervisor, &own, WNOHANG) != 0) printf("the supervisor ended: %d\n", own);
   kill(supervisor, SIGKILL);
+  if (argc == 2) say_processor_time(supervisor);
   return status != 0;
 }
