@@ -52,7 +52,7 @@ export async function readPipeline<Kind extends keyof Pipelines>(path: string): 
 export function diffOf(before: string, after: string): string {
   const [a, b] = [before, after].map((text) => text.trimEnd().split('\n')) as [string[], string[]]
   // common[i][j]: how many lines the ends from i and from j have in common.
-  const common = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0))
+  const common = Array.from({ length: a.length + 1 }, () => b.map(() => 0).concat(0))
   for (let i = a.length - 1; i >= 0; i--)
     for (let j = b.length - 1; j >= 0; j--)
       common[i]![j] = a[i] === b[j] ? common[i + 1]![j + 1]! + 1 : Math.max(common[i + 1]![j]!, common[i]![j + 1]!)

@@ -20,3 +20,16 @@ export function readIgnore(directory: string, dockerfile?: string): readonly str
   }
   return undefined
 }
+
+/** An ignore file by its own path. @throws BuilderError OCI_CONTEXT_INVALID where there is none */
+export function readIgnoreFile(path: string): readonly string[] {
+  const file = readBuildFile(dirname(path), basename(path))
+  if (file.kind === 'file') return parseIgnoreFile(decode(file.bytes))
+  throw new BuilderError(
+    'OCI_CONTEXT_INVALID',
+    `open ${path}: ${file.kind === 'absent' ? 'no such file' : 'no file'}`,
+    {
+      hint: 'name an ignore file',
+    },
+  )
+}

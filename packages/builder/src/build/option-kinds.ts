@@ -6,6 +6,8 @@ type Kind = 'text' | 'texts' | 'record' | 'list' | 'flag' | 'number' | 'object' 
 
 /** Of every option, so that a new one cannot be forgotten. `other`: it is looked at where it is read. */
 const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
+  amend: 'object',
+  ignoreFile: 'text',
   context: 'text',
   file: 'text',
   dockerfile: 'text',

@@ -39,6 +39,10 @@ const CDI_SPEC_DIRECTORIES = ['/etc/cdi', '/var/run/cdi', '/etc/buildkit/cdi']
  */
 export function checkOptions(options: BuildOptions, ofTheCall: readonly string[] = []): CheckedOptions {
   checkOptionKinds(options, ofTheCall)
+  if (options.state !== undefined && options.amend !== undefined)
+    throw new BuilderError('OCI_OPTION_INVALID', 'the option amend is about a Dockerfile', {
+      hint: 'say it in the state: env(), run(…, { mounts })',
+    })
   const platforms = (options.platform ?? '').split(',').filter((part) => part !== '')
   const devices = deviceRights(options.allow ?? [])
   const allowed = new Set((options.allow ?? []).filter((right) => !right.startsWith('device=')))

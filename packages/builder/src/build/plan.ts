@@ -130,6 +130,7 @@ export function pullPolicy(pull: BuildOptions['pull']): PullPolicy {
 export function frontendOptionsOf({ options, checked, sources }: LowerParts): FrontendOptions {
   return {
     target: options.target,
+    ...(options.amend === undefined ? {} : { amend: options.amend }),
     buildArgs: checked.buildArgs,
     labels: checked.labels,
     buildPlatform: hostPlatform(),

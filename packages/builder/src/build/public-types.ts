@@ -4,12 +4,17 @@ import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor, HistoryEntry, ImageConfig, ImageIndex } from '../oci/types.ts'
 import type { IsolationMode, SnapshotName, StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
+import type { Amendments } from '../frontends/types.ts'
 import type { State } from '../frontends/state/types.ts'
 import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
 
 export type { CommonOptions, RegistryOptions, Session, SessionOptions, StepOptions } from './session-types.ts'
 
 export interface BuildOptions extends CommonOptions, RegistryOptions, StepOptions {
+  /** What is changed in the Dockerfile and in the image that comes of it. */
+  readonly amend?: Amendments | undefined
+  /** Ignore file in place of `.dockerignore` of a context that is a directory. */
+  readonly ignoreFile?: string | undefined
   /** Directory, URL of a git repository or archive, or `-` with `stdin`. Needed unless `state` is given. */
   readonly context?: string | undefined
   /** Path of the Dockerfile, `-` for `stdin`; default `Dockerfile` in the context. */
@@ -65,6 +70,7 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
 /** Without `memoryBytes` and the others a step has what the machine has. */
 export type BuildResources = { readonly [Name in keyof StepResources]: StepResources[Name] | undefined }
 
+export type { Amendments } from '../frontends/types.ts'
 export type { OutputSpec, OutputType } from '../exporters/list.ts'
 
 export interface SecretSource {

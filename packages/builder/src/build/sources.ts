@@ -5,7 +5,7 @@ import { errnoWords } from '../base/errno-words.ts'
 import { BuilderError } from '../base/errors.ts'
 import type { Edge } from '../graph/types.ts'
 import type { LocalResult } from '../context/types.ts'
-import { readIgnore } from './ignore-file.ts'
+import { readIgnore, readIgnoreFile } from './ignore-file.ts'
 import type { RemoteContexts } from './remote-context.ts'
 import { parseReference } from '../oci/reference.ts'
 import { findInLayout } from '../ops/image/layout.ts'
@@ -57,15 +57,20 @@ export async function findSources(options: BuildOptions, remote?: RemoteContexts
       ...named(options),
       contextDirectory: directory,
       dockerfile: { name: file === undefined ? 'Dockerfile' : basename(file), text: options.dockerfile },
-      ignorePatterns: readIgnore(directory),
+      ignorePatterns: ignoreOf(options, directory),
     }
   const { path, text } = readDockerfile(dockerfilePath(file, directory))
   return {
     ...named(options),
     contextDirectory: directory,
     dockerfile: { name: basename(path), text },
-    ignorePatterns: readIgnore(directory, path),
+    ignorePatterns: ignoreOf(options, directory, path),
   }
+}
+
+/** The file that the options name, else what lies in the context. */
+function ignoreOf({ ignoreFile }: BuildOptions, directory: string, path?: string): readonly string[] | undefined {
+  return ignoreFile === undefined ? readIgnore(directory, path) : readIgnoreFile(ignoreFile)
 }
 
 async function findStdinSources(options: BuildOptions, remote: RemoteContexts | undefined): Promise<BuildSources> {
@@ -84,7 +89,7 @@ async function findStdinSources(options: BuildOptions, remote: RemoteContexts | 
     ...named(options),
     contextDirectory: directory,
     dockerfile: { name: 'Dockerfile', text },
-    ignorePatterns: readIgnore(directory),
+    ignorePatterns: ignoreOf(options, directory),
   }
 }
 

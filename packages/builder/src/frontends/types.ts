@@ -79,7 +79,25 @@ export interface OpenedDirectory {
   readonly ignorePatterns: readonly string[]
 }
 
+/** What a build changes in its Dockerfile and in the image that comes of it, as buildah's flags of these names do. */
+export interface Amendments {
+  /** The image or stage of the first FROM. */
+  readonly from?: string | undefined
+  /** Set behind every FROM; in the image as well. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** Of every RUN, as its `--mount`: `type=tmpfs,target=/var/cache`. */
+  readonly mounts?: readonly string[] | undefined
+  /** Names of variables that the image has not. */
+  readonly unsetEnv?: readonly string[] | undefined
+  readonly unsetLabels?: readonly string[] | undefined
+  /** False: no labels of bases and of stages before. */
+  readonly inheritLabels?: boolean | undefined
+  /** The image says nothing of how it was made. */
+  readonly omitHistory?: boolean | undefined
+}
+
 export interface LowerOptions {
+  readonly amend?: Amendments
   readonly target?: string | undefined
   readonly buildArgs: ReadonlyMap<string, string>
   readonly labels: ReadonlyMap<string, string>

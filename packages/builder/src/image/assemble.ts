@@ -50,7 +50,7 @@ export function assembleImage(options: AssembleOptions): AssembledImage {
     // `Omit` over an index signature forgets the members' types.
     ...(image.config as unknown as ImageConfig),
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffId) },
-    history,
+    history: image.omitsHistory === true ? [] : history,
     created,
     'moby.buildkit.cache.v0': options.inlineCache,
   })

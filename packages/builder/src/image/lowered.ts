@@ -17,6 +17,8 @@ export interface LoweredImage {
   readonly baseHistoryLength: number
   /** The image that it builds on, over any number of stages; undefined without one. */
   readonly base?: BaseImage
+  /** The image has an empty history, whatever this one says. */
+  readonly omitsHistory?: boolean
   readonly warnings: readonly BuildWarning[]
   /** Paths of the context that anything reachable reads, relative and sorted, `['.']` for all of it; undefined: nothing reads it. */
   readonly contextPaths?: readonly string[]

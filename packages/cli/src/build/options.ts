@@ -36,6 +36,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo
     keepCacheMounts: flags['keep-cache-mounts'],
     noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),
     store: flags.store,
+    ...amendments(flags, io),
     signal: io.signal,
     ...registryOptions(flags),
     ...values(flags, io),
@@ -96,14 +97,35 @@ function stepOptions(flags: Flags): Partial<BuildOptions> {
   }
 }
 
+/** Nothing where no flag asks for a change. */
+function amendments(flags: Flags, io: CommandIo): Partial<BuildOptions> {
+  const { from, ignorefile: ignoreFile, mount: mounts, unsetenv: unsetEnv, unsetlabel: unsetLabels } = flags
+  const lists = [flags.env, mounts, unsetEnv, unsetLabels]
+  const isAmended =
+    from !== undefined || lists.some((list) => list.length > 0) || !flags['inherit-labels'] || flags['omit-history']
+  const amend = {
+    from,
+    env: buildArguments(flags.env, io.env, 'env'),
+    mounts,
+    unsetEnv,
+    unsetLabels,
+    inheritLabels: flags['inherit-labels'],
+    omitHistory: flags['omit-history'],
+  }
+  return { ...(isAmended ? { amend } : {}), ...(ignoreFile === undefined ? {} : { ignoreFile }) }
+}
+
 /** `NAME` alone takes the variable of the environment, and is not passed where there is none. */
-export function buildArguments(texts: readonly string[], env: CommandIo['env']): Record<string, string> {
+export function buildArguments(
+  texts: readonly string[],
+  env: CommandIo['env'],
+  flag = 'build-arg',
+): Record<string, string> {
   // A map first: an argument may be called __proto__.
   const result = new Map<string, string>()
   for (const text of texts) {
     const [name, value] = splitOnce(text, '=')
-    if (name === '')
-      throw new UsageError(`invalid argument "${text}" for --build-arg`, { hint: '--build-arg NAME=VALUE' })
+    if (name === '') throw new UsageError(`invalid argument "${text}" for --${flag}`, { hint: `--${flag} NAME=VALUE` })
     const found = value ?? (Object.hasOwn(env, name) ? env[name] : undefined)
     if (found !== undefined) result.set(name, found)
   }

@@ -1,5 +1,6 @@
 import { defineSpec } from '../flag-types.ts'
 import { compatibilityFlags } from './build-compatibility.ts'
+import { amendmentFlags } from './build-amendments.ts'
 import { answerFlags } from './build-answers.ts'
 import { buildFlags } from './build-flags.ts'
 
@@ -21,5 +22,5 @@ export const build = defineSpec({
       required: true,
     },
   ],
-  flags: [...buildFlags, ...answerFlags, ...compatibilityFlags],
+  flags: [...buildFlags, ...answerFlags, ...amendmentFlags, ...compatibilityFlags],
 })

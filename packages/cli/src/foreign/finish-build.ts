@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { UsageError } from '../usage-error.ts'
 import { gitContext } from './git-context.ts'
 import type { Notes } from './flag-row.ts'
@@ -13,7 +13,15 @@ export interface AnyInput {
 /** What flags of kaniko, buildah and podman mean together, which no words of ours say one by one. @throws UsageError */
 export function finishBuild(input: AnyInput, notes: Notes, argv: readonly string[]): AnyInput {
   if (notes.has('push-tags')) useKanikoLogin(process.env)
-  const steps = [withContext, withPlatform, withArguments, withManifest, withInsecureRegistries, withOutputs]
+  const steps = [
+    withContext,
+    withPlatform,
+    withArguments,
+    withManifest,
+    withVolumes,
+    withInsecureRegistries,
+    withOutputs,
+  ]
   return steps.reduce((done, step) => step(done, notes, argv), input)
 }
 
@@ -98,6 +106,45 @@ function withManifest(input: AnyInput, notes: Notes): AnyInput {
     })
   const tags = [...(input.flags['tag'] as readonly string[]), name]
   return { ...input, flags: { ...input.flags, tag: tags } }
+}
+
+/** A directory of this machine is a context of its own, which every step sees. */
+function withVolumes(input: AnyInput, notes: Notes): AnyInput {
+  const volumes = (notes.get('volume') ?? []).map((volume, index) => volumeOf(volume, `volume-${index}`))
+  if (volumes.length === 0) return input
+  const { 'build-context': contexts, mount } = input.flags as Readonly<Record<string, readonly string[]>>
+  const flags = {
+    'build-context': [...contexts!, ...volumes.map((volume) => volume.context)],
+    mount: [...mount!, ...volumes.map((volume) => volume.mount)],
+  }
+  return { ...input, flags: { ...input.flags, ...flags } }
+}
+
+/** Labels of SELinux (z, Z) and kinds of propagation are about directories that a container shares: nothing is shared here. */
+const TAKEN_OPTIONS = [
+  'ro',
+  'O',
+  'z',
+  'Z',
+  'rprivate',
+  'private',
+  'rslave',
+  'slave',
+  'bind',
+  'rbind',
+  'nodev',
+  'nosuid',
+]
+
+function volumeOf(volume: string, name: string): { readonly context: string; readonly mount: string } {
+  const [from = '', target = '', text = ''] = volume.split(':')
+  const options = text.split(',')
+  const unknown = options.find((option) => !TAKEN_OPTIONS.includes(option))
+  if (unknown !== undefined)
+    throw new UsageError(`--volume=${volume}: tsbuild does not take the option ${unknown}`, { hint: 'ro or O' })
+  const [directory, source] = isFile(from) ? [dirname(from), `/${basename(from)}`] : [from, '/']
+  const access = options.includes('O') ? ',rw' : ''
+  return { context: `${name}=${directory}`, mount: `type=bind,from=${name},source=${source},target=${target}${access}` }
 }
 
 function withInsecureRegistries(input: AnyInput, notes: Notes): AnyInput {

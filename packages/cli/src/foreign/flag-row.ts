@@ -13,6 +13,7 @@ export type Note =
   | 'git'
   | 'build-arg-file'
   | 'manifest'
+  | 'volume'
 
 /** What was noted while a command line was read, with the values in their order. */
 export type Notes = Map<Note, readonly string[]>

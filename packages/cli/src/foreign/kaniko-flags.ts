@@ -65,7 +65,11 @@ export const ofKaniko: readonly ForeignFlag[] = [
       '`branch=REF` and `recurse-submodules=BOOL` of a git:// context; `single-branch`, `depth`: nothing needs them',
     use: 'leave it out: certificates of repositories are always verified',
   },
-  { name: 'ignore-path', use: 'RUN --mount=type=tmpfs,target=PATH keeps what lies there out of the layer' },
+  {
+    name: 'ignore-path',
+    done: ['/kaniko', '/workspace', '/busybox', '/product_uuid', '/etc/mtab', '/proc', '/sys', '/dev'],
+    use: '--mount type=tmpfs,target=PATH: each step has an empty directory there',
+  },
   {
     name: 'ignore-var-run',
     isBoolean: true,

@@ -205,6 +205,16 @@ test('a file of arguments counts less than the flag, and its comments are none',
   expect(readForeign(build, line).flags['build-arg']).toEqual(['A=1', 'B=two words', 'A=2'])
 })
 
+test('a volume of buildah is a context and a mount of every step, which never writes to it', () => {
+  const { flags } = read('-v /srv/m2:/root/.m2:ro,Z --volume=/etc/hosts:/h:O .')
+  expect(flags['build-context']).toEqual(['volume-0=/srv/m2', 'volume-1=/etc'])
+  expect(flags.mount).toEqual([
+    'type=bind,from=volume-0,source=/,target=/root/.m2',
+    'type=bind,from=volume-1,source=/hosts,target=/h,rw',
+  ])
+  expect(failureOf(build, '-v /a:/b:ro,U .')).toMatchObject({ message: expect.stringContaining('the option U') })
+})
+
 test('a list of buildah is the name of several platforms', () => {
   expect(read('--manifest l --platform linux/amd64,linux/arm64 .').flags.tag).toEqual(['l'])
   expect(failureOf(build, '--manifest l .')).toMatchObject({ message: '--manifest=l: one image is no list' })

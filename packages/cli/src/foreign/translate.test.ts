@@ -104,9 +104,9 @@ describe('flags of other builders', () => {
   })
 
   test.each([
-    [['-v', '/a:/b', '.'], '-v is a flag of buildah and podman', '--build-context NAME=DIR'],
-    [['-qv/a:/b', '.'], '-v is a flag of buildah and podman', 'RUN --mount=type=bind'],
-    [['--volume=/a:/b', '.'], '--volume is a flag of buildah and podman', 'RUN --mount=type=bind'],
+    [['-v', '/a:/b', '.'], '-v is a flag of buildah and podman', 'DIR:PATH:O'],
+    [['-qv/a:/b', '.'], '-v is a flag of buildah and podman', 'RUN --mount=type=cache'],
+    [['--volume=/a:/b', '.'], '--volume is a flag of buildah and podman', 'RUN --mount=type=cache'],
     [['--creds', 'me:hunter2', '.'], '--creds is a flag of buildah and podman', 'tsbuild login'],
     [['--context=s3://bucket/x'], '--context is a flag of kaniko', 'signed https:// URL'],
     [['--cache-repo', 'r/cache', '.'], '--cache-repo is a flag of kaniko', '$TSBUILD_HOME'],

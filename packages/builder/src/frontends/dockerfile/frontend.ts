@@ -1,4 +1,5 @@
 import type { ParsedDockerfile } from './read/ast.ts'
+import { amendDockerfile } from './lower/amend.ts'
 import { lintDockerfile } from './answers/lint.ts'
 import { lowerDockerfile, toWarning } from './lower/lower.ts'
 import { parseDockerfile } from './read/parse.ts'
@@ -16,7 +17,9 @@ function recipeOf({ file }: FrontendInput): Recipe {
   const parsed: ParsedDockerfile = parseDockerfile(text, { name })
   return {
     lower: (options, environment) =>
-      Promise.all(eachPlatform(options).map((one) => lowerDockerfile(parsed, one, environment))),
+      Promise.all(
+        eachPlatform(options).map((one) => lowerDockerfile(amendDockerfile(parsed, one.amend), one, environment)),
+      ),
     warnings: async (options, environment) => {
       const { findings } = await lintDockerfile(text, eachPlatform(options)[0]!, environment, { name })
       return findings.map(toWarning)

@@ -43,6 +43,7 @@ function beginStage(stage: StageState, { options }: FileContext): void {
   stage.phase.isDispatched = true
   stage.platform ??= options.targetPlatform
   const { config } = stage.image
+  if (options.amend?.inheritLabels === false) config.labels.clear()
   if (!config.env.has('PATH') && stage.platform.os !== 'windows') config.env.set('PATH', DEFAULT_PATH)
   for (const [name, value] of config.env) setVariable(stage.state, name, value ?? '')
   if (options.hostname !== undefined && options.hostname !== '') stage.state.hostname = options.hostname

@@ -193,6 +193,8 @@ function finishImage(
 ): LoweredImage {
   const { image, state } = target
   for (const [name, value] of options.labels) image.config.labels.set(name, value)
+  for (const name of options.amend?.unsetEnv ?? []) image.config.env.delete(name)
+  for (const name of options.amend?.unsetLabels ?? []) image.config.labels.delete(name)
   const platform = normalizePlatform(imagePlatform(image.platform, options))
   const { os, architecture, variant } = platform
   return {
@@ -211,6 +213,7 @@ function finishImage(
     baseHistoryLength: target.baseHistoryLength,
     ...(image.base === undefined ? {} : { base: image.base }),
     warnings: [],
+    ...(options.amend?.omitHistory === true ? { omitsHistory: true } : {}),
     ...(contextPaths.size === 0 ? {} : { contextPaths: followedPaths(contextPaths) ?? ['.'] }),
     ...(epoch === undefined ? {} : { sourceDateEpoch: epoch }),
   }
