@@ -6,28 +6,38 @@ import { jsonText } from '../render/terminal-text.ts'
 
 export const InspectCommand = defineCommand(inspect, async ({ args, flags }, io) => {
   const library = await import('@ts-oci/builder')
-  const found: ImageInspection[] = []
+  const write = await writerOf(flags.format)
+  const texts: string[] = []
   const errors: unknown[] = []
   for (const image of args) {
     try {
-      found.push(await library.inspect(image, { store: flags.store, platform: flags.platform, signal: io.signal }))
+      const { store, platform } = flags
+      texts.push(write.one(await library.inspect(image, { store, platform, signal: io.signal })))
     } catch (error) {
       errors.push(error)
     }
   }
   // What was found is printed although something else was not: scripts of Docker's users count on it.
-  io.stdout.write(await render(found, flags.format))
+  io.stdout.write(write.all(texts))
   for (const error of errors) io.stderr.write(renderError(error, io.isColored))
   return errors.length === 0 ? 0 : 1
 })
 
-async function render(found: readonly ImageInspection[], format: string | undefined): Promise<string> {
-  if (format === undefined || format === '') return `${jsonText(found, 4)}\n`
-  if (format === 'json') return `${jsonText(found)}\n`
-  const [{ compileTemplate }, { inspectionType }] = await Promise.all([
-    import('../go-template/fill-template.ts'),
-    import('../go-template/inspection-type.ts'),
-  ])
-  const template = compileTemplate(format)
-  return found.map((one) => `${template(one, { type: inspectionType, raw: one })}\n`).join('')
+/** How one image is written, and how all of them. */
+interface Writer {
+  readonly one: (image: ImageInspection) => string
+  readonly all: (texts: readonly string[]) => string
+}
+
+async function writerOf(format: string | undefined): Promise<Writer> {
+  if (format === undefined || format === '')
+    return {
+      one: (image) => jsonText([image], 4).slice(2, -2),
+      all: (texts) => `[${texts.length === 0 ? '' : `\n${texts.join(',\n')}\n`}]\n`,
+    }
+  if (format === 'json') return { one: (image) => jsonText(image), all: (texts) => `[${texts.join(',')}]\n` }
+  const { compileForInspect } = await import('../go-template/fill-inspection.ts')
+  const template = compileForInspect(format)
+  // As Docker, a line even of nothing.
+  return { one: (image) => `${template(image)}\n`, all: (texts) => texts.join('') || '\n' }
 }

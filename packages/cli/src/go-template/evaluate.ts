@@ -24,7 +24,7 @@ const nothing = Symbol('nothing')
 type Piped = Maybe | typeof nothing
 
 /** So many nodes may be evaluated: a range over a large number, or templates that call each other, end with an error. */
-const mostSteps = 5_000_000
+const mostSteps = 2_000_000
 
 /** The call of a function: what is named when it fails, its arguments, and what came through the pipe. */
 interface Given {
@@ -84,16 +84,21 @@ export class Evaluator {
   /** Names the place where it is. */
   enter(node: Node | Operand | Command): void {
     this.#at = node
-    if (++this.run.steps > mostSteps) this.fail(`evaluates more than ${mostSteps} nodes`)
+    this.count()
   }
 
-  fail(message: string): never {
+  /** A step more, also of a loop with nothing in it. */
+  count(): void {
+    if (++this.run.steps > mostSteps) this.fail(`evaluates more than ${mostSteps} nodes`, 'limit')
+  }
+
+  fail(message: string, stage: 'execute' | 'limit' = 'execute'): never {
     const node = this.#at as Node
     const before = this.run.text.slice(0, node.at)
     const line = before.split('\n').length
     const column = node.at - (before.lastIndexOf('\n') + 1)
     throw new TemplateError(
-      'execute',
+      stage,
       fromBytes(`template: :${line}:${column}: executing ${quote(this.name)} at <${showNode(node)}>: ${message}`),
     )
   }
@@ -269,7 +274,7 @@ export class Evaluator {
     if (piped !== nothing) values.push(this.#fit(piped, parameter(args.length)))
     const result = this.#call(name, fun, values, given)
     if (typeof result?.value === 'string' && result.value.length > longestText)
-      this.fail(`error calling ${name}: makes a text longer than ${longestText} bytes`)
+      this.fail(`error calling ${name}: makes a text longer than ${longestText} bytes`, 'limit')
     return result
   }
 

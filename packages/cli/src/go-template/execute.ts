@@ -55,7 +55,7 @@ export function execute(
     walkAll({ evaluator: new Evaluator(run, '', dot), output, depth: 0 }, templates.get('') ?? [], dot)
   } catch (error) {
     // What is nested as deep as its parser allows, in data nested as deep, may still be too deep.
-    if (error instanceof RangeError) throw new TemplateError('execute', 'template: : nested too deep')
+    if (error instanceof RangeError) throw new TemplateError('limit', 'template: : nested too deep')
     throw error
   }
   return output.pieces.join('')
@@ -99,7 +99,7 @@ function walk(place: Place, node: Node, dot: Maybe): Leaves {
 function write(place: Place, text: string): void {
   place.output.pieces.push(text)
   place.output.length += text.length
-  if (place.output.length > longestText) place.evaluator.fail(`writes more than ${longestText} bytes`)
+  if (place.output.length > longestText) place.evaluator.fail(`writes more than ${longestText} bytes`, 'limit')
 }
 
 function shown(given: Maybe): string {
@@ -125,6 +125,7 @@ function walkRange(place: Place, node: Branch, dot: Maybe): Leaves {
   let leaves: Leaves
   for (const item of itemsOf(place, node, value)) {
     isEmpty = false
+    evaluator.count()
     leaves = walkItem(place, node, item)
     if (leaves === 'break') break
   }
@@ -173,7 +174,7 @@ function walkTemplate(place: Place, node: Extract<Node, { kind: 'template' }>, d
   const { evaluator, output, depth } = place
   const body = evaluator.run.templates.get(node.name)
   if (body === undefined) evaluator.fail(`template ${quote(node.name)} not defined`)
-  if (depth === deepestCall) evaluator.fail(`exceeded maximum template depth (${deepestCall})`)
+  if (depth === deepestCall) evaluator.fail(`exceeded maximum template depth (${deepestCall})`, 'limit')
   const inner = node.pipe === undefined ? undefined : evaluator.pipe(dot, node.pipe)
   walkAll({ evaluator: new Evaluator(evaluator.run, node.name, inner), output, depth: depth + 1 }, body ?? [], inner)
 }

@@ -45,7 +45,7 @@ export function compileTemplate(text: string): Template {
       try {
         return run(type, data, isStrict)
       } catch (error) {
-        if (raw === undefined || !(error instanceof TemplateError)) throw error
+        if (raw === undefined || !(error instanceof TemplateError) || error.stage === 'limit') throw error
         return run(interfaceType('json.Number'), raw, true)
       }
     }, data)

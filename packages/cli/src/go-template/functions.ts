@@ -26,4 +26,4 @@ export const parameterNames: Readonly<Record<Parameter, string>> = {
 }
 
 /** The longest text that a template may make: what is longer came of a mistake, or was meant to fill the memory. */
-export const longestText = 64 * 1024 * 1024
+export const longestText = 16 * 1024 * 1024
