@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { build } from './api/build.ts'
-export { history, images, inspect, prune, remove, tag } from './api/images.ts'
+export { history, images, inspect, remove, tag } from './api/images.ts'
 export { call, type CallOptions, type CallOutput } from './api/check.ts'
 export { copy, type CopyOptions, type CopyOutcome, type CopyPlaceOptions } from './api/copy.ts'
 export { exportFiles, type ExportOptions } from './api/export-files.ts'
@@ -15,6 +15,7 @@ export { info } from './api/info.ts'
 export { lowerDockerfile, type BaseImage, type LowerDockerfileOptions, type LoweredDockerfile } from './api/lower.ts'
 export { toLlb, type BuildDefinition } from './api/llb.ts'
 export { findLogin, login, logout } from './api/login.ts'
+export { diskUsage, prune } from './api/usage.ts'
 export { openSession } from './api/session.ts'
 export { inspectRemote } from './api/inspect-remote.ts'
 export { joinImages } from './api/join-images.ts'

@@ -60,7 +60,7 @@ describe('commands of Docker, Podman and buildah', () => {
   test('what is nearly one of theirs is told what to use for that', () => {
     expect(errorOf('lst').hint).toBe('for ls: did you mean tsbuild images?')
     expect(errorOf('logn').hint).toBe('did you mean tsbuild login?')
-    expect(errorOf('du').hint).toContain('tsbuild info')
+    expect(errorOf('psx').hint).toContain('for ps: tsbuild keeps no containers')
     expect(errorOf('imgaes').hint).toBe('did you mean tsbuild images?')
     expect(errorOf('nowhere').hint).toBe('tsbuild --help lists the commands')
   })
@@ -70,6 +70,8 @@ describe('commands of Docker, Podman and buildah', () => {
     expect(words('image', 'rm', 'x')).toEqual(['rmi', 'x'])
     expect(words('buildx', 'build', '-t', 'x', '.')).toEqual(['build', '-t', 'x', '.'])
     expect(words('builder', 'prune', '-af')).toEqual(['prune', '-af'])
+    expect(words('buildx', 'prune', '-af')).toEqual(['prune', '-af'])
+    expect(words('buildx', 'du', '--verbose')).toEqual(['du', '--verbose'])
     expect(words('bud', '.')).toEqual(['build', '.'])
     expect(words('version')).toEqual(['--version'])
   })

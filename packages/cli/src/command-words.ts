@@ -20,7 +20,11 @@ export function withCommand(
     .map((spec) => spec.name.slice(first.length + 1))
   if (subcommands.length > 0) {
     const isKnown = second === undefined || second.startsWith('-') || subcommands.includes(second)
-    if (!isKnown) throw unknownCommand(second, `tsbuild ${first}`, subcommands)
+    if (!isKnown) {
+      const other = foreign.find(({ name }) => name.includes(' ') && isStartOf(name.split(' '), argv))
+      if (other?.as !== undefined) return [...other.as, ...argv.slice(other.name.split(' ').length)]
+      throw other === undefined ? unknownCommand(second, `tsbuild ${first}`, subcommands) : foreignCommand(other)
+    }
     return second === undefined ? [first, '--help'] : argv
   }
   if (topLevel.includes(first)) return argv
@@ -43,8 +47,10 @@ export function asksForHelp(words: readonly string[]): boolean {
 
 /** Whether the first word may be the command of another program: then `withCommand` wants their table. */
 export function mayBeForeign(argv: readonly string[]): boolean {
-  const [first = ''] = argv
-  return /^[a-z][a-z-]*$/.test(first) && !topLevel.includes(first)
+  const [first = '', second = ''] = argv
+  if (!topLevel.includes(first)) return /^[a-z][a-z-]*$/.test(first)
+  // `image prune` is ours, `image ls` is Docker's name of `images`.
+  return !specs.some(({ name }) => name === first || name === `${first} ${second}`)
 }
 
 /** `tsbuild --store X pull NAME`: it would be read as a build of a context that has the name of a command. */

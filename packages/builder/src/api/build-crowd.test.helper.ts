@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from './build.ts'
-import { prune } from './images.ts'
+import { prune } from './usage.ts'
 import { isTsOciError } from '../base/errors.ts'
 
 export interface CrowdOptions {

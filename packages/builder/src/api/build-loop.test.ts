@@ -8,7 +8,7 @@ import { openSession } from '../build/session.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 import { build } from './build.ts'
 import { buildNeeds, countSpawns, makeBuildWorld, verticesOf, type BuildWorld } from './build.test.helper.ts'
-import { prune } from './images.ts'
+import { prune } from './usage.ts'
 
 const script = fileURLToPath(new URL('build-process.test.helper.ts', import.meta.url))
 const MIB = 1 << 20

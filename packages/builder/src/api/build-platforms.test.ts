@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { describeWith } from '@ts-oci/testing'
 import type { BuildOptions, BuildResult } from '../build/public-types.ts'
 import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.test.helper.ts'
-import { history, images, inspect, prune, remove, tag } from './images.ts'
+import { history, images, inspect, remove, tag } from './images.ts'
+import { prune } from './usage.ts'
 import { push } from './transfer.ts'
 
 interface IndexEntry {

@@ -5,6 +5,7 @@ import { withCodeFrame } from '../base/locate-error.ts'
 import { compose, type Composition } from '../build/composition.ts'
 import { checkOptions, type CheckedOptions } from '../build/options.ts'
 import { prepareExports, runExports } from '../build/outputs.ts'
+import { garbagePolicy, tidyUp } from '../build/garbage.ts'
 import type { BuildOptions, BuildResult } from '../build/public-types.ts'
 import { collectInternalSteps, reportOf } from '../build/result.ts'
 import { sessionOf } from '../build/session.ts'
@@ -22,13 +23,17 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const checked = checkOptions(options)
   // Every attribute is checked before anything is built.
   await prepareExports(options, checked, checked.sourceDateEpoch, true)
+  const policy = garbagePolicy(options.gc, process.env)
   const internal = collectInternalSteps(options.onProgress)
   await using session = await sessionOf(options)
   let composition: Composition | undefined
   try {
-    await using composed = await compose({ session, options, checked, sink: internal.sink, purpose: 'build' })
-    composition = composed
-    const result = await buildWith(composed, options, checked, internal.sink)
+    const result = await (async () => {
+      await using composed = await compose({ session, options, checked, sink: internal.sink, purpose: 'build' })
+      composition = composed
+      return await buildWith(composed, options, checked, internal.sink)
+    })()
+    await tidyUp(session.store, policy, options.onProgress)
     return { ...result, internalSteps: internal.stepsBeside(result.vertices) }
   } catch (error) {
     const { signal, store } = session

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import { openStore } from '../store/store.ts'
-import { history, images, inspect, prune, remove, tag } from './images.ts'
+import { history, images, inspect, remove, tag } from './images.ts'
+import { prune } from './usage.ts'
 
 // An image that somebody else has put into the store, or that a registry has served.
 

@@ -16,7 +16,6 @@ import type {
   ImageInspection,
   ImageSummary,
   PlatformOptions,
-  PruneOutcome,
   RemoveOptions,
   RemoveOutcome,
 } from '../build/public-types.ts'
@@ -212,17 +211,6 @@ function nameMatches(name: string, text: string): boolean {
   } catch {
     return false
   }
-}
-
-/** Drops build cache: what belongs to an image in the store stays. */
-export async function prune(
-  options: CommonOptions & { readonly all?: boolean; readonly olderThanMs?: number } = {},
-): Promise<PruneOutcome> {
-  await using session = await sessionOf(options)
-  return await session.store.prune({
-    all: options.all ?? false,
-    ...(options.olderThanMs === undefined ? {} : { olderThanMs: options.olderThanMs }),
-  })
 }
 
 /**

@@ -40,6 +40,7 @@ const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
   signal: 'object',
   onProgress: 'other',
   session: 'object',
+  gc: 'other',
   insecureRegistries: 'texts',
   authFile: 'text',
   mirrors: 'texts',

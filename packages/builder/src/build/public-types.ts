@@ -5,6 +5,7 @@ import type { Descriptor, HistoryEntry, ImageConfig, ImageIndex } from '../oci/t
 import type { IsolationMode, SnapshotName, StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { Amendments } from '../frontends/types.ts'
+import type { GarbagePolicy } from '../store/types.ts'
 import type { State } from '../frontends/state/types.ts'
 import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
 
@@ -63,6 +64,11 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
   readonly outputs?: readonly OutputSpec[] | undefined
   /** Shorthand for `{ type: 'image', push: true }`. */
   readonly push?: boolean | undefined
+  /**
+   * By which rules the cache is tidied up after the build: `false`, or bounds as in
+   * `reserved-space=10GB,max-used-space=80%,min-free-space=20%`. Default: `$TSBUILD_GC`, `gc.json`, BuildKit's.
+   */
+  readonly gc?: string | GarbagePolicy | undefined
   /** Seconds of the Unix epoch; default `$SOURCE_DATE_EPOCH`. */
   readonly sourceDateEpoch?: number | undefined
 }
@@ -360,10 +366,13 @@ export interface RemoveOutcome {
   readonly untagged: readonly string[]
   readonly deleted: readonly string[]
 }
-export interface PruneOutcome {
-  readonly removed: readonly { readonly id: string; readonly sizeBytes: number; readonly description: string }[]
-  readonly reclaimedBytes: number
-}
+export type {
+  GarbagePolicy,
+  GarbageRule,
+  PruneOptions,
+  PruneResult as PruneOutcome,
+  UsageRecord,
+} from '../store/types.ts'
 
 /** One way to isolate steps, tried on this machine. */
 export interface IsolationReport {

@@ -44,6 +44,13 @@ export function repositoryLock(remote: string): LockWish {
   return { name: digestHex(digestOf(remote)).slice(0, 32) }
 }
 
+/** The lock that whoever works in a cache mount, or a mirror, holds. */
+export function cacheMountLock(id: string): { readonly kind: LockKind; readonly wish: LockWish } {
+  return isGitMirror(id)
+    ? { kind: 'repository', wish: repositoryLock(id.slice(GIT_MIRROR.length)) }
+    : { kind: 'cache-mount', wish: { name: id } }
+}
+
 /**
  * Takes a cache mount out of use: whoever asks for its id gets an empty one.
  * @returns where it lies now, and whether nobody has it mounted; undefined when somebody has, and `isHeldToo` is not given
@@ -53,9 +60,7 @@ export function setCacheMountAside(
   id: string,
   isHeldToo = false,
 ): { readonly path: string; readonly isFree: boolean } | undefined {
-  const [kind, wish]: [LockKind, LockWish] = isGitMirror(id)
-    ? ['repository', repositoryLock(id.slice(GIT_MIRROR.length))]
-    : ['cache-mount', { name: id }]
+  const { kind, wish } = cacheMountLock(id)
   const lock = parts.locks.tryHoldAll(kind, [wish])
   if (lock === undefined && !isHeldToo) return undefined
   try {

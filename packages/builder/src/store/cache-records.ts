@@ -8,12 +8,15 @@ const MAX_TOUCHED = 500
 /** A use sooner after the last one that was written is not written: builds in a row shall not each wait for the disk. */
 const USE_RESOLUTION_MS = 10 * 60_000
 
+/** {@link CacheRecords} and what the store itself needs of them. */
+export interface StoredCache extends CacheRecords {
+  flush(): void
+  /** By its own key; neither leased nor marked as used. */
+  peek(key: string): CacheRecord | undefined
+}
+
 /** Rows of what vertices gave. Marks of use are written together, at the latest by `flush`: a build that is all cached reads only. */
-export function createCacheRecords(
-  metadata: Metadata,
-  now: () => number,
-  lease: (key: string) => void,
-): CacheRecords & { flush(): void } {
+export function createCacheRecords(metadata: Metadata, now: () => number, lease: (key: string) => void): StoredCache {
   const facts = createFacts(metadata)
   const touched = new Map<string, { usedMs: number; count: number }>()
 
@@ -46,6 +49,10 @@ export function createCacheRecords(
 
   return {
     flush,
+    peek(key) {
+      const row = metadata.get('SELECT * FROM cache WHERE key = ?', key)
+      return row === undefined ? undefined : fromRow(row)
+    },
     find(key) {
       lease(key)
       const row =

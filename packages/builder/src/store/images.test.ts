@@ -162,11 +162,11 @@ describe('prune', () => {
     )
     writeFileSync(join(opened.store.cacheMountDirectory('/root/.npm'), 'package'), '12345')
     const result = await opened.store.prune({ all: true })
-    expect(Object.fromEntries(result.removed.map((item) => [item.id, item.sizeBytes]))).toEqual({
-      k1: 0,
-      'l-cached': 10,
-      '/root/.npm': 5,
-      'left-over': 9,
+    expect(Object.fromEntries(result.removed.map((item) => [item.description, item.sizeBytes]))).toEqual({
+      'RUN make l-cached': 10,
+      [`RUN make ${image.diffId}`]: 0,
+      'cached mount with id "/root/.npm"': 5,
+      'files that nothing refers to': 9,
     })
     expect(result.reclaimedBytes).toBe(24)
     expect(opened.store.cache.list()).toEqual([])
@@ -178,13 +178,16 @@ describe('prune', () => {
     expect(opened.store.layers.get(image.diffId)).toMatchObject({ hasTar: true })
   })
 
-  test('without `all` only what was not used lately goes', async () => {
-    opened.clockMs = 1_700_000_000_000
-    const base = { layerIds: [], hasContent: true, createdMs: 1, usageCount: 1, type: 'regular', preimage: '' }
-    opened.store.cache.put({ ...base, key: 'old', usedMs: opened.clockMs - 49 * 3600_000, name: 'old' }, [])
-    opened.store.cache.put({ ...base, key: 'new', usedMs: opened.clockMs - 47 * 3600_000, name: 'new' }, [])
+  test('without `all` what an image shares stays in the cache', async () => {
+    const image = addImage(opened.store, 'docker.io/library/a:1', 'one')
+    const base = { hasContent: true, createdMs: 1, usedMs: 1, usageCount: 1, type: 'regular', preimage: '' }
+    opened.store.cache.put({ ...base, key: 'shared', layerIds: [image.diffId], name: 'shared' }, [])
+    opened.store.cache.put({ ...base, key: 'private', layerIds: [], name: 'private' }, [])
     await opened.store.prune({ all: false })
-    expect(opened.store.cache.list().map((item) => item.key)).toEqual(['new'])
+    expect(opened.store.cache.list().map((item) => item.key)).toEqual(['shared'])
+    await opened.store.prune({ all: true })
+    expect(opened.store.cache.list()).toEqual([])
+    expect(opened.store.layers.get(image.diffId)).toMatchObject({ hasTar: true })
   })
 
   const record = { createdMs: 1, usedMs: 1, usageCount: 1, name: 'n', type: 'regular', preimage: '', hasContent: true }
@@ -258,9 +261,11 @@ describe('prune', () => {
     const other = await opened.open()
     await other.locks.hold('cache-mount', [{ name: 'held', shared: true }], {}, async () => {
       const { removed } = await opened.store.prune({ all: true })
-      expect(removed.map(({ id }) => id)).toEqual(['free'])
+      expect(removed.map(({ description }) => description)).toEqual(['cached mount with id "free"'])
     })
     await other.close()
-    expect((await opened.store.prune({ all: true })).removed.map(({ id }) => id)).toEqual(['held'])
+    expect((await opened.store.prune({ all: true })).removed).toMatchObject([
+      { description: 'cached mount with id "held"', type: 'exec.cachemount', isMutable: true, sizeBytes: 1 },
+    ])
   })
 })

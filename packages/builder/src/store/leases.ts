@@ -14,6 +14,8 @@ export interface Leases {
   take(name: string): void
   /** What the other stores that are open now use. */
   others(): LiveLeases
+  /** The same with what this one uses, in which several builds may be at work. */
+  all(): LiveLeases
   close(): void
 }
 
@@ -31,7 +33,8 @@ export function createLeases(paths: StorePaths): Leases {
   const taken = new Set<string>()
   const lock: HeldLock = lockUnheld(path)
   const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW)
-  writeSync(fd, `${Date.now()}\n`)
+  const openedMs = Date.now()
+  writeSync(fd, `${openedMs}\n`)
   return {
     take(wanted) {
       if (taken.has(wanted)) return
@@ -39,6 +42,10 @@ export function createLeases(paths: StorePaths): Leases {
       writeSync(fd, `${wanted}\n`)
     },
     others: () => readLeases(paths, name),
+    all() {
+      const { names, sinceMs } = readLeases(paths, name)
+      return { names: new Set([...names, ...taken]), sinceMs: Math.min(sinceMs, openedMs) }
+    },
     close() {
       closeSync(fd)
       lock.release()

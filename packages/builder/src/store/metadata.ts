@@ -64,6 +64,10 @@ const MIGRATIONS: readonly string[] = [
   // Also an index of which one image is here is known by its own digest.
   `DROP INDEX images_id;
    CREATE INDEX images_id ON images ((CASE WHEN platforms IS NULL THEN config_digest ELSE json_extract(platforms, '$.digest') END));`,
+  // Null in sized_ms: nobody has measured it yet.
+  `ALTER TABLE cache_mounts ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE cache_mounts ADD COLUMN sized_ms INTEGER;
+   ALTER TABLE cache_mounts ADD COLUMN usage_count INTEGER NOT NULL DEFAULT 0;`,
 ]
 
 /** A transaction of another process lasts milliseconds; a projection with a slow disk, longer. */

@@ -8,6 +8,8 @@ const opened = openedStore()
 
 /** What each format added, taken back: the database as the version of tsbuild before wrote it. */
 const takeBack: Readonly<Record<number, string>> = {
+  7: 'ALTER TABLE cache_mounts DROP COLUMN size; ALTER TABLE cache_mounts DROP COLUMN sized_ms; ALTER TABLE cache_mounts DROP COLUMN usage_count',
+  6: "DROP INDEX images_id; CREATE INDEX images_id ON images ((CASE WHEN json_array_length(platforms, '$.more') > 0 THEN json_extract(platforms, '$.digest') ELSE config_digest END))",
   5: 'DROP INDEX images_id; DROP INDEX images_manifest; DROP INDEX images_platforms; DROP INDEX images_repositories; DROP INDEX foreign_entries_name',
   4: 'ALTER TABLE images DROP COLUMN platforms',
   3: 'DROP INDEX layers_unsynced; ALTER TABLE layers DROP COLUMN unsynced',
@@ -29,7 +31,7 @@ const version = (): unknown => {
   return answer
 }
 
-test.each([1, 2, 3, 4])('a store of format %d is brought up to date with all that it holds', async (format) => {
+test.each([1, 2, 3, 4, 5, 6])('a store of format %d is brought up to date with all that it holds', async (format) => {
   const current = version()
   const old = addImage(opened.store, 'docker.io/library/a:1', 'one')
   addImage(opened.store, 'docker.io/library/a:1', 'two')

@@ -1,33 +1,29 @@
-import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { localPath } from '@ts-oci/runtime'
 import { digestHex, isDigest, type Digest } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
+import { parseManifest } from '../oci/manifest.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { reachableBlobs } from './adopt.ts'
-import { isGitMirror, setCacheMountAside } from './cache-mounts.ts'
+import { setCacheMountAside } from './cache-mounts.ts'
+import { diskOf } from './disk-state.ts'
 import { onDisk } from '../base/disk-errors.ts'
 import { cacheMountPath, layerFileName, layerOfFile, treeName, type StorePaths } from './paths.ts'
 import { isIndexRecord } from './image-id.ts'
 import type { StoredLayers } from './layers.ts'
 import type { Leases } from './leases.ts'
 import { json, text, type Metadata } from './metadata.ts'
+import { choosePruned, type PruneRule } from './prune-choice.ts'
 import { createAside, listFiles, type AsideFile, type StoreFile } from './prune-files.ts'
+import { treeSize } from './tree-size.ts'
+import { imageLayers, listUsage, measureCacheMounts, usageRecord, type UsageItem } from './usage.ts'
 import type { TreeImages } from './tree-images.ts'
+import type { StoredCache } from './cache-records.ts'
 import { sweepTemporary, type RemoveTree, type TemporaryNames } from './temporary.ts'
-import type {
-  BlobStore,
-  CacheRecord,
-  CacheRecords,
-  ImageRecords,
-  LayerRecord,
-  Locks,
-  PruneOptions,
-  PruneResult,
-} from './types.ts'
+import type { BlobStore, CacheRecord, ImageRecords, LayerRecord, Locks, PruneResult, UsageRecord } from './types.ts'
 
-/** What was used within this time stays unless `all` is asked for (BuildKit's default policy for sources). */
-const RECENT_MS = 48 * 60 * 60 * 1000
+/** A cache mount that is used all day is measured now and then. */
+const MEASURE_MS = 6 * 3_600_000
 
 /** The times of files come from a clock that lags behind ours by some milliseconds. */
 const CLOCK_SLACK_MS = 2000
@@ -38,7 +34,7 @@ export interface PruneParts {
   readonly blobs: BlobStore
   readonly layers: StoredLayers
   readonly images: ImageRecords
-  readonly cache: CacheRecords
+  readonly cache: StoredCache
   readonly leases: Leases
   readonly temporary: TemporaryNames
   readonly locks: Locks
@@ -47,67 +43,99 @@ export interface PruneParts {
   readonly now: () => number
 }
 
-type Removed = PruneResult['removed'][number]
-
 /**
- * Removes cache records, cache mounts, and the layers and files that are left without an owner. What belongs to an image
+ * Removes what the rules choose of the cache, and the files that are left without an owner. What belongs to an image
  * stays in whatever form it is at hand, and so does what a build that runs uses: nobody is waited for, and nobody waits.
  *
  * Rows go first, in one transaction: files without rows are left-overs that the next prune removes, rows without files
  * would be lies. Then the leases are read once more. Who saw a row before it went had leased it, and gets it back.
+ * @param isWhole nothing is to be remembered of what builds found out either
  */
-export async function prune(parts: PruneParts, options: PruneOptions): Promise<PruneResult> {
-  const limitMs = parts.now() - (options.olderThanMs ?? (options.all ? 0 : RECENT_MS))
-  const removed: Removed[] = []
+export async function prune(parts: PruneParts, rules: readonly PruneRule[], isWhole: boolean): Promise<PruneResult> {
+  measureCacheMounts(parts, parts.now(), MEASURE_MS)
   const files = listFiles(parts.paths, parts.treeImages.mounted()?.snapshots)
-  const gone = removeRows(parts, limitMs, options, removed)
-  await removeCacheMounts(parts, limitMs, removed)
-  if (options.all) removeMemos(parts.paths.memos, limitMs)
-  const sizes = await removeFiles(parts, files, new Set(gone.flatMap(filesOf)))
+  const gone = removeRows(parts, rules, isWhole)
+  const removed = await removeDirectories(parts, gone.items)
+  const sizes = await removeFiles(parts, files, new Set(gone.layers.flatMap(filesOf)))
   parts.treeImages.trim()
-  for (const layer of gone)
-    removed.push({ id: layer.id, sizeBytes: takeSizes(sizes, layer), description: layer.description })
+  const layers = new Map(gone.layers.map((layer) => [layer.id, layer]))
+  for (const item of gone.items) {
+    const { target } = item
+    if (target.kind === 'record') removed.push(usageRecord(item))
+    if (target.kind !== 'layer') continue
+    const layer = layers.get(target.layerId)
+    removed.push({ ...usageRecord(item), sizeBytes: layer === undefined ? 0 : takeSizes(sizes, layer) })
+  }
   const leftOver = [...sizes.values()].reduce((sum, size) => sum + size, 0)
-  if (leftOver > 0) removed.push({ id: 'left-over', sizeBytes: leftOver, description: 'files that nothing refers to' })
+  if (leftOver > 0) removed.push(leftOvers(leftOver, parts.now()))
   return { removed, reclaimedBytes: removed.reduce((sum, item) => sum + item.sizeBytes, 0) }
 }
 
-/** @returns the layers that are gone */
-function removeRows(
-  parts: PruneParts,
-  limitMs: number,
-  options: PruneOptions,
-  removed: Removed[],
-): readonly LayerRecord[] {
-  const { records, layers, imageLayers } = parts.metadata.transaction(() => {
+function leftOvers(sizeBytes: number, nowMs: number): UsageRecord {
+  return {
+    id: 'left-over',
+    parents: [],
+    description: 'files that nothing refers to',
+    type: 'internal',
+    isMutable: false,
+    isInUse: false,
+    isShared: false,
+    sizeBytes,
+    createdMs: nowMs,
+    usageCount: 0,
+  }
+}
+
+interface GoneRows {
+  readonly items: readonly UsageItem[]
+  readonly layers: readonly LayerRecord[]
+}
+
+function removeRows(parts: PruneParts, rules: readonly PruneRule[], isWhole: boolean): GoneRows {
+  const { items, records, layers } = parts.metadata.transaction(() => {
     // With the write lock held, which may have been waited for: who names an image just before it, and closes the store,
     // has no lease any more, and what was leased meanwhile shall not be gone even for a moment.
     const leased = parts.leases.others().names
-    const imageLayers = new Set(parts.images.list().flatMap(({ images }) => images.flatMap((image) => image.layerIds)))
-    const gone = removeRecords(parts, limitMs, leased)
-    const kept = new Set([...imageLayers, ...leased, ...parts.cache.list().flatMap((record) => record.layerIds)])
-    if (options.all && options.olderThanMs === undefined) parts.metadata.run('DELETE FROM facts')
+    const { freeBytes } = diskOf(parts.paths.root)
+    const items = choosePruned(listUsage(parts, leased), rules, { nowMs: parts.now(), freeBytes })
+    const gone = new Set(items.flatMap(({ target }) => (target.kind === 'layer' ? [target.layerId] : [])))
+    const records = removeRecords(parts, items, gone, leased)
+    const kept = new Set([...imageLayers(parts.metadata), ...leased, ...layersOfRecords(parts.metadata)])
+    if (isWhole) parts.metadata.run('DELETE FROM facts')
     // What explains a miss by a record that is gone.
     else
       parts.metadata.run(
         "DELETE FROM facts WHERE key >= 'last:' AND key < 'last;' AND value NOT IN (SELECT key FROM cache)",
       )
-    return { records: gone, layers: removeLayers(parts, kept), imageLayers }
+    return {
+      items,
+      records,
+      layers: removeLayers(
+        parts,
+        [...gone].filter((id) => !kept.has(id)),
+      ),
+    }
   })
   const { names } = parts.leases.others()
   const isWanted = ({ record, alternatives }: GoneRecord): boolean =>
     [record.key, ...alternatives].some((key) => names.has(key))
-  const wanted = new Set([...names, ...records.filter(isWanted).flatMap(({ record }) => record.layerIds)])
+  const back = records.filter(isWanted)
+  const wanted = new Set([...names, ...back.flatMap(({ record }) => record.layerIds)])
   parts.metadata.transaction(() => {
-    const made = new Set(parts.cache.list().map(({ key }) => key))
-    for (const { record, alternatives } of records.filter(isWanted))
-      if (!made.has(record.key)) parts.cache.put(record, alternatives)
+    for (const { record, alternatives } of back)
+      if (parts.metadata.get('SELECT 1 FROM cache WHERE key = ?', record.key) === undefined)
+        parts.cache.put(record, alternatives)
     for (const layer of layers.filter(({ id }) => wanted.has(id))) parts.layers.put(layer)
   })
-  for (const { record } of records.filter((gone) => !isWanted(gone)))
-    // A record that has layers is listed as those; the others would not be seen otherwise.
-    if (isListed(record, imageLayers)) removed.push({ id: record.key, sizeBytes: 0, description: record.name })
-  return layers.filter(({ id }) => !wanted.has(id))
+  const isBack = new Set([...wanted, ...back.map(({ record }) => record.key)])
+  return {
+    items: items.filter(({ target }) => !isBack.has(nameOf(target))),
+    layers: layers.filter(({ id }) => !wanted.has(id)),
+  }
+}
+
+function nameOf(target: UsageItem['target']): string {
+  return target.kind === 'layer' ? target.layerId : target.kind === 'record' ? target.key : ''
 }
 
 interface GoneRecord {
@@ -115,26 +143,43 @@ interface GoneRecord {
   readonly alternatives: readonly string[]
 }
 
-function removeRecords({ cache, metadata }: PruneParts, limitMs: number, leased: ReadonlySet<string>): GoneRecord[] {
+/** The records of what was chosen, and those that would name a layer that is gone. */
+function removeRecords(
+  { cache, metadata }: PruneParts,
+  items: readonly UsageItem[],
+  goneLayers: ReadonlySet<string>,
+  leased: ReadonlySet<string>,
+): GoneRecord[] {
+  const chosen = items.flatMap(({ target }) =>
+    target.kind === 'layer' ? target.keys : target.kind === 'record' ? [target.key] : [],
+  )
+  const standing = metadata
+    .all(
+      'SELECT DISTINCT cache.key AS key FROM cache, json_each(layer_ids) AS layer WHERE layer.value IN (SELECT value FROM json_each(?))',
+      JSON.stringify([...goneLayers]),
+    )
+    .map((row) => text(row, 'key'))
   const gone: GoneRecord[] = []
-  for (const record of cache.list()) {
-    if (record.usedMs > limitMs) continue
+  for (const key of new Set([...chosen, ...standing])) {
     const alternatives = metadata
-      .all('SELECT alternative FROM cache_links WHERE key = ?', record.key)
+      .all('SELECT alternative FROM cache_links WHERE key = ?', key)
       .map((row) => text(row, 'alternative'))
-    if ([record.key, ...alternatives].some((key) => leased.has(key))) continue
-    cache.delete(record.key)
+    const record = cache.peek(key)
+    if (record === undefined || [key, ...alternatives].some((one) => leased.has(one))) continue
+    cache.delete(key)
     gone.push({ record, alternatives })
   }
   return gone
 }
 
-function isListed(record: CacheRecord, imageLayers: ReadonlySet<string>): boolean {
-  return record.layerIds.every((id) => imageLayers.has(id))
+function layersOfRecords(metadata: Metadata): readonly string[] {
+  return metadata
+    .all('SELECT DISTINCT layer.value AS id FROM cache, json_each(layer_ids) AS layer')
+    .map((row) => text(row, 'id'))
 }
 
-function removeLayers(parts: PruneParts, kept: ReadonlySet<string>): LayerRecord[] {
-  const gone = parts.layers.list().filter((layer) => !kept.has(layer.id))
+function removeLayers(parts: PruneParts, ids: readonly string[]): LayerRecord[] {
+  const gone = ids.flatMap((id) => parts.layers.get(id) ?? [])
   for (const layer of gone) parts.layers.deleteRow(layer.id)
   return gone
 }
@@ -159,33 +204,21 @@ function filesOf(layer: LayerRecord): readonly string[] {
   return [...digests.map(digestHex), layerFileName(layer.id), ...trees]
 }
 
-/** A cache that a step has mounted is held: it stays, as it would if the step had come a moment later. */
-async function removeCacheMounts(parts: PruneParts, limitMs: number, removed: Removed[]): Promise<void> {
-  const { metadata } = parts
-  for (const row of metadata.all('SELECT id FROM cache_mounts WHERE used_ms <= ?', limitMs)) {
-    const id = text(row, 'id')
-    const aside = setCacheMountAside(parts, id)
-    if (aside === undefined) continue
-    // Git sources keep their mirrors as cache mounts do (ops/git/driver.ts).
-    const description = isGitMirror(id) ? 'git mirror' : 'cache mount'
-    removed.push({ id, sizeBytes: treeSize(aside.path), description })
-    if (existsSync(aside.path)) await parts.remove(aside.path)
+/** Cache mounts and contexts. A cache that a step has mounted is held: it stays, as it would if the step had come a moment later. */
+async function removeDirectories(parts: PruneParts, items: readonly UsageItem[]): Promise<UsageRecord[]> {
+  const removed: UsageRecord[] = []
+  for (const item of items) {
+    const { target } = item
+    if (target.kind === 'memo') rmSync(target.path, { recursive: true, force: true })
+    if (target.kind === 'cache mount') {
+      const aside = setCacheMountAside(parts, target.mountId)
+      if (aside === undefined) continue
+      removed.push({ ...usageRecord(item), sizeBytes: treeSize(aside.path) })
+      if (existsSync(aside.path)) await parts.remove(aside.path)
+    }
+    if (target.kind === 'memo') removed.push(usageRecord(item))
   }
-}
-
-/** Remembered digests of contexts: made anew by the next build. */
-function removeMemos(directory: string, limitMs: number): void {
-  for (const name of readdirIfPresent(directory)) {
-    const path = join(directory, name)
-    const stat = lstatSync(path, { throwIfNoEntry: false })
-    // A build that runs is about to rename it: what a kill left goes when nobody is at work.
-    if (name.endsWith('.tmp')) continue
-    if (stat !== undefined && stat.mtimeMs <= limitMs) rmSync(path, { recursive: true, force: true })
-  }
-}
-
-function readdirIfPresent(directory: string): readonly string[] {
-  return existsSync(directory) ? readdirSync(directory) : []
+  return removed
 }
 
 /** Removes the files that no row names. @returns their names (hex of a blob, layer of a tree) and sizes */
@@ -266,21 +299,23 @@ function neededBlobs({ images, metadata, blobs }: PruneParts, rows: readonly Lay
     needed.add(image.configDigest)
     reachableBlobs(blobs, { mediaType: MediaType.ociManifest, digest: image.manifestDigest, size: 0 }, needed)
   }
+  for (const digest of documentsOfBases(metadata, blobs)) needed.add(digest)
   for (const row of metadata.all('SELECT descriptor FROM foreign_entries'))
     reachableBlobs(blobs, json<Descriptor>(row, 'descriptor'), needed)
   return new Set([...needed].map(digestHex))
 }
 
-/** Bytes of the files of a tree; what may not be read counts as nothing. */
-function treeSize(directory: string): number {
-  let bytes = 0
-  try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      const path = join(directory, entry.name)
-      bytes += entry.isDirectory() ? treeSize(path) : lstatSync(path).size
+/** Manifests and configs of bases that builds have fetched: as long as their names are remembered, no build asks for them again. */
+function documentsOfBases(metadata: Metadata, blobs: BlobStore): readonly Digest[] {
+  const facts = metadata.all("SELECT value FROM facts WHERE key >= 'image:' AND key < 'image;'")
+  return facts.flatMap((row) => {
+    const { digest, manifestDigest } = json<{ readonly digest: Digest; readonly manifestDigest: Digest }>(row, 'value')
+    if (!blobs.has(manifestDigest)) return []
+    try {
+      return [digest, manifestDigest, parseManifest(blobs.read(manifestDigest)).manifest.config.digest]
+    } catch {
+      // Damaged: the next build asks the registry.
+      return []
     }
-  } catch {
-    return bytes
-  }
-  return bytes
+  })
 }

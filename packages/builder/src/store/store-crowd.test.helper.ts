@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isTsOciError } from '../base/errors.ts'
-import { images, prune, remove, tag } from '../api/images.ts'
+import { images, remove, tag } from '../api/images.ts'
+import { prune } from '../api/usage.ts'
 import { addImage } from './store-process.test.helper.ts'
 import { openStore } from './store.ts'
 

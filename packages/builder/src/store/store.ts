@@ -25,7 +25,7 @@ import type { HeldLock } from './lock-files.ts'
 import { createLocks, type TryHold } from './locks.ts'
 import { openMetadata, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
-import { prune } from './prune.ts'
+import type { PruneParts } from './prune.ts'
 import { createTreeImages, treeDirectory } from './tree-images.ts'
 import { createTemporaryNames, sweepTemporary, sweepUnfinished, tryRemoveTree, type RemoveTree } from './temporary.ts'
 import { markTreesSynced, unsyncedTrees } from './tree-sync.ts'
@@ -114,7 +114,10 @@ function createStore(parts: StoreParts): Store {
   const cache = createCacheRecords(metadata, now, leases.take)
   const treeImages = createTreeImages(paths, currentBoot, (tmp) => sweepUnfinished(paths, tmp))
   const idle = createIdleWork()
+  const rows = { paths, metadata, blobs, layers, images, cache, leases }
+  const pruneParts: PruneParts = { ...rows, temporary, locks, remove, now, treeImages }
   let isOpen = true
+  let hasGrown = false
 
   /** Rows that were there before count from now on after a crash of the machine, too. */
   function sync(): void {
@@ -146,7 +149,13 @@ function createStore(parts: StoreParts): Store {
   return {
     root,
     blobs,
-    layers,
+    layers: {
+      ...layers,
+      put(record) {
+        hasGrown = true
+        layers.put(record)
+      },
+    },
     images,
     cache,
     locks,
@@ -160,6 +169,7 @@ function createStore(parts: StoreParts): Store {
     hasImage: treeImages.has,
     isOutOfSight: ({ image }) => image !== undefined && !treeImages.isMounted(image),
     cacheMountDirectory: (id, isMade = true) => {
+      hasGrown = true
       const directory = cacheMountDirectory(paths, metadata, id, now())
       checkCacheMount(root, directory)
       if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
@@ -171,13 +181,26 @@ function createStore(parts: StoreParts): Store {
       projection.takeNew()
       return metadata.transaction(work)
     },
+    // Loaded at first need: most commands, and builds that are all cached, tidy nothing up.
     async prune(options) {
+      const [{ prune }, { isWhole, pruneRule }] = await Promise.all([import('./prune.ts'), import('./prune-rules.ts')])
+      const rule = pruneRule(options)
       cache.flush()
       await treeImages.openPresent()
-      return prune(
-        { paths, metadata, blobs, layers, images, cache, leases, temporary, locks, remove, now, treeImages },
-        options,
-      )
+      return prune(pruneParts, [rule], isWhole(options))
+    },
+    async usage(filters = []) {
+      const { usageOf } = await import('./usage-of.ts')
+      cache.flush()
+      return usageOf(pruneParts, filters)
+    },
+    async collectGarbage(policy) {
+      // Who only found what was there has made nothing that is too much.
+      if (!hasGrown || !policy.isEnabled) return undefined
+      hasGrown = false
+      const { collectGarbage } = await import('./garbage.ts')
+      cache.flush()
+      return collectGarbage(pruneParts, policy)
     },
     async emptyCacheMounts(ids) {
       for (const id of new Set(ids.flatMap((wanted) => cacheMountIds(metadata, wanted)))) {
@@ -231,7 +254,8 @@ function sweep(paths: StorePaths, metadata: Metadata, tryHold: TryHold): void {
 function cacheMountDirectory(paths: StorePaths, metadata: Metadata, id: string, nowMs: number): string {
   const directory = cacheMountPath(paths, id)
   metadata.run(
-    'INSERT INTO cache_mounts (id, directory, created_ms, used_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_ms = excluded.used_ms',
+    `INSERT INTO cache_mounts (id, directory, created_ms, used_ms, usage_count) VALUES (?, ?, ?, ?, 1)
+     ON CONFLICT (id) DO UPDATE SET used_ms = excluded.used_ms, usage_count = usage_count + 1`,
     id,
     directory,
     nowMs,

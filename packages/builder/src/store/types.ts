@@ -45,6 +45,13 @@ export interface Store extends AsyncDisposable {
   emptyCacheMounts(ids: readonly string[]): Promise<void>
   /** Removes what nothing needs, and never waits: what other open stores use stays. See {@link PruneResult}. */
   prune(options: PruneOptions): Promise<PruneResult>
+  /** The build cache, record by record. @param filters as {@link PruneOptions} @throws OCI_OPTION_INVALID */
+  usage(filters?: readonly string[]): Promise<readonly UsageRecord[]>
+  /**
+   * Removes what the rules say is too much, when something is due: at most once a minute for all builds of the store, and by
+   * a look at rows alone as long as nothing is. Undefined when nothing was due.
+   */
+  collectGarbage(policy: GarbagePolicy): Promise<PruneResult | undefined>
   close(): Promise<void>
 }
 
@@ -274,14 +281,71 @@ export interface LockOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What is to go: nothing but `all` and no bound, the whole cache that no image shares. Sizes in bytes. */
 export interface PruneOptions {
-  /** All of the build cache, not only what no image uses and nothing was used lately. */
-  readonly all: boolean
-  readonly olderThanMs?: number
+  /** Also the records of what images share (whose layers stay), and what is remembered of registries. */
+  readonly all?: boolean | undefined
+  /** What was used within this time stays; as the filter `until`. Milliseconds. */
+  readonly olderThanMs?: number | undefined
+  /** As `docker buildx prune --filter` has them: `type=regular`, `description~=npm`, `until=24h`; all have to fit. */
+  readonly filters?: readonly string[] | undefined
+  /** So much of the cache always stays. */
+  readonly reservedBytes?: number | undefined
+  /** So much of it may stay; what was used least goes first. */
+  readonly maxUsedBytes?: number | undefined
+  /** So much of the disk is to be free. */
+  readonly minFreeBytes?: number | undefined
 }
 
-/** As `docker buildx prune` lists it. */
+/** A record of the build cache, as `docker buildx du` lists it. */
+export interface UsageRecord {
+  /** 25 characters; of one thing always the same. */
+  readonly id: string
+  /** Ids of the records that it stands on. */
+  readonly parents: readonly string[]
+  readonly description: string
+  /** `regular`, `source.local`, `source.git.checkout`, `exec.cachemount`, `frontend`, `internal`. */
+  readonly type: string
+  readonly isMutable: boolean
+  /** A build uses it that runs now. */
+  readonly isInUse: boolean
+  /** An image has the same layer, which stays whatever becomes of the record. */
+  readonly isShared: boolean
+  readonly sizeBytes: number
+  readonly createdMs: number
+  readonly usedMs?: number | undefined
+  readonly usageCount: number
+}
+
 export interface PruneResult {
-  readonly removed: readonly { readonly id: string; readonly sizeBytes: number; readonly description: string }[]
+  /** What went, with the bytes that went with it: none of what images share. */
+  readonly removed: readonly UsageRecord[]
   readonly reclaimedBytes: number
+}
+
+/** Bytes, or a part of the disk. */
+export type SpaceBound = number | `${number}%`
+
+interface SpaceBounds {
+  /** So much of the cache always stays. */
+  readonly reserved?: SpaceBound | undefined
+  /** So much of it may stay. */
+  readonly maxUsed?: SpaceBound | undefined
+  /** So much of the disk is to be free. */
+  readonly minFree?: SpaceBound | undefined
+}
+
+/** When the cache is tidied up after builds. Without bounds and rules: BuildKit's defaults for the disk. */
+export interface GarbagePolicy extends SpaceBounds {
+  readonly isEnabled: boolean
+  /** One after another, instead of the default ones. */
+  readonly rules?: readonly GarbageRule[] | undefined
+}
+
+export interface GarbageRule extends SpaceBounds {
+  readonly all?: boolean | undefined
+  /** As {@link PruneOptions}; all have to fit. */
+  readonly filters?: readonly string[] | undefined
+  /** What was used within this time stays: `48h`. */
+  readonly unusedFor?: string | undefined
 }

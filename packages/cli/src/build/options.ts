@@ -37,6 +37,7 @@ export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo
     noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),
     store: flags.store,
     ...amendments(flags, io),
+    gc: flags.gc,
     signal: io.signal,
     ...registryOptions(flags),
     ...values(flags, io),

@@ -8,6 +8,7 @@ export const commands: Readonly<Record<string, Load>> = {
   build: async () => (await import('./build.ts')).BuildCommand,
   copy: async () => (await import('./copy.ts')).CopyCommand,
   export: async () => (await import('./export.ts')).ExportCommand,
+  du: async () => (await import('./du.ts')).DuCommand,
   history: async () => (await import('./history.ts')).HistoryCommand,
   images: async () => (await import('./images.ts')).ImagesCommand,
   import: async () => (await import('./import.ts')).ImportCommand,

@@ -170,6 +170,14 @@ export const buildFlags = [
   // Registry and store
   ...registry.map((flag) => ({ ...flag, group: 'Registry and store' })),
   { ...store, group: 'Registry and store' },
+  {
+    name: 'gc',
+    group: 'Registry and store',
+    kind: 'text',
+    value: 'RULE',
+    summary:
+      'tidying up of the cache after the build: false, true, or reserved-space=SIZE,max-used-space=SIZE,min-free-space=SIZE (bytes or a percentage of the disk); default $TSBUILD_GC, else as BuildKit',
+  },
 
   // Question
   {

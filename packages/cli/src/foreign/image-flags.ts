@@ -2,11 +2,10 @@ import { isFalse, leaveOut, type ForeignFlag } from './flag-row.ts'
 
 const noHead = "--format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}' prints no head"
 const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
-const size = 'tsbuild info says what is free; tsbuild prune --filter until=DURATION keeps what was used since'
 
 /** Of commands about the store of Docker, buildah and podman, by those of ours. */
 export const ofImageCommands: Readonly<
-  Record<'images' | 'inspect' | 'rmi' | 'history' | 'prune', readonly ForeignFlag[]>
+  Record<'images' | 'inspect' | 'rmi' | 'history' | 'du' | 'prune', readonly ForeignFlag[]>
 > = {
   images: [
     { name: 'history', isBoolean: true, done: isFalse, use: 'tsbuild history IMAGE' },
@@ -39,14 +38,15 @@ export const ofImageCommands: Readonly<
     { name: 'prune', char: 'p', isBoolean: true, done: isFalse, use: danglingImages },
   ],
   history: [],
+  du: [
+    { name: 'builder', use: 'leave it out: there are no builder instances' },
+    { name: 'debug', char: 'D', isBoolean: true, done: ['true', 'false'], use: leaveOut },
+    { name: 'timeout', use: 'leave it out: there are no builder instances to ask' },
+  ],
   prune: [
     { name: 'builder', use: 'leave it out: there are no builder instances' },
     { name: 'debug', char: 'D', isBoolean: true, done: ['true', 'false'], use: leaveOut },
-    { name: 'keep-storage', use: size },
-    { name: 'max-used-space', use: size },
-    { name: 'min-free-space', use: size },
-    { name: 'reserved-space', use: size },
-    { name: 'verbose', isBoolean: true, done: isFalse, use: leaveOut },
+    { name: 'timeout', use: 'leave it out: there are no builder instances to ask' },
     { name: 'volumes', isBoolean: true, done: isFalse, use: 'leave it out: prune removes cache mounts, too' },
   ],
 }

@@ -1,6 +1,5 @@
 import { fromBytes, toBytes } from './bytes.ts'
 import { elementAt, elementOf, entryOf, type GoValue, keysOf, lengthOf, type Maybe, readMember } from './values.ts'
-import { stringType } from './types.ts'
 
 /** JSON as Go's encoder writes it, a byte string: maps sorted by their keys, structs in the order of the data. */
 export function jsonOf(given: Maybe): string {
@@ -39,9 +38,10 @@ function jsonStruct(given: GoValue): string {
   if (type.kind !== 'struct') return 'null'
   const data = value as Readonly<Record<string, unknown>>
   if (type.isRow) {
-    const row = Object.keys(type.fields)
-      .toSorted()
-      .map((name) => [name, readMember(stringType, data[name])] as const)
+    // Most fields of a row are text; those that are not keep their type.
+    const row = Object.entries(type.fields)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, field]) => [name, readMember(field.type, data[name])] as const)
     return jsonObject(row).replaceAll(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
   }
   const members = new Map(memberTypes(given))

@@ -7,6 +7,12 @@ export function humanSize(bytes: number): string {
   return `${text}${unit}`
 }
 
+/** Bytes as buildx's tables show them: four significant digits (`943.6MB`, `20.48kB`, `0B`). */
+export function exactSize(bytes: number): string {
+  const { value, unit } = scale(bytes)
+  return `${value >= 999.95 ? value.toFixed(0) : String(Number(value.toPrecision(4)))}${unit}`
+}
+
 /** Bytes as BuildKit's progress shows transfers: two decimals, powers of 1000 (`1.05kB`, `312B`). */
 export function transferSize(bytes: number): string {
   const { value, unit } = scale(bytes)
@@ -60,6 +66,13 @@ export function parseDuration(text: string): number | undefined {
 /** `2 hours ago`; `N/A` for a time that is not known. */
 export function ageOf(createdMs: number | undefined, nowMs: number = Date.now()): string {
   return createdMs === undefined ? 'N/A' : `${humanDuration(nowMs - createdMs)} ago`
+}
+
+/** A time as Go prints it, in UTC: `2024-01-01 00:00:00.25 +0000 UTC`. */
+export function goTime(ms: number): string {
+  const [seconds = '', fraction = ''] = new Date(ms).toISOString().slice(0, 23).replace('T', ' ').split('.')
+  const digits = fraction.replace(/0+$/, '')
+  return `${seconds}${digits === '' ? '' : `.${digits}`} +0000 UTC`
 }
 
 /** A date as Docker's tables show it, in UTC: `2024-01-01 00:00:00 +0000 UTC`. */
