@@ -15,6 +15,7 @@ import {
 import type { RegistryClientOptions } from './options.ts'
 import { createConnections, type Connections } from './connections.ts'
 import { fromFirst } from './mirrors.ts'
+import type { ReferrersOptions } from './referrers/referrers.ts'
 import { createTransport, type MakeTransport } from './transport.ts'
 import { beginUpload, uploadBlob, type UploadOptions, type UploadOutcome } from './upload.ts'
 
@@ -38,6 +39,8 @@ export interface RegistryClient extends AsyncDisposable {
     manifest: ManifestUpload,
     signal?: AbortSignal,
   ): Promise<Digest>
+  /** What refers to a manifest: signatures, bills of materials. */
+  referrers(repository: Repository, digest: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>
   hasBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean>
   /** Whether this client has seen the blob there, or brought it. */
   knowsBlob(repository: Repository, digest: Digest): boolean
@@ -87,8 +90,21 @@ export function createRegistryClient(
       fromFirst(connections, repository, { tagOrDigest, signal }, (one, source) =>
         fetchManifest(one, source, tagOrDigest, signal),
       ),
-    putManifest: (repository, tagOrDigest, manifest, signal) =>
-      putManifest(connections, repository, tagOrDigest, manifest, signal),
+    putManifest: async (repository, tagOrDigest, manifest, signal) => {
+      const { digest, isListed } = await putManifest(connections, repository, tagOrDigest, manifest, signal)
+      // A registry that keeps no list of what refers to a manifest is told by a tag.
+      if (!isListed && Buffer.from(manifest.bytes).includes('"subject"')) {
+        const { addToTag } = await import('./referrers/referrers.ts')
+        await addToTag(connections, repository, manifest.bytes, signal)
+      }
+      return digest
+    },
+    referrers: async (repository, digest, options) => {
+      const { listReferrers } = await import('./referrers/referrers.ts')
+      return await fromFirst(connections, repository, { tagOrDigest: digest, signal: options?.signal }, (one, source) =>
+        listReferrers(one, source, digest, options),
+      )
+    },
     hasBlob: (repository, digest, signal) => hasBlob(connections, repository, digest, { signal }),
     knowsBlob: (repository, digest) => connections.present.has(`${repositoryName(repository)}@${digest}`),
     fetchBlob: (repository, descriptor, options) => fetchBlobFrom(connections, repository, descriptor, options),

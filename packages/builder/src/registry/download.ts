@@ -8,6 +8,8 @@ import type { Connections } from './connections.ts'
 import { forSource, giveUpOrGoOn, usable } from './mirrors.ts'
 import { discard, headerOf } from './transport.ts'
 
+/** How registries, and what stands before them, refuse a range of a blob of which they gave the beginning. */
+const takesNoRange = new Set([400, 404, 405, 416, 501])
 /** However much comes each time, a connection that is cut more often than this is given up. */
 const MAX_RESUMES = 50
 
@@ -24,6 +26,8 @@ interface Transfer {
   readonly descriptor: Descriptor
   readonly what: string
   received: number
+  /** The registry took a range amiss: the rest is found by skipping what is here. */
+  isWhole: boolean
 }
 
 /** True when the repository holds the blob. */
@@ -101,6 +105,7 @@ export async function* fetchBlob(
     descriptor,
     what: `blob ${descriptor.digest} of ${repositoryName(repository)}`,
     received: options.offset ?? 0,
+    isWhole: false,
   }
   let failures = 0
   for (let connection = 0; transfer.received < descriptor.size || connection === 0; connection++) {
@@ -128,21 +133,27 @@ async function open(
   signal: AbortSignal | undefined,
 ): Promise<RegistryResponse> {
   const { descriptor, what, received } = transfer
+  const isRange = received > 0 && received < descriptor.size && !transfer.isWhole
   const request: RegistryRequest = {
     method: 'GET',
     repository,
     target: `blobs/${descriptor.digest}`,
     actions: 'pull',
-    headers: received > 0 ? { range: `bytes=${received}-` } : {},
+    // With its end: the registry of crane understands no other.
+    headers: isRange ? { range: `bytes=${received}-${descriptor.size - 1}` } : {},
     signal,
     what,
-    expect: received > 0 ? [200, 206] : [200],
-    expectedBytes: descriptor.size - received,
+    expect: isRange ? [200, 206] : [200],
+    expectedBytes: isRange ? descriptor.size - received : descriptor.size,
     retries: 0,
   }
   try {
     return await send(connections, request)
   } catch (error) {
+    if (isRange && error instanceof BuilderError && takesNoRange.has(error.details['status'] as number)) {
+      transfer.isWhole = true
+      return await open(connections, repository, transfer, signal)
+    }
     const [elsewhere] = descriptor.urls ?? []
     if (elsewhere === undefined || !(error instanceof BuilderError) || error.code !== 'OCI_REGISTRY_NOT_FOUND')
       throw error

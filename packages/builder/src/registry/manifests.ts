@@ -105,7 +105,7 @@ export interface ManifestUpload {
 }
 
 /**
- * Stores a manifest under a tag or its digest.
+ * Stores a manifest under a tag or its digest; `isListed`: the registry says that it keeps the list of what refers to its subject.
  * @throws OCI_DIGEST_MISMATCH when the registry stored something else than it was sent
  */
 export async function putManifest(
@@ -114,7 +114,7 @@ export async function putManifest(
   tagOrDigest: string,
   manifest: ManifestUpload,
   signal?: AbortSignal,
-): Promise<Digest> {
+): Promise<{ readonly digest: Digest; readonly isListed: boolean }> {
   const digest = digestOf(manifest.bytes)
   const response: RegistryResponse = await send(connections, {
     method: 'PUT',
@@ -130,5 +130,5 @@ export async function putManifest(
   await discard(response)
   const told = headerOf(response, 'docker-content-digest')
   if (told !== undefined && told !== digest) throw wrongDigest(repository, digest, told)
-  return digest
+  return { digest, isListed: headerOf(response, 'oci-subject') !== undefined }
 }

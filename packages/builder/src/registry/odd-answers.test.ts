@@ -113,3 +113,29 @@ test('where a redirect makes a GET of a PUT, nothing tells of a body that is not
   expect(redirected?.method).toBe('GET')
   expect(Object.keys(redirected?.headers ?? {}).filter((name) => name.startsWith('content-'))).toEqual([])
 })
+
+test.each([
+  [416, 'Range Not Satisfiable'],
+  [404, 'a blob that it does not know in this range'],
+  [400, 'a bad request'],
+])(
+  'a registry that answers a range with %i gives the blob from its beginning, and the rest is taken of that',
+  async (status) => {
+    const large = Buffer.alloc(300_000, 'layer')
+    const ranges: (string | undefined)[] = []
+    await using registry = await startStandIn((request, response) => {
+      if (request.url === '/v2/') return void response.end('{}')
+      ranges.push(request.headers.range)
+      if (request.headers.range !== undefined) return void response.writeHead(status).end()
+      response.writeHead(200, { 'content-length': large.length })
+      if (ranges.length > 1) return void response.end(large)
+      response.write(large.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20))
+    })
+    await using client = createRegistryClient({ retries: 1, retryDelayMs: 1 })
+    const descriptor = { mediaType: 'x/y', digest: digestOf(large), size: large.length }
+    const chunks: Uint8Array[] = []
+    for await (const chunk of client.fetchBlob(client.repository(`${registry.host}/a`), descriptor)) chunks.push(chunk)
+    expect(digestOf(Buffer.concat(chunks))).toBe(descriptor.digest)
+    expect(ranges).toEqual([undefined, 'bytes=100000-299999', undefined])
+  },
+)
