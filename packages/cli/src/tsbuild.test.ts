@@ -326,7 +326,6 @@ describe('what goes wrong', () => {
     [['-m', 'much', 'context'], 125, 'ERROR: invalid value "much" for --memory'],
     [['--resource', 'gpu=1', 'context'], 125, 'ERROR: unknown resource "gpu"'],
     [['--memory-swap', '1g', 'context'], 1, 'ERROR: invalid resource: memory-swap needs memory'],
-    [['--squash', 'context'], 125, 'ERROR: --squash: squashing layers is not supported yet'],
     [['-t', 'a b', 'context'], 1, 'ERROR: invalid tag "a b": invalid reference format'],
     [['-t', 'UPPER', 'context'], 1, 'ERROR: invalid tag "UPPER": repository name must be lowercase'],
     [['-v', '/a:/b', 'context'], 125, expect.stringContaining('-v is a flag of buildah and podman')],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { describeWith } from '@ts-oci/testing'
+import { checkTool, describeWith } from '@ts-oci/testing'
 import { readFile } from 'node:fs/promises'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import type { BuildOptions } from '../build/public-types.ts'
@@ -117,4 +117,49 @@ describeWith(buildNeeds, 'what a build changes in its Dockerfile', () => {
       code: 'OCI_CONTEXT_INVALID',
     })
   })
+
+  test('squash makes one layer of the new ones, on those of the base', async () => {
+    const Dockerfile = [
+      `FROM ${world.base}`,
+      'RUN mkdir /d && echo 1 > /d/a && echo gone > /d/b && ln /d/a /d/c && chmod 4755 /d/a',
+      'RUN rm /d/b && echo 2 > /d/e && rm -rf /bin/vi',
+      'LABEL own=1',
+      '',
+    ].join('\n')
+    const plain = await built('plain', { Dockerfile }, {})
+    const one = await built('squash', { Dockerfile }, { amend: { squash: 'new' } })
+    const [base] = plain.config.rootfs.diff_ids
+    expect([plain.config.rootfs.diff_ids.length, one.config.rootfs.diff_ids.length]).toEqual([3, 2])
+    expect(one.config.rootfs.diff_ids[0]).toBe(base)
+    expect(one.config.config).toEqual(plain.config.config)
+    expect(one.config.history).toHaveLength(plain.config.history!.length + 1)
+    // tar lists what umoci, who knows nothing of us, would unpack.
+    const listed = await listingOf(world, 'squash', one.config.rootfs.diff_ids[1]!)
+    expect(listed).toEqual(['bin/', 'bin/.wh.vi', 'd/', 'd/a', 'd/c', 'd/e'])
+    const files = (name: string) =>
+      checkTool('sh', ['-c', 'find . -printf "%P %M %U %G %n %s %l\\n" | sort'], {
+        cwd: world.directory.join(`${name}-tree`),
+      })
+    expect(await files('squash')).toBe(await files('plain'))
+  })
+
+  test('squash of all leaves no layer of the base, and the same files', async () => {
+    const Dockerfile = [`FROM ${world.base}`, 'RUN echo 1 > /one', 'RUN rm /bin/vi', ''].join('\n')
+    const all = await built('all', { Dockerfile }, { amend: { squash: 'all' } })
+    expect(all.config.rootfs.diff_ids).toHaveLength(1)
+    expect(await all.file('/one')).toBe('1\n')
+    await expect(all.file('/bin/vi')).rejects.toMatchObject({ code: 'ENOENT' })
+    const again = await built('all-again', { Dockerfile }, { amend: { squash: 'all' } })
+    expect(again.config).toEqual(all.config)
+  })
 })
+
+/** The names in a layer's tar. */
+async function listingOf(world: BuildWorld, name: string, diffId: string): Promise<readonly string[]> {
+  const blobs = world.directory.join(`${name}-layout/blobs/sha256`)
+  // Blobs are compressed: that of the diffID is found by what it holds.
+  const script =
+    'for f in *; do if [ "$(gzip -dc "$f" 2>/dev/null | sha256sum | cut -d" " -f1)" = "$1" ]; then tar -tzf "$f"; fi; done'
+  const text = await checkTool('sh', ['-c', script, 'sh', diffId.replace('sha256:', '')], { cwd: blobs })
+  return text.trim().split('\n')
+}

@@ -8,9 +8,13 @@ import type { Solver } from '../solver/solver.ts'
 import type { Result } from '../solver/types.ts'
 import type { Store } from '../store/types.ts'
 import type { View } from '../view/types.ts'
+import { squashLayers } from './squash.ts'
 
 /** What a chain for outputs takes of layers. */
-type ChainForms = Pick<LayerFactory, 'fromSelection'> & Pick<LayerFiles, 'tar'> & Pick<LayerRecords, 'isPersistent'>
+type ChainForms = Pick<LayerFactory, 'fromSelection'> &
+  Pick<LayerReader, 'view'> &
+  Pick<LayerFiles, 'tar'> &
+  Pick<LayerRecords, 'isPersistent'>
 
 /** What is to be in the store of each layer of a result: its `tar`, which outputs read; `any` form; or `none`. */
 export type KeptLayers = 'tar' | 'any' | 'none'
@@ -36,10 +40,11 @@ export async function solveImages(
     if (edges.length > 0) await store.emptyCacheMounts([...ids])
   }
   return Promise.all(
-    images.map(async ({ edge }) => {
+    images.map(async (image) => {
+      const { edge } = image
       if (edge === undefined) return []
-      const outcome = await solver.solve(edge, { tree: false, tar: keeps !== 'none' })
-      return solver.use(outcome, async (results) => chainOf(forms, results[edge.output], keeps))
+      const outcome = await solver.solve(edge, { tree: false, tar: keeps !== 'none' && image.squash === undefined })
+      return solver.use(outcome, async (results) => chainOf(forms, image, results[edge.output], keeps))
     }),
   )
 }
@@ -47,10 +52,11 @@ export async function solveImages(
 /** The layers of the target, each in a form that outputs can read: what is gone is noticed before one of them begins. */
 async function chainOf(
   forms: ChainForms,
+  image: LoweredImage,
   result: Result | undefined,
   keeps: KeptLayers,
 ): Promise<readonly LayerHandle[]> {
-  const layers = result === undefined ? [] : layersOf(forms, result)
+  const layers = await squashLayers(forms, image, result === undefined ? [] : layersOf(forms, result))
   for (const layer of layers) {
     if (keeps === 'none' || layer.isForeign) continue
     if (keeps === 'tar' || !forms.isPersistent(layer)) await forms.tar(layer)

@@ -92,6 +92,8 @@ export interface Amendments {
   readonly unsetLabels?: readonly string[] | undefined
   /** False: no labels of bases and of stages before. */
   readonly inheritLabels?: boolean | undefined
+  /** One layer in place of those that the build makes, on those of the base; or of all. */
+  readonly squash?: 'new' | 'all' | undefined
   /** The image says nothing of how it was made. */
   readonly omitHistory?: boolean | undefined
 }

@@ -17,6 +17,8 @@ export interface LoweredImage {
   readonly baseHistoryLength: number
   /** The image that it builds on, over any number of stages; undefined without one. */
   readonly base?: BaseImage
+  /** One layer in place of the new ones, or of all: the last entry of `history` is about it. */
+  readonly squash?: 'new' | 'all'
   /** The image has an empty history, whatever this one says. */
   readonly omitsHistory?: boolean
   readonly warnings: readonly BuildWarning[]

@@ -104,6 +104,7 @@ function amendments(flags: Flags, io: CommandIo): Partial<BuildOptions> {
   const lists = [flags.env, mounts, unsetEnv, unsetLabels]
   const isAmended =
     from !== undefined || lists.some((list) => list.length > 0) || !flags['inherit-labels'] || flags['omit-history']
+  const squash = flags['squash-all'] ? ('all' as const) : flags.squash ? ('new' as const) : undefined
   const amend = {
     from,
     env: buildArguments(flags.env, io.env, 'env'),
@@ -111,9 +112,13 @@ function amendments(flags: Flags, io: CommandIo): Partial<BuildOptions> {
     unsetEnv,
     unsetLabels,
     inheritLabels: flags['inherit-labels'],
+    squash,
     omitHistory: flags['omit-history'],
   }
-  return { ...(isAmended ? { amend } : {}), ...(ignoreFile === undefined ? {} : { ignoreFile }) }
+  return {
+    ...(isAmended || squash !== undefined ? { amend } : {}),
+    ...(ignoreFile === undefined ? {} : { ignoreFile }),
+  }
 }
 
 /** `NAME` alone takes the variable of the environment, and is not passed where there is none. */

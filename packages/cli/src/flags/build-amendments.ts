@@ -38,6 +38,13 @@ export const amendmentFlags = [
     default: true,
     summary: '--inherit-labels=false: no labels of the base and of stages before',
   },
+  {
+    name: 'squash',
+    group: 'Compatibility',
+    kind: 'boolean',
+    summary: 'one layer in place of those that the build makes, on those of the base',
+  },
+  { name: 'squash-all', group: 'Compatibility', kind: 'boolean', summary: 'one layer in place of all' },
   { name: 'omit-history', group: 'Compatibility', kind: 'boolean', summary: 'an image with an empty history' },
   {
     name: 'ignorefile',

@@ -104,15 +104,6 @@ export const compatibilityFlags = [
     summary: 'accepted without effect: errors tell all they know anyway',
   },
   {
-    name: 'squash',
-    group: 'Compatibility',
-    kind: 'boolean',
-    refused: {
-      message: 'squashing layers is not supported yet',
-      hint: 'end the Dockerfile with a stage FROM scratch that has COPY --from=STAGE / /, or join RUN instructions',
-    },
-  },
-  {
     name: 'security-opt',
     group: 'Compatibility',
     kind: 'texts',

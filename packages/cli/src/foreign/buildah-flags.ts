@@ -1,4 +1,4 @@
-import { isTrue, isFalse, leaveOut, password, squash, type ForeignFlag } from './flag-row.ts'
+import { isTrue, isFalse, leaveOut, password, type ForeignFlag } from './flag-row.ts'
 
 const rights =
   'leave it out; a step that needs more than the capabilities of Docker: RUN --security=insecure with --allow security.insecure'
@@ -86,7 +86,8 @@ export const ofBuildah: readonly ForeignFlag[] = [
     name: 'layers',
     isBoolean: true,
     done: isTrue,
-    use: 'leave it out: every step is cached; --no-cache runs all again',
+    note: 'one-layer',
+    means: '`false`: as `--squash`; steps are cached all the same',
   },
   { name: 'logsplit', isBoolean: true, done: isFalse, use: '--logfile FILE: a line says which platform it is about' },
   {
@@ -129,7 +130,6 @@ export const ofBuildah: readonly ForeignFlag[] = [
     use: 'build a stage that nothing needs by its name: --target STAGE',
   },
   { name: 'source-policy-file', use: 'pin bases by digest instead' },
-  { name: 'squash-all', tool: 'podman', isBoolean: true, done: isFalse, use: squash },
   { name: 'stage-labels', isBoolean: true, done: isFalse, use: 'leave it out: there are no images between' },
   {
     name: 'stdin',

@@ -19,6 +19,8 @@ export function finishBuild(input: AnyInput, notes: Notes, argv: readonly string
     withArguments,
     withManifest,
     withVolumes,
+    withMirrors,
+    withOneLayer,
     withInsecureRegistries,
     withOutputs,
   ]
@@ -145,6 +147,17 @@ function volumeOf(volume: string, name: string): { readonly context: string; rea
   const [directory, source] = isFile(from) ? [dirname(from), `/${basename(from)}`] : [from, '/']
   const access = options.includes('O') ? ',rw' : ''
   return { context: `${name}=${directory}`, mount: `type=bind,from=${name},source=${source},target=${target}${access}` }
+}
+
+function withMirrors(input: AnyInput, notes: Notes): AnyInput {
+  const maps = (notes.get('registry-map') ?? []).flatMap((map) => map.split(';')).filter((map) => map !== '')
+  if (maps.length === 0) return input
+  const mirrors = [...(input.flags['registry-mirror'] as readonly string[]), ...maps]
+  return { ...input, flags: { ...input.flags, 'registry-mirror': mirrors } }
+}
+
+function withOneLayer(input: AnyInput, notes: Notes): AnyInput {
+  return notes.has('one-layer') ? { ...input, flags: { ...input.flags, squash: true } } : input
 }
 
 function withInsecureRegistries(input: AnyInput, notes: Notes): AnyInput {

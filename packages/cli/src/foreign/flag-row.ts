@@ -14,6 +14,8 @@ export type Note =
   | 'build-arg-file'
   | 'manifest'
   | 'volume'
+  | 'one-layer'
+  | 'registry-map'
 
 /** What was noted while a command line was read, with the values in their order. */
 export type Notes = Map<Note, readonly string[]>
@@ -67,5 +69,3 @@ export const isFalse = ['false'] as const
 export const leaveOut = 'leave it out'
 export const storage = 'leave it out; --store DIR says where the store is'
 export const log = '--progress=plain or --progress=rawjson, on standard error; --quiet for nothing'
-export const squash =
-  'end the Dockerfile with a stage FROM scratch that has COPY --from=STAGE / /, or join RUN instructions'

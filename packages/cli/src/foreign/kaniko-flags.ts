@@ -1,4 +1,4 @@
-import { certificates, isTrue, isFalse, leaveOut, storage, log, squash, type ForeignFlag } from './flag-row.ts'
+import { certificates, isTrue, isFalse, leaveOut, storage, log, type ForeignFlag } from './flag-row.ts'
 
 const either = ['true', 'false'] as const
 const noQuotes = /^[^",]+$/
@@ -119,7 +119,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'push-retry', as: ['--retry={}'] },
   { name: 'registry-certificate', use: certificates },
   { name: 'registry-client-cert', use: certificates },
-  { name: 'registry-map', as: ['--registry-mirror={}'] },
+  { name: 'registry-map', note: 'registry-map', means: '`--registry-mirror REGISTRY=MIRROR` for each, parted by `;`' },
   {
     name: 'materialize',
     isBoolean: true,
@@ -135,7 +135,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
     as: ['--source-date-epoch=0'],
     attribute: 'rewrite-timestamp=true',
   },
-  { name: 'single-snapshot', isBoolean: true, done: isFalse, use: squash },
+  { name: 'single-snapshot', isBoolean: true, done: isFalse, as: ['--squash'] },
   {
     name: 'skip-default-registry-fallback',
     isBoolean: true,

@@ -93,7 +93,7 @@ function asPodman(argv: readonly string[], env: Environment, resolve: Resolve): 
       env,
       resolve,
     )
-    return { words, calledAs: 'buildah build' }
+    return { words, calledAs: 'podman build' }
   }
   const words = resolve(withFlagsBehind(argv), () => false, foreignCommands)
   return { words, calledAs: `podman ${first ?? 'help'}` }

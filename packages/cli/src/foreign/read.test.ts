@@ -215,6 +215,24 @@ test('a volume of buildah is a context and a mount of every step, which never wr
   expect(failureOf(build, '-v /a:/b:ro,U .')).toMatchObject({ message: expect.stringContaining('the option U') })
 })
 
+test('squash joins all layers for buildah, and the new ones for podman, kaniko and Docker', () => {
+  const squash = (words: string[], calledAs?: string) => {
+    const { flags } = readForeign(build, words, calledAs)
+    return [flags.squash, flags['squash-all']]
+  }
+  expect(squash(['--squash', '.'], 'bud')).toEqual([false, true])
+  expect(squash(['--layers=false', '.'], 'bud')).toEqual([true, false])
+  expect(squash(['--squash', '.'], 'podman build')).toEqual([true, false])
+  expect(squash(['--single-snapshot', '--no-push', '-c', '.'], 'executor')).toEqual([true, false])
+})
+
+test('a map of registries of kaniko is a mirror for each', () => {
+  expect(read('--registry-map docker.io=m.example;quay.io=m.example/q -d a -c .').flags['registry-mirror']).toEqual([
+    'docker.io=m.example',
+    'quay.io=m.example/q',
+  ])
+})
+
 test('a list of buildah is the name of several platforms', () => {
   expect(read('--manifest l --platform linux/amd64,linux/arm64 .').flags.tag).toEqual(['l'])
   expect(failureOf(build, '--manifest l .')).toMatchObject({ message: '--manifest=l: one image is no list' })

@@ -21,9 +21,10 @@ const dialects: Readonly<Record<string, Dialect>> = {
 
 /** By the word that was typed for the command, where it means more than the command. */
 const names: Readonly<Record<string, (input: AnyInput, notes: Notes, argv: readonly string[]) => AnyInput>> = {
-  bud: asBuildah,
-  'build-using-dockerfile': asBuildah,
-  'buildah build': asBuildah,
+  bud: asBuildahAlone,
+  'build-using-dockerfile': asBuildahAlone,
+  'buildah build': asBuildahAlone,
+  'podman build': asBuildah,
   executor: asKaniko,
 }
 
@@ -54,6 +55,17 @@ function asBuildah(input: AnyInput, _notes: Notes, argv: readonly string[]): Any
     throw new UsageError('several Containerfiles are one for buildah, and not here', {
       hint: 'cat A B | tsbuild -f - CONTEXT',
     })
+  return withContainerfile(input)
+}
+
+/** Of buildah `--squash` joins all layers; of podman, and of Docker, the new ones. */
+function asBuildahAlone(input: AnyInput, notes: Notes, argv: readonly string[]): AnyInput {
+  const { squash } = input.flags
+  const flags = squash === true ? { ...input.flags, squash: false, 'squash-all': true } : input.flags
+  return asBuildah({ ...input, flags }, notes, argv)
+}
+
+function withContainerfile(input: AnyInput): AnyInput {
   const [context = '.'] = input.args
   const named = { ...input, args: [context] }
   if (input.flags['file'] !== undefined || context === '-' || context.includes('://')) return named

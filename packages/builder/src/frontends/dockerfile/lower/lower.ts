@@ -209,14 +209,28 @@ function finishImage(
       ...(platform['os.features'] === undefined ? {} : { 'os.features': platform['os.features'] }),
       config: containerConfigOf(image.config, os),
     },
-    history: image.history,
-    baseHistoryLength: target.baseHistoryLength,
-    ...(image.base === undefined ? {} : { base: image.base }),
+    ...squashed(options.amend?.squash, image.history, target.baseHistoryLength),
+    ...(image.base === undefined || options.amend?.squash === 'all' ? {} : { base: image.base }),
     warnings: [],
     ...(options.amend?.omitHistory === true ? { omitsHistory: true } : {}),
     ...(contextPaths.size === 0 ? {} : { contextPaths: followedPaths(contextPaths) ?? ['.'] }),
     ...(epoch === undefined ? {} : { sourceDateEpoch: epoch }),
   }
+}
+
+/** As Docker's `--squash` has it: what was joined has no layer of its own any more, and one entry has them all. */
+function squashed(
+  squash: LoweredImage['squash'],
+  history: LoweredImage['history'],
+  baseHistoryLength: number,
+): Pick<LoweredImage, 'history' | 'baseHistoryLength' | 'squash'> {
+  const kept = squash === 'all' ? 0 : baseHistoryLength
+  const joined = history.slice(kept)
+  // A single layer stays as it is.
+  if (squash === undefined || joined.filter((entry) => entry.empty_layer !== true).length < 2)
+    return { history, baseHistoryLength }
+  const entries = joined.map((entry) => ({ ...entry, empty_layer: true }))
+  return { history: [...history.slice(0, kept), ...entries, { comment: 'squash' }], baseHistoryLength: kept, squash }
 }
 
 // What an index lists it as: what was asked for, whatever its stage is of. Of Windows an image is for one version.
