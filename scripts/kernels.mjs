@@ -3,7 +3,8 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { boot } from './kernels/machine/boot.mjs'
+import { checksOfArm64, prepareArm64, qemuOfArm64 } from './kernels/machine/arm64.mjs'
+import { boot, qemuOfX64 } from './kernels/machine/boot.mjs'
 import { preparePayload } from './kernels/machine/payload.mjs'
 import { releases, standard } from './kernels/machine/releases.mjs'
 import { checkRequirements } from './kernels/machine/requirements.mjs'
@@ -14,9 +15,10 @@ import { root, step, stop } from './setup.mjs'
 const MACHINE_SECONDS = Number(process.env['KERNELS_SECONDS'] ?? 1800)
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : standard
-const strange = names.filter((name) => releases[name] === undefined)
-if (strange.length > 0) stop(`no such release: ${strange.join(', ')}`, `there are: ${Object.keys(releases).join(', ')}`)
-checkRequirements()
+const known = [...Object.keys(releases), 'arm64']
+const strange = names.filter((name) => !known.includes(name))
+if (strange.length > 0) stop(`no such release: ${strange.join(', ')}`, `there are: ${known.join(', ')}`)
+checkRequirements(names)
 const wanted = wantedChecks()
 const workDirectory = openWorkDirectory()
 
@@ -24,12 +26,7 @@ const started = Date.now()
 /** name of a value → value → who had it */
 const values = new Map()
 const failures = []
-const payload = preparePayload(workDirectory, wanted)
-try {
-  for (const name of names) await checkRelease(name)
-} finally {
-  rmSync(payload, { force: true })
-}
+for (const name of names) await (name === 'arm64' ? checkArm64() : checkRelease(name))
 compareValues()
 const seconds = Math.round((Date.now() - started) / 1000)
 console.log(
@@ -39,19 +36,40 @@ process.exitCode = failures.length === 0 ? 0 : 1
 
 async function checkRelease(name) {
   const system = await prepareSystem(name, workDirectory)
-  step(`${name}: boot (at most ${MACHINE_SECONDS} s; console: ${join(workDirectory, `${name}.log`)})`)
   const consoleLog = join(workDirectory, `${name}.log`)
-  const report = createReport(name)
-  const end = await boot({ system, payload, consoleLog, timeoutMs: MACHINE_SECONDS * 1000, onLine: report.take })
+  const payload = preparePayload(workDirectory, wanted)
+  try {
+    step(`${name}: boot (at most ${MACHINE_SECONDS} s; console: ${consoleLog})`)
+    const held = await report(name, wanted, {
+      program: 'qemu-system-x86_64',
+      words: qemuOfX64(system, payload, consoleLog),
+    })
+    if (held) rmSync(consoleLog, { force: true })
+    else console.log(`the console's log is kept: ${consoleLog}`)
+  } finally {
+    rmSync(payload, { force: true })
+  }
+}
+
+async function checkArm64() {
+  const checks = checksOfArm64.filter((check) => wanted.includes(check))
+  const system = prepareArm64(workDirectory, checks)
+  step(`arm64: boot (at most ${MACHINE_SECONDS} s)`)
+  await report('arm64', checks, { program: 'qemu-system-aarch64', words: qemuOfArm64(system) })
+}
+
+/** Boots, and tells whether all held. */
+async function report(name, checks, machine) {
+  const told = createReport(name, checks)
+  const end = await boot({ ...machine, timeoutMs: MACHINE_SECONDS * 1000, onLine: told.take })
   const before = failures.length
-  failures.push(...report.failures())
+  failures.push(...told.failures())
   if (end !== 'off') failures.push(`${name}: ${end}`)
-  if (failures.length === before) rmSync(consoleLog, { force: true })
-  else console.log(`the console's log is kept: ${consoleLog}`)
+  return failures.length === before
 }
 
 /** Reads what guest/run-all.sh says, prints it and keeps what failed. */
-function createReport(name) {
+function createReport(name, checks) {
   const failed = []
   const done = new Set()
   let output = []
@@ -80,7 +98,7 @@ function createReport(name) {
       else console.log(line)
     },
     failures() {
-      const missed = wanted.filter((check) => !done.has(check))
+      const missed = checks.filter((check) => !done.has(check))
       if (!isComplete) failed.push(`${name}: ended during ${running ?? 'the boot'}; not run: ${missed.join(', ')}`)
       return failed
     },

@@ -1,4 +1,4 @@
-// One boot: qemu with two serial lines. The first is the console, kept as a log; the second carries the results.
+// One boot of qemu: its standard output carries the results, a line each.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { findProgram } from './requirements.mjs'
@@ -7,12 +7,14 @@ const MEMORY = '2G'
 const PROCESSORS = '2'
 
 /**
- * Boots a system and hands every line of its second serial line to `onLine`, until it switches itself off.
+ * Boots a machine and hands every line of its standard output to `onLine`, until it switches itself off.
+ * @param options.program of qemu
+ * @param options.words what it is started with
  * @param options.timeoutMs after which the machine is ended
  * @returns 'off', or why it did not come to its end
  */
-export async function boot({ system, payload, consoleLog, timeoutMs, onLine }) {
-  const machine = spawn(findProgram('qemu-system-x86_64'), qemuArguments(system, payload, consoleLog), {
+export async function boot({ program, words, timeoutMs, onLine }) {
+  const machine = spawn(findProgram(program), words, {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let complaint = ''
@@ -40,7 +42,8 @@ export async function boot({ system, payload, consoleLog, timeoutMs, onLine }) {
   }
 }
 
-function qemuArguments({ disk, kernel, initrd }, payload, consoleLog) {
+/** Of a machine like this one, with two serial lines: the first is the console, kept as a log, the second carries the results. */
+export function qemuOfX64({ disk, kernel, initrd }, payload, consoleLog) {
   // The emulator, slow as it is: a /dev/kvm may be there and hang (inside of another machine).
   const accelerator = process.env['KERNELS_ACCEL'] ?? 'tcg'
   const processor = accelerator === 'tcg' ? 'Nehalem' : 'host'

@@ -11,10 +11,23 @@ const programs = {
   busybox: 'busybox-static',
 }
 
+/** Of the machine of another architecture, which has no distribution. */
+const programsOfArm64 = {
+  'qemu-system-aarch64': 'qemu-system-arm',
+  'mkfs.ext4': 'e2fsprogs',
+  busybox: 'busybox-static',
+  'apt-get': 'apt',
+  dpkg: 'dpkg',
+}
+
 /** Ends this process with one message that names every package that is missing. */
-export function checkRequirements() {
+export function checkRequirements(names) {
   if (process.platform !== 'linux' || process.arch !== 'x64') stop('npm run kernels works on Linux x86-64 only')
-  const missing = Object.entries(programs).filter(([program]) => findProgram(program) === undefined)
+  const needed = {
+    ...(names.includes('arm64') ? programsOfArm64 : {}),
+    ...(names.some((name) => name !== 'arm64') ? programs : {}),
+  }
+  const missing = Object.entries(needed).filter(([program]) => findProgram(program) === undefined)
   if (missing.length > 0) {
     stop(
       `missing on this machine: ${missing.map(([program]) => program).join(', ')}`,

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@ static struct network_descriptors router = NO_NETWORK;
 static struct firewall firewall;
 static struct surroundings around;
 static uint32_t next_subnet;
+static char pasta_program[PATH_MAX];
+static struct pasta uplink = {.program = pasta_program, .namespace = -1, .outer_procs = -1};
 static struct step_network *kept[KEPT];
 static size_t kept_count;
 
@@ -201,6 +204,17 @@ static bool survey_machine(void) {
   return is_found;
 }
 
+static bool lead_outside(void) {
+  if (start_pasta(&uplink, offer.reason, sizeof offer.reason)) return false;
+  int index = link_index(router.route, UPLINK);
+  int error = index ? open_router_end(router.route, index) : ENODEV;
+  if (error) return refuse("the interface of pasta: %s", strerror(error)), false;
+  return true;
+}
+
+// It may have ended: killed by somebody, or for want of memory. Its interface goes with it.
+static bool is_led_outside(void) { return offer.kind != NETWORK_BY_PASTA || link_index(router.route, UPLINK) || lead_outside(); }
+
 // A namespace of ours is the router. Its way outside takes the last addresses of the range.
 static bool open_own_router(const char *pasta, int outer_procs) {
   if (!*pasta) return refuse("there is no program pasta"), false;
@@ -210,12 +224,12 @@ static bool open_own_router(const char *pasta, int outer_procs) {
   if (!survey_machine()) return false;
   around.size -= UPLINK_SIZE;
   around.mtu = UPLINK_MTU;
-  uint32_t subnet = around.range + around.size;
-  if (start_pasta(&(struct pasta){pasta, router.namespace, subnet, outer_procs}, offer.reason, sizeof offer.reason)) return false;
-  int uplink = link_index(router.route, UPLINK);
-  error = uplink ? open_router_end(router.route, uplink) : ENODEV;
-  if (error) return refuse("the interface of pasta: %s", strerror(error)), false;
-  offer.resolver = subnet + UPLINK_RESOLVER;
+  snprintf(pasta_program, sizeof pasta_program, "%s", pasta);
+  uplink.namespace = router.namespace;
+  uplink.subnet = around.range + around.size;
+  uplink.outer_procs = outer_procs;
+  if (!lead_outside()) return false;
+  offer.resolver = uplink.subnet + UPLINK_RESOLVER;
   return true;
 }
 
@@ -247,7 +261,7 @@ const struct network_offer *prepare_networks(enum network_rights rights, const c
 }
 
 struct step_network *take_network(void) {
-  if (offer.kind == NETWORK_OF_HOST) return errno = ENETDOWN, NULL;
+  if (offer.kind == NETWORK_OF_HOST || !is_led_outside()) return errno = ENETDOWN, NULL;
   while (kept_count) {
     struct step_network *network = kept[--kept_count];
     if (link_index(network->inside.route, "eth0")) return network;

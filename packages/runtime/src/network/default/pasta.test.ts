@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { checkTool, describeWith } from '@ts-oci/testing'
+import { checkTool, describeWith, until } from '@ts-oci/testing'
 import { requirementsOf, startMachine } from '../../testing/machine.test.helper.ts'
 import type { Machine, StepResult } from '../../testing/machine.test.helper.ts'
 import {
@@ -54,6 +54,18 @@ for (const who of ['subordinate', 'single', 'root-userns', 'container'] as const
     test('a step reaches outside, where it has the address of the machine', async () => {
       await using _ = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8080, text: 'outside' })
       expect((await run(`talk get ${OUTSIDE_ADDRESS} 8080`)).output).toBe(`outside sees ${MACHINE_ADDRESS}\n`)
+    })
+
+    test('is led outside anew for the next step where pasta has ended', async () => {
+      await using _ = await serve(network.outside, { address: OUTSIDE_ADDRESS, port: 8081, text: 'outside' })
+      const get = `talk get ${OUTSIDE_ADDRESS} 8081`
+      expect((await run(get)).output).toContain('outside sees')
+      const first = pastaOf(machine.child.pid!)
+      expect(first).toHaveLength(1)
+      process.kill(first[0]!, 'SIGKILL')
+      await until(() => pastaOf(machine.child.pid!).length === 0)
+      expect((await run(get)).output).toContain('outside sees')
+      expect(pastaOf(machine.child.pid!)).not.toEqual(first)
     })
 
     test("a step reaches the machine's address, and not what serves on its loopback alone", async () => {
