@@ -68,6 +68,9 @@ describe('commands of Docker, Podman and buildah', () => {
   test('what goes by another name here is that', () => {
     expect(words('image', 'ls', '-q')).toEqual(['images', '-q'])
     expect(words('image', 'rm', 'x')).toEqual(['rmi', 'x'])
+    expect(words('image', 'prune', '-f')).toEqual(['image', 'prune', '-f'])
+    expect(words('image', 'search', 'x')).toEqual(['search', 'x'])
+    expect(words('system', 'info')).toEqual(['info'])
     expect(words('buildx', 'build', '-t', 'x', '.')).toEqual(['build', '-t', 'x', '.'])
     expect(words('builder', 'prune', '-af')).toEqual(['prune', '-af'])
     expect(words('buildx', 'prune', '-af')).toEqual(['prune', '-af'])
@@ -84,8 +87,8 @@ describe('commands of Docker, Podman and buildah', () => {
     })
     expect(errorOf('container', 'ls').hint).toContain('no containers')
     expect(errorOf('buildx', 'imagetools', 'inspect', 'x').hint).toContain('skopeo inspect')
-    expect(errorOf('image', 'prune').hint).toContain('dangling=true')
-    expect(errorOf('system', 'prune').hint).toContain('tsbuild prune')
+    expect(errorOf('image', 'prunx').hint).toBe('did you mean tsbuild image prune?')
+    expect(errorOf('system', 'events').hint).toContain('system df')
     expect(errorOf('constructor').hint).toBe('tsbuild --help lists the commands')
   })
 

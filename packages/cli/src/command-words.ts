@@ -76,7 +76,8 @@ function checkFlagsFirst(argv: readonly string[], exists: (path: string) => bool
 
 /** Letters that need no value may stand together. */
 function isOurs(word: string): boolean {
-  const flags = specs.flatMap((spec) => spec.flags)
+  // A letter of a command of two words (`system df -v`) does not stand before one.
+  const flags = specs.filter(({ name }) => word.startsWith('--') || !name.includes(' ')).flatMap((spec) => spec.flags)
   if (word.startsWith('--')) return flags.some(({ name }) => word === `--${name}`)
   return word
     .slice(1)

@@ -5,7 +5,7 @@ import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts
 import { imagetoolsCreate, imagetoolsInspect } from './flags/imagetools.ts'
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
 import { login, logout } from './flags/login.ts'
-import { du, info, prune } from './flags/store.ts'
+import { du, imagePrune, info, prune, search, systemDf, systemPrune } from './flags/store.ts'
 
 export * from './flags/archives.ts'
 export * from './flags/build.ts'
@@ -31,8 +31,12 @@ const table = [
   importImage,
   exportImage,
   copy,
+  search,
   du,
   prune,
+  imagePrune,
+  systemDf,
+  systemPrune,
   info,
   imagetoolsCreate,
   imagetoolsInspect,

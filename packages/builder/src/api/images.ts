@@ -1,4 +1,4 @@
-import { BuilderError } from '../base/errors.ts'
+import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { imageId, isIndexRecord } from '../store/image-id.ts'
 import type { ImageRecord, Store, StoredImage } from '../store/types.ts'
 import { knownTime, timeOf } from '../oci/created.ts'
@@ -27,7 +27,7 @@ const DANGLING = '<none>'
 
 /** Every image of the store, newest first. */
 export async function images(
-  options: CommonOptions & { readonly withPlatforms?: boolean } = {},
+  options: CommonOptions & { readonly withPlatforms?: boolean; readonly withLabels?: boolean } = {},
 ): Promise<readonly ImageSummary[]> {
   await using session = await sessionOf(options)
   const records = [...session.store.images.list()]
@@ -42,7 +42,18 @@ export async function images(
     .map((record) => ({
       ...summaryOf(session.store, record, byId.get(imageId(record)) ?? []),
       ...(options.withPlatforms === true ? { platforms: platformsOf(session.store, record) } : {}),
+      ...(options.withLabels === true ? { labels: labelsOf(session.store, record) } : {}),
     }))
+}
+
+/** Of the image that stands for all; none where its config cannot be read. */
+export function labelsOf(store: Store, record: ImageRecord): Readonly<Record<string, string>> {
+  try {
+    return readImage(store, record).config.config?.Labels ?? {}
+  } catch (error) {
+    if (isTsOciError(error)) return {}
+    throw error
+  }
 }
 
 function summaryOf(store: Store, record: ImageRecord, repoDigests: readonly string[]): ImageSummary {

@@ -203,6 +203,8 @@ export interface ImageSummary {
   readonly sizeBytes: number
   /** Where they were asked for: the images that the name leads to, in the order of its index. */
   readonly platforms?: readonly ImagePlatform[]
+  /** Where they were asked for. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 /** One image of those that a name leads to. */
@@ -361,6 +363,17 @@ export interface RemoveOptions extends CommonOptions {
   /** Of an index these images alone, with `force`: the name stays. */
   readonly platforms?: readonly string[]
 }
+export interface PruneImagesOptions extends CommonOptions {
+  /** Also images with names: all of them, since no container uses any. */
+  readonly all?: boolean | undefined
+  /** As Docker's: `until=24h` or a time, `label=NAME`, `label=NAME=VALUE`, `label!=…`; all have to fit. */
+  readonly filters?: readonly string[] | undefined
+}
+
+export interface PruneImagesOutcome extends RemoveOutcome {
+  readonly reclaimedBytes: number
+}
+
 export interface RemoveOutcome {
   /** `Untagged: x` and `Deleted: sha256:…`, in Docker's order. */
   readonly untagged: readonly string[]

@@ -14,7 +14,8 @@ export function pruneRule(options: PruneOptions): PruneRule {
   const { fits, unusedForMs } = parseUsageFilters(options.filters ?? [])
   return {
     all: options.all === true,
-    fits,
+    // Of a step's layer it is known when it was used.
+    fits: options.onlyUnowned === true ? ({ type, usedMs }) => type === 'regular' && usedMs === undefined : fits,
     keepDurationMs: unusedForMs ?? options.olderThanMs ?? 0,
     reservedBytes: options.reservedBytes ?? 0,
     maxUsedBytes: options.maxUsedBytes ?? 0,

@@ -295,6 +295,8 @@ export interface PruneOptions {
   readonly maxUsedBytes?: number | undefined
   /** So much of the disk is to be free. */
   readonly minFreeBytes?: number | undefined
+  /** Only layers that neither an image nor a step needs. */
+  readonly onlyUnowned?: boolean | undefined
 }
 
 /** A record of the build cache, as `docker buildx du` lists it. */

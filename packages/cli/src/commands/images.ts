@@ -1,7 +1,7 @@
 import type { ImageSummary } from '@ts-oci/builder'
 import { defineCommand } from '../define-command.ts'
 import { images } from '../flags.ts'
-import { imageFilter } from '../image-filter.ts'
+import { asksForLabels, imageFilter } from '../image-filter.ts'
 import { wantsColor } from '../render/color.ts'
 import { shortId } from '../render/ids.ts'
 import { renderImageTree } from '../render/image-tree.ts'
@@ -13,10 +13,16 @@ export const ImagesCommand = defineCommand(images, async ({ args, flags }, io) =
   const [wanted] = args
   const asksDigest = flags.digests || /\.Digest\b/.test(flags.format ?? '')
   // As Docker has it, `NAME` is one more pattern of a reference.
-  const fits = imageFilter(wanted === undefined ? flags.filter : [...flags.filter, `reference=${wanted}`])
+  const filters = wanted === undefined ? flags.filter : [...flags.filter, `reference=${wanted}`]
   if (flags.tree) refuseWithTree(flags)
   const library = await import('@ts-oci/builder')
-  const found = await library.images({ store: flags.store, withPlatforms: flags.tree, signal: io.signal })
+  const found = await library.images({
+    store: flags.store,
+    withPlatforms: flags.tree,
+    withLabels: asksForLabels(filters),
+    signal: io.signal,
+  })
+  const fits = imageFilter(filters, { all: found, parseTime: library.parseTimeBound, nowMs: Date.now() })
   if (flags.tree) {
     io.stdout.write(renderImageTree(found.filter(fits), wantsColor(io.env, io.stdout.isTTY === true)))
     return 0

@@ -29,7 +29,8 @@ export const images = defineSpec({
       char: 'f',
       kind: 'texts',
       value: 'NAME=VALUE',
-      summary: 'only what fits: dangling=true (images without a name), reference=PATTERN (with * and ?)',
+      summary:
+        'only what fits: dangling=true (images without a name), label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=24h (or a time), reference=PATTERN (with * and ?)',
     },
     store,
   ],

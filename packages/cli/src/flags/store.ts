@@ -1,5 +1,5 @@
 import { defineSpec } from '../flag-types.ts'
-import { format, store } from './shared.ts'
+import { format, noTrunc, store } from './shared.ts'
 
 const filter = {
   name: 'filter',
@@ -52,6 +52,74 @@ export const prune = defineSpec({
     { name: 'keep-storage', kind: 'text', value: 'SIZE', summary: 'former name of --reserved-space' },
     { name: 'verbose', kind: 'boolean', summary: 'all there is to say of what went' },
     { ...format, summary: 'Go template, "table TEMPLATE", json, or pretty: of what went' },
+    store,
+  ],
+})
+
+const force = { name: 'force', char: 'f', kind: 'boolean', summary: 'do not ask' } as const
+const imageFilters = {
+  name: 'filter',
+  kind: 'texts',
+  value: 'FILTER',
+  summary: 'only what fits: until=24h (or a time), label=NAME[=VALUE], label!=NAME[=VALUE]',
+} as const
+
+export const imagePrune = defineSpec({
+  name: 'image prune',
+  summary: 'remove images without a name, and the layers that are left over then',
+  examples: ['tsbuild image prune -f', 'tsbuild image prune -af --filter until=240h'],
+  args: [],
+  flags: [
+    { name: 'all', char: 'a', kind: 'boolean', summary: 'all images, not only those without a name' },
+    force,
+    imageFilters,
+    store,
+  ],
+})
+
+export const systemPrune = defineSpec({
+  name: 'system prune',
+  summary: 'remove images without a name, and the build cache',
+  args: [],
+  flags: [
+    { name: 'all', char: 'a', kind: 'boolean', summary: 'all images, and all of the cache' },
+    force,
+    {
+      ...imageFilters,
+      summary: 'of images: until=24h (or a time), label=NAME[=VALUE], label!=…; of the cache until=DURATION',
+    },
+    store,
+  ],
+})
+
+export const systemDf = defineSpec({
+  name: 'system df',
+  summary: 'show what images and the build cache take of the disk',
+  args: [],
+  flags: [
+    format,
+    { name: 'verbose', char: 'v', kind: 'boolean', summary: 'each image and each record of the cache' },
+    store,
+  ],
+})
+
+export const search = defineSpec({
+  name: 'search',
+  summary: 'find images of the store by name, tag or label',
+  description: 'What registries have is not searched: skopeo list-tags docker://NAME lists the tags of a name.',
+  examples: ['tsbuild search app', 'tsbuild search --limit 5 --filter label=org.example.team=web app'],
+  args: [{ name: 'TERM', summary: 'part of a name, a tag, or of the name or value of a label', required: true }],
+  flags: [
+    {
+      name: 'filter',
+      char: 'f',
+      kind: 'texts',
+      value: 'NAME=VALUE',
+      summary: 'only what fits: as images --filter has them',
+    },
+    format,
+    { name: 'limit', kind: 'text', value: 'N', isNumber: true, summary: 'so many at most; default 25' },
+    noTrunc,
     store,
   ],
 })

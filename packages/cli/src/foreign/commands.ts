@@ -17,8 +17,6 @@ const noVolumes =
 const noCompose = 'tsbuild builds one image a call: tsbuild -t NAME -f FILE CONTEXT for each service'
 const noBuilders = 'there are no builder instances: the build runs in this process'
 const onePlatform = '--platform OS/ARCH,OS/ARCH builds several; skopeo and crane join what several machines built'
-const disk = 'tsbuild info says where the store is and what is free, tsbuild images how large images are'
-const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
 const noDaemon = 'there is no daemon to speak to'
 const workingContainers = 'write it into a Dockerfile, or use @ts-oci/builder from TypeScript'
 const history = 'tsbuild build --metadata-file FILE keeps what there is to say of a build'
@@ -48,16 +46,14 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'image rm', as: ['rmi'] },
   { name: 'image save', as: ['save'] },
   { name: 'image tag', as: ['tag'] },
+  { name: 'image search', as: ['search'] },
   { name: 'system info', as: ['info'] },
   { name: 'version', as: ['--version'] },
   // Images.
-  { name: 'image prune', use: danglingImages },
-  { name: 'image search', use: 'skopeo list-tags docker://NAME lists the tags of a name' },
   { name: 'image', use: 'tsbuild images, history, inspect, tag, rmi, pull and push have names of their own' },
   { name: 'ls', use: 'did you mean tsbuild images?' },
   { name: 'manifest', use: onePlatform },
   { name: 'mkcw', use: 'confidential workloads are not supported' },
-  { name: 'search', use: 'skopeo list-tags docker://NAME lists the tags of a name' },
   { name: 'source', use: 'source images are not supported' },
   { name: 'trust', use: 'signatures are not supported: pin bases by digest' },
   { name: 'untag', use: 'tsbuild rmi NAME removes a name, and the image with its last one' },
@@ -118,7 +114,5 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'machine', use: noDaemon },
   { name: 'plugin', use: noDaemon },
   { name: 'swarm', use: noDaemon },
-  { name: 'system df', use: disk },
-  { name: 'system prune', use: `tsbuild prune removes the build cache; images without a name: ${danglingImages}` },
   { name: 'system', use: 'tsbuild prune removes the build cache; tsbuild info tells about this machine' },
 ]
