@@ -246,6 +246,29 @@ describe('credential helpers', () => {
     expect(performance.now() - startMs).toBeLessThan(5000)
   })
 
+  test('a helper that hangs is ended after its time, noted, and the search goes on', async () => {
+    await using home = await temporaryDirectory()
+    await write(home.join('bin/docker-credential-hangs'), '#!/bin/sh\nexec sleep 60\n', 0o755)
+    const auths = { 'registry.example': { auth: Buffer.from('u:p').toString('base64') } }
+    await write(home.join('.docker/config.json'), { credHelpers: { 'registry.example': 'hangs' } })
+    await write(home.join('.config/containers/auth.json'), { auths })
+    const environment = {
+      HOME: home.path,
+      XDG_RUNTIME_DIR: home.path,
+      PATH: `${home.join('bin')}:${process.env['PATH']}`,
+    }
+    const options = resolveOptions({ environment, timeouts: { helperMs: 300 } })
+    const where = { host: registryHost('registry.example', new Set()), path: 'a' }
+    const { credential } = await createCredentialLookup(options).find(where, undefined)
+    expect(credential).toEqual({ kind: 'password', username: 'u', password: 'p' })
+    const alone = resolveOptions({
+      environment: { ...environment, XDG_CONFIG_HOME: '/nonexistent' },
+      timeouts: { helperMs: 300 },
+    })
+    const { notes } = await createCredentialLookup(alone).find(where, undefined)
+    expect(notes).toEqual(['the credential helper docker-credential-hangs did not answer within 0.3 s'])
+  })
+
   test('a helper that leaves a process behind has answered all the same', async () => {
     await using home = await temporaryDirectory()
     const answer = '{"Username":"u","Secret":"p"}'

@@ -80,6 +80,37 @@ describe('a hostile document', () => {
     })
   })
 
+  test('of indexes in indexes is followed to the image, and not without end', async () => {
+    const documents = new Map<string, Buffer>()
+    const put = (document: Buffer) => {
+      documents.set(digestOf(document), document)
+      return { mediaType: MediaType.ociIndex, digest: digestOf(document), size: document.length }
+    }
+    const indexOf = (...manifests: object[]) =>
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests }))
+    const image = { ...put(manifest()), mediaType: MediaType.ociManifest, platform }
+    const inner = indexOf(put(indexOf(image)))
+    let deep = inner
+    for (let depth = 0; depth < 10; depth++) deep = indexOf(put(deep))
+    // What names itself cannot have its own digest: a registry that serves it all the same is not believed.
+    const circle = digestOf('circle')
+    documents.set(circle, indexOf({ mediaType: MediaType.ociIndex, digest: circle, size: 100 }))
+    let top = inner
+    await using registry = await startStandIn((request, response) => {
+      const asked = request.url?.split('/').at(-1) ?? ''
+      if (request.url === '/v2/') response.end('{}')
+      else if (asked === '1') response.end(top)
+      else if (asked === configDescriptor.digest) response.end(config)
+      else response.end(documents.get(asked))
+    })
+    expect(await pullFrom(registry)).toBe(image.digest)
+    top = deep
+    expect(await pullFrom(registry)).toMatchObject({ code: 'OCI_MANIFEST_INVALID' })
+    top = indexOf({ mediaType: MediaType.ociIndex, digest: circle, size: 100 })
+    expect(await pullFrom(registry)).toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    expect(registry.seen.length).toBeLessThan(40)
+  })
+
   test('with a prototype in its annotations changes nobody', async () => {
     const document = Buffer.from(
       manifest().toString().replace('"layers":[]', '"layers":[],"annotations":{"__proto__":"x","constructor":"y"}'),

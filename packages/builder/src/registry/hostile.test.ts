@@ -393,6 +393,36 @@ describe('an upload', () => {
     ).toEqual(['0-199999', '100000-199999'])
   })
 
+  test.each([
+    ['a registry that keeps less of a piece than it was sent, and says so', 202],
+    ['a registry that stands elsewhere than we think (416)', 416],
+  ])('goes on where %s', async (_, status) => {
+    const stored: Buffer[] = []
+    let patches = 0
+    const length = (): number => Buffer.concat(stored).length
+    await using registry = await startStandIn(async (request, response) => {
+      const location = '/v2/a/blobs/uploads/1'
+      if (request.method === 'HEAD') return void response.writeHead(404).end()
+      if (request.method === 'POST') return void response.writeHead(202, { location }).end()
+      if (request.method === 'GET') return void response.writeHead(204, { location, range: `0-${length() - 1}` }).end()
+      const chunks: Buffer[] = []
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+      if (request.method === 'PUT')
+        return void response.writeHead(chunks.length > 0 ? 413 : length() === content.length ? 201 : 400).end()
+      const isFirst = patches++ === 0
+      stored.push(isFirst ? Buffer.concat(chunks).subarray(0, 70_000) : Buffer.concat(chunks))
+      response.writeHead(isFirst ? status : 202, { location, range: `0-${length() - 1}` }).end()
+    })
+    await using client = createRegistryClient(quick)
+    const open = async function* (offset: number): AsyncGenerator<Uint8Array> {
+      yield content.subarray(offset)
+    }
+    expect(await client.uploadBlob(client.repository(`${registry.host}/a`), layer, { open })).toBe('uploaded')
+    expect(Buffer.concat(stored).equals(content)).toBe(true)
+    const sent = registry.seen.filter(({ method }) => method === 'PATCH').map(({ headers }) => headers['content-range'])
+    expect(sent).toEqual(['0-199999', '70000-199999'])
+  })
+
   test('is not led to another host with the credential', async () => {
     await using other = await startStandIn(async (request, response) => {
       for await (const _ of request);

@@ -266,12 +266,15 @@ async function putInChunks(upload: Upload): Promise<void> {
   while (offset < descriptor.size) {
     try {
       const end = Math.min(offset + chunkBytes, descriptor.size)
-      location = await patch(upload, location, offset, end)
-      offset = end
+      const next = await patch(upload, location, offset, end)
+      location = next.location
+      offset = next.offset
       failures = 0
     } catch (error) {
       failures++
-      if (!isTransient(error) || failures > connections.options.retries) throw error
+      // 416: the registry stands elsewhere than we think, and says where.
+      const isLost = error instanceof BuilderError && error.details['status'] === 416
+      if (!(isTransient(error) || isLost) || failures > Math.max(1, connections.options.retries)) throw error
       const state = await askProgress(upload, location)
       // Distribution forgets an upload whose last piece came in half: then the error stands, and all of it is sent anew.
       if (state === undefined) throw error
@@ -292,7 +295,13 @@ async function putInChunks(upload: Upload): Promise<void> {
   await finished(upload, response)
 }
 
-async function patch(upload: Upload, location: URL, start: number, end: number): Promise<URL> {
+/** @returns where to go on: a registry may keep less of a piece than it was sent, and says so in `Range` */
+async function patch(
+  upload: Upload,
+  location: URL,
+  start: number,
+  end: number,
+): Promise<{ readonly location: URL; readonly offset: number }> {
   const response = await send(
     upload.connections,
     request(upload, {
@@ -309,7 +318,14 @@ async function patch(upload: Upload, location: URL, start: number, end: number):
     }),
   )
   await discard(response)
-  return locationOf(upload, response)
+  const kept = keptBytes(response)
+  return { location: locationOf(upload, response), offset: kept > start && kept < end ? kept : end }
+}
+
+/** `Range: 0-<last byte>`. `0-0` says both "nothing" and "one byte"; no piece of ours is one byte long. */
+function keptBytes(response: RegistryResponse): number {
+  const last = /^(?:bytes=)?0-(\d+)$/.exec(headerOf(response, 'range') ?? '')?.[1]
+  return last === undefined || last === '0' ? 0 : Number(last) + 1
 }
 
 /** GET of an upload tells in `Range` how far it is: `0-<last byte>`; undefined when the registry does not know it any more. */
@@ -320,9 +336,7 @@ async function askProgress(upload: Upload, location: URL): Promise<{ location: U
   )
   await discard(response)
   if (response.status !== 204) return undefined
-  const last = /^(?:bytes=)?0-(\d+)$/.exec(headerOf(response, 'range') ?? '')?.[1]
-  // `0-0` says both "nothing" and "one byte"; no chunk of ours is one byte long.
-  const offset = last === undefined || last === '0' ? 0 : Number(last) + 1
+  const offset = keptBytes(response)
   if (offset > upload.descriptor.size)
     throw new BuilderError('OCI_REGISTRY_PROTOCOL', `${upload.what}: the registry has more bytes than the blob`, {})
   return { location: headerOf(response, 'location') === undefined ? location : locationOf(upload, response), offset }
