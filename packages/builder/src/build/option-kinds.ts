@@ -46,6 +46,8 @@ const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
   mirrors: 'texts',
   registriesConf: 'text',
   certDir: 'text',
+  certificates: 'texts',
+  retryDelayMs: 'number',
   retries: 'number',
   isolation: 'text',
   snapshots: 'text',

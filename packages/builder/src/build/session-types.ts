@@ -31,8 +31,12 @@ export interface RegistryOptions {
   readonly registriesConf?: string | undefined
   /** Folder with certificates for every registry: `*.crt` authorities, `NAME.cert` and `NAME.key` for this client. */
   readonly certDir?: string | undefined
+  /** Certificates for one registry, before those of every folder: `HOST=AUTHORITY`, or `HOST=CERTIFICATE,KEY` for this client; paths of PEM files. */
+  readonly certificates?: readonly string[] | undefined
   /** Tries after the first one; default 5. */
   readonly retries?: number | undefined
+  /** The first pause between tries, milliseconds; each further one is twice as long. */
+  readonly retryDelayMs?: number | undefined
 }
 
 /** How steps run, of all builds of a session. */

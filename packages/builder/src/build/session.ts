@@ -25,7 +25,9 @@ const OF_THE_SESSION = [
   'mirrors',
   'registriesConf',
   'certDir',
+  'certificates',
   'retries',
+  'retryDelayMs',
 ] as const
 
 /** The session of a call: the one that was brought, which stays open, or one of its own. @throws as {@link openSession}; OCI_OPTION_INVALID */
@@ -105,7 +107,11 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
       (prober ??= import('../registry/prober.ts').then(({ createProber }) => createProber(registryOptionsOf(options)))),
     registry: () =>
       (registry ??= import('../registry/index.ts').then(({ createRegistryClient }) =>
-        createRegistryClient({ ...registryOptionsOf(options), retries: options.retries }),
+        createRegistryClient({
+          ...registryOptionsOf(options),
+          retries: options.retries,
+          retryDelayMs: options.retryDelayMs,
+        }),
       )),
     lend: () => {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -132,8 +138,9 @@ function registryOptionsOf({
   mirrors,
   registriesConf,
   certDir,
+  certificates,
 }: SessionOptions): Omit<RegistryOptions, 'retries'> {
-  return { insecureRegistries, authFile, mirrors, registriesConf, certDir }
+  return { insecureRegistries, authFile, mirrors, registriesConf, certDir, certificates }
 }
 
 async function orClose(executor: Executor, check: () => void): Promise<void> {

@@ -99,6 +99,22 @@ describeWith(['openssl'], 'certificates of a registry', () => {
     expect(new Set(registry.clients)).toEqual(new Set(['client']))
   })
 
+  test('options name them for one host, and no other gets them', async () => {
+    await using registry = await startTls(true)
+    const path = (name: string): string => directory.join(name)
+    const authority = `${registry.host}=${path('ca.crt')}`
+    const pair = `${registry.host}=${path('client.cert')},${path('client.key')}`
+    expect(await ask(registry.host, { certificates: [authority] })).toMatch(/^OCI_REGISTRY_/)
+    expect(await ask(registry.host, { certificates: [authority, pair] })).toBe('answered')
+    const everyPort = [authority, pair].map((text) => text.replace(/:\d+=/, '='))
+    expect(await ask(registry.host, { certificates: everyPort })).toBe('answered')
+    expect(registry.clients.every((name) => name === 'client')).toBe(true)
+    await using other = await startTls(false)
+    expect(await ask(other.host, { certificates: [authority, pair] })).toBe('OCI_REGISTRY_INSECURE')
+    const missing = [`${registry.host}=/nonexistent`]
+    expect(await ask(registry.host, { certificates: missing })).toBe('OCI_OPTION_INVALID')
+  })
+
   test('a large blob takes them, too', async () => {
     await using registry = await startTls(true)
     const certDir = await folder('large', ['ca.crt', 'client.cert', 'client.key'])

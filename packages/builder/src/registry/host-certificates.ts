@@ -16,11 +16,23 @@ export async function findCertificates(
   options: ResolvedOptions,
   settings: () => Promise<RegistrySettings | undefined>,
 ): Promise<HostCertificates | undefined> {
+  const own = options.certificates.filter((text) => isFor(text, url))
+  if (own.length > 0) {
+    const { readCertificates, certificatesOfWords } = await import('./settings/certificates.ts')
+    return readCertificates(certificatesOfWords(own))
+  }
   const folder = isRegistry && options.certDir !== undefined ? options.certDir : folderOf(url, options)
   const named = folder === undefined ? (await settings())?.certificatesOf(url.host) : undefined
   if (folder === undefined && named === undefined) return undefined
   const { readCertificates, certificatesIn } = await import('./settings/certificates.ts')
   return readCertificates(folder === undefined ? named! : certificatesIn(folder))
+}
+
+/** A host without a port is meant with each of its ports. */
+function isFor(text: string, url: URL): boolean {
+  const host = text.slice(0, text.indexOf('=')).toLowerCase()
+  const name = host === 'docker.io' || host === 'index.docker.io' ? 'registry-1.docker.io' : host
+  return name === url.host || name === url.hostname
 }
 
 function folderOf(url: URL, { environment }: ResolvedOptions): string | undefined {

@@ -15,6 +15,8 @@ export interface RegistryClientOptions {
   readonly registriesConf?: string | undefined
   /** Certificates of every registry, as in a folder of containers-certs.d(5). */
   readonly certDir?: string | undefined
+  /** Certificates of one registry: `HOST=AUTHORITY` or `HOST=CERTIFICATE,KEY`, paths of PEM files. */
+  readonly certificates?: readonly string[] | undefined
   /** Tries after the first one. */
   readonly retries?: number | undefined
   /** The first pause between tries, milliseconds; each further one is twice as long. */
@@ -56,6 +58,7 @@ export interface ResolvedOptions {
   readonly mirrors: readonly string[]
   readonly registriesConf: string | undefined
   readonly certDir: string | undefined
+  readonly certificates: readonly string[]
   readonly retries: number
   readonly retryDelayMs: number
   readonly timeouts: RegistryTimeouts
@@ -83,6 +86,7 @@ export function resolveOptions(options: RegistryClientOptions = {}): ResolvedOpt
     mirrors: options.mirrors ?? [],
     registriesConf: options.registriesConf,
     certDir: options.certDir,
+    certificates: options.certificates ?? [],
     retries: options.retries ?? 5,
     retryDelayMs: options.retryDelayMs ?? 250,
     timeouts: { ...defaultTimeouts, ...options.timeouts },

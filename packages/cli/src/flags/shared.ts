@@ -49,7 +49,19 @@ export const registry = [
     summary: "mirrors, rewrites and blocked registries, instead of the machine's files",
   },
   certDir,
+  {
+    name: 'registry-certificate',
+    kind: 'texts',
+    value: 'HOST=FILE[,KEY]',
+    summary: 'authority of one registry, or a certificate and its key that this client shows to it',
+  },
   { name: 'retry', kind: 'text', value: 'N', summary: 'tries after a transfer failed; default 5' },
+  {
+    name: 'retry-delay',
+    kind: 'text',
+    value: 'TIME',
+    summary: 'first pause before a further try, as 2s; each is twice as long',
+  },
 ] as const satisfies readonly FlagSpec[]
 export const progress = {
   name: 'progress',

@@ -109,7 +109,6 @@ export const ofBuildah: readonly ForeignFlag[] = [
   { name: 'print', tool: 'older releases of buildx', as: ['--call={}'] },
   { name: 'pull-always', isBoolean: true, as: ['--pull=always'], when: /^(true|1|t)$/i, done: isFalse, use: leaveOut },
   { name: 'pull-never', isBoolean: true, as: ['--pull=never'], when: /^(true|1|t)$/i, done: isFalse, use: leaveOut },
-  { name: 'retry-delay', use: '--retry N: the pauses double by themselves, and Retry-After counts' },
   { name: 'rewrite-timestamp', isBoolean: true, done: isFalse, attribute: 'rewrite-timestamp=true' },
   { name: 'runtime', use: 'leave it out: steps are started by no OCI runtime; --isolation MODE' },
   { name: 'runtime-flag', use: 'leave it out: steps are started by no OCI runtime; --isolation MODE' },

@@ -62,8 +62,6 @@ export interface ForeignValue {
 
 // What several tables say.
 export const password = 'tsbuild login, or --authfile FILE: a password on a command line is read by others'
-export const certificates =
-  'put it into /etc/docker/certs.d/HOST (ca.crt, client.cert, client.key), or name a folder: --cert-dir DIR'
 export const isTrue = ['true'] as const
 export const isFalse = ['false'] as const
 export const leaveOut = 'leave it out'

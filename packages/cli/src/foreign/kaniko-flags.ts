@@ -1,4 +1,4 @@
-import { certificates, isTrue, isFalse, leaveOut, storage, log, type ForeignFlag } from './flag-row.ts'
+import { isTrue, isFalse, leaveOut, storage, log, type ForeignFlag } from './flag-row.ts'
 
 const either = ['true', 'false'] as const
 const noQuotes = /^[^",]+$/
@@ -117,8 +117,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
     use: 'leave it out: a tag that the registry refuses is an error',
   },
   { name: 'push-retry', as: ['--retry={}'] },
-  { name: 'registry-certificate', use: certificates },
-  { name: 'registry-client-cert', use: certificates },
+  { name: 'registry-client-cert', as: ['--registry-certificate={}'] },
   { name: 'registry-map', note: 'registry-map', means: '`--registry-mirror REGISTRY=MIRROR` for each, parted by `;`' },
   {
     name: 'materialize',

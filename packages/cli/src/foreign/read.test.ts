@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { temporaryDirectory } from '@ts-oci/testing'
 import { writeFile } from 'node:fs/promises'
 import { build, images, inspect, pull, push, rmi } from '../flags.ts'
+import { registryOptions } from '../common-options.ts'
 import type { CommandSpec } from '../flag-types.ts'
 import { readForeign } from './read.ts'
 
@@ -224,6 +225,14 @@ test('squash joins all layers for buildah, and the new ones for podman, kaniko a
   expect(squash(['--layers=false', '.'], 'bud')).toEqual([true, false])
   expect(squash(['--squash', '.'], 'podman build')).toEqual([true, false])
   expect(squash(['--single-snapshot', '--no-push', '-c', '.'], 'executor')).toEqual([true, false])
+})
+
+test('certificates of kaniko, and pauses of buildah, are flags of every command that asks a registry', () => {
+  const line = '--registry-certificate r.example=/c/ca.pem --registry-client-cert r.example=/c/a.pem,/c/a.key -d a -c .'
+  expect(read(line).flags['registry-certificate']).toEqual(['r.example=/c/ca.pem', 'r.example=/c/a.pem,/c/a.key'])
+  const retryDelay = (text: string) => registryOptions(read(`--retry-delay ${text} .`).flags).retryDelayMs
+  expect([retryDelay('2s'), retryDelay('500ms'), retryDelay('3')]).toEqual([2000, 500, 3000])
+  expect(() => retryDelay('soon')).toThrow('invalid argument "soon" for --retry-delay')
 })
 
 test('a map of registries of kaniko is a mirror for each', () => {

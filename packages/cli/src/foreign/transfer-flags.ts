@@ -12,7 +12,6 @@ const both: readonly ForeignFlag[] = [
   { name: 'creds', use: password },
   { name: 'disable-content-trust', tool: docker, isBoolean: true, done: isTrue, use: signatures },
   { name: 'remove-signatures', isBoolean: true, done: ['true', 'false'], use: leaveOut },
-  { name: 'retry-delay', use: '--retry N: the pauses double by themselves, and Retry-After counts' },
   { name: 'signature-policy', use: signatures },
   {
     name: 'tls-verify',

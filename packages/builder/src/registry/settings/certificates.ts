@@ -28,6 +28,15 @@ export function certificatesIn(folder: string): Certificates {
   return { authorities: names.filter((name) => name.endsWith('.crt')).map((name) => join(folder, name)), pairs }
 }
 
+/** Of options that name files for one host: `HOST=AUTHORITY`, `HOST=CERTIFICATE,KEY`. */
+export function certificatesOfWords(texts: readonly string[]): Certificates {
+  const files = texts.map((text) => text.slice(text.indexOf('=') + 1).split(','))
+  return {
+    authorities: files.flatMap(([file = '', key]) => (key === undefined ? [file] : [])),
+    pairs: files.flatMap(([certificate = '', key]) => (key === undefined ? [] : [{ certificate, key }])),
+  }
+}
+
 /** @throws OCI_OPTION_INVALID for what is no PEM; nothing of a key is quoted */
 export function readCertificates({ authorities, pairs }: Certificates): HostCertificates {
   const { X509Certificate, createPrivateKey } = process.getBuiltinModule('node:crypto')
