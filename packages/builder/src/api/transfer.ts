@@ -11,7 +11,14 @@ import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { serializeManifest } from '../oci/manifest.ts'
 import { MediaType } from '../oci/media-types.ts'
-import { canonicalName, formatFamiliar, parseReference, repositoryOf, withDefaultTag } from '../oci/reference.ts'
+import {
+  canonicalName,
+  formatFamiliar,
+  parseReference,
+  registryReference,
+  repositoryOf,
+  withDefaultTag,
+} from '../oci/reference.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { PushOptions, PushOutcome } from '../build/public-types.ts'
@@ -121,7 +128,7 @@ async function sendLayer(
   const known = store.layers.get(id)
   const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
   const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : before
-  const repositories = known?.remote?.references ?? []
+  const repositories = (known?.remote?.references ?? []).flatMap((one) => registryReference(one) ?? [])
   await sender.send(descriptor, { repositories, begun, signal: stop })
   return { descriptor, repositories, open: () => emptyStream() }
 }

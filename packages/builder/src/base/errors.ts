@@ -50,6 +50,7 @@ export type BuilderErrorCode =
   | 'OCI_ENGINE_FAILED'
   // build
   | 'OCI_COPY_SOURCE_NOT_FOUND'
+  | 'OCI_CACHE_INVALID'
   | 'OCI_COPY_INVALID'
   | 'OCI_FILE_OP_FAILED'
   | 'OCI_STEP_FAILED'

@@ -17,6 +17,7 @@ import type { OpsEnvironment } from '../ops/environment.ts'
 import { createImageResolver, type CheckedImageResolver, type PullPolicy } from '../ops/image/resolve.ts'
 import { createDrivers } from '../ops/list.ts'
 import { createSolver, type Solver } from '../solver/solver.ts'
+import type { CacheImports } from './cache-exchange.ts'
 import { createContexts, type BuildContexts } from './contexts.ts'
 import type { CheckedOptions } from './options.ts'
 import { lowerBuild, pullPolicy, type LowerParts } from './plan.ts'
@@ -36,6 +37,8 @@ export interface CompositionOptions {
   readonly sink: ProgressSink
   /** `answer`: something is asked about the build, and no step of it will run. */
   readonly purpose: 'build' | 'answer'
+  /** Caches from elsewhere that are read. */
+  readonly caches?: CacheImports | undefined
   /** Instead of what `options.pull` says. */
   readonly pull?: PullPolicy
 }
@@ -78,7 +81,7 @@ export async function compose(given: CompositionOptions): Promise<Composition> {
     store,
     jobs,
     executor: session.executor,
-    fetcher: createLayerFetcher(session, sink, pullPolicy(options.pull) !== 'never'),
+    fetcher: createLayerFetcher(session, sink, { isAllowed: pullPolicy(options.pull) !== 'never', caches: given.caches }),
     signal,
     isolation: session.isolation,
     compressesEarly: () => progress.wantsGzip,
@@ -183,7 +186,7 @@ function hasSteps(dockerfile: string | undefined): boolean {
 }
 
 function createBuildSolver(
-  { session, options, checked, sink }: CompositionOptions,
+  { session, options, checked, sink, caches }: CompositionOptions,
   parts: {
     readonly sshAgent: OpsEnvironment['sshAgent']
     readonly forms: LayerForms
@@ -214,7 +217,7 @@ function createBuildSolver(
   }
   return createSolver({
     drivers: createDrivers(environment),
-    cache: combineCaches(createCaches({ store, forms })),
+    cache: combineCaches([...createCaches({ store, forms }), ...(caches === undefined ? [] : [caches.manager(forms)])]),
     oneExecution: (key, until, work) => store.locks.hold('execution', [{ name: key }], { signal: until }, work),
     inWords: (cause) => noRoomError(store.root, cause),
     forms,
@@ -222,7 +225,7 @@ function createBuildSolver(
     executions: session.executions,
     onProgress: sink,
     signal,
-    digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
+    digestLayers: (layers, selectors, rules) => digestLayerPaths(environment, layers, selectors, rules),
     explainer: createExplainer(store, scopesOf(options, checked, progress)),
   })
 }

@@ -22,6 +22,8 @@ const KINDS: Readonly<Record<keyof BuildOptions, Kind>> = {
   buildContexts: 'record',
   secrets: 'list',
   ssh: 'list',
+  cacheFrom: 'list',
+  cacheTo: 'list',
   noCache: 'flag',
   noCacheFilter: 'texts',
   keepCacheMounts: 'flag',

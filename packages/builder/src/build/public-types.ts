@@ -1,4 +1,5 @@
 import type { BuildWarning } from '../base/progress.ts'
+import type { CacheType } from '../cache/backends/list.ts'
 import type { OutputSpec, OutputType } from '../exporters/list.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
 import type { Descriptor, HistoryEntry, ImageConfig, ImageIndex } from '../oci/types.ts'
@@ -38,6 +39,10 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
   readonly buildContexts?: Readonly<Record<string, string>> | undefined
   readonly secrets?: readonly SecretSource[] | undefined
   readonly ssh?: readonly SshSource[] | undefined
+  /** Caches from elsewhere that are asked for what the store does not have: `{ type: 'registry', ref: 'user/app:cache' }`. */
+  readonly cacheFrom?: readonly CacheOption[] | undefined
+  /** Where the cache of this build is written when it is built. */
+  readonly cacheTo?: readonly CacheOption[] | undefined
   readonly noCache?: boolean | undefined
   readonly noCacheFilter?: readonly string[] | undefined
   /** Steps that run again for `noCache` find their cache mounts as they were; else those are emptied first. */
@@ -77,6 +82,13 @@ export interface BuildOptions extends CommonOptions, RegistryOptions, StepOption
 export type BuildResources = { readonly [Name in keyof StepResources]: StepResources[Name] | undefined }
 
 export type { Amendments } from '../frontends/types.ts'
+
+/** A place of a cache and its attributes, as on the command line. */
+export interface CacheOption {
+  readonly type: CacheType
+  readonly [attribute: string]: string | boolean | undefined
+}
+
 export type { OutputSpec, OutputType } from '../exporters/list.ts'
 
 export interface SecretSource {

@@ -3,12 +3,13 @@ import type { PushImage } from '../exporters/types.ts'
 import type { LayerFetcher } from '../layers/fetch.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isForeignLayer } from '../oci/media-types.ts'
-import { formatReference, parseReference, repositoryOf, type ImageReference } from '../oci/reference.ts'
+import { formatReference, parseReference, registryReference, repositoryOf, type ImageReference } from '../oci/reference.ts'
 import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
 import type { CheckImage, FetchImage } from '../ops/image/resolve.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { Descriptor } from '../oci/types.ts'
 import type { PushOptions } from '../registry/push.ts'
+import type { CacheImports } from './cache-exchange.ts'
 import type { Session } from './session-types.ts'
 
 /** Progress of a transfer is told at most this often, milliseconds. */
@@ -65,7 +66,11 @@ function isRefusal({ code, details }: TsOciError): boolean {
 }
 
 /** Blobs of layers, from their registry into the store; told to the vertex of their image. */
-export function createLayerFetcher(session: Session, sink: ProgressSink, isAllowed = true): LayerFetcher {
+export function createLayerFetcher(
+  session: Session,
+  sink: ProgressSink,
+  { isAllowed = true, caches }: { readonly isAllowed?: boolean; readonly caches?: CacheImports | undefined } = {},
+): LayerFetcher {
   return async ({ descriptor, references, progressVertex, signal, onChunk }) => {
     if (!isAllowed)
       throw new BuilderError(
@@ -73,8 +78,6 @@ export function createLayerFetcher(session: Session, sink: ProgressSink, isAllow
         `layer ${descriptor.digest} of ${references[0] ?? 'a base'} is not in the store, and --pull=never forbids to fetch it`,
         { hint: 'tsbuild pull fetches an image with all its layers' },
       )
-    const client = await session.registry()
-    const { pullLayer } = await import('../registry/index.ts')
     const startedMs = Date.now()
     let lastMs = 0
     const tell = (current: number, isDone: boolean): void => {
@@ -91,16 +94,43 @@ export function createLayerFetcher(session: Session, sink: ProgressSink, isAllow
         ...(isDone ? { completedMs: lastMs } : {}),
       })
     }
-    const { fetched } = await pullLayer(client, descriptor, references.map(pullReference), {
-      blobs: session.store.blobs,
-      signal,
-      ...(onChunk === undefined ? {} : { onChunk }),
-      onProgress: (current) => tell(current, false),
+    const onProgress = (current: number): void => tell(current, false)
+    const request = { descriptor, references, signal, onChunk, onProgress, caches }
+    const fetched = await fetchFrom(session, request).catch((error: unknown) => {
+      if (references.some((reference) => reference.startsWith('cache+')) && !signal.aborted)
+        caches?.lose(descriptor.digest, error)
+      throw error
     })
     tell(descriptor.size, true)
     if (fetched) session.traffic.fetchedBytes += descriptor.size
     return fetched
   }
+}
+
+interface FetchRequest {
+  readonly descriptor: Descriptor
+  readonly references: readonly string[]
+  readonly signal: AbortSignal
+  readonly onChunk: ((chunk: Uint8Array) => void | Promise<void>) | undefined
+  readonly onProgress: (current: number) => void
+  readonly caches: CacheImports | undefined
+}
+
+/** From a cache of this build that lies in no registry, else from registries. False: it was here already. */
+async function fetchFrom(session: Session, request: FetchRequest): Promise<boolean> {
+  const { descriptor, references, signal, onChunk, onProgress, caches } = request
+  const { blobs } = session.store
+  for (const reference of references) {
+    const cache = caches?.blobsOf(reference)
+    if (cache === undefined) continue
+    const { pullFromCache } = await import('./cache-blobs.ts')
+    return pullFromCache(blobs, cache.open(reference, descriptor, signal), request)
+  }
+  const client = await session.registry()
+  const { pullLayer } = await import('../registry/index.ts')
+  const inRegistries = references.flatMap((reference) => registryReference(reference) ?? [])
+  const options = { blobs, signal, onProgress, ...(onChunk === undefined ? {} : { onChunk }) }
+  return (await pullLayer(client, descriptor, inRegistries.map(pullReference), options)).fetched
 }
 
 /** Of `name:tag@digest` the digest is that of the manifest: for blobs only the repository counts. */

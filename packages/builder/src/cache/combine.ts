@@ -1,14 +1,18 @@
 import type { CacheManager } from './types.ts'
 
 /**
- * Several caches as one: all are asked, the first is written. What only another one has is found there by the keys that it
- * gave its candidates, which the solver keeps beside the first cache's.
+ * Several caches as one: the first is written, and asked first. The others are asked only for what it does not have: a build
+ * that finds all here loads nothing from elsewhere. They find what they know by keys that no cache here has a part in.
  */
 export function combineCaches(all: readonly [CacheManager, ...CacheManager[]]): CacheManager {
   const [first, ...others] = all
   if (others.length === 0) return first
   return {
-    find: async (query) => (await Promise.all(all.map((cache) => cache.find(query)))).flat(),
+    find: async (query) => {
+      const here = await first.find(query)
+      if (here.some(({ hasContent }) => hasContent)) return here
+      return [...here, ...(await Promise.all(others.map((cache) => cache.find(query)))).flat()]
+    },
     get: (key) => {
       for (const cache of all) {
         const candidate = cache.get(key)

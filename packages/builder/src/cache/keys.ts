@@ -1,5 +1,6 @@
 import { digestHex, digestOf, type Digest } from '../oci/digest.ts'
 import { canonicalJson } from '../graph/vertex.ts'
+import type { SharedKey } from './buildkit/types.ts'
 import type { CacheKey, CacheMap, CacheQuery, InputKeys, StoreKeys } from './types.ts'
 import type { ContentSelector } from '../view/types.ts'
 
@@ -28,9 +29,9 @@ export function cacheKeyOf(map: CacheMap, parts: readonly KeyPart[]): CacheKey {
 }
 
 /** A query whose keys of the store are hashed once, when somebody asks: a vertex that runs is looked for three times. */
-export function createCacheQuery(map: CacheMap, inputs: readonly InputKeys[]): CacheQuery {
+export function createCacheQuery(map: CacheMap, inputs: readonly InputKeys[], shared?: SharedKey): CacheQuery {
   let known: StoreKeys | undefined
-  return { map, inputs, storeKeys: () => (known ??= storeKeysOf(map, inputs)) }
+  return { map, inputs, shared, storeKeys: () => (known ??= storeKeysOf(map, inputs)) }
 }
 
 /** One hash over all inputs stands for their intersection: the store knows each input by its first key alone. */

@@ -1,6 +1,7 @@
 import type { LayerHandle } from '../layers/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ContentSelector } from '../view/types.ts'
+import type { SharedKey } from './buildkit/types.ts'
 
 /** How one vertex is keyed. */
 export interface CacheMap {
@@ -56,6 +57,8 @@ export interface StoreKeys {
 export interface CacheQuery {
   readonly map: CacheMap
   readonly inputs: readonly InputKeys[]
+  /** What a cache that travels knows the vertex by. */
+  readonly shared: SharedKey | undefined
   /** Under which the store keeps what it finds. */
   storeKeys(): StoreKeys
 }
@@ -71,6 +74,8 @@ export interface CacheCandidate {
   readonly isForeign: boolean
   /** False for a record whose layers nobody needed to be written, or whose files lie in its inputs. */
   readonly hasContent: boolean
+  /** Which cache it came from, where that is not the store. */
+  readonly origin?: string
   /** Its layers, bottom first, as handles that are read or fetched when somebody needs them; undefined when this process cannot. */
   layers(progressVertex: string): readonly LayerHandle[] | undefined
 }

@@ -11,7 +11,7 @@ import { readHeader } from '../tar/tar-header.ts'
 import { emptyTree, type TreeNode } from '../view/tree.ts'
 import { viewOfTree } from '../view/view.ts'
 import type { LocalResult } from './types.ts'
-import { createContentHasher } from './hash-content.ts'
+import { createContentHasher, createHeadedHasher } from './hash-content.ts'
 
 export interface StreamContextOptions {
   /** Standard input, or the body of a download. */
@@ -74,7 +74,15 @@ function emptyContext(): LocalResult {
 function contextOfTree(root: TreeNode, signal: AbortSignal | undefined): LocalResult {
   const view = viewOfTree(root)
   const hasher = createContentHasher(signal)
-  return { kind: 'local', view, digestPaths: (selectors) => digestSelectors(view, selectors, hasher) }
+  return {
+    kind: 'local',
+    view,
+    digestPaths: async (selectors, rules = 'own') => {
+      if (rules === 'own') return digestSelectors(view, selectors, hasher)
+      const { sharedDigest } = await import('../view/shared-digest.ts')
+      return sharedDigest(view, selectors, createHeadedHasher(signal), { isContext: true })
+    },
+  }
 }
 
 async function readDockerfile(

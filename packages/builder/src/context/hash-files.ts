@@ -22,10 +22,13 @@ export interface HashJob {
   readonly size: number
   readonly entries: PackedEntries
   readonly index: number
+  /** Hashed before the file's bytes. */
+  readonly head?: Uint8Array | undefined
 }
 
 // Up to here a file is read whole, in one call, into one buffer that all files share.
 const WHOLE_BYTES = 1 << 20
+const HEAD_BYTES = 1 << 12
 
 // Synchronous calls are six times faster than promises on many small files (limits 2, 3); between slices of this
 // length timers, signals and the progress display get their turn.
@@ -41,12 +44,12 @@ export async function hashFiles(
   signal: AbortSignal | undefined,
   done: (job: HashJob, digest: Buffer, isUnchanged: boolean) => void,
 ): Promise<void> {
-  const buffer = Buffer.allocUnsafe(WHOLE_BYTES + 1)
+  const buffer = Buffer.allocUnsafe(HEAD_BYTES + WHOLE_BYTES + 1)
   const fingerprint = new Uint32Array(FINGERPRINT_WORDS)
   let sliceEnd = performance.now() + SLICE_MS
   for (const job of jobs) {
     const digest =
-      job.size > WHOLE_BYTES ? await hashLarge(rootFd, job, buffer, signal) : hashWhole(rootFd, job, buffer)
+      job.size > WHOLE_BYTES || (job.head?.length ?? 0) > HEAD_BYTES ? await hashLarge(rootFd, job, buffer, signal) : hashWhole(rootFd, job, buffer)
     job.entries.copyFingerprint(job.index, fingerprint, 0)
     done(job, digest, lastStatRecord().hasFingerprint(0, fingerprint, 0))
     if (performance.now() < sliceEnd) continue
@@ -57,12 +60,14 @@ export async function hashFiles(
 }
 
 function hashWhole(rootFd: number, job: HashJob, buffer: Buffer): Buffer {
+  const start = job.head?.length ?? 0
+  if (job.head !== undefined) buffer.set(job.head)
   // One byte more than it should have tells that a file has grown.
-  const count = readFileIntoRaw(rootFd, job.path, buffer, 0, job.size + 1)
+  const count = readFileIntoRaw(rootFd, job.path, buffer, start, job.size + 1)
   if (count < 0) throw unreadable(job, errnoName(-count))
   if (count !== job.size) throw changed(job)
   checkStatus(job)
-  return hash('sha256', buffer.subarray(0, count), 'buffer')
+  return hash('sha256', buffer.subarray(0, start + count), 'buffer')
 }
 
 async function hashLarge(
@@ -79,6 +84,7 @@ async function hashLarge(
   }
   try {
     const state = createHash('sha256')
+    if (job.head !== undefined) state.update(job.head)
     let position = 0
     for (;;) {
       const count = readFully(fd, buffer, 0, WHOLE_BYTES, position)

@@ -3,6 +3,7 @@ import { closeFd, errnoOf, openRoot, statFd, statResolved } from '@ts-oci/runtim
 import { toByteString } from '../base/byte-string.ts'
 import { BuilderError, isTsOciError } from '../base/errors.ts'
 import { describeSelectors, digestSelectors } from '../view/content-digest.ts'
+import type { HeadedFile } from '../view/shared-digest.ts'
 import type { View, ViewEntry, ContentSelector } from '../view/types.ts'
 import { viewOfTree } from '../view/view.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -33,7 +34,7 @@ export interface LocalContext extends LocalResult, Disposable {
   readonly directory: string
   readonly view: View
   /** Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_CONTEXT_CHANGED, OCI_CONTEXT_INVALID. */
-  digestPaths(selectors: readonly ContentSelector[]): Promise<Digest>
+  digestPaths(selectors: readonly ContentSelector[], rules?: 'own' | 'shared'): Promise<Digest>
   /** What was done so far, for progress and tests. */
   statistics(): ContextStatistics
   close(): void
@@ -65,13 +66,23 @@ export function openLocalContext(options: LocalContextOptions): LocalContext {
   const rootFd = openDirectory(options.directory, directory)
   const tree = createContextTree(rootFd, directory, filter, identityOf(options.leftOut))
   const view = viewOfTree(tree.root)
-  const memo =
-    options.memoPath === undefined ? undefined : openDigestMemo(dirname(options.memoPath), basename(options.memoPath))
-  const digester = createDigester({ rootFd, tree, memo, openedMs, signal: options.signal })
+  const memoOf = (suffix: string): DigestMemo | undefined =>
+    options.memoPath === undefined
+      ? undefined
+      : openDigestMemo(dirname(options.memoPath), `${basename(options.memoPath)}${suffix}`)
+  const parts = { rootFd, tree, openedMs, signal: options.signal }
+  const digester = createDigester({ ...parts, memo: memoOf('') })
+  // Another digest of the same files: remembered beside the first.
+  let shared: ContextDigester | undefined
   let isOpen = true
 
-  async function digestPaths(selectors: readonly ContentSelector[]): Promise<Digest> {
+  async function digestPaths(selectors: readonly ContentSelector[], rules = 'own'): Promise<Digest> {
     try {
+      if (rules === 'shared') {
+        const { sharedDigest } = await import('../view/shared-digest.ts')
+        const { digestHeaded } = (shared ??= createDigester({ ...parts, memo: memoOf('.shared') }))
+        return await sharedDigest(view, selectors, digestHeaded, { isContext: true })
+      }
       return await digestSelectors(view, selectors, digester.digestFiles)
     } catch (error) {
       throw explainMissing(rootFd, error)
@@ -141,6 +152,8 @@ interface DigesterParts {
 
 interface ContextDigester {
   digestFiles(files: readonly ViewEntry[]): Promise<readonly Digest[]>
+  /** Of one digester all calls are of one of the two. */
+  digestHeaded(files: readonly HeadedFile[]): Promise<readonly Digest[]>
   statistics(): { readonly hashedFiles: number; readonly hashedBytes: number }
 }
 
@@ -152,13 +165,13 @@ function createDigester(parts: DigesterParts): ContextDigester {
   // One after the other: what a second caller needs of the same files is then known.
   let last: Promise<unknown> = Promise.resolve()
 
-  async function hashUnknown(files: readonly ViewEntry[]): Promise<void> {
+  async function hashUnknown(files: readonly (Pick<HeadedFile, 'entry'> & Partial<HeadedFile>)[]): Promise<void> {
     const jobs = new Map<HashJob, ViewEntry>()
-    for (const file of files) {
+    for (const { entry: file, head } of files) {
       if (known.has(file)) continue
       const facts = factsOf(tree, file)
       const remembered = memo?.find(facts.entries, facts.index)
-      if (remembered === undefined) jobs.set({ path: file.path, size: file.size, ...facts }, file)
+      if (remembered === undefined) jobs.set({ path: file.path, size: file.size, head, ...facts }, file)
       else known.set(file, toDigest(remembered))
     }
     if (jobs.size === 0) return
@@ -174,13 +187,16 @@ function createDigester(parts: DigesterParts): ContextDigester {
     }
   }
 
+  async function digestAll(files: Parameters<typeof hashUnknown>[0]): Promise<readonly Digest[]> {
+    const work = last.then(() => hashUnknown(files))
+    last = work.catch(() => undefined)
+    await work
+    return files.map(({ entry }) => known.get(entry)!)
+  }
+
   return {
-    async digestFiles(files) {
-      const work = last.then(() => hashUnknown(files))
-      last = work.catch(() => undefined)
-      await work
-      return files.map((file) => known.get(file)!)
-    },
+    digestFiles: (files) => digestAll(files.map((entry) => ({ entry }))),
+    digestHeaded: digestAll,
     statistics: () => ({ hashedFiles, hashedBytes }),
   }
 }

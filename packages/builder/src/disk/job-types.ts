@@ -57,6 +57,8 @@ export interface LayerJobs {
 export interface SizedSource {
   readonly source: ContentSource
   readonly size: number
+  /** Hashed before the file's bytes. */
+  readonly head?: Uint8Array
 }
 
 /** Entries with resolved contents (`range`, `tree`, `context`, `inline`), sorted, to a plain tar at `destination` (a new file). */

@@ -33,6 +33,7 @@ function asEntry(file: SizedSource): LayerEntry {
 
 function hashFile(file: SizedSource): Digest {
   const digester = createDigester()
+  if (file.head !== undefined) digester.update(file.head)
   for (const chunk of contentChunks(asEntry(file), { isReused: true })) digester.update(chunk)
   return digester.digest()
 }

@@ -17,7 +17,11 @@ export interface Attributes {
 }
 
 /** Reads the attributes of `type`. @throws OCI_OPTION_INVALID naming the attribute whose value is wrong */
-export function readAttributes(type: string, attrs: Readonly<Record<string, string>>): Attributes {
+export function readAttributes(
+  type: string,
+  attrs: Readonly<Record<string, string>>,
+  subject: 'output' | 'cache' = 'output',
+): Attributes {
   const left = new Map(Object.entries(attrs))
   // Where it goes is no attribute of a type, though it is written among them.
   const known = new Set(['dest'])
@@ -28,7 +32,7 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
     return value
   }
   const invalid = (key: string, value: string, wanted: string): BuilderError =>
-    new BuilderError('OCI_OPTION_INVALID', `output type=${type}: ${key}=${value}: ${wanted} expected`)
+    new BuilderError('OCI_OPTION_INVALID', `${subject} type=${type}: ${key}=${value}: ${wanted} expected`)
 
   const flag = (key: string): boolean | undefined => {
     const value = take(key)
@@ -61,7 +65,7 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
         const value = left.get(key)
         left.delete(key)
         if (value === undefined || parseBoolean(value) === false) continue
-        throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: attribute ${key} is not supported`, {
+        throw new BuilderError('OCI_OPTION_UNSUPPORTED', `${subject} type=${type}: attribute ${key} is not supported`, {
           hint,
         })
       }
@@ -72,7 +76,7 @@ export function readAttributes(type: string, attrs: Readonly<Record<string, stri
       const near = findSuggestion(unknown, [...known])
       throw new BuilderError(
         'OCI_OPTION_INVALID',
-        `output type=${type}: unknown attribute ${JSON.stringify(unknown)}`,
+        `${subject} type=${type}: unknown attribute ${JSON.stringify(unknown)}`,
         {
           hint: near === undefined ? `known: ${[...known].toSorted().join(', ')}` : `did you mean ${near}?`,
         },

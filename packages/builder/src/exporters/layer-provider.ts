@@ -4,7 +4,7 @@ import type { ExportLayer, LayerProvider, ProvidedLayer, WantedForm } from './ty
 import type { BaseImage } from '../image/lowered.ts'
 import type { Digest } from '../oci/digest.ts'
 import { layerCompression, MediaType } from '../oci/media-types.ts'
-import { parseReference, repositoryOf } from '../oci/reference.ts'
+import { parseReference, registryReference, repositoryOf } from '../oci/reference.ts'
 import type { ImageLayer } from '../oci/types.ts'
 import type { BlobWish, LayerFactory, LayerFiles, LayerHandle, LayerRecords } from '../layers/types.ts'
 
@@ -100,7 +100,8 @@ async function provideNamed(
 ): Promise<ProvidedLayer> {
   const { diffId, descriptor } = image
   const references = forms.record(layer)?.remote?.references ?? []
-  const repositories = [...new Set(references.map((known) => repositoryOf(parseReference(known))))]
+  const inRegistries = references.flatMap((known) => registryReference(known) ?? [])
+  const repositories = [...new Set(inRegistries.map((known) => repositoryOf(parseReference(known))))]
   if (isForcedAway(descriptor, form)) {
     await forms.tar(layer)
     return { diffId, descriptor: await forms.blob(layer, wish(form)), repositories, isLocal: true }

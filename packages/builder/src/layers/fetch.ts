@@ -40,15 +40,16 @@ export async function fetchLayer(
     )
   }
   const { descriptor, references } = remote
+  const fetch: LayerFetcher = (wanted) => fetcher(wanted).catch((error: unknown) => lost({ store, signal }, record, error))
   const request = { descriptor, references, progressVertex, signal }
   if (record.hasTable && openSink === undefined) {
-    await fetcher(request)
+    await fetch(request)
     return { descriptor, entries: undefined }
   }
   const { createTableSink } = await import('./table-sink.ts')
   const sink = openSink?.() ?? createTableSink()
   try {
-    const wasFetched = await fetcher({ ...request, onChunk: (chunk) => sink.write(chunk) })
+    const wasFetched = await fetch({ ...request, onChunk: (chunk) => sink.write(chunk) })
     if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
   } catch (error) {
     await sink.stop()
@@ -64,4 +65,17 @@ export async function fetchLayer(
       signal,
     }),
   }
+}
+
+/**
+ * A cache that does not have a layer any more, or has another one, is none: the row forgets it, and who made the layer makes
+ * it again. What an image names has to be had.
+ */
+function lost({ store, signal }: Pick<FetchParts, 'store' | 'signal'>, record: LayerRecord, error: unknown): never {
+  const { remote, ...rest } = record
+  const kept = remote?.references.filter((reference) => !reference.startsWith('cache+')) ?? []
+  if (remote === undefined || kept.length === remote.references.length || signal.aborted) throw error
+  store.layers.replace(kept.length === 0 ? rest : { ...rest, remote: { ...remote, references: kept } })
+  const reason = error instanceof Error ? error.message : String(error)
+  throw missingForm(record.id, `layer ${record.id} of a cache could not be had: ${reason}`)
 }

@@ -129,7 +129,7 @@ async function makeForStep(state: FormsState, layer: LayerHandle): Promise<void>
 /** A layer of an image whose manifest is in the store; nothing is fetched. */
 function imageLayer(
   state: FormsState,
-  { descriptor, diffId }: ImageLayer,
+  { descriptor, diffId, createdMs = 0 }: ImageLayer,
   facts: {
     readonly reference: string | undefined
     readonly progressVertex: string | undefined
@@ -141,7 +141,7 @@ function imageLayer(
   const built = state.store.layers.findByDiffId(diffId)
   const named = {
     id: built?.id ?? diffId,
-    createdMs: built?.createdMs ?? 0,
+    createdMs: built?.createdMs ?? createdMs,
     // BuildKit's words: they are the history of an image that brings none.
     description: built?.description ?? `pulled from ${reference ?? 'image'}`,
   }

@@ -126,3 +126,15 @@ function invalid(message: string): BuilderError {
     hint: 'an image name is [host/]path[:tag][@digest] in lower case',
   })
 }
+
+const CACHE_SCHEME = /^cache\+(\w+):\/\//
+
+/**
+ * Where a registry has a layer, of what a layer's row says: an image's reference, or the repository of a cache
+ * (`cache+registry://…`); undefined for a cache that lies in no registry.
+ */
+export function registryReference(text: string): string | undefined {
+  const cache = CACHE_SCHEME.exec(text)
+  if (cache === null) return text
+  return cache[1] === 'registry' ? text.slice(cache[0].length) : undefined
+}

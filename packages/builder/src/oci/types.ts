@@ -13,6 +13,8 @@ export interface Platform {
 export interface ImageLayer {
   readonly descriptor: Descriptor
   readonly diffId: DiffID
+  /** When it was made, where something says it. */
+  readonly createdMs?: number
 }
 
 export interface Descriptor {

@@ -18,6 +18,7 @@ test('who worked on results that were made anew meanwhile is told so, whichever 
   const outcome = createOutcome({
     keys: ['k'],
     cached: true,
+    shared: undefined,
     inputs: [],
     results: chain('base', 'old'),
     find: () => undefined,

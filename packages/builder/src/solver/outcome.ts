@@ -1,3 +1,4 @@
+import type { SharedKey } from '../cache/buildkit/types.ts'
 import type { Result } from './types.ts'
 import type { VertexOutcome } from './vertex-keys.ts'
 
@@ -5,6 +6,7 @@ import type { VertexOutcome } from './vertex-keys.ts'
 export interface OutcomeSource {
   readonly keys: readonly string[]
   readonly cached: boolean
+  readonly shared: SharedKey | undefined
   readonly inputs: readonly VertexOutcome[]
   /** What the vertex gave when it ran just now. */
   readonly results?: readonly Result[]
@@ -14,13 +16,15 @@ export interface OutcomeSource {
 }
 
 /** Results that are found or made when they are first asked for, and again when a layer of theirs is lost. A failure is not kept. */
-export function createOutcome({ keys, cached, inputs, results, find, make }: OutcomeSource): VertexOutcome {
-  let known = results
+export function createOutcome(source: OutcomeSource): VertexOutcome {
+  const { keys, cached, shared, inputs, find, make } = source
+  let known = source.results
   const lost = new Set<string>()
   let pending: Promise<readonly Result[]> | undefined
   const outcome: VertexOutcome = {
     keys,
     cached,
+    shared,
     load: async () => {
       known ??= pending === undefined ? find() : undefined
       if (known !== undefined) return known

@@ -24,7 +24,7 @@ function recordedOutcome(
   work: RecordedWork,
   known: CacheCandidate | readonly Result[],
 ): VertexOutcome {
-  const { vertex, inputs, own } = work
+  const { vertex, inputs, own, shared } = work
   const found = isCandidate(known) ? known : undefined
   const find = (joinedKey = own.key): readonly Result[] | undefined => {
     // Another build may have made it anew meanwhile; what only a cache from elsewhere has is not under the store's key.
@@ -44,7 +44,7 @@ function recordedOutcome(
   }
   const keys = found === undefined || found.key === own.key ? [own.key] : [own.key, found.key]
   const results = isCandidate(known) ? {} : { results: known }
-  return createOutcome({ keys, cached: found !== undefined, inputs, ...results, find, make })
+  return createOutcome({ keys, cached: found !== undefined, shared, inputs, ...results, find, make })
 }
 
 export function isCandidate(known: CacheCandidate | readonly Result[]): known is CacheCandidate {

@@ -1,4 +1,5 @@
 import type { Explainer } from '../cache/explain.ts'
+import type { SharedKey } from '../cache/buildkit/types.ts'
 import type { CacheKey, CacheManager } from '../cache/types.ts'
 import type { Vertex } from '../graph/types.ts'
 import { makeAhead } from '../layers/ahead.ts'
@@ -29,6 +30,7 @@ export interface RecordedWork {
   readonly driver: OpDriver
   readonly inputs: readonly VertexOutcome[]
   readonly own: CacheKey
+  readonly shared: SharedKey
   /** By which it is found as well. */
   readonly keys: readonly (CacheKey | undefined)[]
 }

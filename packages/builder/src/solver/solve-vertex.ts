@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Explainer } from '../cache/explain.ts'
 import { createCacheQuery } from '../cache/keys.ts'
+import type { SharedKey } from '../cache/buildkit/types.ts'
 import type { CacheCandidate, CacheKey, CacheManager, CacheMap, CacheQuery, StoreKeys } from '../cache/types.ts'
 import type { Vertex } from '../graph/types.ts'
 import { missingLayerOf } from '../layers/missing-form.ts'
 import type { Failures } from './failures.ts'
 import { createOutcome } from './outcome.ts'
+import { sharedKeyOf } from './shared-key.ts'
 import { whileMissing } from './missing-layers.ts'
 import { isCandidate, type RecordedVertices } from './recorded.ts'
 import type { RecordedWork } from './run-vertex.ts'
@@ -41,6 +43,7 @@ interface Solving {
   readonly driver: OpDriver
   readonly map: CacheMap
   readonly inputs: readonly VertexOutcome[]
+  readonly shared: SharedKey
 }
 
 /** Solves a vertex whose inputs are solved: finds it in the cache, or runs it. */
@@ -53,9 +56,11 @@ export function createVertexSolver(options: VertexSolverOptions): SolveVertex {
     try {
       const driver = options.driverOf(vertex)
       const map = await driver.cacheMap(vertex)
-      if (map.neverByDefinition || map.isUnrecorded) return unrecorded(options, { vertex, driver, map, inputs })
+      const shared = sharedKeyOf({ vertex, driver, inputs, digestLayers: options.digestLayers })
+      const solving = { vertex, driver, map, inputs, shared }
+      if (map.neverByDefinition || map.isUnrecorded) return unrecorded(options, solving)
       const withLocals = withContentOfLocals(map, inputs)
-      return await solveRecorded(options, { vertex, driver, map: withLocals, inputs })
+      return await solveRecorded(options, { ...solving, map: withLocals })
     } catch (cause) {
       const error = failures.failed(vertex, cause)
       if (missingLayerOf(error) !== undefined) failures.lost(vertex, error)
@@ -65,7 +70,7 @@ export function createVertexSolver(options: VertexSolverOptions): SolveVertex {
 }
 
 /** What leaves no record: it is run when somebody asks for its results. */
-function unrecorded(options: VertexSolverOptions, { vertex, driver, map, inputs }: Solving): VertexOutcome {
+function unrecorded(options: VertexSolverOptions, { vertex, driver, map, inputs, shared: key }: Solving): VertexOutcome {
   const { reporter } = options
   const make = async (): Promise<readonly Result[]> => {
     reporter.started(vertex)
@@ -79,13 +84,14 @@ function unrecorded(options: VertexSolverOptions, { vertex, driver, map, inputs 
   }
   if (map.isPresent) reporter.completed(vertex, true)
   const keys = map.identity === undefined ? [] : [map.identity]
-  return createOutcome({ keys, cached: map.isPresent ?? false, inputs, find: () => undefined, make })
+  const shared = map.neverByDefinition ? undefined : key
+  return createOutcome({ keys, cached: map.isPresent ?? false, shared, inputs, find: () => undefined, make })
 }
 
 async function solveRecorded(options: VertexSolverOptions, solving: Solving): Promise<VertexOutcome> {
-  const { vertex, map, inputs } = solving
+  const { vertex, map, inputs, shared } = solving
   const ignoreCache = vertex.metadata.ignoreCache ?? false
-  let query = createCacheQuery(map, inputKeys(vertex, inputs))
+  let query = createCacheQuery(map, inputKeys(vertex, inputs), shared)
   const find = async (joinedKey?: string): Promise<CacheCandidate | undefined> => {
     if (joinedKey !== undefined) return options.cache.get(joinedKey)
     return ignoreCache ? undefined : bestOf(await options.cache.find(query))
@@ -95,7 +101,7 @@ async function solveRecorded(options: VertexSolverOptions, solving: Solving): Pr
   if (early) return hit(options, solving, query, early)
   if (map.identity === undefined && map.selectors.some((selectors) => selectors !== undefined)) {
     const contents = await whileMissing(inputs, () => withContents(vertex, map, inputs, options.digestLayers))
-    query = createCacheQuery(map, contents)
+    query = createCacheQuery(map, contents, shared)
     const found = await find()
     if (found) return hit(options, solving, query, found)
   }
@@ -141,8 +147,35 @@ function hit(options: VertexSolverOptions, solving: Solving, query: CacheQuery, 
   const { vertex } = solving
   options.reporter.completed(vertex, true)
   // A cache from elsewhere has keys of its own: here the vertex goes by the store's key all the same.
-  const { key, preimage } = found.isForeign ? firstOf(vertex, query.storeKeys()) : found
+  const { key, preimage } = found.isForeign ? keep(options, solving, query, found) : found
   return options.recorded.outcome({ ...solving, own: { key, preimage }, keys: [] }, found)
+}
+
+/** What a cache from elsewhere has is kept in the store: the next build finds it here. */
+function keep(
+  { cache }: VertexSolverOptions,
+  { vertex, driver }: Solving,
+  query: CacheQuery,
+  found: CacheCandidate,
+): CacheKey {
+  const keys = query.storeKeys()
+  const own = firstOf(vertex, keys)
+  const layers = found.hasContent ? found.layers(vertex.digest) : undefined
+  if (layers === undefined) return own
+  const alternatives = [keys.byDefinition, keys.byContent].flatMap((key) =>
+    key === undefined || key.key === own.key ? [] : [key.key],
+  )
+  const { name } = vertex.metadata
+  cache.save({
+    ...own,
+    alternatives,
+    layers,
+    hasContent: true,
+    name,
+    type: driver.recordType,
+    isReplacing: false,
+  })
+  return own
 }
 
 /** Of several records that with content: what was found without it has to be run again. */

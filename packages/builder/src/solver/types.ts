@@ -25,6 +25,8 @@ export interface OpDriver {
   run(vertex: Vertex, inputs: readonly Result[], run: RunContext): Promise<readonly Result[]>
   /** For each input: whether its layers become part of the output (`through`), are mounted (`tree`), or only read (`view`). */
   inputUse(vertex: Vertex): readonly InputUse[]
+  /** A source's names in BuildKit's cache keys; absent for what is keyed by its op, and for what is found by content alone. */
+  sharedKeys?(vertex: Vertex): Promise<readonly string[]>
   /** `regular`, `source.local`…: BuildKit's record types. */
   readonly recordType: string
 }

@@ -4,6 +4,7 @@ import type { LayerHandle } from '../layers/types.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Result } from './types.ts'
+import type { SharedKey } from '../cache/buildkit/types.ts'
 import type { CacheKey, CacheMap, InputContent, InputKeys } from '../cache/types.ts'
 import type { ContentSelector } from '../view/types.ts'
 
@@ -12,6 +13,8 @@ export interface VertexOutcome {
   /** The store's first, then those of a cache from elsewhere that has it; empty for a local source. */
   readonly keys: readonly string[]
   readonly cached: boolean
+  /** What a cache that travels knows it by; undefined for a local source, which none knows. */
+  readonly shared: SharedKey | undefined
   readonly load: () => Promise<readonly Result[]>
   /** `load` has nothing to run. */
   readonly isAtHand: () => boolean
@@ -19,8 +22,12 @@ export interface VertexOutcome {
   readonly lose: (layerId: string, answers?: Map<VertexOutcome, boolean>) => boolean
 }
 
-/** Digest of the content that `selectors` choose from a chain of layers. */
-export type DigestLayers = (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>
+/** Digest of the content that `selectors` choose from a chain of layers: by our rules, or by BuildKit's. */
+export type DigestLayers = (
+  layers: readonly LayerHandle[],
+  selectors: readonly ContentSelector[],
+  rules?: 'own' | 'shared',
+) => Promise<Digest>
 
 /** A local source is found by nothing but what others read of it. */
 export function isNever(outcome: VertexOutcome): boolean {
@@ -98,7 +105,7 @@ export function loadInputs(vertex: Vertex, inputs: readonly VertexOutcome[]): Pr
   return Promise.all(vertex.inputs.map((edge, index) => resultOf(edge, inputs[index]!)))
 }
 
-async function resultOf(edge: Edge, outcome: VertexOutcome): Promise<Result> {
+export async function resultOf(edge: Edge, outcome: VertexOutcome): Promise<Result> {
   const result = (await outcome.load())[edge.output]
   if (result === undefined) throw new Error(`vertex ${edge.vertex.metadata.name} has no output ${edge.output}`)
   return result

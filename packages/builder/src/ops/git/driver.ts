@@ -38,6 +38,7 @@ export function createGitDriver(environment: GitParts): OpDriver {
       selectors: [],
       identity: keyOf(specOf(vertex), await resolveOnce(vertex)),
     }),
+    sharedKeys: async (vertex) => [keyOf(specOf(vertex), await resolveOnce(vertex)).slice('git:'.length)],
     inputUse: () => [],
     run: async (vertex, _inputs, run) => {
       const source = specOf(vertex)

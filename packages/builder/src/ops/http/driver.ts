@@ -1,6 +1,7 @@
 import { toByteString } from '../../base/byte-string.ts'
 import { scrubCredentials } from '../../base/errors.ts'
 import type { Vertex } from '../../graph/types.ts'
+import { digestOf } from '../../oci/digest.ts'
 import { makeEntry } from '../../view/entry.ts'
 import type { OpsEnvironment } from '../environment.ts'
 import type { OpDriver, RunContext } from '../../solver/types.ts'
@@ -38,6 +39,22 @@ export function createHttpDriver(environment: HttpParts): OpDriver {
         selectors: [],
         identity: `http:${JSON.stringify([digest, filename, mode, uid, gid, modifiedSec ?? null, authHeaderSecret ?? null, headers])}`,
       }
+    },
+    sharedKeys: async (vertex) => {
+      const file = specOf(vertex)
+      const { digest, filename, modifiedSec } = pinnedFile(file) ?? (await fetchOnce(vertex))
+      const { goJson } = await import('../../oci/go-json.ts')
+      const json = goJson({
+        Filename: filename,
+        Perm: file.statedMode,
+        UID: file.uid,
+        GID: file.gid,
+        Checksum: digest,
+        LastModTime: modifiedSec === undefined ? undefined : new Date(modifiedSec * 1000).toUTCString(),
+        AuthHeaderSecret: file.authHeaderSecret || undefined,
+        Header: file.headers.length === 0 ? undefined : file.headers.map(([Name, Value]) => ({ Name, Value })),
+      })
+      return [digestOf(json)]
     },
     inputUse: () => [],
     run: async (vertex, _inputs, run) => {

@@ -9,6 +9,8 @@ export interface HttpFile {
   readonly filename: string | undefined
   readonly checksum: Digest | undefined
   readonly mode: number
+  /** As the source says it, 0 where it does not: what it is keyed by elsewhere. */
+  readonly statedMode: number
   readonly uid: number
   readonly gid: number
   /** Id of a secret that is the whole Authorization header. */
@@ -34,6 +36,7 @@ export function readHttpSpec(spec: SourceSpec): HttpFile {
     checksum: checksum === undefined ? undefined : parseDigest(checksum),
     // BuildKit: what has no permission set gets 0600.
     mode: readNumber(attrs, 'http.perm') || 0o600,
+    statedMode: readNumber(attrs, 'http.perm'),
     uid: readNumber(attrs, 'http.uid'),
     gid: readNumber(attrs, 'http.gid'),
     authHeaderSecret: attrs['http.authheadersecret'],

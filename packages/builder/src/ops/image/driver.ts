@@ -38,6 +38,13 @@ export function createImageDriver(environment: ImageParts): OpDriver {
         isPresent: image.config.rootfs.diff_ids.every((diffId) => isLocal(environment, diffId)),
       }
     },
+    sharedKeys: async (vertex) => {
+      const image = await resolve(vertex)
+      const { imageKey } = await import('../../cache/buildkit/op-key.ts')
+      const chain = chainIdOf(image.config.rootfs.diff_ids)
+      const byName = imageKey(image.digest, vertex.platform ?? environment.hostPlatform)
+      return chain === undefined ? [byName] : [byName, chain]
+    },
     inputUse: () => [],
     run: async (vertex, _inputs, run) => {
       const image = await resolve(vertex)
