@@ -32,7 +32,10 @@ const floors: readonly (readonly string[])[] = [
   ['tar', 'store'],
   ['disk', 'registry', 'engine'],
   ['layers', 'context'],
+  ['cache/buildkit'],
   ['cache', 'exporters'],
+  // Where caches lie: layouts are written as outputs write them.
+  ['cache/backends'],
   ['solver', 'transports'],
   ['ops'],
   ['build'],

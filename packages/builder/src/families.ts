@@ -7,4 +7,5 @@ export {
   type NetworkName,
   type SnapshotName,
 } from '@ts-oci/runtime/families'
+export { cacheBackends, type CacheType } from './cache/backends/list.ts'
 export { outputs, type OutputType } from './exporters/list.ts'

@@ -6,6 +6,10 @@ import { compose, type Composition } from '../build/composition.ts'
 import { checkOptions, type CheckedOptions } from '../build/options.ts'
 import { prepareExports, runExports } from '../build/outputs.ts'
 import { garbagePolicy, tidyUp } from '../build/garbage.ts'
+import type { PreparedCacheExport } from '../cache/backends/types.ts'
+import { importCaches, prepareCaches } from '../build/cache-options.ts'
+import type { LoweredImage } from '../image/lowered.ts'
+import type { LayerHandle } from '../layers/types.ts'
 import type { BuildOptions, BuildResult } from '../build/public-types.ts'
 import { collectInternalSteps, reportOf } from '../build/result.ts'
 import { sessionOf } from '../build/session.ts'
@@ -24,14 +28,17 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   // Every attribute is checked before anything is built.
   await prepareExports(options, checked, checked.sourceDateEpoch, true)
   const policy = garbagePolicy(options.gc, process.env)
+  const { imports, exports } = await prepareCaches(options)
   const internal = collectInternalSteps(options.onProgress)
   await using session = await sessionOf(options)
   let composition: Composition | undefined
   try {
+    const { sink } = internal
+    const caches = await importCaches(session, imports, sink)
     const result = await (async () => {
-      await using composed = await compose({ session, options, checked, sink: internal.sink, purpose: 'build' })
+      await using composed = await compose({ session, options, checked, sink, purpose: 'build', caches })
       composition = composed
-      return await buildWith(composed, options, checked, internal.sink)
+      return await buildWith(composed, options, checked, exports, sink)
     })()
     await tidyUp(session.store, policy, options.onProgress)
     return { ...result, internalSteps: internal.stepsBeside(result.vertices) }
@@ -48,6 +55,7 @@ async function buildWith(
   composition: Composition,
   options: BuildOptions,
   checked: CheckedOptions,
+  cacheExports: readonly PreparedCacheExport[],
   sink: ProgressSink,
 ): Promise<Omit<BuildResult, 'internalSteps'>> {
   const { session, forms, solver } = composition
@@ -60,8 +68,15 @@ async function buildWith(
     store: session.store,
     keepsCacheMounts: options.keepCacheMounts === true,
     keeps: keptFor(outputs.map(({ reads }) => reads)),
+    needsCached: outputs.some(({ type, reads }) => type !== 'cacheonly' && reads !== 'pushed-blobs'),
   })
-  const exported = await runExports(composition, outputs, images, layers, sink)
+  const built = images.flatMap(({ edge }, index) => (edge === undefined ? [] : [{ edge, layers: layers[index]! }]))
+  const inline = await inlineCaches(composition, images, layers, cacheExports)
+  const exported = await runExports(composition, outputs, images, layers, inline, sink)
+  if (cacheExports.length > 0) {
+    const { exportCaches } = await import('../build/cache-export.ts')
+    await exportCaches(composition, cacheExports, built, sink)
+  }
   solver.finish()
   const states = solver.reporter.states()
   return {
@@ -74,4 +89,20 @@ async function buildWith(
 function keptFor(reads: readonly PreparedExport['reads'][]): KeptLayers {
   if (reads.some((what) => what !== 'files' && what !== 'nothing')) return 'tar'
   return reads.includes('nothing') ? 'any' : 'none'
+}
+
+/** Of each image, where one is asked for. */
+async function inlineCaches(
+  composition: Composition,
+  images: readonly LoweredImage[],
+  layers: readonly (readonly LayerHandle[])[],
+  exports: readonly PreparedCacheExport[],
+): Promise<readonly (string | undefined)[]> {
+  if (!exports.some(({ isInline }) => isInline === true)) return images.map(() => undefined)
+  const { inlineCacheOf } = await import('../build/cache-export.ts')
+  return Promise.all(
+    images.map(async ({ edge }, index) =>
+      edge === undefined ? undefined : inlineCacheOf(composition, { edge, layers: layers[index]! }),
+    ),
+  )
 }

@@ -12,7 +12,7 @@ import type { LoweredImage } from '../image/lowered.ts'
 import { createLayerForms } from '../layers/layer-forms.ts'
 import type { LayerForms } from '../layers/types.ts'
 import { hostPlatform } from '../oci/platform.ts'
-import { digestLayerPaths } from '../ops/digest-layers.ts'
+import { digestLayerPaths, sharedDigestsOfLayers } from '../ops/digest-layers.ts'
 import type { OpsEnvironment } from '../ops/environment.ts'
 import { createImageResolver, type CheckedImageResolver, type PullPolicy } from '../ops/image/resolve.ts'
 import { createDrivers } from '../ops/list.ts'
@@ -81,7 +81,10 @@ export async function compose(given: CompositionOptions): Promise<Composition> {
     store,
     jobs,
     executor: session.executor,
-    fetcher: createLayerFetcher(session, sink, { isAllowed: pullPolicy(options.pull) !== 'never', caches: given.caches }),
+    fetcher: createLayerFetcher(session, sink, {
+      isAllowed: pullPolicy(options.pull) !== 'never',
+      caches: given.caches,
+    }),
     signal,
     isolation: session.isolation,
     compressesEarly: () => progress.wantsGzip,
@@ -225,7 +228,8 @@ function createBuildSolver(
     executions: session.executions,
     onProgress: sink,
     signal,
-    digestLayers: (layers, selectors, rules) => digestLayerPaths(environment, layers, selectors, rules),
+    digestLayers: (layers, selectors) => digestLayerPaths(environment, layers, selectors),
+    sharedDigestLayers: (layers, selectors) => sharedDigestsOfLayers(environment, layers, selectors),
     explainer: createExplainer(store, scopesOf(options, checked, progress)),
   })
 }

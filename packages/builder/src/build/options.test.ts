@@ -75,7 +75,7 @@ test.each([
   [{ tags: 'my-app' }, 'the option tags has to be a list of texts, not a text', 'tags: ["my-app"]'],
   [{ output: [] }, 'unknown option output', 'did you mean outputs?'],
   [{ buildargs: {} }, 'unknown option buildargs', 'did you mean buildArgs?'],
-  [{ cacheFrom: [] }, 'unknown option cacheFrom', expect.stringContaining('noCache')],
+  [{ noCash: true }, 'unknown option noCash', expect.stringContaining('noCache')],
   [{ buildArgs: ['A=1'] }, 'the option buildArgs has to be a record of texts, not such a list', undefined],
   [{ buildArgs: { A: 1 } }, 'the option buildArgs has to be a record of texts, not such an object', undefined],
   [{ outputs: ['type=oci'] }, 'the option outputs has to be a list of records, not such a list', undefined],

@@ -50,6 +50,7 @@ export async function runExports(
   outputs: readonly PreparedExport[],
   images: readonly LoweredImage[],
   layers: readonly (readonly LayerHandle[])[],
+  inlineCaches: readonly (string | undefined)[],
   sink: ProgressSink,
 ): Promise<readonly ExportResult[]> {
   const { store } = session
@@ -57,6 +58,7 @@ export async function runExports(
     images: images.map((image, index): ExportImage => ({
       image,
       layers: createLayerProvider({ store, forms, layers: layers[index]!, base: image.base }),
+      ...(inlineCaches[index] === undefined ? {} : { inlineCache: inlineCaches[index] }),
       view: () => forms.view(layers[index]!),
       async *readFile(entry, signal) {
         const { readEntry } = await import('../layers/read-entry.ts')

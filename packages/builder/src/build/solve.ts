@@ -13,8 +13,8 @@ import { squashLayers } from './squash.ts'
 /** What a chain for outputs takes of layers. */
 type ChainForms = Pick<LayerFactory, 'fromSelection'> &
   Pick<LayerReader, 'view'> &
-  Pick<LayerFiles, 'tar'> &
-  Pick<LayerRecords, 'isPersistent'>
+  Pick<LayerFiles, 'tar' | 'imageBlob'> &
+  Pick<LayerRecords, 'isPersistent' | 'record'>
 
 /** What is to be in the store of each layer of a result: its `tar`, which outputs read; `any` form; or `none`. */
 export type KeptLayers = 'tar' | 'any' | 'none'
@@ -26,12 +26,14 @@ export interface SolveParts {
   /** The caches of steps that run anew on purpose stay as they are. */
   readonly keepsCacheMounts: boolean
   readonly keeps: KeptLayers
+  /** An output reads the bytes of layers, or keeps them: what a cache from elsewhere has of them is fetched. */
+  readonly needsCached: boolean
 }
 
 /** The layers of each image, bottom first, in a form that outputs can read. */
 export async function solveImages(
   images: readonly LoweredImage[],
-  { solver, forms, store, keepsCacheMounts, keeps }: SolveParts,
+  { solver, forms, store, keepsCacheMounts, keeps, needsCached }: SolveParts,
 ): Promise<readonly (readonly LayerHandle[])[]> {
   const edges = images.flatMap(({ edge }) => (edge === undefined ? [] : [edge]))
   // Once a build, before anything runs: steps that share a cache see what another of them left, as with BuildKit.
@@ -44,7 +46,9 @@ export async function solveImages(
       const { edge } = image
       if (edge === undefined) return []
       const outcome = await solver.solve(edge, { tree: false, tar: keeps !== 'none' && image.squash === undefined })
-      return solver.use(outcome, async (results) => chainOf(forms, image, results[edge.output], keeps))
+      return solver.use(outcome, async (results) =>
+        chainOf(forms, image, results[edge.output], { keeps, needsCached }),
+      )
     }),
   )
 }
@@ -54,14 +58,27 @@ async function chainOf(
   forms: ChainForms,
   image: LoweredImage,
   result: Result | undefined,
-  keeps: KeptLayers,
+  { keeps, needsCached }: Pick<SolveParts, 'keeps' | 'needsCached'>,
 ): Promise<readonly LayerHandle[]> {
-  const layers = await squashLayers(forms, image, result === undefined ? [] : layersOf(forms, result))
+  const found = result === undefined ? [] : layersOf(forms, result)
+  if (needsCached) await Promise.all(found.map((layer) => fetchCached(forms, layer)))
+  const layers = await squashLayers(forms, image, found)
   for (const layer of layers) {
     if (keeps === 'none' || layer.isForeign) continue
     if (keeps === 'tar' || !forms.isPersistent(layer)) await forms.tar(layer)
   }
   return layers
+}
+
+/**
+ * A cache may have lost what it promised: that is found out as long as the step can be run instead. What a registry has of
+ * an image stays there.
+ */
+async function fetchCached(forms: ChainForms, layer: LayerHandle): Promise<void> {
+  const { remote, diffId, blobs = [], hasTar, trees } = forms.record(layer) ?? {}
+  const isCached = remote?.references.some((reference) => reference.startsWith('cache+')) ?? false
+  if (!isCached || diffId === undefined || blobs.length > 0 || hasTar === true || trees !== undefined) return
+  await forms.imageBlob(layer, { descriptor: remote!.descriptor, diffId }, undefined)
 }
 
 /** Begins to read the build contexts, which no base can change. What fails fails again where it is needed. */

@@ -3,7 +3,13 @@ import type { PushImage } from '../exporters/types.ts'
 import type { LayerFetcher } from '../layers/fetch.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isForeignLayer } from '../oci/media-types.ts'
-import { formatReference, parseReference, registryReference, repositoryOf, type ImageReference } from '../oci/reference.ts'
+import {
+  formatReference,
+  parseReference,
+  registryReference,
+  repositoryOf,
+  type ImageReference,
+} from '../oci/reference.ts'
 import { BuilderError, isTsOciError, type BuilderErrorCode, type TsOciError } from '../base/errors.ts'
 import type { CheckImage, FetchImage } from '../ops/image/resolve.ts'
 import type { ProgressSink } from '../base/progress.ts'

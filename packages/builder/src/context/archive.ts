@@ -77,10 +77,10 @@ function contextOfTree(root: TreeNode, signal: AbortSignal | undefined): LocalRe
   return {
     kind: 'local',
     view,
-    digestPaths: async (selectors, rules = 'own') => {
-      if (rules === 'own') return digestSelectors(view, selectors, hasher)
-      const { sharedDigest } = await import('../view/shared-digest.ts')
-      return sharedDigest(view, selectors, createHeadedHasher(signal), { isContext: true })
+    digestPaths: (selectors) => digestSelectors(view, selectors, hasher),
+    sharedDigests: async (selectors) => {
+      const { sharedDigests } = await import('../view/shared-digest.ts')
+      return sharedDigests(view, selectors, createHeadedHasher(signal), { isContext: true })
     },
   }
 }

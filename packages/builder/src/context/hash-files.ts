@@ -49,7 +49,9 @@ export async function hashFiles(
   let sliceEnd = performance.now() + SLICE_MS
   for (const job of jobs) {
     const digest =
-      job.size > WHOLE_BYTES || (job.head?.length ?? 0) > HEAD_BYTES ? await hashLarge(rootFd, job, buffer, signal) : hashWhole(rootFd, job, buffer)
+      job.size > WHOLE_BYTES || (job.head?.length ?? 0) > HEAD_BYTES
+        ? await hashLarge(rootFd, job, buffer, signal)
+        : hashWhole(rootFd, job, buffer)
     job.entries.copyFingerprint(job.index, fingerprint, 0)
     done(job, digest, lastStatRecord().hasFingerprint(0, fingerprint, 0))
     if (performance.now() < sliceEnd) continue

@@ -34,7 +34,8 @@ export interface LocalContext extends LocalResult, Disposable {
   readonly directory: string
   readonly view: View
   /** Throws OCI_COPY_SOURCE_NOT_FOUND, OCI_CONTEXT_CHANGED, OCI_CONTEXT_INVALID. */
-  digestPaths(selectors: readonly ContentSelector[], rules?: 'own' | 'shared'): Promise<Digest>
+  digestPaths(selectors: readonly ContentSelector[]): Promise<Digest>
+  sharedDigests(selectors: readonly ContentSelector[]): Promise<readonly Digest[]>
   /** What was done so far, for progress and tests. */
   statistics(): ContextStatistics
   close(): void
@@ -76,17 +77,18 @@ export function openLocalContext(options: LocalContextOptions): LocalContext {
   let shared: ContextDigester | undefined
   let isOpen = true
 
-  async function digestPaths(selectors: readonly ContentSelector[], rules = 'own'): Promise<Digest> {
+  const explained = async <T>(work: Promise<T>): Promise<T> => {
     try {
-      if (rules === 'shared') {
-        const { sharedDigest } = await import('../view/shared-digest.ts')
-        const { digestHeaded } = (shared ??= createDigester({ ...parts, memo: memoOf('.shared') }))
-        return await sharedDigest(view, selectors, digestHeaded, { isContext: true })
-      }
-      return await digestSelectors(view, selectors, digester.digestFiles)
+      return await work
     } catch (error) {
       throw explainMissing(rootFd, error)
     }
+  }
+
+  async function sharedDigestsOf(selectors: readonly ContentSelector[]): Promise<readonly Digest[]> {
+    const { sharedDigests } = await import('../view/shared-digest.ts')
+    const { digestHeaded } = (shared ??= createDigester({ ...parts, memo: memoOf('.shared') }))
+    return sharedDigests(view, selectors, digestHeaded, { isContext: true })
   }
 
   function close(): void {
@@ -99,7 +101,8 @@ export function openLocalContext(options: LocalContextOptions): LocalContext {
     kind: 'local',
     directory,
     view,
-    digestPaths,
+    digestPaths: (selectors) => explained(digestSelectors(view, selectors, digester.digestFiles)),
+    sharedDigests: (selectors) => explained(sharedDigestsOf(selectors)),
     describePaths: (selectors) => describeSelectors(view, selectors, digester.digestFiles),
     statistics: () => ({ entries: tree.entryCount(), ...digester.statistics() }),
     close,

@@ -40,7 +40,8 @@ export async function fetchLayer(
     )
   }
   const { descriptor, references } = remote
-  const fetch: LayerFetcher = (wanted) => fetcher(wanted).catch((error: unknown) => lost({ store, signal }, record, error))
+  const fetch: LayerFetcher = (wanted) =>
+    fetcher(wanted).catch((error: unknown) => lost({ store, signal }, record, error))
   const request = { descriptor, references, progressVertex, signal }
   if (record.hasTable && openSink === undefined) {
     await fetch(request)

@@ -6,25 +6,43 @@ import type { SizedSource } from '../disk/job-types.ts'
 import type { HeadedFile } from '../view/shared-digest.ts'
 import type { ContentSelector } from '../view/types.ts'
 
+type Parts = { readonly forms: LayerReader } & Pick<OpsEnvironment, 'jobs'>
+
 /** Digest of what selectors choose from a chain of layers: the second key of a COPY --from or a read-only mount. */
 export async function digestLayerPaths(
-  environment: { readonly forms: LayerReader } & Pick<OpsEnvironment, 'jobs'>,
+  parts: Parts,
   layers: readonly LayerHandle[],
   selectors: readonly ContentSelector[],
-  rules: 'own' | 'shared' = 'own',
 ): Promise<Digest> {
-  const { forms, jobs } = environment
-  const hash = async (files: readonly (Pick<HeadedFile, 'entry'> & Partial<HeadedFile>)[]) => {
-    const resolved = await forms.resolveContents(files.map(({ entry }) => entry))
-    const sources = resolved.map((entry, index): SizedSource => {
-      const { head } = files[index]!
-      return { source: entry.content!, size: entry.size, ...(head && { head }) }
-    })
-    const isOnDisk = resolved.some((entry) => entry.content?.kind === 'tree')
-    return jobs.run('hashFiles', { sources }, isOnDisk)
-  }
-  const view = await forms.view(layers)
-  if (rules === 'own') return digestSelectors(view, selectors, (files) => hash(files.map((entry) => ({ entry }))))
-  const { sharedDigest } = await import('../view/shared-digest.ts')
-  return sharedDigest(view, selectors, hash, { isContext: false })
+  const view = await parts.forms.view(layers)
+  return digestSelectors(view, selectors, (files) =>
+    hashFiles(
+      parts,
+      files.map((entry) => ({ entry })),
+    ),
+  )
+}
+
+/** The same by BuildKit's rules. */
+export async function sharedDigestsOfLayers(
+  parts: Parts,
+  layers: readonly LayerHandle[],
+  selectors: readonly ContentSelector[],
+): Promise<readonly Digest[]> {
+  const { sharedDigests } = await import('../view/shared-digest.ts')
+  const view = await parts.forms.view(layers)
+  return sharedDigests(view, selectors, (files) => hashFiles(parts, files), { isContext: false })
+}
+
+async function hashFiles(
+  { forms, jobs }: Parts,
+  files: readonly (Pick<HeadedFile, 'entry'> & Partial<HeadedFile>)[],
+): Promise<readonly Digest[]> {
+  const resolved = await forms.resolveContents(files.map(({ entry }) => entry))
+  const sources = resolved.map((entry, index): SizedSource => {
+    const { head } = files[index]!
+    return { source: entry.content!, size: entry.size, ...(head && { head }) }
+  })
+  const isOnDisk = resolved.some((entry) => entry.content?.kind === 'tree')
+  return jobs.run('hashFiles', { sources }, isOnDisk)
 }

@@ -4,13 +4,13 @@ import type { Digest } from '../oci/digest.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import type { ContentSelector } from '../view/types.ts'
 import type { OpDriver } from './types.ts'
-import { isNever, resultOf, type DigestLayers, type VertexOutcome } from './vertex-keys.ts'
+import { isNever, resultOf, type SharedDigestLayers, type VertexOutcome } from './vertex-keys.ts'
 
 export interface SharedKeyParts {
   readonly vertex: Vertex
   readonly driver: OpDriver
   readonly inputs: readonly VertexOutcome[]
-  readonly digestLayers: DigestLayers
+  readonly digestLayers: SharedDigestLayers
 }
 
 /** What a cache that travels knows a vertex by. Nothing of it is loaded or computed before somebody asks. */
@@ -27,17 +27,15 @@ export function sharedKeyOf(parts: SharedKeyParts): SharedKey {
 function sharedInput({ vertex, inputs, digestLayers }: SharedKeyParts, index: number): SharedInput {
   const edge = vertex.inputs[index]!
   const outcome = inputs[index]!
-  const digests = new Map<readonly ContentSelector[], Promise<Digest>>()
-  const read = async (selectors: readonly ContentSelector[]): Promise<Digest> => {
+  const digests = new Map<readonly ContentSelector[], Promise<readonly Digest[]>>()
+  const read = async (selectors: readonly ContentSelector[]): Promise<readonly Digest[]> => {
     const result = await resultOf(edge, outcome)
-    return result.kind === 'local'
-      ? result.digestPaths(selectors, 'shared')
-      : digestLayers(result.layers, selectors, 'shared')
+    return result.kind === 'local' ? result.sharedDigests(selectors) : digestLayers(result.layers, selectors)
   }
   return {
     key: outcome.shared,
     output: edge.output,
-    content: async (selectors) => {
+    contents: async (selectors) => {
       // To read what would have to be made first is no lookup any more.
       if (!isNever(outcome) && !outcome.isAtHand()) return undefined
       let digest = digests.get(selectors)
@@ -47,7 +45,7 @@ function sharedInput({ vertex, inputs, digestLayers }: SharedKeyParts, index: nu
         digest.catch(() => digests.delete(selectors))
       }
       // What cannot be read is told where it is needed.
-      return digest.catch(() => undefined)
+      return digest.catch(() => [])
     },
   }
 }

@@ -22,6 +22,7 @@ import {
   withContentOfLocals,
   withContents,
   type DigestLayers,
+  type SharedDigestLayers,
   type VertexOutcome,
 } from './vertex-keys.ts'
 
@@ -33,6 +34,7 @@ export interface VertexSolverOptions {
   readonly failures: Failures
   readonly runContext: (vertex: Vertex) => RunContext
   readonly digestLayers: DigestLayers
+  readonly sharedDigestLayers: SharedDigestLayers
   readonly readiness: Readiness
   readonly explainer?: Explainer | undefined
 }
@@ -56,7 +58,7 @@ export function createVertexSolver(options: VertexSolverOptions): SolveVertex {
     try {
       const driver = options.driverOf(vertex)
       const map = await driver.cacheMap(vertex)
-      const shared = sharedKeyOf({ vertex, driver, inputs, digestLayers: options.digestLayers })
+      const shared = sharedKeyOf({ vertex, driver, inputs, digestLayers: options.sharedDigestLayers })
       const solving = { vertex, driver, map, inputs, shared }
       if (map.neverByDefinition || map.isUnrecorded) return unrecorded(options, solving)
       const withLocals = withContentOfLocals(map, inputs)
@@ -70,7 +72,10 @@ export function createVertexSolver(options: VertexSolverOptions): SolveVertex {
 }
 
 /** What leaves no record: it is run when somebody asks for its results. */
-function unrecorded(options: VertexSolverOptions, { vertex, driver, map, inputs, shared: key }: Solving): VertexOutcome {
+function unrecorded(
+  options: VertexSolverOptions,
+  { vertex, driver, map, inputs, shared: key }: Solving,
+): VertexOutcome {
   const { reporter } = options
   const make = async (): Promise<readonly Result[]> => {
     reporter.started(vertex)

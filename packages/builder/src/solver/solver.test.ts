@@ -119,6 +119,7 @@ function harness(
     onProgress: (event) => events.push(event),
     signal,
     digestLayers: async (layers) => digestOf(layers.map((layer) => layer.description).join()),
+    sharedDigestLayers: async (layers) => [digestOf(layers.map((layer) => layer.description).join())],
   })
   const solve = async (vertex: Vertex): Promise<readonly string[]> => {
     const outcome = await solver.solve({ vertex, output: 0 }, { tree: false, tar: true })

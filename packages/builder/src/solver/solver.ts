@@ -14,7 +14,7 @@ import { createVertexReporter, type VertexReporter } from './reporter.ts'
 import type { Scheduler } from './scheduler.ts'
 import { createVertexSolver } from './solve-vertex.ts'
 import type { Demand, OneExecution, OpDriver, Result, RunContext, SolverForms } from './types.ts'
-import type { DigestLayers, VertexOutcome } from './vertex-keys.ts'
+import type { DigestLayers, SharedDigestLayers, VertexOutcome } from './vertex-keys.ts'
 
 export interface SolverOptions {
   readonly drivers: readonly OpDriver[]
@@ -25,6 +25,7 @@ export interface SolverOptions {
   readonly onProgress: ProgressSink
   readonly signal: AbortSignal
   readonly digestLayers: DigestLayers
+  readonly sharedDigestLayers: SharedDigestLayers
   readonly explainer?: Explainer
   /** Turns an error of the system into the one that a user reads (a full disk names the store). */
   readonly inWords?: (cause: unknown) => unknown
@@ -39,6 +40,8 @@ export interface Solver {
    * Hands the results of an outcome to `work`, and does so again with new ones when a layer of theirs turns out to be gone.
    */
   use<T>(outcome: VertexOutcome, work: (results: readonly Result[]) => Promise<T>): Promise<T>
+  /** What is known of a vertex that was solved; undefined of one that was not, or failed. */
+  outcome(vertex: Vertex): Promise<VertexOutcome | undefined>
   /** Says of every vertex that nobody had to look into that it was not needed: cached. */
   finish(): void
   readonly reporter: VertexReporter
@@ -59,12 +62,20 @@ export function createSolver(options: SolverOptions): Solver {
     log: (stream, data) => reporter.log(vertex, stream, data),
     status: (id, text, progress) => reporter.status(vertex, id, text, progress),
   })
-  const { cache, forms, scheduler, explainer, oneExecution, executions, digestLayers } = options
+  const { cache, forms, scheduler, explainer, oneExecution, executions, digestLayers, sharedDigestLayers } = options
   const { signal, failed } = failures
   const shared = { cache, reporter, explainer, runContext }
   const recorded = createRecordedVertices({ ...shared, oneExecution, executions, forms, scheduler, signal, failed })
   const readiness = createReadiness(driverOf)
-  const solveVertex = createVertexSolver({ ...shared, driverOf, recorded, failures, digestLayers, readiness })
+  const solveVertex = createVertexSolver({
+    ...shared,
+    driverOf,
+    recorded,
+    failures,
+    digestLayers,
+    sharedDigestLayers,
+    readiness,
+  })
 
   const outcomeOf = (vertex: Vertex): Promise<VertexOutcome> => {
     let outcome = outcomes.get(vertex.digest)
@@ -82,6 +93,7 @@ export function createSolver(options: SolverOptions): Solver {
     finish: () => {
       for (const state of reporter.states()) if (state.startedMs === undefined) reporter.completed(state.vertex, true)
     },
+    outcome: async (vertex) => outcomes.get(vertex.digest)?.catch(() => undefined),
     use: async (outcome, work) => whileMissing([outcome], async () => work(await outcome.load())),
     solve: async (target, needs) => {
       const vertices = reachableVertices(target)

@@ -22,12 +22,14 @@ export interface VertexOutcome {
   readonly lose: (layerId: string, answers?: Map<VertexOutcome, boolean>) => boolean
 }
 
-/** Digest of the content that `selectors` choose from a chain of layers: by our rules, or by BuildKit's. */
-export type DigestLayers = (
+/** Digest of the content that `selectors` choose from a chain of layers. */
+export type DigestLayers = (layers: readonly LayerHandle[], selectors: readonly ContentSelector[]) => Promise<Digest>
+
+/** The same by BuildKit's rules: those of today first, then older ones where they differ. */
+export type SharedDigestLayers = (
   layers: readonly LayerHandle[],
   selectors: readonly ContentSelector[],
-  rules?: 'own' | 'shared',
-) => Promise<Digest>
+) => Promise<readonly Digest[]>
 
 /** A local source is found by nothing but what others read of it. */
 export function isNever(outcome: VertexOutcome): boolean {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { makeEntry } from './entry.ts'
-import { sharedDigest, type HeadedDigester } from './shared-digest.ts'
+import { sharedDigests, type HeadedDigester } from './shared-digest.ts'
 import type { ContentSelector } from './types.ts'
 import { createChainView } from './view.ts'
 
@@ -38,7 +38,7 @@ const PLAIN = { followLast: true, allowWildcard: false, includePatterns: [], exc
 
 /** Of one selector; the digest of several is that of their digests. */
 async function digestOne(view: ReturnType<typeof viewOf>, selector: Partial<ContentSelector>): Promise<Digest> {
-  return sharedDigest(view, [{ ...PLAIN, path: '/', ...selector }], hashInline, { isContext: false })
+  return (await sharedDigests(view, [{ ...PLAIN, path: '/', ...selector }], hashInline, { isContext: false }))[0]!
 }
 
 const single = (digest: string): Digest => digestOf(digest)
@@ -106,9 +106,17 @@ test('a dead link in a directory is not followed, with a wildcard or an exclusio
 
 test('several selectors are the digest of their digests, none is all of it', async () => {
   const view = viewOf(BASIC)
-  const both = await sharedDigest(view, [{ ...PLAIN, path: 'bar' }, { ...PLAIN, path: 'foo' }], hashInline, {
-    isContext: true,
-  })
-  expect(both).toBe(digestOf(`${DATA1}\0${DATA0}`))
-  expect(await sharedDigest(view, [], hashInline, { isContext: false })).toBe(single(ROOT))
+  const both = await sharedDigests(
+    view,
+    [
+      { ...PLAIN, path: 'bar' },
+      { ...PLAIN, path: 'foo' },
+    ],
+    hashInline,
+    {
+      isContext: true,
+    },
+  )
+  expect(both).toEqual([digestOf(`${DATA1}\0${DATA0}`)])
+  expect(await sharedDigests(view, [], hashInline, { isContext: false })).toEqual([single(ROOT)])
 })

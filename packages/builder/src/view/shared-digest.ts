@@ -22,10 +22,11 @@ export interface HeadedFile {
 export type HeadedDigester = (files: readonly HeadedFile[]) => Promise<readonly Digest[]>
 
 /**
- * What of a result decides, as BuildKit has it: the digests of all selectors as one. No selector: all of it.
+ * What of a result decides, as BuildKit has it: the digests of all selectors as one. No selector: all of it. The first is
+ * that of BuildKit's newest rules; a second one is what versions before 0.26 gave for wildcards and patterns.
  * @throws OCI_COPY_SOURCE_NOT_FOUND, OCI_COPY_INVALID, OCI_IGNORE_PATTERN
  */
-export async function sharedDigest(
+export async function sharedDigests(
   view: View,
   selectors: readonly ContentSelector[],
   digestFiles: HeadedDigester,
@@ -33,7 +34,7 @@ export async function sharedDigest(
     /** A build context's root is never sent: it has no attributes that count. */
     readonly isContext: boolean
   },
-): Promise<Digest> {
+): Promise<readonly Digest[]> {
   const chosen = selectors.length === 0 ? [WHOLE] : selectors
   const files = new Map<ViewEntry, Digest>()
   const unknown = new Map<ViewEntry, HeadedFile>()
@@ -46,7 +47,15 @@ export async function sharedDigest(
   if (wanted.length > 0)
     for (const [index, digest] of (await digestFiles(wanted)).entries()) files.set(wanted[index]!.entry, digest)
   const hashing = createHasher(view, options.isContext, (entry) => files.get(entry)!)
-  return digestOf(chosen.map(hashing).join('\0'))
+  const digests = chosen.map(hashing)
+  const all = [digests.map(({ now }) => now), digests.map(({ before }) => before)].map((list) => list.join('\0'))
+  return [...new Set(all)].map((text) => digestOf(text))
+}
+
+/** The digest of one selector by the rules of today, and by those before 0.26. */
+interface SelectorDigests {
+  readonly now: Digest
+  readonly before: Digest
 }
 
 const NOTHING = digestOf('')
@@ -64,7 +73,7 @@ function createHasher(
   view: View,
   isContext: boolean,
   fileDigest: (entry: ViewEntry) => Digest,
-): (selector: ContentSelector) => Digest {
+): (selector: ContentSelector) => SelectorDigests {
   const trees = new Map<ByteString, Digest>()
 
   function headerDigest(entry: ViewEntry): Digest {
@@ -92,23 +101,29 @@ function createHasher(
     if (entry === undefined) throw notFound(path)
     return entryDigest(entry)
   }
-  function listDigest(selector: ContentSelector): Digest {
+  function listDigests(selector: ContentSelector): SelectorDigests {
     const { prefix, records } = includedRecords(view, selector)
     const digests = records.map(({ path, entry, isHeader, isFollowed }) => {
       if (isFollowed && entry.type === 'symlink') return namedDigest(path, selector.followLast)
       return isHeader ? headerDigest(entry) : entryDigest(entry)
     })
     const [only] = records
-    if (only === undefined) return NOTHING
-    if (records.length === 1 && baseOf(selector.path) === baseOf(`/${fromByteString(only.path)}`)) return digests[0]!
+    if (only === undefined) return same(NOTHING)
+    if (records.length === 1 && baseOf(selector.path) === baseOf(`/${fromByteString(only.path)}`))
+      return same(digests[0]!)
     const hash = createHash('sha256')
     records.forEach(({ path }, index) => {
       const rest = path.slice(prefix.length)
-      const key = rest === '' ? '\0' : `${rest.startsWith('/') || prefix !== '' ? '' : '/'}${rest}`.replaceAll('/', '\0')
+      const key =
+        rest === '' ? '\0' : `${rest.startsWith('/') || prefix !== '' ? '' : '/'}${rest}`.replaceAll('/', '\0')
       hash.update(key, 'latin1')
       hash.update(digests[index]!, 'latin1')
     })
-    return `sha256:${hash.digest('hex')}` as Digest
+    const named = records.map(({ path }, index) => `${baseName(path) || '/'}${digests[index]}`).join('\0')
+    return {
+      now: `sha256:${hash.digest('hex')}` as Digest,
+      before: digestOf(Buffer.from(named, 'latin1')),
+    }
   }
   return (selector) => {
     const path = cleanPath(toByteString(selector.path))
@@ -116,8 +131,12 @@ function createHasher(
       !(selector.allowWildcard && hasWildcard(path)) &&
       selector.includePatterns.length === 0 &&
       selector.excludePatterns.length === 0
-    return isPlain ? namedDigest(path, selector.followLast) : listDigest(selector)
+    return isPlain ? same(namedDigest(path, selector.followLast)) : listDigests(selector)
   }
+}
+
+function same(digest: Digest): SelectorDigests {
+  return { now: digest, before: digest }
 }
 
 /** Go's `path.Base` of an absolute path. */

@@ -7,6 +7,7 @@ import type { CommandIo } from '../command-io.ts'
 import { booleanWord } from '../boolean-word.ts'
 import { tagWord } from '../image-word.ts'
 import { UsageError } from '../usage-error.ts'
+import { parseCache } from './caches.ts'
 import { contextWord } from './context-word.ts'
 import { splitOnce } from './csv.ts'
 import { loadOutputs, parseOutput } from './outputs.ts'
@@ -32,6 +33,8 @@ export function buildOptions({ args, flags }: Input<typeof build>, io: CommandIo
     outputs: outputs.length === 0 ? undefined : outputs,
     push: flags.push,
     pull: pullFlag(flags.pull),
+    cacheFrom: flags['cache-from'].flatMap((text) => parseCache(text, 'cache-from')),
+    cacheTo: flags['cache-to'].flatMap((text) => parseCache(text, 'cache-to')),
     noCache: flags['no-cache'],
     keepCacheMounts: flags['keep-cache-mounts'],
     noCacheFilter: flags['no-cache-filter'].flatMap((text) => text.split(',')),

@@ -45,26 +45,6 @@ export const compatibilityFlags = [
       'the image is in the store, as without it; docker or podman: into that engine, as -o type=docker,engine=ENGINE',
   },
   {
-    name: 'cache-from',
-    group: 'Compatibility',
-    kind: 'texts',
-    value: 'SOURCE',
-    refused: {
-      message: 'external caches are not supported yet',
-      hint: 'the cache of the store is used; keep $TSBUILD_HOME between runs',
-    },
-  },
-  {
-    name: 'cache-to',
-    group: 'Compatibility',
-    kind: 'texts',
-    value: 'TARGET',
-    refused: {
-      message: 'external caches are not supported yet',
-      hint: 'the cache of the store is written; keep $TSBUILD_HOME between runs',
-    },
-  },
-  {
     name: 'builder',
     group: 'Compatibility',
     kind: 'text',

@@ -1,4 +1,4 @@
-import { isolations, networks, outputs, snapshots } from '@ts-oci/builder/families'
+import { cacheBackends, isolations, networks, outputs, snapshots } from '@ts-oci/builder/families'
 import type { FlagSpec } from '../flag-types.ts'
 import { listed, namesOf } from './families.ts'
 import { resourceFlags } from './resource-flags.ts'
@@ -34,6 +34,18 @@ export const buildFlags = [
     kind: 'texts',
     value: 'type=TYPE,dest=PATH',
     summary: `what to write: ${listed(outputs)}, with attributes; may be repeated`,
+  },
+  {
+    name: 'cache-from',
+    kind: 'texts',
+    value: 'IMAGE|type=TYPE,…',
+    summary: `caches that are asked for what is not here: an image or cache in a registry, ${listed(cacheBackends)}; may be repeated`,
+  },
+  {
+    name: 'cache-to',
+    kind: 'texts',
+    value: 'type=TYPE,…',
+    summary: `where the cache of this build goes: ${listed(cacheBackends)}, with attributes; may be repeated`,
   },
   { name: 'no-cache', kind: 'boolean', summary: 'run everything again, with empty cache mounts' },
   {

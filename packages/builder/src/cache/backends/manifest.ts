@@ -60,7 +60,9 @@ function readInline(
   if (typeof packed !== 'string') return []
   const records = decodeRecords(Buffer.from(packed, 'base64').toString('utf8'), layers.length)
   const { diff_ids: diffIds } = (image['rootfs'] ?? {}) as { readonly diff_ids?: unknown }
-  const history = Array.isArray(image['history']) ? (image['history'] as { empty_layer?: unknown; created?: unknown }[]) : []
+  const history = Array.isArray(image['history'])
+    ? (image['history'] as { empty_layer?: unknown; created?: unknown }[])
+    : []
   const created = history.filter((entry) => entry?.empty_layer !== true).map((entry) => entry?.created)
   const known = layers.map((descriptor, index): CachedLayer | undefined => {
     const diffId = Array.isArray(diffIds) ? (diffIds[index] as unknown) : undefined

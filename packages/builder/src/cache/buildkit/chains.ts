@@ -87,12 +87,10 @@ function configOf(all: readonly Record[]): CacheConfig {
     for (const layer of chain) indices.push(layerOf(layer, indices.at(-1) ?? -1))
     return { layers: indices, createdAt }
   }
-  const records = all.map(
-    ({ digest, inputs, result }): ConfigRecord => ({
-      digest,
-      inputs: inputs.map((links) => [...links.values()]),
-      results: result === undefined || result.layers.length === 0 ? [] : [resultOf(result)],
-    }),
-  )
+  const records = all.map(({ digest, inputs, result }): ConfigRecord => ({
+    digest,
+    inputs: inputs.map((links) => [...links.values()]),
+    results: result === undefined || result.layers.length === 0 ? [] : [resultOf(result)],
+  }))
   return { layers, records }
 }

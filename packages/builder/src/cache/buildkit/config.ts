@@ -293,8 +293,7 @@ function compareRecords(all: readonly ConfigRecord[], a: ConfigRecord, b: Config
     for (const [at, link] of links.entries()) {
       const other = others[at]!
       const difference =
-        compareBytes(link.selector, other.selector) ||
-        compareBytes(all[link.record]!.digest, all[other.record]!.digest)
+        compareBytes(link.selector, other.selector) || compareBytes(all[link.record]!.digest, all[other.record]!.digest)
       if (difference !== 0) return difference
     }
   }

@@ -26,7 +26,8 @@ export function createRecordLookup(records: readonly ConfigRecord[]): RecordLook
       }
     })
   })
-  const known = new WeakMap<SharedKey, Map<number, Promise<ReadonlySet<number>>>>()
+  const digests = new Set(records.map(({ digest }) => digest))
+  const known = new WeakMap<SharedKey, Map<number, Promise<Found>>>()
 
   const childrenOf = (parents: Iterable<number>, input: number, selector: string, digest: Digest): Set<number> => {
     const found = new Set<number>()
@@ -35,47 +36,77 @@ export function createRecordLookup(records: readonly ConfigRecord[]): RecordLook
     return found
   }
   async function byDefinition(input: SharedInput, at: number, { selector }: SharedInputRule, digest: Digest) {
-    if (input.key === undefined) return NONE
-    return childrenOf(await find(input.key, input.output), at, selector, digest)
+    if (input.key === undefined) return NOTHING
+    const { records: parents, isFinal } = await findKey(input.key, input.output)
+    return { records: childrenOf(parents, at, selector, digest), isFinal }
   }
   async function byContent(input: SharedInput, at: number, { contents }: SharedInputRule, digest: Digest) {
-    const content = contents === undefined ? undefined : await input.content(contents)
-    return content === undefined ? NONE : childrenOf(roots.get(contentKey(content)) ?? [], at, '', digest)
+    const read = contents === undefined ? [] : await input.contents(contents)
+    const parents = (read ?? []).flatMap((content) => roots.get(contentKey(content)) ?? [])
+    return { records: childrenOf(parents, at, '', digest), isFinal: read !== undefined }
   }
   /** By keys first; what these do not find by what is read; and where that does not come together, by both of all. */
-  async function match({ inputs }: SharedKey, rules: SharedRules, digest: Digest): Promise<ReadonlySet<number>> {
-    const found = await Promise.all(inputs.map((input, at) => byDefinition(input, at, rules.inputs[at]!, digest)))
-    const isSure = found.every((set) => set.size > 0)
-    const first = intersect(found)
-    if (isSure && first.size > 0) return first
+  async function match({ inputs }: SharedKey, rules: SharedRules, digest: Digest): Promise<Found> {
     // Nothing of this key is in the cache at all: no file is read for it.
-    if (!digests.has(digest)) return NONE
-    const read = async (isWanted: (set: ReadonlySet<number>) => boolean) =>
-      Promise.all(
-        found.map(async (set, at) =>
-          isWanted(set) ? union(set, await byContent(inputs[at]!, at, rules.inputs[at]!, digest)) : set,
+    if (!digests.has(digest)) return NOTHING
+    const found = await Promise.all(inputs.map((input, at) => byDefinition(input, at, rules.inputs[at]!, digest)))
+    const first = intersect(found)
+    if (first.records.size > 0) return first
+    const read = async (isWanted: (one: Found) => boolean): Promise<Found> =>
+      intersect(
+        await Promise.all(
+          found.map(async (one, at) =>
+            isWanted(one) ? union(one, await byContent(inputs[at]!, at, rules.inputs[at]!, digest)) : one,
+          ),
         ),
       )
-    const second = intersect(await read((set) => set.size === 0))
-    return second.size > 0 ? second : intersect(await read(() => true))
+    const second = await read(({ records: none }) => none.size === 0)
+    return second.records.size > 0 ? second : read(() => true)
   }
-  const digests = new Set(records.map(({ digest }) => digest))
-  async function look(key: SharedKey, output: number): Promise<ReadonlySet<number>> {
+  async function look(key: SharedKey, output: number): Promise<Found> {
     const rules = await key.rules()
     const names = rules.digests.map((digest) => outputKey(digest, output))
-    if (key.inputs.length === 0) return new Set(names.flatMap((name) => roots.get(name) ?? []))
-    let found: ReadonlySet<number> = NONE
+    if (key.inputs.length === 0)
+      return { records: new Set(names.flatMap((name) => roots.get(name) ?? [])), isFinal: true }
+    let found = NOTHING
     for (const name of names) found = union(found, await match(key, rules, name))
     return found
   }
-  function find(key: SharedKey, output: number): Promise<ReadonlySet<number>> {
+  function findKey(key: SharedKey, output: number): Promise<Found> {
     let outputs = known.get(key)
     if (outputs === undefined) known.set(key, (outputs = new Map()))
     let found = outputs.get(output)
-    if (found === undefined) outputs.set(output, (found = look(key, output)))
+    if (found === undefined) {
+      found = look(key, output)
+      outputs.set(output, found)
+      // What could not be read yet may be found once it can.
+      const forget = (): void => void outputs.delete(output)
+      found.then(({ records: set, isFinal }) => (set.size > 0 || isFinal ? undefined : forget()), forget)
+    }
     return found
   }
-  return { find }
+  return { find: async (key, output) => (await findKey(key, output)).records }
+}
+
+interface Found {
+  readonly records: ReadonlySet<number>
+  /** No file that cannot be read yet could add to it. */
+  readonly isFinal: boolean
+}
+
+const NOTHING: Found = { records: NONE, isFinal: true }
+
+function intersect(found: readonly Found[]): Found {
+  const [first, ...rest] = found.map(({ records }) => records)
+  const records = rest.reduce<ReadonlySet<number>>(
+    (all, set) => new Set([...all].filter((item) => set.has(item))),
+    first ?? NONE,
+  )
+  return { records, isFinal: found.every(({ isFinal }) => isFinal) }
+}
+
+function union(a: Found, b: Found): Found {
+  return { records: new Set([...a.records, ...b.records]), isFinal: a.isFinal && b.isFinal }
 }
 
 function linkName(link: {
@@ -91,14 +122,4 @@ function push<Key>(map: Map<Key, number[]>, key: Key, value: number): void {
   const list = map.get(key)
   if (list === undefined) map.set(key, [value])
   else list.push(value)
-}
-
-function intersect(sets: readonly ReadonlySet<number>[]): ReadonlySet<number> {
-  const [first = NONE, ...rest] = sets
-  return rest.length === 0 ? first : new Set([...first].filter((item) => rest.every((set) => set.has(item))))
-}
-
-function union(a: ReadonlySet<number>, b: ReadonlySet<number>): ReadonlySet<number> {
-  if (a.size === 0) return b
-  return b.size === 0 ? a : new Set([...a, ...b])
 }

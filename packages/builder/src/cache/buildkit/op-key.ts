@@ -141,8 +141,7 @@ function execInputs({ mounts }: ExecOp, count: number): readonly SharedInputRule
     const last = users.at(-1)
     if (last === undefined) return NO_RULE
     const selectors = users.map(({ selector }) => join('/', selector))
-    const isByContent =
-      last.dest !== '/' && (Number(last.output) === -1 || last.readonly || selectors.at(-1) === '/')
+    const isByContent = last.dest !== '/' && (Number(last.output) === -1 || last.readonly || selectors.at(-1) === '/')
     return {
       selector: digestOf(selectors.join('\0')),
       contents: isByContent ? execContents(selectors) : undefined,

@@ -16,8 +16,8 @@ export interface SharedInput {
   readonly key: SharedKey | undefined
   /** Which output of that vertex. */
   readonly output: number
-  /** BuildKit's digest of what is read of it; undefined where its files do not decide, or nobody may read them. */
-  content(selectors: readonly ContentSelector[]): Promise<Digest | undefined>
+  /** BuildKit's digests of what is read of it, today's first; undefined as long as it would have to be made to be read. */
+  contents(selectors: readonly ContentSelector[]): Promise<readonly Digest[] | undefined>
 }
 
 /** How one vertex is keyed (BuildKit's `CacheMap`). */

@@ -1,11 +1,24 @@
 import { isTsOciError } from '../../../base/errors.ts'
 import { readAttributes } from '../../../exporters/attributes.ts'
-import { parseReference, formatFamiliar, formatReference, repositoryOf, withDefaultTag } from '../../../oci/reference.ts'
+import {
+  parseReference,
+  formatFamiliar,
+  formatReference,
+  repositoryOf,
+  withDefaultTag,
+} from '../../../oci/reference.ts'
 import type { ImageReference } from '../../../oci/reference.ts'
 import { tagOrDigestOf } from '../../../registry/client.ts'
 import { readExportAttributes, readManifestForm, required } from '../attributes.ts'
 import { cacheDocuments, readCaches } from '../manifest.ts'
-import type { CacheBackend, CacheSpec, ImportContext, ImportedCache, PreparedCacheExport, PreparedImport } from '../types.ts'
+import type {
+  CacheBackend,
+  CacheSpec,
+  ImportContext,
+  ImportedCache,
+  PreparedCacheExport,
+  PreparedImport,
+} from '../types.ts'
 
 /** References of layers that a cache in a registry has: a repository, told from that of an image. */
 export const REGISTRY_SCHEME = 'cache+registry://'
@@ -38,7 +51,8 @@ async function load(
       if (/manifest|index/.test(descriptor.mediaType))
         return (await client.fetchManifest(repository, descriptor.digest, signal)).bytes
       const chunks: Uint8Array[] = []
-      for await (const chunk of client.fetchBlob(repository, { ...descriptor }, { signal })) chunks.push(Buffer.from(chunk))
+      for await (const chunk of client.fetchBlob(repository, { ...descriptor }, { signal }))
+        chunks.push(Buffer.from(chunk))
       return Buffer.concat(chunks)
     })
   } catch (error) {
