@@ -179,6 +179,7 @@ function keep(
     name,
     type: driver.recordType,
     isReplacing: false,
+    notes: [],
   })
   return own
 }
