@@ -46,9 +46,7 @@ export async function solveImages(
       const { edge } = image
       if (edge === undefined) return []
       const outcome = await solver.solve(edge, { tree: false, tar: keeps !== 'none' && image.squash === undefined })
-      return solver.use(outcome, async (results) =>
-        chainOf(forms, image, results[edge.output], { keeps, needsCached }),
-      )
+      return solver.use(outcome, async (results) => chainOf(forms, image, results[edge.output], { keeps, needsCached }))
     }),
   )
 }
