@@ -4,8 +4,7 @@ import { pull } from '../flags.ts'
 import { imageWord } from '../image-word.ts'
 import { withProgress } from '../render/with-progress.ts'
 
-const fromElsewhere =
-  'skopeo copy SOURCE oci:STORE:NAME puts an image into the store; tsbuild info says where the store is'
+const fromElsewhere = 'tsbuild copy SOURCE store:NAME'
 
 export const PullCommand = defineCommand(pull, async ({ args, flags }, io) => {
   const name = imageWord(args[0] ?? '', fromElsewhere)

@@ -4,7 +4,7 @@ import { push } from '../flags.ts'
 import { imageWord } from '../image-word.ts'
 import { withProgress } from '../render/with-progress.ts'
 
-const toElsewhere = 'skopeo copy oci:STORE:NAME TARGET takes it from the store; tsbuild info says where the store is'
+const toElsewhere = 'tsbuild copy store:NAME TARGET'
 
 export const PushCommand = defineCommand(push, async ({ args, flags }, io) => {
   const [image = '', ...targets] = args

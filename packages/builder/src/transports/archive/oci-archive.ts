@@ -21,7 +21,7 @@ export const transport: Transport = {
     const [path, name] = splitPath('oci-archive', rest)
     return {
       takesIndex: true,
-      wantsCompressed: true,
+      wantsCompressed: false,
       write: (bundles) =>
         writeImageArchive(
           path,

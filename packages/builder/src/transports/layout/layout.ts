@@ -29,7 +29,7 @@ export const transport: Transport = {
     const [path, name] = splitPath('oci', rest)
     return {
       takesIndex: true,
-      wantsCompressed: true,
+      wantsCompressed: false,
       write: ([bundle]) => writeLayouts(path, [{ ...bundle!, names: [] }], context.signal, name),
     }
   },

@@ -24,8 +24,8 @@ export async function readStoreImage(nameOrId: string, context: TransportContext
   return {
     root: { bytes, descriptor: { mediaType, digest: record.digest, size: bytes.length } },
     names: nameIn(record, nameOrId),
-    // What was built here is plain until it leaves the machine.
-    isMade: record.origin === 'built',
+    // Its layers are plain until they leave the machine: then they are sent as a push sends them.
+    isMade: true,
     read: async ({ digest }) => (store.blobs.has(digest) ? store.blobs.read(digest) : undefined),
     blob(descriptor) {
       const layer = layers.get(descriptor.digest)
