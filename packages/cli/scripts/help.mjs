@@ -7,6 +7,9 @@ import { CommandHelp, Config, Help } from '@oclif/core'
 import { HELP_WIDTHS } from '../dist/help/answer.js'
 import { COMMANDS, RARE_GROUP } from '../dist/oclif-commands.js'
 
+/** Commands of two words, by the first. */
+const TOPICS = [...new Set(Object.keys(COMMANDS).flatMap((id) => (id.includes(':') ? [id.split(':')[0]] : [])))]
+
 const cli = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 // The texts are for every terminal: no colours.
 process.env.NO_COLOR = '1'
@@ -21,7 +24,7 @@ for (const width of HELP_WIDTHS) {
   const write = (name, text) => writeFileSync(join(folder, `${name}.txt`), `${text.trimEnd()}\n`)
   const help = new Help(config, { maxWidth: width })
   write('tsbuild', rootText(help))
-  write('debug', topicText(help, 'debug'))
+  for (const topic of TOPICS) write(topic, topicText(help, topic))
   for (const [id, command] of Object.entries(COMMANDS)) {
     const rare = Object.entries(command.flags).filter(([, flag]) => flag.helpGroup === RARE_GROUP)
     const name = id.replaceAll(':', '-')
@@ -59,7 +62,7 @@ function rootText(help) {
     'Builds OCI images from Dockerfiles, with no daemon and no root.',
     'USAGE\n  $ tsbuild [build] [OPTIONS] CONTEXT\n  $ tsbuild COMMAND',
     help.formatCommands(commands),
-    help.formatTopics([{ name: 'debug', description: config.topics.find(({ name }) => name === 'debug').description }]),
+    help.formatTopics(TOPICS.map((name) => config.topics.find((topic) => topic.name === name))),
     'tsbuild COMMAND --help tells about one; tsbuild --version',
   ].join('\n\n')
 }

@@ -75,6 +75,9 @@ describe('commands of Docker, Podman and buildah', () => {
     expect(words('builder', 'prune', '-af')).toEqual(['prune', '-af'])
     expect(words('buildx', 'prune', '-af')).toEqual(['prune', '-af'])
     expect(words('buildx', 'du', '--verbose')).toEqual(['du', '--verbose'])
+    expect(words('buildx', 'imagetools', 'inspect', 'x')).toEqual(['imagetools', 'inspect', 'x'])
+    expect(words('buildx', 'ls')).toEqual(['buildx', 'ls'])
+    expect(words('builder', 'ls')).toEqual(['buildx', 'ls'])
     expect(words('bud', '.')).toEqual(['build', '.'])
     expect(words('version')).toEqual(['--version'])
   })
@@ -86,7 +89,7 @@ describe('commands of Docker, Podman and buildah', () => {
       exitCode: 1,
     })
     expect(errorOf('container', 'ls').hint).toContain('no containers')
-    expect(errorOf('buildx', 'imagetools', 'inspect', 'x').hint).toContain('skopeo inspect')
+    expect(errorOf('buildx', 'create', '--use').hint).toContain('no builder instances')
     expect(errorOf('image', 'prunx').hint).toBe('did you mean tsbuild image prune?')
     expect(errorOf('system', 'events').hint).toContain('system df')
     expect(errorOf('constructor').hint).toBe('tsbuild --help lists the commands')

@@ -1,6 +1,7 @@
 import type { CommandSpec } from './flag-types.ts'
 import { copy, exportImage, importImage, load, save } from './flags/archives.ts'
 import { build } from './flags/build.ts'
+import { buildxInspect, buildxLs } from './flags/buildx.ts'
 import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts'
 import { imagetoolsCreate, imagetoolsInspect } from './flags/imagetools.ts'
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
@@ -9,6 +10,7 @@ import { du, imagePrune, info, prune, search, systemDf, systemPrune } from './fl
 
 export * from './flags/archives.ts'
 export * from './flags/build.ts'
+export * from './flags/buildx.ts'
 export * from './flags/debug.ts'
 export * from './flags/images.ts'
 export * from './flags/imagetools.ts'
@@ -40,6 +42,8 @@ const table = [
   info,
   imagetoolsCreate,
   imagetoolsInspect,
+  buildxLs,
+  buildxInspect,
   debugParse,
   debugExpand,
   debugIgnore,

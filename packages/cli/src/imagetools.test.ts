@@ -92,3 +92,67 @@ ${' '.repeat(13)}
     })
   })
 })
+
+// Words, columns and labels are those of `docker buildx`; what stands in them is this machine's.
+describeWith([], 'the words of docker buildx and docker builder', () => {
+  let directory: TemporaryDirectory
+  beforeAll(async () => {
+    directory = await temporaryDirectory()
+  })
+  afterAll(async () => directory?.[Symbol.asyncDispose]())
+
+  test.each([
+    ['buildx', 'ls'],
+    ['builder', 'ls'],
+  ])('%s %s lists the one builder', async (...words) => {
+    const { status, stdout } = await tsbuild(directory, [...words, '--no-trunc'])
+    expect(status).toBe(0)
+    const [head, instance, node, ...more] = stdout.split('\n')
+    expect(head).toMatch(/^NAME\/NODE +DRIVER\/ENDPOINT +STATUS +BUILDKIT +PLATFORMS$/)
+    expect(instance).toMatch(/^default\* +tsbuild *$/)
+    expect(node).toMatch(/^ \\_ default +\\_ .*store +running +tsbuild \S+ +linux\/(amd64|arm64)/)
+    expect(more).toEqual([''])
+  })
+
+  test('buildx inspect tells the platforms for which steps run, and knows no other builder', async () => {
+    const { stdout } = await tsbuild(directory, ['buildx', 'inspect', '--bootstrap', 'default'])
+    expect(stdout).toMatch(
+      /^Name: +default\nDriver: +tsbuild\n\nNodes:\nName: +default\nEndpoint: .*\nStatus: +running\n/,
+    )
+    expect(stdout).toMatch(/^Platforms: +linux\/(amd64, .*linux\/386|arm64)/m)
+    expect(await tsbuild(directory, ['buildx', 'inspect', 'other'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('no builder "other" found'),
+    })
+  })
+
+  test.each(['create', 'use', 'rm', 'stop', 'bake'])('buildx %s is refused with what to do', async (word) => {
+    const { status, stderr } = await tsbuild(directory, ['buildx', word, 'x'])
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(`unknown command: buildx ${word}[^]*hint: `),
+    })
+  })
+
+  test('builds, prunes and tells its version by them', async () => {
+    const context = await writeContext(directory, { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' })
+    for (const words of [
+      ['buildx', 'build'],
+      ['buildx', 'b'],
+      ['builder', 'build'],
+      ['image', 'build'],
+    ])
+      expect((await tsbuild(directory, [...words, '-q', '-t', 'words:1', context])).stdout).toMatch(
+        /^sha256:[0-9a-f]{64}\n$/,
+      )
+    const { stdout } = await tsbuild(directory, ['--version'])
+    expect((await tsbuild(directory, ['buildx', 'version'])).stdout).toBe(stdout)
+    for (const words of [
+      ['buildx', 'prune'],
+      ['builder', 'prune'],
+    ])
+      expect((await tsbuild(directory, [...words, '-f'])).stdout).toMatch(/^Total:/m)
+    expect((await tsbuild(directory, ['image', 'ls', '-q'])).stdout).toMatch(/^[0-9a-f]{12}\n$/)
+    expect((await tsbuild(directory, ['buildx', '--help'])).stdout).toContain('buildx inspect')
+  })
+})

@@ -10,7 +10,7 @@ import type { GarbagePolicy } from '../store/types.ts'
 import type { State } from '../frontends/state/types.ts'
 import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
 
-export type { CommonOptions, RegistryOptions, Session, SessionOptions, StepOptions } from './session-types.ts'
+export type { CommonOptions, RegistryOptions, Session, SessionOptions, StepOptions, StoreOptions } from './session-types.ts'
 
 export interface BuildOptions extends CommonOptions, RegistryOptions, StepOptions {
   /** What is changed in the Dockerfile and in the image that comes of it. */
@@ -335,6 +335,13 @@ export interface PushOutcome {
   readonly name: string
   readonly digest: Digest
   readonly sizeBytes: number
+}
+/** The machine that builds. */
+export interface BuilderNode {
+  /** Directory of its store. */
+  readonly store: string
+  /** For which steps run, its own first: `linux/amd64`, `linux/amd64/v2`, … */
+  readonly platforms: readonly string[]
 }
 export interface JoinOptions extends CommonOptions, RegistryOptions {
   /** Names that the index gets. */

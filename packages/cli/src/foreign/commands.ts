@@ -16,6 +16,8 @@ const noVolumes =
   'tsbuild keeps no volumes: RUN --mount=type=cache keeps a directory between builds, and tsbuild prune removes it'
 const noCompose = 'tsbuild builds one image a call: tsbuild -t NAME -f FILE CONTEXT for each service'
 const noBuilders = 'there are no builder instances: the build runs in this process'
+const oneBuilder = `leave it out: ${noBuilders}; tsbuild buildx ls shows it`
+const noProxy = 'programs in @ts-oci/builder call build; there is no daemon behind a socket'
 const onePlatform = '--platform OS/ARCH,OS/ARCH builds several; skopeo and crane join what several machines built'
 const noDaemon = 'there is no daemon to speak to'
 const workingContainers = 'write it into a Dockerfile, or use @ts-oci/builder from TypeScript'
@@ -27,6 +29,8 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'bud', as: ['build'] },
   { name: 'build-using-dockerfile', as: ['build'] },
   { name: 'builder build', as: ['build'] },
+  { name: 'builder inspect', as: ['buildx', 'inspect'] },
+  { name: 'builder ls', as: ['buildx', 'ls'] },
   { name: 'builder prune', as: ['prune'] },
   { name: 'buildx b', as: ['build'] },
   { name: 'buildx build', as: ['build'] },
@@ -63,7 +67,19 @@ export const foreignCommands: readonly ForeignCommand[] = [
   { name: 'builder', use: `tsbuild prune removes the build cache; ${noBuilders}` },
   { name: 'buildx bake', use: noCompose },
   { name: 'buildx history', use: history },
-  { name: 'buildx imagetools', as: ['imagetools'] },
+  { name: 'buildx imagetools create', as: ['imagetools', 'create'] },
+  { name: 'buildx imagetools inspect', as: ['imagetools', 'inspect'] },
+  { name: 'buildx imagetools', use: 'tsbuild imagetools create joins images, tsbuild imagetools inspect shows one' },
+  { name: 'buildx create', use: oneBuilder },
+  { name: 'buildx dap', use: noProxy },
+  { name: 'buildx debug', use: 'tsbuild --progress=plain shows all that steps write' },
+  { name: 'buildx dial-stdio', use: noProxy },
+  { name: 'buildx install', use: 'a link named buildah, podman or executor makes tsbuild read their words' },
+  { name: 'buildx policy', use: 'pin bases by digest: policies are not supported' },
+  { name: 'buildx rm', use: oneBuilder },
+  { name: 'buildx stop', use: oneBuilder },
+  { name: 'buildx uninstall', use: oneBuilder },
+  { name: 'buildx use', use: oneBuilder },
   { name: 'buildx', use: `tsbuild build builds; ${noBuilders}` },
   // Containers.
   { name: 'attach', use: noContainers },
