@@ -235,6 +235,16 @@ test('certificates of kaniko, and pauses of buildah, are flags of every command 
   expect(() => retryDelay('soon')).toThrow('invalid argument "soon" for --retry-delay')
 })
 
+test('isolation chroot of buildah, called by its name, is the strongest that works; of tsbuild it is chroot', () => {
+  const isolation = (calledAs?: string) => readForeign(build, ['--isolation=chroot', '.'], calledAs).flags.isolation
+  expect([isolation('buildah build'), isolation('podman build'), isolation('bud'), isolation()]).toEqual([
+    'auto',
+    'auto',
+    'chroot',
+    'chroot',
+  ])
+})
+
 test('a map of registries of kaniko is a mirror for each', () => {
   expect(read('--registry-map docker.io=m.example;quay.io=m.example/q -d a -c .').flags['registry-mirror']).toEqual([
     'docker.io=m.example',

@@ -23,8 +23,8 @@ const dialects: Readonly<Record<string, Dialect>> = {
 const names: Readonly<Record<string, (input: AnyInput, notes: Notes, argv: readonly string[]) => AnyInput>> = {
   bud: asBuildahAlone,
   'build-using-dockerfile': asBuildahAlone,
-  'buildah build': asBuildahAlone,
-  'podman build': asBuildah,
+  'buildah build': (input, notes, argv) => asBuildahAlone(withOwnIsolation(input), notes, argv),
+  'podman build': (input, notes, argv) => asBuildah(withOwnIsolation(input), notes, argv),
   executor: asKaniko,
 }
 
@@ -56,6 +56,15 @@ function asBuildah(input: AnyInput, _notes: Notes, argv: readonly string[]): Any
       hint: 'cat A B | tsbuild -f - CONTEXT',
     })
   return withContainerfile(input)
+}
+
+/**
+ * What buildah calls chroot or rootless is what it can do in such a place: the strongest that works there is never less. Our
+ * `chroot` by name would be taken also where that is weaker, or where only another one works.
+ */
+function withOwnIsolation(input: AnyInput): AnyInput {
+  const isTheirs = ['chroot', 'rootless'].includes(String(input.flags['isolation']))
+  return isTheirs ? { ...input, flags: { ...input.flags, isolation: 'auto' } } : input
 }
 
 /** Of buildah `--squash` joins all layers; of podman, and of Docker, the new ones. */
