@@ -22,7 +22,8 @@ const char *kernel_log(int context) {
 int make_file_system(const char *type, unsigned attributes, const char *const *options) {
   int context = k_fsopen(type);
   if (context < 0) step_fail(errno, "mount %s", type);
-  k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", type, 0); // only what mountinfo shows
+  // Only what mountinfo shows; an option may say another.
+  if (!options || !options[0] || strcmp(options[0], "source")) k_fsconfig(context, K_FSCONFIG_SET_STRING, "source", type, 0);
   for (; options && options[0]; options += 2) {
     bool flag = options[1][0] == 0;
     // An option that this kernel does not know (noswap) is a wish; what must hold is checked by the mount itself.

@@ -162,7 +162,8 @@ void mount_dev(struct executor_config *config, const struct step_spec *step, int
     if (symlinkat(links[i][0], dev, links[i][1]) < 0) step_fail(errno, "make /dev/%s", links[i][1]);
   char size[32];
   snprintf(size, sizeof size, "%llu", (unsigned long long)(step->shm_size ? step->shm_size : 64u << 20));
-  const char *shm[] = {"mode", "1777", "size", size, NULL};
+  // As runc names it.
+  const char *shm[] = {"source", "shm", "mode", "1777", "size", size, NULL};
   if (!brings_mount(step, "/dev/pts")) add_below_dev(dev, "pts", "devpts", K_ATTR_NOSUID | K_ATTR_NOEXEC, config->single_id ? pts_single : pts);
   if (!brings_mount(step, "/dev/shm")) add_below_dev(dev, "shm", "tmpfs", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, shm);
   if (!brings_mount(step, "/dev/mqueue")) add_below_dev(dev, "mqueue", "mqueue", K_ATTR_NOSUID | K_ATTR_NODEV | K_ATTR_NOEXEC, NULL);

@@ -3,6 +3,7 @@ import {
   administrationRemedy,
   chrootRemedy,
   detectPlace,
+  hasOneId,
   namespaceRemedy,
   refusalRemedy,
   rootRemedy,
@@ -99,4 +100,11 @@ test('an ordinary user is told how to become root in the words of the place, wit
 test("isolation chroot is not offered to Podman's users, whose root cannot have it", () => {
   expect(chrootRemedy({ ...traces({ '/run/.containerenv': '' }), uid: 1000 })).not.toContain('run -u')
   expect(chrootRemedy({ ...traces({ '/.dockerenv': '' }), uid: 1000 })).toContain('docker run -u 0')
+})
+
+test('a user namespace with one id is known by its map, and no other', () => {
+  const mapped = (map: string): Traces => traces({ '/proc/self/uid_map': map })
+  expect(hasOneId(mapped('         0       1000          1\n'))).toBe(true)
+  for (const map of ['         0          0 4294967295\n', '0 1000 1\n1 100000 65536\n', ''])
+    expect(hasOneId(mapped(map))).toBe(false)
 })

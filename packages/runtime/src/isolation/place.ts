@@ -70,8 +70,13 @@ export function isRootWhole({ read }: Traces = here): boolean {
   return [CHOWN, SETGID, SETUID, SYS_CHROOT].every((bit) => (bounding & (1n << bit)) !== 0n)
 }
 
+/** Whether this process has a user namespace with one id, as `unshare -r` makes it: its root is some user outside. */
+export function hasOneId({ read }: Traces = here): boolean {
+  return /^\s*\d+\s+\d+\s+1\s*$/.test(read('/proc/self/uid_map'))
+}
+
 /** The one line that gives a container's root the capabilities back that were taken from it. */
-function wholeRootRemedy(traces: Traces): string {
+export function wholeRootRemedy(traces: Traces = here): string {
   const { engine } = detectPlace(traces)
   return engine === 'kubernetes'
     ? "in the container's securityContext: no capabilities.drop"

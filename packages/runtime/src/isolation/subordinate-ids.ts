@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { findProgram } from '../find-program.ts'
+import { hasOneId } from './place.ts'
 
 export interface SubordinateRange {
   readonly start: number
@@ -9,6 +10,8 @@ export interface SubordinateRange {
 
 /** How a user who has a single id gets more: only what is missing on this machine is named. */
 export function subordinateRemedy(): string {
+  if (hasOneId())
+    return 'this is root of a user namespace with one id: run it outside of that, as the user who made it, or give it more (unshare --map-auto)'
   const steps: string[] = []
   if (findProgram('newuidmap') === undefined || findProgram('newgidmap') === undefined) {
     steps.push('install newuidmap and newgidmap (Debian, Ubuntu: uidmap; Fedora: shadow-utils)')

@@ -261,6 +261,12 @@ for (const who of everybody) {
       expect(stderr).toMatch(/No space left/)
     })
 
+    // As runc names it, whose mounts Docker's steps have.
+    test('/dev/shm has the name that programs look for', async () => {
+      const { stdout } = await machine.run({ run: 'grep " /dev/shm " /proc/mounts | cut -d" " -f1-3' })
+      expect(stdout).toBe('shm /dev/shm tmpfs\n')
+    })
+
     test('its mounts tell nothing about where the store lies', async () => {
       const lower = await machine.layer('named-layer', { file: '' })
       const scratchDirectory = await machine.ownDirectory('named-scratch')

@@ -1,5 +1,5 @@
 import { landlockVersion } from '../../landlock.ts'
-import { chrootRemedy } from '../place.ts'
+import { chrootRemedy, hasOneId, isRootWhole, wholeRootRemedy } from '../place.ts'
 import { isRefusal } from '../types.ts'
 import type { Failure, LaunchPlan, Refusal, StepRoots } from '../types.ts'
 
@@ -47,12 +47,11 @@ export function refusedAfter(failures: readonly Failure[]): Refusal | undefined 
 }
 
 export function plans(): readonly LaunchPlan[] | Refusal {
-  return process.geteuid?.() === 0
-    ? [{ map: ['chroot'], idMapping: { kind: 'identity' } }]
-    : {
-        reason: 'this process is not root',
-        remedy: chrootRemedy(),
-      }
+  if (process.geteuid?.() !== 0) return { reason: 'this process is not root', remedy: chrootRemedy() }
+  if (hasOneId()) return { reason: 'this is root of a user namespace with one id', remedy: 'use --isolation=rootless' }
+  if (!isRootWhole())
+    return { reason: 'the root of this container lacks capabilities that steps need', remedy: wholeRootRemedy() }
+  return [{ map: ['chroot'], idMapping: { kind: 'identity' } }]
 }
 
 export function explain(operation: string, errno: string): Refusal {
