@@ -91,7 +91,7 @@ describe('commands of Docker, Podman and buildah', () => {
     expect(errorOf('container', 'ls').hint).toContain('no containers')
     expect(errorOf('buildx', 'create', '--use').hint).toContain('no builder instances')
     expect(errorOf('image', 'prunx').hint).toBe('did you mean tsbuild image prune?')
-    expect(errorOf('system', 'events').hint).toContain('system df')
+    expect(errorOf('system', 'events').hint).toContain('tsbuild system --help')
     expect(errorOf('constructor').hint).toBe('tsbuild --help lists the commands')
   })
 
