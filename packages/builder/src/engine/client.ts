@@ -7,6 +7,12 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 /** An engine that is there answers a ping at once. */
 const PING_MS = 5_000
 
+const HINTS = {
+  docker: 'start it, name it by DOCKER_HOST, or write a file: -o type=docker,dest=FILE',
+  podman:
+    'start its service (systemctl --user start podman.socket), or tsbuild copy store:NAME containers-storage:NAME, which needs none',
+} as const
+
 /** An engine that answered. */
 export interface Engine {
   readonly kind: 'docker' | 'podman'
@@ -40,7 +46,7 @@ export async function findEngine(wish: EngineWish, signal: AbortSignal): Promise
     tried.length === 0 ? `${who}: there is no socket` : `${who} at ${tried.join(', ')}`,
     {
       cause,
-      hint: 'start it (podman: systemctl --user start podman.socket), name it by DOCKER_HOST, or write a file: -o type=docker,dest=FILE',
+      hint: HINTS[wish.kind ?? 'docker'],
     },
   )
 }
