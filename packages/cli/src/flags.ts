@@ -6,7 +6,7 @@ import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts
 import { imagetoolsCreate, imagetoolsInspect } from './flags/imagetools.ts'
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
 import { login, logout } from './flags/login.ts'
-import { du, imagePrune, info, prune, search, systemDf, systemPrune } from './flags/store.ts'
+import { du, imagePrune, info, prune, search, storeCheck, systemDf, systemPrune } from './flags/store.ts'
 
 export * from './flags/archives.ts'
 export * from './flags/build.ts'
@@ -39,6 +39,7 @@ const table = [
   imagePrune,
   systemDf,
   systemPrune,
+  storeCheck,
   info,
   imagetoolsCreate,
   imagetoolsInspect,

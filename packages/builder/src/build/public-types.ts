@@ -10,7 +10,14 @@ import type { GarbagePolicy } from '../store/types.ts'
 import type { State } from '../frontends/state/types.ts'
 import type { CommonOptions, RegistryOptions, StepOptions } from './session-types.ts'
 
-export type { CommonOptions, RegistryOptions, Session, SessionOptions, StepOptions, StoreOptions } from './session-types.ts'
+export type {
+  CommonOptions,
+  RegistryOptions,
+  Session,
+  SessionOptions,
+  StepOptions,
+  StoreOptions,
+} from './session-types.ts'
 
 export interface BuildOptions extends CommonOptions, RegistryOptions, StepOptions {
   /** What is changed in the Dockerfile and in the image that comes of it. */
@@ -382,6 +389,26 @@ export interface RemoveOptions extends CommonOptions {
   /** Of an index these images alone, with `force`: the name stays. */
   readonly platforms?: readonly string[]
 }
+export interface CheckStoreOptions extends CommonOptions {
+  /** Drops what is damaged, and what cannot be without it. */
+  readonly repair?: boolean | undefined
+}
+
+export interface StoreDamage {
+  readonly kind: 'database' | 'blob' | 'tar' | 'table' | 'tree' | 'image' | 'record'
+  /** Digest, id of a layer, directory, name of an image or of a step. */
+  readonly name: string
+  readonly problem: string
+  /** Of a layer: the step that made it. */
+  readonly of?: string
+  readonly isRepaired: boolean
+}
+
+export interface StoreReport {
+  readonly damages: readonly StoreDamage[]
+  readonly checked: { readonly blobs: number; readonly layers: number; readonly images: number }
+}
+
 export interface PruneImagesOptions extends CommonOptions {
   /** Also images with names: all of them, since no container uses any. */
   readonly all?: boolean | undefined

@@ -23,7 +23,7 @@ import {
 } from './paths.ts'
 import type { HeldLock } from './lock-files.ts'
 import { createLocks, type TryHold } from './locks.ts'
-import { openMetadata, type Metadata } from './metadata.ts'
+import { openMetadata, text, type Metadata } from './metadata.ts'
 import { createProjection } from './projection.ts'
 import type { PruneParts } from './prune.ts'
 import { createTreeImages, treeDirectory } from './tree-images.ts'
@@ -181,6 +181,13 @@ function createStore(parts: StoreParts): Store {
       projection.takeNew()
       return metadata.transaction(work)
     },
+    checkRows: () =>
+      metadata
+        .all('PRAGMA integrity_check(20)')
+        .map((row) => text(row, 'integrity_check'))
+        .filter((line) => line !== 'ok'),
+    isLeased: (name) => leases.others().names.has(name),
+    removeTree: remove,
     // Loaded at first need: most commands, and builds that are all cached, tidy nothing up.
     async prune(options) {
       const [{ prune }, { isWhole, pruneRule }] = await Promise.all([import('./prune.ts'), import('./prune-rules.ts')])

@@ -45,6 +45,12 @@ export interface Store extends AsyncDisposable {
   emptyCacheMounts(ids: readonly string[]): Promise<void>
   /** Removes what nothing needs, and never waits: what other open stores use stays. See {@link PruneResult}. */
   prune(options: PruneOptions): Promise<PruneResult>
+  /** What SQLite finds wrong with the database; nothing of a whole one. */
+  checkRows(): readonly string[]
+  /** Another open store uses it. */
+  isLeased(name: string): boolean
+  /** Of a tree that no row names any more. */
+  removeTree(path: string): Promise<void>
   /** The build cache, record by record. @param filters as {@link PruneOptions} @throws OCI_OPTION_INVALID */
   usage(filters?: readonly string[]): Promise<readonly UsageRecord[]>
   /**

@@ -24,6 +24,7 @@ export const commands: Readonly<Record<string, Load>> = {
   rmi: async () => (await import('./rmi.ts')).RmiCommand,
   save: async () => (await import('./save.ts')).SaveCommand,
   search: async () => (await import('./search.ts')).SearchCommand,
+  'store check': async () => (await import('./store-check.ts')).StoreCheckCommand,
   'system df': async () => (await import('./system-df.ts')).SystemDfCommand,
   'system prune': async () => (await import('./system-prune.ts')).SystemPruneCommand,
   tag: async () => (await import('./tag.ts')).TagCommand,

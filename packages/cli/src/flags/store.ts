@@ -124,6 +124,23 @@ export const search = defineSpec({
   ],
 })
 
+export const storeCheck = defineSpec({
+  name: 'store check',
+  summary: 'read the whole store, and say what of it is damaged',
+  description:
+    'Every blob is read against its digest, every layer in each of its forms against the others, every image and every record of the cache against both. Exit status 1 where something is damaged and was not repaired.',
+  args: [],
+  flags: [
+    {
+      name: 'repair',
+      kind: 'boolean',
+      summary: 'drop what is damaged, and the records and images that cannot be without it',
+    },
+    { ...format, summary: 'Go template, "table TEMPLATE", or json' },
+    store,
+  ],
+})
+
 export const info = defineSpec({
   name: 'info',
   summary: 'show what this machine can do, what is missing and how to get it',
