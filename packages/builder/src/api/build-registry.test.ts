@@ -7,6 +7,7 @@ import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build
 import { history, images } from './images.ts'
 import { describe } from '../oci/descriptor.ts'
 import { parseManifest } from '../oci/manifest.ts'
+import type { Manifest } from '../oci/types.ts'
 import type { BuildOptions } from '../build/public-types.ts'
 import { createRegistryClient } from '../registry/index.ts'
 
@@ -117,6 +118,27 @@ describeWith(buildNeeds, 'a base from a registry', () => {
     ).toHaveLength(4)
   })
 
+  test('a COPY onto a base of the registry is pushed by mounting its layers: none is fetched, and none sent', async () => {
+    const { host } = world.registry
+    const store = world.directory.join('store-copy-only')
+    const context = await world.context('copy-only', {
+      Dockerfile: 'FROM $BASE\nENV A=1\nCOPY --link Dockerfile /x/\n',
+    })
+    const before = world.registry.requests().length
+    await world.build(context, { store, tags: [`${host}/copy-only:1`], push: true })
+    const made = world.registry.requests().slice(before)
+    await using client = createRegistryClient({ environment: {} })
+    const { layers } = await manifestOf(client, host, 'busybox')
+    const pushed = await manifestOf(client, host, 'copy-only')
+    expect(pushed.layers.slice(0, layers.length)).toEqual(layers)
+    for (const { digest } of layers) {
+      const about = made.filter((request) => request.includes(digest.slice('sha256:'.length)))
+      expect(about).toEqual([expect.stringMatching(/^POST \/v2\/copy-only\/blobs\/uploads\/\?\S*from=busybox\S* 201$/)])
+    }
+    // Its own layer and config.
+    expect(made.filter((request) => /^PUT \/v2\/copy-only\/blobs\//.test(request))).toHaveLength(2)
+  })
+
   test('a push mounts from no repository that has lost the blob', async () => {
     const store = world.directory.join('store-lost-mount')
     const context = await world.context('lost-mount', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /lost\n' })
@@ -198,3 +220,12 @@ describeWith(buildNeeds, 'a base from a registry', () => {
     expect(existsSync(join(world.directory.join('lazy'), 'blobs'))).toBe(true)
   })
 })
+
+async function manifestOf(
+  client: ReturnType<typeof createRegistryClient>,
+  host: string,
+  name: string,
+): Promise<Manifest> {
+  const { bytes } = await client.fetchManifest(client.repository(`${host}/${name}`), '1')
+  return parseManifest(bytes).manifest
+}
