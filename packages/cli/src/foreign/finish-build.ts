@@ -21,6 +21,7 @@ export function finishBuild(input: AnyInput, notes: Notes, argv: readonly string
     withVolumes,
     withMirrors,
     withOneLayer,
+    withCacheRepository,
     withInsecureRegistries,
     withOutputs,
   ]
@@ -154,6 +155,21 @@ function withMirrors(input: AnyInput, notes: Notes): AnyInput {
   if (maps.length === 0) return input
   const mirrors = [...(input.flags['registry-mirror'] as readonly string[]), ...maps]
   return { ...input, flags: { ...input.flags, 'registry-mirror': mirrors } }
+}
+
+/** kaniko keeps an image for each step there; here it is one cache, in BuildKit's form. Without `--cache` it counts for neither. */
+function withCacheRepository(input: AnyInput, notes: Notes, argv: readonly string[]): AnyInput {
+  const [repository] = notes.get('cache-repo')?.slice(-1) ?? []
+  const isOn = argv.some((word) => /^--cache(?:=(?:1|t|true))?$/i.test(word))
+  if (repository === undefined || !isOn || input.flags['no-cache'] === true) return input
+  const directory = /^oci:(?:\/\/)?(.*)$/.exec(repository)?.[1]
+  const [from, to] =
+    directory === undefined
+      ? [`type=registry,ref=${repository}`, `type=registry,ref=${repository},mode=max`]
+      : [`type=local,src=${directory}`, `type=local,dest=${directory},mode=max`]
+  const { 'cache-from': sources, 'cache-to': targets } = input.flags as Readonly<Record<string, readonly string[]>>
+  const written = notes.has('no-push-cache') ? targets! : [...targets!, to]
+  return { ...input, flags: { ...input.flags, 'cache-from': [...sources!, from], 'cache-to': written } }
 }
 
 function withOneLayer(input: AnyInput, notes: Notes): AnyInput {

@@ -15,6 +15,8 @@ export type Note =
   | 'manifest'
   | 'volume'
   | 'one-layer'
+  | 'cache-repo'
+  | 'no-push-cache'
   | 'registry-map'
 
 /** What was noted while a command line was read, with the values in their order. */

@@ -12,7 +12,12 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'cache', isBoolean: true, done: isTrue, as: ['--no-cache'] },
   { name: 'cache-copy-layers', isBoolean: true, done: isTrue, use: 'leave it out, or --no-cache' },
   { name: 'cache-dir', use: cacheStore },
-  { name: 'cache-repo', use: cacheStore },
+  {
+    name: 'cache-repo',
+    note: 'cache-repo',
+    means:
+      'with `--cache`: `--cache-from type=registry,ref=REPO` and, unless there is `--no-push-cache`, `--cache-to type=registry,ref=REPO,mode=max`; `oci:DIR`: a local one',
+  },
   { name: 'cache-run-layers', isBoolean: true, done: isTrue, use: 'leave it out, or --no-cache' },
   { name: 'cleanup', isBoolean: true, done: either, use: leaveOut },
   { name: 'compressed-caching', isBoolean: true, done: either, use: leaveOut },
@@ -103,7 +108,7 @@ export const ofKaniko: readonly ForeignFlag[] = [
     note: 'no-push',
     means: '`--destination` names the image, and nothing is pushed',
   },
-  { name: 'no-push-cache', isBoolean: true, done: either, use: leaveOut },
+  { name: 'no-push-cache', isBoolean: true, done: isFalse, note: 'no-push-cache', means: 'see `--cache-repo`' },
   {
     name: 'oci-layout-path',
     as: ['--output=type=oci,tar=false,dest={}'],

@@ -245,6 +245,23 @@ test('isolation chroot of buildah, called by its name, is the strongest that wor
   ])
 })
 
+test('a cache repository of kaniko is a cache in a registry, which counts with --cache alone', () => {
+  const caches = (line: string) => {
+    const { flags } = read(`--no-push -c . ${line}`)
+    return [flags['cache-from'], flags['cache-to']]
+  }
+  expect(caches('--cache=true --cache-repo r.example/cache')).toEqual([
+    ['type=registry,ref=r.example/cache'],
+    ['type=registry,ref=r.example/cache,mode=max'],
+  ])
+  expect(caches('--cache --no-push-cache --cache-repo r.example/cache')).toEqual([
+    ['type=registry,ref=r.example/cache'],
+    [],
+  ])
+  expect(caches('--cache --cache-repo oci:/c')[1]).toEqual(['type=local,dest=/c,mode=max'])
+  expect(caches('--cache-repo r.example/cache')).toEqual([[], []])
+})
+
 test('a map of registries of kaniko is a mirror for each', () => {
   expect(read('--registry-map docker.io=m.example;quay.io=m.example/q -d a -c .').flags['registry-mirror']).toEqual([
     'docker.io=m.example',

@@ -109,7 +109,7 @@ describe('flags of other builders', () => {
     [['--volume=/a:/b', '.'], '--volume is a flag of buildah and podman', 'RUN --mount=type=cache'],
     [['--creds', 'me:hunter2', '.'], '--creds is a flag of buildah and podman', 'tsbuild login'],
     [['--context=s3://bucket/x'], '--context is a flag of kaniko', 'signed https:// URL'],
-    [['--cache-repo', 'r/cache', '.'], '--cache-repo is a flag of kaniko', '$TSBUILD_HOME'],
+    [['--cache-dir', '/cache', '.'], '--cache-dir is a flag of kaniko', '$TSBUILD_HOME'],
     [['--root', '/x', '.'], '--root is a flag of buildah and podman', '--store DIR'],
   ])('%j is told what to use', (argv, message, hint) => {
     const error = failureOf(...argv)
