@@ -22,6 +22,15 @@ export { openSession } from './api/session.ts'
 export { builderNode } from './api/builder-node.ts'
 export { inspectRemote } from './api/inspect-remote.ts'
 export { joinImages } from './api/join-images.ts'
+export {
+  addToManifestList,
+  annotateManifestList,
+  createManifestList,
+  pushManifestList,
+  readManifestList,
+  removeFromManifestList,
+  removeManifestList,
+} from './api/manifest-lists.ts'
 export { pull } from './api/pull.ts'
 export { push } from './api/transfer.ts'
 export { summarize } from './api/summarize.ts'

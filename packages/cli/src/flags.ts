@@ -3,6 +3,16 @@ import { copy, exportImage, importImage, load, save } from './flags/archives.ts'
 import { build } from './flags/build.ts'
 import { buildxInspect, buildxLs } from './flags/buildx.ts'
 import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts'
+import {
+  manifestAdd,
+  manifestAnnotate,
+  manifestCreate,
+  manifestExists,
+  manifestInspect,
+  manifestPush,
+  manifestRemove,
+  manifestRm,
+} from './flags/manifest.ts'
 import { imagetoolsCreate, imagetoolsInspect } from './flags/imagetools.ts'
 import { history, images, inspect, pull, push, rmi, tag } from './flags/images.ts'
 import { login, logout } from './flags/login.ts'
@@ -15,6 +25,7 @@ export * from './flags/debug.ts'
 export * from './flags/images.ts'
 export * from './flags/imagetools.ts'
 export * from './flags/login.ts'
+export * from './flags/manifest.ts'
 export * from './flags/store.ts'
 
 const table = [
@@ -43,6 +54,14 @@ const table = [
   info,
   imagetoolsCreate,
   imagetoolsInspect,
+  manifestCreate,
+  manifestAdd,
+  manifestAnnotate,
+  manifestInspect,
+  manifestPush,
+  manifestRemove,
+  manifestRm,
+  manifestExists,
   buildxLs,
   buildxInspect,
   debugParse,

@@ -112,7 +112,7 @@ async function resolveSource(session: Session, { reference, given }: PlacedSourc
 }
 
 /** An index, or what the one source was, and where what it names comes from. */
-interface Joined {
+export interface Joined {
   readonly bytes: Uint8Array
   readonly descriptor: Descriptor
   readonly parts: readonly { readonly entry: Descriptor; readonly from: ImageReference }[]
@@ -210,12 +210,13 @@ async function pushAll(
   index: Joined,
 ): Promise<void> {
   const works = [...Map.groupBy(names, repositoryOf).values()].map((group) => async () => {
-    for (const name of group) await pushTo(session, sink, name, index)
+    for (const name of group) await pushJoined(session, sink, name, index)
   })
   await runAll(works, session.signal)
 }
 
-async function pushTo(
+/** Brings what an index names to the repository of a name, then the index. */
+export async function pushJoined(
   session: Session,
   sink: ProgressSink,
   name: ImageReference,

@@ -343,6 +343,20 @@ export interface PushOutcome {
   readonly digest: Digest
   readonly sizeBytes: number
 }
+/** For lists that are made step by step. */
+export interface ManifestListOptions extends CommonOptions, RegistryOptions {
+  /** Of an index all images; else it is refused. */
+  readonly all?: boolean | undefined
+}
+/** What is said of an image in a list, instead of what its config says. */
+export interface ManifestAnnotations {
+  readonly os?: string | undefined
+  readonly architecture?: string | undefined
+  readonly variant?: string | undefined
+  readonly osVersion?: string | undefined
+  readonly osFeatures?: readonly string[] | undefined
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+}
 /** The machine that builds. */
 export interface BuilderNode {
   /** Directory of its store. */

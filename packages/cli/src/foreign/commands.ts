@@ -18,7 +18,6 @@ const noCompose = 'tsbuild builds one image a call: tsbuild -t NAME -f FILE CONT
 const noBuilders = 'there are no builder instances: the build runs in this process'
 const oneBuilder = `leave it out: ${noBuilders}; tsbuild buildx ls shows it`
 const noProxy = 'programs in @ts-oci/builder call build; there is no daemon behind a socket'
-const onePlatform = '--platform OS/ARCH,OS/ARCH builds several; skopeo and crane join what several machines built'
 const noDaemon = 'there is no daemon to speak to'
 const workingContainers = 'write it into a Dockerfile, or use @ts-oci/builder from TypeScript'
 const history = 'tsbuild build --metadata-file FILE keeps what there is to say of a build'
@@ -56,7 +55,6 @@ export const foreignCommands: readonly ForeignCommand[] = [
   // Images.
   { name: 'image', use: 'tsbuild images, history, inspect, tag, rmi, pull and push have names of their own' },
   { name: 'ls', use: 'did you mean tsbuild images?' },
-  { name: 'manifest', use: onePlatform },
   { name: 'mkcw', use: 'confidential workloads are not supported' },
   { name: 'source', use: 'source images are not supported' },
   { name: 'trust', use: 'signatures are not supported: pin bases by digest' },
