@@ -1,11 +1,12 @@
 // `npm run differential -- --seed N --count N`: draws Dockerfiles from a grammar, builds each with BuildKit and with
 // tsbuild, and prints what differs: outcome, error line, config, history, files, layers. `--transfers` draws COPY and
 // ADD alone, over random contexts.
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from '../setup.mjs'
 import { buildImage, defaultBuildkitCommand } from './build.mjs'
+import { compareCaches } from './caches.mjs'
 import { compareOutcomes, isMatterOfOrder } from './compare.mjs'
 import { writeContext } from './context.mjs'
 import { drawDockerfile } from './grammar.mjs'
@@ -24,6 +25,7 @@ const HELP = `npm run differential -- [options]
   --directory DIR          where contexts are made; both builders must see it (default /tmp)
   --transfers              COPY and ADD over random contexts, as root; needs --base
   --step                   what a step sees, one probe with each; needs --base, an image of Debian
+  --caches                 who builds from the cache that the other has written runs no step; with --transfers, too
   --parents                with --transfers: COPY --parents as well, which an older BuildKit does not know
   --print                  print the Dockerfiles and build nothing
   --verbose                print each Dockerfile that builds differently, and both logs`
@@ -39,12 +41,14 @@ const { values: options } = parseArgs({
     directory: { type: 'string', default: '/tmp' },
     transfers: { type: 'boolean', default: false },
     step: { type: 'boolean', default: false },
+    caches: { type: 'boolean', default: false },
     parents: { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
+const counted = { hits: 0, misses: 0 }
 if (options.help) console.log(HELP)
 else process.exitCode = await main()
 
@@ -71,6 +75,7 @@ async function main() {
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
+  if (options.caches) console.log(`steps that were found: ${counted.hits}, missed: ${counted.misses}`)
   if (!options.print)
     console.log(
       `equal images: ${tally.equal}, equal refusals: ${tally.refused}, another step's failure told first: ${tally.order}, different: ${tally.different}`,
@@ -89,6 +94,7 @@ async function tryCase(number, work) {
     return 'equal'
   }
   writeFileSync(join(context, 'Dockerfile'), dockerfile)
+  if (options.caches) return tryCaches(number, work, context, dockerfile)
   const started = Date.now() / 1000
   const [reference, ours] = await Promise.all([
     buildImage(
@@ -103,6 +109,27 @@ async function tryCase(number, work) {
   report(number, dockerfile, differences, [reference, ours])
   if (differences.length > 0) return isMatterOfOrder(reference, ours) ? 'order' : 'different'
   return reference.ok ? 'equal' : 'refused'
+}
+
+async function tryCaches(number, work, context, dockerfile) {
+  const { result, hits, misses } = await compareCaches({
+    context,
+    work,
+    number,
+    reference: split(options['buildkit-command']) ?? defaultBuildkitCommand(),
+    ours: tsbuildCommand(),
+    oursWrites: number % 2 === 0,
+  })
+  rmSync(context, { recursive: true })
+  for (const name of readdirSync(work)) rmSync(join(work, name), { recursive: true, force: true })
+  counted.hits += hits
+  counted.misses += misses.length
+  if (misses.length > 0) {
+    console.log(`--- ${number}: ${number % 2 === 0 ? 'tsbuild' : 'BuildKit'} wrote, the other missed`)
+    if (options.verbose) console.log(dockerfile.replace(/^/gm, '    '))
+    for (const name of misses) console.log(`  ${name}`)
+  }
+  return result
 }
 
 function drawWords(context, random) {

@@ -91,6 +91,11 @@ test.each([
   expect(await digestOne(viewOf(WILD), { path, followLast, allowWildcard: true })).toBe(single(expected))
 })
 
+test('a star takes what lies in the root, not the root itself', async () => {
+  const view = viewOf(['ADD a file data0'])
+  expect(await digestOne(view, { path: '*', allowWildcard: true })).toBe(single(digestOf(`\0a${DATA0}`)))
+})
+
 test('a wildcard that matches nothing is the digest of nothing', async () => {
   expect(await digestOne(viewOf(WILD), { path: 'q*', allowWildcard: true })).toBe(single(digestOf('')))
 })

@@ -73,7 +73,8 @@ function createWalk(
 
   const matchesPattern = (path: ByteString): boolean => {
     const parts = path.split('/')
-    return parts.length === matchers.length && parts.every((part, index) => matchers[index]!(part))
+    // A star takes no name for one; the root has none.
+    return path !== '' && parts.length === matchers.length && parts.every((part, index) => matchers[index]!(part))
   }
   function judge(
     path: ByteString,
