@@ -80,6 +80,14 @@ test('a digest that is to be preserved forbids a conversion', async () => {
   await expect(copying).rejects.toMatchObject({ code: 'OCI_OPTION_INVALID' })
 })
 
+test('an auth file that is not there is told, whichever place it is for', async () => {
+  const authFile = directory.join('none.json')
+  for (const options of [{ authFile }, { from: { authFile } }])
+    await expect(copy('docker://localhost:1/a', `dir:${fresh()}`, { store, ...options })).rejects.toMatchObject({
+      code: 'OCI_CREDENTIALS',
+    })
+})
+
 describeWith(['docker-registry'], 'with registries', () => {
   let registry: Registry
   beforeAll(async () => (registry = await startRegistry()))

@@ -132,7 +132,8 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
   }
 }
 
-function registryOptionsOf({
+/** What of a call says how registries are reached. */
+export function registryOptionsOf({
   insecureRegistries,
   authFile,
   mirrors,
@@ -153,7 +154,7 @@ async function orClose(executor: Executor, check: () => void): Promise<void> {
 }
 
 /** A name with a slip would else be noticed on the day on which a registry first asks. @throws OCI_CREDENTIALS */
-async function checkAuthFile(path: string | undefined): Promise<void> {
+export async function checkAuthFile(path: string | undefined): Promise<void> {
   if (path === undefined || existsSync(path)) return
   const { noAuthFile } = await import('../registry/auth-files.ts')
   throw noAuthFile(path)

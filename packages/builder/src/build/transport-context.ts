@@ -6,7 +6,7 @@ import type { TemporaryDirectory } from '../store/types.ts'
 import type { PlaceOptions, TransportContext } from '../transports/types.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { CommonOptions, RegistryOptions, Session } from './session-types.ts'
-import { sessionOf } from './session.ts'
+import { checkAuthFile, registryOptionsOf, sessionOf } from './session.ts'
 import { createLayerFetcher } from './transfers.ts'
 
 export interface TransportContextOptions extends CommonOptions, RegistryOptions {
@@ -78,14 +78,17 @@ export function createTransportContext(options: TransportContextOptions, report:
 async function makeClient(options: RegistryOptions, place: PlaceOptions): Promise<RegistryClient> {
   const { createRegistryClient } = await import('../registry/index.ts')
   const { credentials, isTlsVerified, registry } = place
+  await checkAuthFile(place.authFile ?? options.authFile)
   const insecure = [
     ...(options.insecureRegistries ?? []),
     ...(isTlsVerified === false && registry !== undefined ? [registry] : []),
   ]
   const given: RegistryClientOptions = {
+    ...registryOptionsOf(options),
     insecureRegistries: insecure,
     authFile: place.authFile ?? options.authFile,
     retries: options.retries,
+    retryDelayMs: options.retryDelayMs,
     ...(credentials === undefined || registry === undefined
       ? {}
       : { credentials: { [registry]: { kind: 'password', ...credentials } } }),

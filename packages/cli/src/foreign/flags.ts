@@ -1,3 +1,4 @@
+import { ofArchives } from './archive-flags.ts'
 import { ofBuildah } from './buildah-flags.ts'
 import type { ForeignFlag, ForeignValue } from './flag-row.ts'
 import { ofImageCommands } from './image-flags.ts'
@@ -15,6 +16,9 @@ export const foreignFlags: Readonly<Record<string, readonly OwnedFlag[]>> = {
   build: [...owned('kaniko', ofKaniko), ...owned('buildah and podman', ofBuildah), ...owned('docker', ofRoots)],
   pull: owned('buildah and podman', ofTransfers.pull),
   push: owned('buildah and podman', ofTransfers.push),
+  copy: owned('skopeo', ofArchives.copy),
+  save: owned('podman', ofArchives.save),
+  import: owned('podman', ofArchives.import),
   images: owned('buildah and podman', ofImageCommands.images),
   inspect: owned('docker and podman', ofImageCommands.inspect),
   rmi: owned('buildah and podman', ofImageCommands.rmi),
