@@ -1,5 +1,6 @@
 // `npm run measure [-- --base IMAGE] [-- WORKLOAD…]`: times `tsbuild` on contexts that it makes, in a store of its own.
 // Prints per workload the median of the wall clock, of user + system time, and the largest process. See docs/performance.md.
+// `supervisor` prints what steps cost that have one user id (measure-supervisor.mjs).
 // `step` prints what one more `RUN true` costs; `--against 'docker buildx build'` beside what it costs that builder.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,6 +15,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const base = values.base ?? 'scratch'
+// These are not of the others: they take a base that fetches packages, and minutes.
+if (positionals[0] === 'supervisor') {
+  const { measureSupervisor } = await import('./measure-supervisor.mjs')
+  measureSupervisor(base, positionals.slice(1))
+  process.exit()
+}
 const work = mkdtempSync(join(tmpdir(), 'tsbuild-measure-'))
 const store = join(work, 'store')
 

@@ -10,8 +10,9 @@ process.stdout.write(JSON.stringify(await probeMachine()))
 `
 
 async function probeIn(command: readonly string[]): Promise<MachineReport> {
-  const [tool = '', ...args] = [...command, process.execPath, ...nodeFlags, '--input-type=module', '-e', program]
-  return JSON.parse(await checkTool(tool, args)) as MachineReport
+  const words: readonly string[] = [process.execPath, ...nodeFlags, '--input-type=module', '-e', program]
+  const [tool = '', ...args] = command
+  return JSON.parse(await checkTool(tool, [...args, ...words])) as MachineReport
 }
 
 describeWith(['root', 'setpriv', 'unshare'], 'a probe', () => {
