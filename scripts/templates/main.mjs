@@ -69,18 +69,16 @@ function fillWithDocker(template) {
   const prefix = namespace === undefined ? [] : ['nsenter', `--mount=${namespace}`, '--wdns=/', '--']
   const [command, ...args] = [
     ...prefix,
-    ...[
-      'env',
-      'DOCKER_API_VERSION=1.51',
-      'docker',
-      '-H',
-      `unix://${socket}`,
-      'image',
-      'inspect',
-      '--format',
-      template,
-      'x',
-    ],
+    'env',
+    'DOCKER_API_VERSION=1.51',
+    'docker',
+    '-H',
+    `unix://${socket}`,
+    'image',
+    'inspect',
+    '--format',
+    template,
+    'x',
   ]
   return new Promise((resolve) => {
     execFile(command, args, { encoding: 'utf8' }, (_, stdout, stderr) =>

@@ -61,6 +61,8 @@ const WAYS: readonly (readonly [string, Attributes])[] = [
   ['gzip of level 9', { 'compression-level': '9' }],
   ['zstd', { compression: 'zstd' }],
   ['zstd that is forced', { compression: 'zstd', 'force-compression': 'true' }],
+  ['estargz that is forced', { compression: 'estargz', 'force-compression': 'true' }],
+  ['zstd:chunked', { compression: 'zstd:chunked' }],
   ['no compression', { compression: 'uncompressed' }],
   ['gzip with times rewritten', { 'rewrite-timestamp': 'true' }],
   ['zstd with times rewritten', { compression: 'zstd', 'rewrite-timestamp': 'true', 'force-compression': 'true' }],

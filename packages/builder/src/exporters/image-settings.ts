@@ -50,8 +50,8 @@ export function readImageSettings(output: OutputSpec, attributes: Attributes, de
   const ociMediaTypes = attributes.flag('oci-mediatypes') ?? true
   const sourceDateEpoch = readEpoch(attributes, defaults)
   const rewriteTimestamp = attributes.flag('rewrite-timestamp') ?? false
-  if (!ociMediaTypes && compression.kind === 'zstd')
-    throw invalid(output.type, '"compression=zstd" conflicts with "oci-mediatypes=false"')
+  if (!ociMediaTypes && (compression.kind === 'zstd' || isIndexed(compression.kind)))
+    throw invalid(output.type, `"compression=${compression.kind}" conflicts with "oci-mediatypes=false"`)
   if (rewriteTimestamp && sourceDateEpoch === undefined && defaults.isEpochPending !== true) {
     throw invalid(
       output.type,
@@ -76,15 +76,16 @@ export function readImageSettings(output: OutputSpec, attributes: Attributes, de
   }
 }
 
+/** A layer with a table of contents, for readers that fetch parts of it. */
+export function isIndexed(compression: Compression | undefined): boolean {
+  return compression === 'estargz' || compression === 'zstd:chunked'
+}
+
 function readCompression(
   type: string,
   attributes: Attributes,
 ): { readonly kind: Compression | undefined; readonly level: number | undefined } {
   const text = attributes.text('compression')
-  if (text === 'estargz')
-    throw new BuilderError('OCI_OPTION_UNSUPPORTED', `output type=${type}: compression=estargz is not supported`, {
-      hint: 'use gzip or zstd',
-    })
   const found = compressions.find(({ name }) => name === text)
   if (text !== undefined && found === undefined) {
     const names = compressions.map(({ name }) => name)

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { Store } from '../store/types.ts'
 import type { ExportLayer, LayerProvider, ProvidedLayer, WantedForm } from './types.ts'
 import type { BaseImage } from '../image/lowered.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { DiffID, Digest } from '../oci/digest.ts'
 import { layerCompression, MediaType } from '../oci/media-types.ts'
 import { parseReference, registryReference, repositoryOf } from '../oci/reference.ts'
 import type { ImageLayer } from '../oci/types.ts'
@@ -104,15 +104,20 @@ async function provideNamed(
   const repositories = [...new Set(inRegistries.map((known) => repositoryOf(parseReference(known))))]
   if (isForcedAway(descriptor, form)) {
     await forms.tar(layer)
-    return { diffId, descriptor: await forms.blob(layer, wish(form)), repositories, isLocal: true }
+    return { ...(await compressed(forms, layer, { form, diffId })), repositories, isLocal: true }
   }
   if (form.descriptorOnly !== true) await forms.imageBlob(layer, image, reference)
   return { diffId, descriptor, repositories, isLocal: store.blobs.has(descriptor.digest) }
 }
 
+const CHUNKED = 'io.github.containers.zstd-chunked'
+
 /** As BuildKit: a level alone is no reason to compress again what has the type that is asked for. */
-function isForcedAway({ mediaType }: ImageLayer['descriptor'], { force, compression }: WantedForm): boolean {
+function isForcedAway(descriptor: ImageLayer['descriptor'], { force, compression }: WantedForm): boolean {
   if (force !== true || compression === 'stored') return false
+  const { mediaType, annotations = {} } = descriptor
+  if (compression === 'estargz') return annotations['containerd.io/snapshot/stargz/toc.digest'] === undefined
+  if (compression === 'zstd:chunked') return annotations[`${CHUNKED}.manifest-position`] === undefined
   return layerCompression(mediaType) !== compression
 }
 
@@ -130,7 +135,18 @@ async function provideOwn(
       isLocal: true,
     }
   }
-  return { diffId, descriptor: await forms.blob(layer, wish(form)), repositories: [], isLocal: true }
+  return { ...(await compressed(forms, layer, { form, diffId })), repositories: [], isLocal: true }
+}
+
+/** A blob of one's own making; one with a table of contents may hold a tar of its own. */
+async function compressed(
+  forms: OutputForms,
+  layer: LayerHandle,
+  { form, diffId }: { readonly form: WantedForm; readonly diffId: DiffID },
+): Promise<Pick<ProvidedLayer, 'diffId' | 'descriptor'>> {
+  const descriptor = await forms.blob(layer, wish(form))
+  const blob = forms.record(layer)?.blobs.find((one) => one.descriptor.digest === descriptor.digest)
+  return { diffId: blob?.diffId ?? diffId, descriptor }
 }
 
 /** Of one's own making, whatever else is at hand. */

@@ -6,7 +6,13 @@ describe('attributes', () => {
   const refused: readonly (readonly [LooseOutput, RegExp])[] = [
     [{ type: 'oci', dest: 'x', compresion: 'gzip' }, /unknown attribute "compresion"/],
     [{ type: 'oci', dest: 'x', compression: 'brotli' }, /unsupported compression type "brotli"/],
-    [{ type: 'oci', dest: 'x', compression: 'estargz' }, /estargz is not supported/],
+    [{ type: 'image', compression: 'estargz' }, /compression=estargz is for images that leave the store/],
+    [{ type: 'image', compression: 'zstd:chunked' }, /compression=zstd:chunked is for images that leave the store/],
+    [{ type: 'oci', dest: 'x', compression: 'estargz', 'compression-level': '10' }, /from 0 to 9/],
+    [
+      { type: 'oci', dest: 'x', compression: 'estargz', 'oci-mediatypes': 'false' },
+      /"compression=estargz" conflicts with "oci-mediatypes=false"/,
+    ],
     [
       { type: 'oci', dest: 'x', 'compression-level': '10' },
       /compression-level=10: a whole number from 0 to 9 expected/,

@@ -118,7 +118,7 @@ export interface WantedForm {
    * Else applies to layers that have no blob yet, and to all with `force`.
    */
   readonly compression: Compression | 'stored'
-  /** gzip 0–9, zstd 1–22. */
+  /** gzip 0–9, zstd 0–22. */
   readonly level?: number
   readonly force?: boolean
   /** Every mtime above this is set to it (seconds); not for layers of the base. */

@@ -21,7 +21,8 @@ export interface TarForm {
 /** Any compressed blob of a layer. */
 export function findBlob({ store, record }: FormsState, layer: LayerHandle): BlobForm | undefined {
   const descriptor = record(layer)
-    ?.blobs.map((blob) => blob.descriptor)
+    ?.blobs.filter(({ diffId }) => diffId === undefined)
+    .map((blob) => blob.descriptor)
     .find((candidate) => store.blobs.has(candidate.digest))
   return descriptor && { path: store.blobs.path(descriptor.digest), descriptor }
 }
@@ -62,7 +63,7 @@ export function isStored(
   return (
     row.remote !== undefined ||
     (row.hasTar && row.diffId !== undefined && store.blobs.has(asDigest(row))) ||
-    row.blobs.some((blob) => store.blobs.has(blob.descriptor.digest)) ||
+    row.blobs.some((blob) => blob.diffId === undefined && store.blobs.has(blob.descriptor.digest)) ||
     (row.trees ?? []).some((tree) => isTree(tree) && isThere(store, layer, tree))
   )
 }

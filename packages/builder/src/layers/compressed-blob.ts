@@ -61,8 +61,9 @@ export async function compressedBlob(options: CompressedBlobOptions): Promise<De
       signal: options.signal,
     })
     store.blobs.adopt(path, compressed.digest)
-    const descriptor: Descriptor = { mediaType, digest: compressed.digest, size: compressed.sizeBytes }
-    options.put({ blobs: [{ descriptor, origin }] })
+    const { digest, sizeBytes: size, annotations, diffId: ownDiffId } = compressed
+    const descriptor: Descriptor = { mediaType, digest, size, ...(annotations && { annotations }) }
+    options.put({ blobs: [{ descriptor, origin, ...(ownDiffId && { diffId: ownDiffId }) }] })
     return descriptor
   })
 }

@@ -121,6 +121,8 @@ export interface LayerBlob {
   readonly descriptor: Descriptor
   /** What made it (`pulled`, `node-zlib 1.3.1 level 6`): a digest is never recomputed by compressing again. */
   readonly origin: string
+  /** Of the tar that it holds, where that is not the layer's: eStargz adds files. No form of the layer is made of it. */
+  readonly diffId?: DiffID
 }
 
 /** How a tree is written: what one kind of isolation mounts, another one would misread. */

@@ -5,8 +5,11 @@ import { constants, createZstdCompress } from 'node:zlib'
 import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
 import type { Compression } from '../oci/compressions.ts'
-import { createDigester, type Digest } from '../oci/digest.ts'
+import { createDigester } from '../oci/digest.ts'
+import type { CompressedFile, IndexedBlob, Output } from './blob-output.ts'
 import { createGzipWriter } from './gzip-writer.ts'
+
+export type { CompressedFile } from './blob-output.ts'
 
 /** Of a blob that is compressed at all. */
 export type BlobCompression = Exclude<Compression, 'none'>
@@ -17,16 +20,11 @@ export interface CompressFileOptions {
   /** A new file. */
   readonly destination: string
   readonly compression: BlobCompression
-  /** gzip 0–9, zstd 1–22. Without it gzip is made by our own encoder. */
+  /** gzip 0–9, zstd 0–22, where 0 is its default. Without it gzip is made by our own encoder. */
   readonly level?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** The tar is still being written, front to back, until this settles: gzip follows its end. */
   readonly growing?: Promise<unknown> | undefined
-}
-
-export interface CompressedFile {
-  readonly digest: Digest
-  readonly sizeBytes: number
 }
 
 const DEFAULT_ZSTD_LEVEL = 3
@@ -46,7 +44,7 @@ interface Compressor {
     level: number | undefined,
     output: Output,
     signal: AbortSignal | undefined,
-  ): Promise<void>
+  ): Promise<IndexedBlob | void>
 }
 
 /** How each compression of `oci/compressions.ts` is written. */
@@ -57,10 +55,22 @@ const COMPRESSORS: Readonly<Record<BlobCompression, Compressor>> = {
     write: writeGzip,
   },
   zstd: {
-    levels: [1, 22],
+    levels: [0, 22],
     id: (level = DEFAULT_ZSTD_LEVEL) => `node-zstd ${process.versions.zstd} level ${level}`,
     write: (source, _growth, level = DEFAULT_ZSTD_LEVEL, output, signal) =>
       writeZstd(source, statFd(source).size, level, output, signal),
+  },
+  estargz: {
+    levels: [0, 9],
+    id: (level) => `estargz 1 node-zlib ${process.versions.zlib} level ${level ?? 'default'}`,
+    write: async (source, _growth, level, output, signal) =>
+      (await import('./estargz.ts')).writeEstargz(source, level, output, signal),
+  },
+  'zstd:chunked': {
+    levels: [0, 22],
+    id: (level = DEFAULT_ZSTD_LEVEL) => `zstd:chunked 1 node-zstd ${process.versions.zstd} level ${level}`,
+    write: async (source, _growth, level = DEFAULT_ZSTD_LEVEL, output, signal) =>
+      (await import('./zstd-chunked.ts')).writeZstdChunked(source, level, output, signal),
   },
 }
 
@@ -82,8 +92,8 @@ export async function compressFile(options: CompressFileOptions): Promise<Compre
   try {
     const output = openOutput(options.destination)
     try {
-      await COMPRESSORS[compression].write(source, growth, level, output, signal)
-      return output.finish()
+      const more = await COMPRESSORS[compression].write(source, growth, level, output, signal)
+      return { ...output.finish(), ...more }
     } finally {
       output.close()
     }
@@ -98,13 +108,6 @@ function checkLevel(compression: BlobCompression, level: number | undefined): vo
   throw new BuilderError('OCI_OPTION_INVALID', `${compression} has no compression level ${level}`, {
     hint: `levels are ${min} to ${max}`,
   })
-}
-
-/** A new file, hashed while it is written. */
-export interface Output {
-  write(bytes: Uint8Array): void
-  finish(): CompressedFile
-  close(): void
 }
 
 /** @throws OCI_RUNTIME_FILES when it exists or cannot be made. */

@@ -13,7 +13,7 @@ import {
   type ComposedImage,
   type ComposeOptions,
 } from '../compose.ts'
-import { readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
+import { isIndexed, readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
 import type {
   ExportContext,
   ExportDefaults,
@@ -73,6 +73,11 @@ export function prepareImage(output: OutputSpec, defaults: ExportDefaults, isReg
       hint: 'add -t NAME, or the attribute name=NAME',
     })
   }
+  if (isIndexed(image.settings.compression) && !image.isPushed) {
+    const { compression } = image.settings
+    const what = `output type=${output.type}: compression=${compression} is for images that leave the store`
+    throw new BuilderError('OCI_OPTION_INVALID', what, { hint: 'use type=registry, type=oci, or push=true' })
+  }
   return {
     type: output.type,
     name: 'exporting to image',
@@ -85,7 +90,7 @@ export function prepareImage(output: OutputSpec, defaults: ExportDefaults, isReg
 async function run(output: ImageOutput, source: ExportSource, context: ExportContext): Promise<ExportResult> {
   const stored = output.isStored
     ? await compose(source, context, {
-        settings: output.settings,
+        settings: storedSettings(output),
         defaultCompression: 'stored',
         descriptorOnly: true,
       })
@@ -102,6 +107,13 @@ async function run(output: ImageOutput, source: ExportSource, context: ExportCon
       ? {}
       : { digest: written.root.digest, descriptor: written.root, images: exportedImages(written) }),
   }
+}
+
+/** What a registry gets with tables of contents, the store keeps as it is: only who fetches parts reads them. */
+function storedSettings({ settings }: ImageOutput): ImageSettings {
+  return isIndexed(settings.compression)
+    ? { ...settings, compression: undefined, level: undefined, force: false }
+    : settings
 }
 
 function idOf(composed: Composed): Digest {
