@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Writable } from 'node:stream'
-import { constants, createZstdCompress } from 'node:zlib'
+import { createZstdCompress } from 'node:zlib'
 import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
 import type { Compression } from '../oci/compressions.ts'
@@ -205,7 +205,7 @@ async function writeZstd(
 ): Promise<void> {
   const stream = createZstdCompress({
     chunkSize: 1 << 18,
-    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+    params: { [zlibConstants().ZSTD_c_compressionLevel]: level, [zlibConstants().ZSTD_c_checksumFlag]: 1 },
     pledgedSrcSize: size,
   })
   // Thrown in a listener, a full disk would end the process: it ends the stream, and both waits below hear of it.
@@ -253,4 +253,9 @@ function spareBlock(stream: Writable): { room(): Promise<Buffer>; write(bytes: B
       done.catch(() => undefined)
     },
   }
+}
+
+/** At first need: who only gives an image a name loads no streams, which this module does. */
+function zlibConstants(): typeof import('node:zlib').constants {
+  return process.getBuiltinModule('node:zlib').constants
 }

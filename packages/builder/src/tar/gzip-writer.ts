@@ -1,4 +1,4 @@
-import { constants, crc32, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib'
+import { crc32, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib'
 import { deflateBlock, deflateBound, DEFLATE_WINDOW_BYTES } from '@ts-oci/runtime'
 
 /**
@@ -135,10 +135,12 @@ async function withOwn({ input, output, window, used }: Slot, isLast: boolean): 
 /** One block as a piece of the deflate stream that begins and ends at a byte. */
 async function withZlib(slot: Slot, block: Buffer, level: number, isLast: boolean): Promise<Uint8Array> {
   if (level === 0 || !isWorthwhile(block)) return storeBlock(block, isLast, slot.output)
+  // At first need: who only gives an image a name loads no streams, which this module does.
+  const { Z_FINISH, Z_SYNC_FLUSH } = process.getBuiltinModule('node:zlib').constants
   const options: ZlibOptions = {
     level,
     chunkSize: OUTPUT_BYTES,
-    finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
+    finishFlush: isLast ? Z_FINISH : Z_SYNC_FLUSH,
     ...(slot.window === 0
       ? {}
       : { dictionary: slot.input.subarray(DEFLATE_WINDOW_BYTES - slot.window, DEFLATE_WINDOW_BYTES) }),
