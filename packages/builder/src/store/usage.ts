@@ -44,9 +44,22 @@ export function usageRecord({ below: _below, target: _target, ...record }: Usage
   return record
 }
 
+type UsageId = (kind: 'layer' | 'step' | 'cache mount' | 'memo', name: string) => string
+
+/** Of a layer that many steps stand on the id is made once. */
+function createUsageIds(): UsageId {
+  const known = new Map<string, string>()
+  return (kind, name) => {
+    const key = `${kind} ${name}`
+    let id = known.get(key)
+    if (id === undefined) known.set(key, (id = usageIdOf(key)))
+    return id
+  }
+}
+
 /** 25 characters of base 36 as BuildKit's ids, made of what the store calls it. */
-function usageId(kind: string, name: string): string {
-  const hex = createHash('sha256').update(`${kind} ${name}`).digest('hex')
+function usageIdOf(name: string): string {
+  const hex = createHash('sha256').update(name).digest('hex')
   return BigInt(`0x${hex}`).toString(36).padStart(25, '0').slice(-25)
 }
 
@@ -61,6 +74,7 @@ interface StepRow {
 }
 
 function layerItems({ metadata }: UsageParts, leased: ReadonlySet<string>): readonly UsageItem[] {
+  const usageId = createUsageIds()
   const steps = metadata
     .all('SELECT key, layer_ids, created_ms, used_ms, usage_count, name, type FROM cache')
     .map(stepOf)
@@ -106,7 +120,7 @@ function layerItems({ metadata }: UsageParts, leased: ReadonlySet<string>): read
       },
     ]
   })
-  return [...layers, ...alone.map((step) => stepItem(step, rows, ofImages, leasedKeys))]
+  return [...layers, ...alone.map((step) => stepItem(step, { rows, ofImages, leasedKeys, usageId }))]
 }
 
 interface LayerFacts {
@@ -128,7 +142,7 @@ function note(
   const known = facts.get(id)
   facts.set(id, {
     // Steps of one layer may have come to it over others: all of these are below it.
-    below: known === undefined || known.below.length === 0 ? below : [...new Set([...known.below, ...below])],
+    below: known === undefined || known.below.length === 0 ? below : joined(known.below, below),
     createdMs: Math.min(known?.createdMs ?? Infinity, step.createdMs),
     usedMs: Math.max(known?.usedMs ?? 0, step.usedMs),
     usageCount: Math.max(known?.usageCount ?? 0, step.usageCount),
@@ -136,12 +150,26 @@ function note(
   })
 }
 
+/** Mostly both are the same chain. */
+function joined(known: readonly string[], more: readonly string[]): readonly string[] {
+  const isKnown = more.length <= known.length && more.every((id, at) => known[at] === id)
+  return isKnown ? known : [...new Set([...known, ...more])]
+}
+
 /** A step that has no layer of its own: it wrote none, or its files were never needed. */
 function stepItem(
   step: StepRow,
-  rows: ReadonlyMap<string, Row>,
-  ofImages: ReadonlySet<string>,
-  leasedKeys: ReadonlySet<string>,
+  {
+    rows,
+    ofImages,
+    leasedKeys,
+    usageId,
+  }: {
+    readonly rows: ReadonlyMap<string, Row>
+    readonly ofImages: ReadonlySet<string>
+    readonly leasedKeys: ReadonlySet<string>
+    readonly usageId: UsageId
+  },
 ): UsageItem {
   const below = step.layerIds.filter((id) => rows.has(id))
   const { key, createdMs, usedMs, usageCount, name, type } = step
@@ -209,7 +237,7 @@ function mountItems({ metadata, locks }: UsageParts, isLocked: boolean): readonl
     const mountId = text(row, 'id')
     const isMirror = isGitMirror(mountId)
     return {
-      id: usageId('cache mount', mountId),
+      id: usageIdOf(`cache mount ${mountId}`),
       parents: [],
       below: [],
       description: isMirror ? mountId : `cached mount with id ${JSON.stringify(mountId)}`,
@@ -243,7 +271,7 @@ function memoItems(paths: StorePaths): readonly UsageItem[] {
     if (stat === undefined) return []
     return [
       {
-        id: usageId('memo', name),
+        id: usageIdOf(`memo ${name}`),
         parents: [],
         below: [],
         description: 'local source for context',
