@@ -182,8 +182,9 @@ function startPruner(directory: string): {
 async function pruneUntilTold(directory: string): Promise<void> {
   let isOver = false
   process.stdin.resume().once('end', () => (isOver = true))
-  while (!isOver) {
-    await prune({ store: join(directory, 'store'), all: true })
+  // All of it, and in turn by what was used least, as builds tidy up.
+  for (let turn = 0; !isOver; turn++) {
+    await prune({ store: join(directory, 'store'), ...(turn % 2 === 0 ? { all: true } : { maxUsedBytes: 1_000_000 }) })
     process.stdout.write('pruned\n')
     await delay(20)
   }
