@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isTsOciError } from '../base/errors.ts'
-import { checkLayer, type FormProblem } from '../build/check-layer.ts'
+import type { FormProblem } from '../build/check-layer.ts'
 import { digestOfFile } from '../build/check-tree.ts'
 import type { CheckStoreOptions, StoreDamage, StoreReport } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
@@ -71,6 +71,8 @@ class Check {
   }
 
   async layer(layer: LayerRecord): Promise<void> {
+    // The public face is loaded by every command: what reads layers is not.
+    const { checkLayer } = await import('../build/check-layer.ts')
     const problems = await checkLayer(this.store, layer, (digest) => this.bad.has(digest), this.session.signal)
     if (problems.length === 0) return
     // A build, or a prune, may have changed it meanwhile: what is said of it is to be true now.

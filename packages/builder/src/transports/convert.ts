@@ -5,7 +5,7 @@ import { looksLikeIndex, parseIndex, serializeIndex } from '../oci/image-index.t
 import { parseManifest, serializeManifest } from '../oci/manifest.ts'
 import { layerCompression, layerMediaType, toFamily } from '../oci/media-types.ts'
 import type { Descriptor } from '../oci/types.ts'
-import { compressFile, type BlobCompression } from '../tar/compression.ts'
+import type { BlobCompression } from '../tar/compression.ts'
 import { inflated } from '../tar/inflated.ts'
 import type { Bundle, BundleImage, Document, TransportBlob, TransportContext } from './types.ts'
 
@@ -152,6 +152,7 @@ async function convertLayer(
   if (kind === 'none') return fileBlob(plain, { mediaType, digest, size })
   const destination = `${plain}.packed`
   const { signal } = context
+  const { compressFile } = await import('../tar/compression.ts')
   const packed = await compressFile({ source: plain, destination, compression: kind, level, signal })
   return fileBlob(destination, { mediaType, digest: packed.digest, size: packed.sizeBytes })
 }
