@@ -27,7 +27,7 @@ import { createTextBudget } from '../expand/text-budget.ts'
 import { parseBoolean } from '../../../base/boolean.ts'
 import { connectStages, createStages, findTarget, type StageContext } from './stages.ts'
 import { createIgnoredPaths } from './ignored-paths.ts'
-import { otherFrontendWarning } from './other-frontend.ts'
+import { refuseOtherFrontend } from './other-frontend.ts'
 import { unusedArgsWarning } from './unused-args.ts'
 
 /** All that lowering found out, for those who want more than the image. */
@@ -47,6 +47,7 @@ export async function lowerDockerfile(
   options: LowerOptions,
   environment: LowerEnvironment,
 ): Promise<LoweredImage> {
+  refuseOtherFrontend(parsed, options.buildArgs)
   const findings: CheckFinding[] = []
   const config = checkConfigOf(parsed, options)
   const { image, table } = await lower(
@@ -58,7 +59,7 @@ export async function lowerDockerfile(
   const violation = violationOf(config, findings)
   if (violation !== undefined) throw checkError(violation, findings)
   const { buildArgs } = options
-  const more = [...otherFrontendWarning(parsed, buildArgs), ...unusedArgsWarning(parsed, table, buildArgs)]
+  const more = unusedArgsWarning(parsed, table, buildArgs)
   return { ...image, warnings: [...findings.map(toWarning), ...more] }
 }
 

@@ -72,7 +72,7 @@ function parseInstruction(raw: RawInstruction, syntax?: string): Instruction {
   if (!Object.hasOwn(INSTRUCTIONS, keyword)) {
     const message = withSuggestion(`unknown instruction: ${raw.keyword}`, raw.keyword, KEYWORDS)
     const image = otherFrontend(syntax)
-    const hint = image && `the frontend of # syntax=${image} is not run: the file is read as docker/dockerfile:1`
+    const hint = image && `the frontend of # syntax=${image} is not run, only docker/dockerfile is built in`
     throw instructionError(message, raw, rangesOf(raw).keyword, { hint })
   }
   try {
