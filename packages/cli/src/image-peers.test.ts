@@ -130,7 +130,7 @@ afterAll(async () => {
 })
 
 function ask(peer: string, words: readonly string[]): ReturnType<typeof runTool> {
-  const [tool = peer, ...more] = [...prefix, peer]
+  const [tool, ...more] = [...prefix, peer]
   return runTool(tool, [...more, ...words.map((word) => word.replaceAll('{}', directory?.path ?? ''))])
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Writable } from 'node:stream'
-import { createZstdCompress } from 'node:zlib'
+import { createZstdCompress, type constants } from 'node:zlib'
 import { closeFd, DEFLATE_ID, errnoOf, openPath, OpenFlags, readFully, statFd, writeFully } from '@ts-oci/runtime'
 import { BuilderError } from '../base/errors.ts'
 import type { Compression } from '../oci/compressions.ts'
@@ -256,6 +256,6 @@ function spareBlock(stream: Writable): { room(): Promise<Buffer>; write(bytes: B
 }
 
 /** At first need: who only gives an image a name loads no streams, which this module does. */
-function zlibConstants(): typeof import('node:zlib').constants {
+function zlibConstants(): typeof constants {
   return process.getBuiltinModule('node:zlib').constants
 }
