@@ -81,6 +81,17 @@ ${entry(
     })
   })
 
+  test('of additions to one list at once none is lost', async () => {
+    const list = `${second.host}/together:1`
+    await run('create', list)
+    const names = Array.from({ length: 6 }, (_, at) => `${registry.host}/together:${at}`)
+    const context = directory.join('context')
+    for (const name of names) await tsbuild(directory, ['-q', '--label', `of=${name}`, '-t', name, '--push', context])
+    const added = await Promise.all(names.map((name) => run('add', list, name)))
+    expect(added.map(({ status }) => status)).toEqual(names.map(() => 0))
+    expect(JSON.parse((await run('inspect', list)).stdout).manifests).toHaveLength(names.length)
+  })
+
   test('refuses what is no image of the list, and what is none at all', async () => {
     const list = 'other:1'
     expect((await run('create', list)).status).toBe(0)

@@ -37,10 +37,14 @@ export async function createManifestList(
 ): Promise<string> {
   await using session = await sessionOf(options)
   const name = canonicalName(list)
-  const before = readList(session, name)
-  if (before !== undefined && options.amend !== true)
-    throw invalid('refusing to amend an existing manifest list with no --amend flag')
-  await extend(session, before ?? { name, entries: [] }, images, options)
+  const begin = (): ManifestList => {
+    const before = readList(session, name)
+    if (before !== undefined && options.amend !== true)
+      throw invalid('refusing to amend an existing manifest list with no --amend flag')
+    return before ?? { name, entries: [] }
+  }
+  begin()
+  await extend(session, { name, read: begin }, images, options)
   return name
 }
 
@@ -51,20 +55,25 @@ export async function addToManifestList(
   options: ManifestListOptions & ManifestAnnotations = {},
 ): Promise<readonly Digest[]> {
   await using session = await sessionOf(options)
-  const added = await extend(session, needList(session, list), images, options)
+  const { name } = needList(session, list)
+  const added = await extend(session, { name, read: () => needList(session, list) }, images, options)
   return added.map(({ descriptor }) => descriptor.digest)
 }
 
 async function extend(
   session: Session,
-  { name, entries }: ManifestList,
+  { name, read }: { readonly name: string; readonly read: () => ManifestList },
   images: readonly string[],
   options: ManifestListOptions & ManifestAnnotations,
 ): Promise<readonly ListEntry[]> {
   const found = (await Promise.all(images.map((image) => entriesOf(session, image, options.all === true)))).flat()
   const added = found.map((entry) => annotated(entry, options))
-  const kept = entries.filter(({ descriptor }) => !added.some((one) => one.descriptor.digest === descriptor.digest))
-  writeList(session, { name, entries: [...kept, ...added] })
+  // Registries are asked before: nobody waits for them who waits for the list.
+  await changeList(session, name, () => {
+    const { entries } = read()
+    const kept = entries.filter(({ descriptor }) => !added.some((one) => one.descriptor.digest === descriptor.digest))
+    writeList(session, { name, entries: [...kept, ...added] })
+  })
   return added
 }
 
@@ -95,13 +104,15 @@ export async function annotateManifestList(
   options: CommonOptions & ManifestAnnotations,
 ): Promise<void> {
   await using session = await sessionOf(options)
-  const { name, entries } = needList(session, list)
   const wanted = isDigest(image) ? image : canonicalName(image)
-  if (!entries.some((entry) => isEntry(entry, wanted)))
-    throw new BuilderError('OCI_IMAGE_NOT_FOUND', `manifest for image ${image} does not exist in ${list}`)
-  writeList(session, {
-    name,
-    entries: entries.map((entry) => (isEntry(entry, wanted) ? annotated(entry, options) : entry)),
+  await changeList(session, canonicalName(list), () => {
+    const { name, entries } = needList(session, list)
+    if (!entries.some((entry) => isEntry(entry, wanted)))
+      throw new BuilderError('OCI_IMAGE_NOT_FOUND', `manifest for image ${image} does not exist in ${list}`)
+    writeList(session, {
+      name,
+      entries: entries.map((entry) => (isEntry(entry, wanted) ? annotated(entry, options) : entry)),
+    })
   })
 }
 
@@ -154,24 +165,34 @@ export async function pushManifestList(
   const index = joined(found)
   const target = withDefaultTag(parseReference((options.destination ?? list).replace(/^docker:\/\//, '')))
   await pushJoined(session, options.onProgress ?? (() => undefined), target, index)
-  if (options.purge === true) rmSync(pathOf(session, found.name), { force: true })
+  if (options.purge === true)
+    await changeList(session, found.name, () => {
+      const now = readList(session, found.name)
+      // What somebody added meanwhile was not sent.
+      if (now !== undefined && joined(now).descriptor.digest === index.descriptor.digest)
+        rmSync(pathOf(session, found.name), { force: true })
+    })
   return index.descriptor.digest
 }
 
 /** Takes one image out of a list. */
 export async function removeFromManifestList(list: string, digest: string, options: CommonOptions = {}): Promise<void> {
   await using session = await sessionOf(options)
-  const { name, entries } = needList(session, list)
-  const kept = entries.filter(({ descriptor }) => descriptor.digest !== digest)
-  if (kept.length === entries.length)
-    throw new BuilderError('OCI_IMAGE_NOT_FOUND', `no instance matching ${JSON.stringify(digest)} found in ${list}`)
-  writeList(session, { name, entries: kept })
+  await changeList(session, canonicalName(list), () => {
+    const { name, entries } = needList(session, list)
+    const kept = entries.filter(({ descriptor }) => descriptor.digest !== digest)
+    if (kept.length === entries.length)
+      throw new BuilderError('OCI_IMAGE_NOT_FOUND', `no instance matching ${JSON.stringify(digest)} found in ${list}`)
+    writeList(session, { name, entries: kept })
+  })
 }
 
 /** Forgets a list. @throws OCI_IMAGE_NOT_FOUND */
 export async function removeManifestList(list: string, options: CommonOptions = {}): Promise<void> {
   await using session = await sessionOf(options)
-  rmSync(pathOf(session, needList(session, list).name), { force: true })
+  await changeList(session, canonicalName(list), () =>
+    rmSync(pathOf(session, needList(session, list).name), { force: true }),
+  )
 }
 
 /** As Docker writes it, so that a list of the same images has the same digest: three blanks, size before digest. */
@@ -216,6 +237,12 @@ function readList(session: Session, name: string): ManifestList | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Reads a list, and writes it, while nobody else does: of two that add to it at once neither is lost. */
+async function changeList({ store, signal }: Session, name: string, change: () => void): Promise<void> {
+  await using _ = await store.locks.acquire(`manifest-list-${digestHex(digestOf(name))}`, { signal })
+  change()
 }
 
 /** Whole or not at all. */
