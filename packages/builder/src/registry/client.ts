@@ -49,6 +49,8 @@ export interface RegistryClient extends AsyncDisposable {
     descriptor: Descriptor,
     options?: FetchBlobOptions,
   ): AsyncGenerator<Uint8Array, void, void>
+  /** Reads no more from a mirror that gave bytes with another digest. */
+  distrust(mirror: Repository): void
   uploadBlob(repository: Repository, descriptor: Descriptor, options: UploadOptions): Promise<UploadOutcome>
   /** Begins the upload of a blob that is still being made, for {@link UploadOptions.begun}; never fails. */
   beginUpload(repository: Repository, signal?: AbortSignal): Promise<URL | undefined>
@@ -108,6 +110,7 @@ export function createRegistryClient(
     hasBlob: (repository, digest, signal) => hasBlob(connections, repository, digest, { signal }),
     knowsBlob: (repository, digest) => connections.present.has(`${repositoryName(repository)}@${digest}`),
     fetchBlob: (repository, descriptor, options) => fetchBlobFrom(connections, repository, descriptor, options),
+    distrust: ({ host }) => void connections.silent.add(host.address),
     uploadBlob: (repository, descriptor, options) => uploadBlob(connections, repository, descriptor, options),
     beginUpload: (repository, signal) => beginUpload(connections, repository, signal),
     downloads: connections.downloads,

@@ -19,7 +19,7 @@ export interface Connections {
   readonly uploads: Limiter
   /** `host/path@digest` of blobs that a repository is known to hold. */
   readonly present: Set<string>
-  /** Addresses of mirrors that gave no answer. */
+  /** Addresses of mirrors that gave no answer, or bytes of another digest: they are not asked again. */
   readonly silent: Set<string>
   repository(domain: string, path: string): Repository
   /** A repository as it is to be spoken to after what the user's settings say of it. @throws OCI_REGISTRY_DENIED (blocked), OCI_OPTION_INVALID */

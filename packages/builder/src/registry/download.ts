@@ -17,8 +17,8 @@ export interface FetchBlobOptions {
   readonly signal?: AbortSignal | undefined
   /** Begins here, bytes. */
   readonly offset?: number
-  /** Told which repository is asked next: one of the mirrors, or the one that was named. */
-  readonly onSource?: ((source: Repository) => void) | undefined
+  /** Told which repository is asked next: one of the mirrors, or the one that was named, which is the last. */
+  readonly onSource?: ((source: Repository, isLast: boolean) => void) | undefined
 }
 
 /** What one blob's transfer keeps between its connections. */
@@ -67,7 +67,7 @@ export async function* fetchBlobFrom(
   const failures: string[] = []
   let offset = options.offset ?? 0
   for (const [index, source] of sources.entries()) {
-    options.onSource?.(source)
+    options.onSource?.(source, index === sources.length - 1)
     try {
       for await (const chunk of fetchBlob(forSource(connections, index, sources), source, descriptor, {
         ...options,

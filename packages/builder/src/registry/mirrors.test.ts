@@ -116,20 +116,60 @@ describe('a mirror that fails has the registry itself asked', () => {
   })
 })
 
-test('bytes that a mirror altered are found out by their digest, and nothing of them is kept', async () => {
-  await using directory = await temporaryDirectory()
-  await using store = await openStore({ root: directory.join('store') })
-  await using mirror = await mirrorWith((response) => void response.end(Buffer.alloc(content.length, 'other')))
-  await using registry = await goodRegistry()
-  const name = `${registry.host}/a`
-  await using client = createRegistryClient({ ...quick, mirrors: [`${registry.host}=${mirror.host}`] })
-  await expect(pullLayer(client, layer, [name], { blobs: store.blobs })).rejects.toMatchObject({
-    code: 'OCI_DIGEST_MISMATCH',
-    message: expect.stringContaining(`from ${mirror.host}/a`),
+describe('bytes that a mirror altered', () => {
+  const altered = Buffer.alloc(content.length, 'other')
+  const mirrors: readonly [string, (response: ServerResponse) => void][] = [
+    ['whole', (response) => void response.end(altered)],
+    ['and more of them than there are', (response) => pour(response)],
+    [
+      'and broke off',
+      (response) => {
+        response.writeHead(200, { 'content-length': content.length })
+        response.write(altered.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20))
+      },
+    ],
+  ]
+
+  test.each(mirrors)('are found out by their digest, and the registry is asked: %s', async (_, answer) => {
+    await using directory = await temporaryDirectory()
+    await using store = await openStore({ root: directory.join('store') })
+    await using mirror = await mirrorWith(answer)
+    await using registry = await goodRegistry()
+    await using client = createRegistryClient({ ...quick, mirrors: [`${registry.host}=${mirror.host}`] })
+    expect(await pullLayer(client, layer, [`${registry.host}/a`], { blobs: store.blobs })).toEqual({ fetched: true })
+    expect(digestOf(store.blobs.read(layer.digest))).toBe(layer.digest)
   })
-  expect(store.blobs.has(layer.digest)).toBe(false)
-  await using without = createRegistryClient(quick)
-  expect(await pullLayer(without, layer, [name], { blobs: store.blobs })).toEqual({ fetched: true })
+
+  test.each(mirrors)('and that somebody has read on their way are an error that names it: %s', async (_, answer) => {
+    await using directory = await temporaryDirectory()
+    await using store = await openStore({ root: directory.join('store') })
+    await using mirror = await mirrorWith(answer)
+    await using registry = await goodRegistry()
+    await using client = createRegistryClient({ ...quick, mirrors: [`${registry.host}=${mirror.host}`] })
+    const read = (onChunk: () => void): Promise<unknown> =>
+      pullLayer(client, layer, [`${registry.host}/a`], { blobs: store.blobs, onChunk })
+    await expect(read(() => undefined)).rejects.toMatchObject({
+      code: 'OCI_DIGEST_MISMATCH',
+      message: expect.stringContaining(`from ${mirror.host}/a`),
+    })
+    expect(store.blobs.has(layer.digest)).toBe(false)
+    // It is not asked again.
+    expect(await read(() => undefined)).toEqual({ fetched: true })
+  })
+
+  test('and the registry, too, are an error', async () => {
+    await using directory = await temporaryDirectory()
+    await using store = await openStore({ root: directory.join('store') })
+    await using mirror = await mirrorWith((response) => void response.end(altered))
+    await using registry = await mirrorWith((response) => void response.end(altered))
+    await using client = createRegistryClient({ ...quick, mirrors: [`${registry.host}=${mirror.host}`] })
+    await expect(pullLayer(client, layer, [`${registry.host}/a`], { blobs: store.blobs })).rejects.toMatchObject({
+      code: 'OCI_DIGEST_MISMATCH',
+      message: expect.not.stringContaining(mirror.host),
+    })
+    expect(mirror.seen.filter(({ path }) => path.includes('/blobs/'))).toHaveLength(1)
+    expect(store.blobs.has(layer.digest)).toBe(false)
+  })
 })
 
 test('a credential of a registry does not go to its mirror, and one of the mirror does', async () => {

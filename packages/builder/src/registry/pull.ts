@@ -227,14 +227,18 @@ async function pullBlob(
   client: RegistryClient,
   repository: Repository,
   descriptor: Descriptor,
-  { blobs, signal, onChunk, onProgress }: PullLayerOptions,
+  options: PullLayerOptions,
 ): Promise<void> {
+  const { blobs, signal, onChunk, onProgress } = options
   const writer = blobs.createWriter()
   const observer = createObserver(onChunk)
   let current = 0
-  let source = repository
+  let source = { repository, isMirror: false }
+  const gave = new Set<typeof source>()
+  const onSource = (one: Repository, isLast: boolean): void => void (source = { repository: one, isMirror: !isLast })
   try {
-    for await (const chunk of client.fetchBlob(repository, descriptor, { signal, onSource: (one) => (source = one) })) {
+    for await (const chunk of client.fetchBlob(repository, descriptor, { signal, onSource })) {
+      gave.add(source)
       // Only real promises are waited for: a tick for each 64 KiB would be felt.
       const written = writer.write(chunk)
       if (written !== undefined) await written
@@ -251,11 +255,17 @@ async function pullBlob(
     await writer.commit({ digest: descriptor.digest, size: descriptor.size })
   } catch (error) {
     if (!isTsOciError(error) || error.code !== 'OCI_DIGEST_MISMATCH') throw error
+    const mirrors = [...gave].filter(({ isMirror }) => isMirror)
+    for (const mirror of mirrors) client.distrust(mirror.repository)
+    // What was shown cannot be taken back: who was shown it begins anew.
+    if (mirrors.length > 0 && onChunk === undefined) return await pullBlob(client, repository, descriptor, options)
+    const [culprit = source] = mirrors
     throw new BuilderError(
       'OCI_DIGEST_MISMATCH',
-      `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came${fromElsewhere(source, repository)} have another digest`,
+      `blob ${descriptor.digest} of ${repositoryName(repository)}: the bytes that came${fromElsewhere(culprit.repository, repository)} have another digest`,
       {
         hint: 'the registry, or a proxy before it, altered it; do not use it',
+        details: { isOfMirror: mirrors.length > 0 },
         cause: error,
       },
     )
