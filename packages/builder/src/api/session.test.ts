@@ -6,6 +6,7 @@ import { build } from './build.ts'
 import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.test.helper.ts'
 import { images } from './images.ts'
 import { openSession } from './session.ts'
+import { prune } from './usage.ts'
 
 /** A step that says when it begins and ends, and counts in a cache mount how often it ran. */
 const counting = (name: string): string =>
@@ -104,6 +105,23 @@ describeWith(buildNeeds, 'builds of one session', () => {
       message: 'store cannot be given beside session',
     })
     await expect(build({ session, context, jobs: 2 })).rejects.toMatchObject({ message: /^jobs cannot/ })
+  })
+
+  test('keep what they use while another call of it prunes, and lose it to one when they have ended', async () => {
+    const context = await world.context('pruned', {
+      Dockerfile: 'FROM $BASE\nRUN echo 1 > /one\nRUN echo begun; sleep 1; cat /one; ls /bin/busybox\n',
+    })
+    await using session = await openSession({ store: world.directory.join('store-pruned') })
+    const begun = Promise.withResolvers<void>()
+    const onProgress = (event: ProgressEvent): void => {
+      if (event.type === 'log') begun.resolve()
+    }
+    const running = build({ session, context, onProgress, outputs: [{ type: 'cacheonly' }] })
+    await begun.promise
+    expect(await prune({ session, all: true })).toMatchObject({ removed: [] })
+    // Its second step has read what the first one and the base left.
+    expect(verticesOf(await running, 'ran').filter((name) => name.startsWith('RUN'))).toHaveLength(2)
+    expect((await prune({ session, all: true })).reclaimedBytes).toBeGreaterThan(0)
   })
 
   test('are stopped when it is closed, and have ended when that is done', async () => {

@@ -57,6 +57,8 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
   await checkAuthFile(options.authFile)
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  /** The calls that are at work. */
+  const lent = new Set<Promise<void>>()
   const contexts = new Set<string>()
   let grantedContexts: ReadonlySet<string> = new Set()
   const jobLimits = (): JobLimits => {
@@ -90,9 +92,9 @@ export async function openSession(options: SessionOptions, sharing: { readonly i
     root: options.store,
     // Files of foreign owners: the executor removes them itself, with no process for file jobs.
     removeTree: async (path) => (await getExecutor()).removeTrees([path]),
+    isShared: () => lent.size > 1,
   })
   let scheduler: Scheduler | undefined
-  const lent = new Set<Promise<void>>()
   return {
     store,
     signal,

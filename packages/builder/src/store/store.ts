@@ -10,7 +10,7 @@ import { createIdleWork } from '../base/idle-work.ts'
 import { onDisk, unusable } from '../base/disk-errors.ts'
 import { createImageRecords } from './images.ts'
 import { createLayerRecords } from './layers.ts'
-import { createLeases, type Leases } from './leases.ts'
+import { createLeases, type Leases, type LiveLeases } from './leases.ts'
 import { prepareLayout } from './layout.ts'
 import {
   cacheMountPath,
@@ -41,6 +41,8 @@ export interface OpenStoreOptions {
   readonly now?: () => number
   /** Changes with every start of the machine; the kernel's. */
   readonly bootId?: () => string
+  /** Whether others work with this very store beside who asks: what it has leased is then in use, as what another open store has. */
+  readonly isShared?: () => boolean
   readonly signal?: AbortSignal
 }
 
@@ -94,8 +96,11 @@ interface StoreParts extends OpenStoreOptions {
 }
 
 function createStore(parts: StoreParts): Store {
-  const { paths, metadata, locks, leases } = parts
+  const { paths, metadata, locks } = parts
   const { root } = paths
+  // Asked each time anew: who begins in the middle of a prune finds what has gone by then gone, and keeps the rest.
+  const others = (): LiveLeases => (parts.isShared?.() === true ? parts.leases.all() : parts.leases.others())
+  const leases: Leases = { ...parts.leases, others }
   const now = parts.now ?? Date.now
   const remove = removeWith(root, parts.removeTree)
   const temporary = createTemporaryNames(paths, remove)

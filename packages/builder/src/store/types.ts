@@ -43,11 +43,11 @@ export interface Store extends AsyncDisposable {
   lease(layerId: string): void
   /** Whoever asks for a cache mount of these ids from now on gets an empty one; who has one mounted keeps it. */
   emptyCacheMounts(ids: readonly string[]): Promise<void>
-  /** Removes what nothing needs, and never waits: what other open stores use stays. See {@link PruneResult}. */
+  /** Removes what nothing needs, and never waits: what other open stores, and other calls of a session, use stays. See {@link PruneResult}. */
   prune(options: PruneOptions): Promise<PruneResult>
   /** What SQLite finds wrong with the database; nothing of a whole one. */
   checkRows(): readonly string[]
-  /** Another open store uses it. */
+  /** Another open store, or another call of the session, uses it. */
   isLeased(name: string): boolean
   /** Of a tree that no row names any more. */
   removeTree(path: string): Promise<void>
