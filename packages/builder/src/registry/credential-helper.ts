@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { BuilderError } from '../base/errors.ts'
 import type { Credential } from './options.ts'
 
@@ -97,27 +98,27 @@ function run(
       env: environment,
       // Its standard error may hold a secret or a question: neither belongs into our output.
       stdio: ['pipe', 'pipe', 'ignore'],
-      killSignal: 'SIGKILL',
-      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     })
+    const stop = signal === undefined ? limit : AbortSignal.any([signal, limit])
+    const end = (reason: string): void => {
+      if (child.pid !== undefined) endTree(child.pid)
+      reject(failure(name, reason))
+    }
+    const abort = (): void =>
+      end(limit.aborted ? `did not answer within ${timeoutMs / 1000} s` : 'could not be run (AbortError)')
+    if (stop.aborted) abort()
+    else stop.addEventListener('abort', abort, { once: true })
+    child.once('exit', () => stop.removeEventListener('abort', abort))
     let output = ''
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (text: string) => {
       output += text
-      if (output.length <= MAX_OUTPUT) return
-      child.kill('SIGKILL')
-      reject(failure(name, `answered with more than ${MAX_OUTPUT} characters`))
+      if (output.length > MAX_OUTPUT) end(`answered with more than ${MAX_OUTPUT} characters`)
     })
     child.on('error', (error: NodeJS.ErrnoException) => {
+      stop.removeEventListener('abort', abort)
       reject(
-        failure(
-          name,
-          error.code === 'ENOENT'
-            ? 'is not installed'
-            : limit.aborted
-              ? `did not answer within ${timeoutMs / 1000} s`
-              : `could not be run (${error.code ?? error.name})`,
-        ),
+        failure(name, error.code === 'ENOENT' ? 'is not installed' : `could not be run (${error.code ?? error.name})`),
       )
     })
     child.on('close', (code) => resolve({ status: code ?? 128, output }))
@@ -126,6 +127,34 @@ function run(
     child.stdin.on('error', () => undefined)
     child.stdin.end(input)
   })
+}
+
+/**
+ * Ends a helper that does not end with what it started: most are scripts around another program. Not by a process group of
+ * its own, which could ask nothing on the terminal.
+ */
+function endTree(pid: number): void {
+  for (const one of [pid, ...descendantsOf(pid)]) {
+    try {
+      process.kill(one, 'SIGKILL')
+    } catch {
+      // It is gone, or another user's: so it is not waited for.
+    }
+  }
+}
+
+/** Those that have a parent still: who left on purpose (an agent) stays. Empty where the kernel does not tell. */
+function descendantsOf(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')
+        .split(' ')
+        .filter((text) => text !== '')
+        .flatMap((text) => [Number(text), ...descendantsOf(Number(text))]),
+    )
+  } catch {
+    return []
+  }
 }
 
 function failure(name: string, what: string): BuilderError {

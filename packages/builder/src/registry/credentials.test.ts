@@ -269,6 +269,26 @@ describe('credential helpers', () => {
     expect(notes).toEqual(['the credential helper docker-credential-hangs did not answer within 0.3 s'])
   })
 
+  test('a helper that hangs is ended with what it waits for', async () => {
+    await using home = await temporaryDirectory()
+    const script = `#!/bin/sh\n(sleep 60 & echo $! > ${home.join('pid')}; wait); true\n`
+    await write(home.join('bin/docker-credential-waits'), script, 0o755)
+    await write(home.join('.docker/config.json'), { credsStore: 'waits' })
+    const environment = { HOME: home.path, PATH: `${home.join('bin')}:${process.env['PATH']}` }
+    const options = resolveOptions({ environment, timeouts: { helperMs: 500 } })
+    const { notes } = await createCredentialLookup(options).find(
+      { host: registryHost('registry.example', new Set()), path: 'a' },
+      undefined,
+    )
+    expect(notes).toEqual(['the credential helper docker-credential-waits did not answer within 0.5 s'])
+    const pid = (await readFile(home.join('pid'), 'utf8')).trim()
+    // Whoever adopted it may not have waited for it yet.
+    const isGone = async (): Promise<boolean> =>
+      (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z ')).includes(') Z ')
+    for (let tries = 0; tries < 50 && !(await isGone()); tries++) await new Promise((go) => setTimeout(go, 100))
+    expect(await isGone()).toBe(true)
+  })
+
   test('a helper that leaves a process behind has answered all the same', async () => {
     await using home = await temporaryDirectory()
     const answer = '{"Username":"u","Secret":"p"}'
