@@ -85,7 +85,8 @@ function tellInfo({ store, info }) {
 
 /** It says of an isolation that it works where the build does, and of none where it does not. */
 function compareInfo(place, { info }, { store, code }) {
-  const promises = info.error === undefined && info.isolation !== undefined && info.storeProblem === undefined
+  // What `info` has nothing to say of is null in its JSON.
+  const promises = info.error === undefined && info.isolation !== null && info.storeProblem === null
   if (promises === (code === undefined)) return
   const said = info.error ?? info.storeProblem?.reason ?? `isolation ${info.isolation ?? 'none'}`
   failures.push(`${place.name}, ${store}: info says ${said}, and a build ${code === undefined ? 'works' : 'does not'}`)

@@ -9,7 +9,7 @@ const ELSEWHERE = /^(?:in the |see |root lacks |it is for root|a filter |run as 
  * `untried` are hints that name none.
  */
 export function hintedPlaces(place, { isolations = [] }) {
-  const missing = isolations.filter(({ isUsable, hint }) => !isUsable && hint !== undefined)
+  const missing = isolations.filter(({ isUsable, hint }) => !isUsable && hint !== null)
   const trials = []
   const untried = []
   for (const { mode, hint } of missing) {

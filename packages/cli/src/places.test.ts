@@ -152,7 +152,7 @@ describeWith(['root', 'busybox', 'cc', 'unshare', 'setpriv', 'nsenter'], 'places
   })
 
   /** Runs the compiled command in a place, in a directory of its own there. */
-  async function tsbuildIn(name: string, words: readonly string[]) {
+  async function tsbuildIn(name: string, words: readonly string[], more: Readonly<Record<string, string>> = {}) {
     const { uid, disk, become, hasSubordinateIds } = places[name]!
     const own = disk === 'overlay' ? `${overlay.path}/${name}` : directory.join(name)
     await mkdir(own, { recursive: true })
@@ -160,7 +160,7 @@ describeWith(['root', 'busybox', 'cc', 'unshare', 'setpriv', 'nsenter'], 'places
     const user = { uid, gid: uid, directory, ...(hasSubordinateIds ? { hasSubordinateIds } : {}) }
     const there = become === undefined ? user : { ...user, become: become(programs) }
     const [program = '', ...args] = commandAs(there, [...nodeFlags, publicPath(directory, tsbuildPath), ...words])
-    const env = { PATH: process.env['PATH'], HOME: own, TSBUILD_HOME: `${own}/store`, SOURCE_DATE_EPOCH: '1' }
+    const env = { PATH: process.env['PATH'], HOME: own, TSBUILD_HOME: `${own}/store`, SOURCE_DATE_EPOCH: '1', ...more }
     const child = spawn(program, args, { cwd: own, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const said = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const)
@@ -196,6 +196,24 @@ describeWith(['root', 'busybox', 'cc', 'unshare', 'setpriv', 'nsenter'], 'places
       expect([plain.status, plain.status === 0 ? '' : plain.stderr]).toEqual([0, ''])
     })
   }
+
+  test('docker-dropped: info names for each isolation all that it takes, and a build the least that gives steps', async () => {
+    const container = { container: 'docker' }
+    const { stdout } = await tsbuildIn('docker-dropped', ['info', '--format', 'json'], container)
+    const { isolations } = JSON.parse(stdout) as { isolations: { mode: string; hint: string }[] }
+    expect(Object.fromEntries(isolations.map(({ mode, hint }) => [mode, hint]))).toEqual({
+      namespace: expect.stringMatching(/--cap-add SYS_ADMIN .*, without --cap-drop$/),
+      rootless: expect.stringMatching(/--security-opt seccomp=unconfined .*, without --cap-drop$/),
+      chroot: 'start the container without --cap-drop',
+    })
+    const base = `base=oci-layout://${directory.join('layout')}`
+    const built = await tsbuildIn(
+      'docker-dropped',
+      ['build', '--build-context', base, directory.join('steps')],
+      container,
+    )
+    expect(built.stderr).toMatch(/^ {2}hint: start the container without --cap-drop$/m)
+  })
 
   test('all of them make the same image', () => {
     expect(digests.size).toBeGreaterThan(1)

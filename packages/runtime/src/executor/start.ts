@@ -41,8 +41,8 @@ export async function startExecutor(options: ExecutorOptions): Promise<Executor>
     'OCI_RUNTIME_ISOLATION_UNAVAILABLE',
     `this machine cannot isolate a step: ${refusals.map(({ mode, reason }) => `${mode}: ${reason}`).join('; ')}`,
     {
-      // Of the last that was tried: what was passed over is not what the machine lacks.
-      hint: refusals.at(-1)?.remedy,
+      // Of the last that was tried: what was passed over is not what the machine lacks, unless it says so.
+      hint: (refusals.find(({ isLeast }) => isLeast) ?? refusals.at(-1))?.remedy,
       details: { refusals },
     },
   )

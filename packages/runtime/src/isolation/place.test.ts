@@ -82,7 +82,27 @@ test("a container's root without capabilities is told to get them back", () => {
   const bare = (files: Readonly<Record<string, string>>, env: Traces['env'] = {}): Traces =>
     traces({ ...files, '/proc/self/status': 'CapBnd:\t0000000000000000\n' }, env)
   expect(refusalRemedy('EPERM', bare(docker))).toBe('start the container without --cap-drop')
-  expect(refusalRemedy('ENOSYS', bare({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }))).toContain('no capabilities.drop')
+  expect(refusalRemedy('EPERM', bare({}, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }))).toBe(
+    "in the container's securityContext: no capabilities.drop",
+  )
+})
+
+test('where a filter refuses namespaces too, the line that gets them takes both away', () => {
+  const bare = (env: Traces['env'] = {}): Traces =>
+    traces({ ...docker, '/proc/self/status': 'CapBnd:\t0000000000000000\n' }, env)
+  const gitlab = { GITLAB_CI: 'true' }
+  const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1' }
+  expect(refusalRemedy('ENOSYS', bare())).toMatch(/^docker run --security-opt seccomp=.*, without --cap-drop$/)
+  expect(refusalRemedy('ENOSYS', bare(gitlab))).toMatch(/security_opt = \["seccomp=unconfined.*, and no cap_drop$/)
+  expect(refusalRemedy('ENOSYS', bare(pod))).toMatch(/seccompProfile.*, and no capabilities\.drop$/)
+})
+
+test("root's own namespaces take SYS_ADMIN, which no container has by itself, and no dropped capability", () => {
+  const bare = traces({ ...docker, '/proc/self/status': 'CapBnd:\t0000000000000000\n' })
+  for (const errno of ['EPERM', 'ENOSYS'])
+    expect(refusalRemedy(errno, bare, administrationRemedy(bare))).toBe(
+      'docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined, without --cap-drop',
+    )
 })
 
 test('an ordinary user is told how to become root in the words of the place, with all that root then needs', () => {

@@ -63,11 +63,20 @@ const SETUID = 7n
 const SYS_CHROOT = 18n
 
 /** Whether root here has, or would have, the capabilities with which it runs steps: not after `--cap-drop ALL`. */
-export function isRootWhole({ read }: Traces = here): boolean {
+export function isRootWhole(traces: Traces = here): boolean {
+  return givesIds(traces) && isBounded(traces, [SYS_CHROOT])
+}
+
+/** Whether root here has, or would have, the capabilities with which it gives other ids than its own to steps. */
+export function givesIds(traces: Traces = here): boolean {
+  return isBounded(traces, [CHOWN, SETGID, SETUID])
+}
+
+function isBounded({ read }: Traces, capabilities: readonly bigint[]): boolean {
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(read('/proc/self/status'))?.[1]
   if (mask === undefined) return true
   const bounding = BigInt(`0x${mask}`)
-  return [CHOWN, SETGID, SETUID, SYS_CHROOT].every((bit) => (bounding & (1n << bit)) !== 0n)
+  return capabilities.every((bit) => (bounding & (1n << bit)) !== 0n)
 }
 
 /** Whether this process has a user namespace with one id, as `unshare -r` makes it: its root is some user outside. */
@@ -81,6 +90,13 @@ export function wholeRootRemedy(traces: Traces = here): string {
   return engine === 'kubernetes'
     ? "in the container's securityContext: no capabilities.drop"
     : 'start the container without --cap-drop'
+}
+
+/** A line of this place for a root that is whole, as one for a root whose capabilities were dropped. */
+function withoutDrop(line: string, traces: Traces): string {
+  const { engine, ci } = detectPlace(traces)
+  if (engine === 'kubernetes') return `${line}, and no capabilities.drop`
+  return ci === 'gitlab' ? `${line}, and no cap_drop` : `${line}, without --cap-drop`
 }
 
 /** The one line that gives root the host's namespaces and all ids. */
@@ -102,7 +118,7 @@ export function rootRemedy(traces: Traces = here): string {
   const named = /^(docker|podman) run (.*)$/.exec(line)
   const asRoot =
     named === null || ci !== undefined ? `run as the container's root, and ${line}` : `${named[1]} run -u 0 ${named[2]}`
-  return isRootWhole(traces) ? asRoot : `${asRoot}, without --cap-drop`
+  return isRootWhole(traces) ? asRoot : withoutDrop(asRoot, traces)
 }
 
 /** The one line that makes an ordinary user the root that isolation chroot is for. */
@@ -113,7 +129,7 @@ export function chrootRemedy(traces: Traces = here): string {
   if (engine === 'podman')
     return 'it is for root in a container without namespaces: one of Podman has isolation rootless'
   const asRoot = 'run as root in the container (docker run -u 0)'
-  return isRootWhole(traces) ? asRoot : `${asRoot}, without --cap-drop`
+  return isRootWhole(traces) ? asRoot : withoutDrop(asRoot, traces)
 }
 
 /** The security module that may be the cause of EACCES and EPERM, with what this process is under it; undefined for none. */
@@ -137,8 +153,12 @@ export function refusalRemedy(
       ? `${module} refuses it: see ausearch -m avc`
       : `${module} refuses it: start the container with --security-opt label=disable`
   const cause = module !== undefined && errno === 'EACCES' ? `${module} refuses it: ` : ''
-  // The kernel maps root for none but who has CAP_SETFCAP, so a filter less would not help.
-  if (traces.uid === 0 && line !== undefined && !isRootWhole(traces)) return `${cause}${wholeRootRemedy(traces)}`
+  // The kernel maps root for none but who has CAP_SETFCAP, so a filter less would not help. ENOSYS is the answer of a filter, and
+  // SYS_ADMIN none of the capabilities that a container has by itself: there, the capabilities alone would not help.
+  if (traces.uid === 0 && line !== undefined && !isRootWhole(traces)) {
+    const isAlone = detectPlace(traces).engine === 'host' || (errno !== 'ENOSYS' && line === namespaceRemedy(traces))
+    return `${cause}${isAlone ? wholeRootRemedy(traces) : withoutDrop(line, traces)}`
+  }
   // A job names its user more often than the options of its container.
   const asRoot =
     traces.uid !== 0 && line !== undefined && isRootWhole(traces)

@@ -35,6 +35,8 @@ export interface Failure {
 export interface Refusal {
   readonly reason: string
   readonly remedy: string
+  /** The remedy is all that it takes to have steps here, in this isolation if in none before it: what a build hints. */
+  readonly isLeast?: true
 }
 
 /** `directory`: it mounts nothing, so a step's root is a plain directory, and so are the sources of its mounts. */

@@ -28,11 +28,12 @@ export function notice(): string {
 
 /** It stands in for namespaces where a container gives none at all: what failed otherwise has another remedy. */
 export function refusedAfter(failures: readonly Failure[]): Refusal | undefined {
-  const noRoot = plans()
-  if (isRefusal(noRoot)) return noRoot
   const isForbidden = ({ operation, errno }: Failure): boolean =>
     operation.startsWith('clone3') && (errno === 'EPERM' || errno === 'ENOSYS')
-  if (failures.length === 0 || !failures.every(isForbidden))
+  const lacksAll = failures.length > 0 && failures.every(isForbidden)
+  const noRoot = plans()
+  if (isRefusal(noRoot)) return { ...noRoot, ...(lacksAll && isRoot() && landlockVersion() > 0 && { isLeast: true }) }
+  if (!lacksAll)
     return {
       reason: 'namespaces are not what is forbidden here',
       remedy: 'see what the others say; --isolation=chroot takes it all the same',
@@ -47,11 +48,15 @@ export function refusedAfter(failures: readonly Failure[]): Refusal | undefined 
 }
 
 export function plans(): readonly LaunchPlan[] | Refusal {
-  if (process.geteuid?.() !== 0) return { reason: 'this process is not root', remedy: chrootRemedy() }
+  if (!isRoot()) return { reason: 'this process is not root', remedy: chrootRemedy() }
   if (hasOneId()) return { reason: 'this is root of a user namespace with one id', remedy: 'use --isolation=rootless' }
   if (!isRootWhole())
     return { reason: 'the root of this container lacks capabilities that steps need', remedy: wholeRootRemedy() }
   return [{ map: ['chroot'], idMapping: { kind: 'identity' } }]
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0
 }
 
 export function explain(operation: string, errno: string): Refusal {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { findProgram } from '../../find-program.ts'
 import { shiftedRange } from '../shifted-ids.ts'
-import { refusalRemedy, securityModule } from '../place.ts'
+import { givesIds, refusalRemedy, securityModule } from '../place.ts'
 import { ownSubordinateRanges } from '../subordinate-ids.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
@@ -15,7 +15,7 @@ export function plans(): readonly LaunchPlan[] {
   const uid = process.geteuid?.() ?? 0
   const gid = process.getegid?.() ?? 0
   const single: LaunchPlan = { map: ['single', String(uid), String(gid)], idMapping: { kind: 'single', uid, gid } }
-  if (uid === 0) return [...shiftedPlans(), single]
+  if (uid === 0) return [...(givesIds() ? shiftedPlans() : []), single]
   const ranges = ownSubordinateRanges()
   const newuidmap = findProgram('newuidmap')
   const newgidmap = findProgram('newgidmap')
