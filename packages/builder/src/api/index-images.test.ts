@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { describeWith, startRegistry, type Registry } from '@ts-oci/testing'
+import { describeWith, startFaultyProxy, startRegistry, type Registry } from '@ts-oci/testing'
 import { digestOf } from '../oci/digest.ts'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 import { history, images, inspect, remove, tag } from './images.ts'
@@ -167,6 +167,46 @@ describeWith(buildNeeds, 'an index that was pulled', () => {
     for (const platform of PLATFORMS)
       expect((await inspect('three:1', { store, platform })).Config).toMatchObject({ Labels: { platform } })
     expect(requests().slice(before)).not.toEqual([])
+  })
+
+  test('is the base of all platforms although its tag leads elsewhere by now', async () => {
+    const store = freshStore()
+    const isGone = { now: false }
+    await using line = await startFaultyProxy(world.registry.host, ({ path }) =>
+      isGone.now && path.includes('/manifests/sha256') ? { status: 404 } : undefined,
+    )
+    const publish = async (version: number): Promise<void> => {
+      const Dockerfile = `FROM scratch\nLABEL version=${version}\nCOPY common /\n`
+      const context = await world.context(`moving-${version}`, { Dockerfile, common: 'common' })
+      const tags = [`${world.registry.host}/moving:1`]
+      await world.build(context, { platform: PLATFORMS.join(','), tags, push: true })
+    }
+    await publish(1)
+    const base = `${line.host}/moving:1`
+    await pull(base, { store })
+    await publish(2)
+    const context = await world.context('on-moving', { Dockerfile: `FROM ${base}\nLABEL more=1\n` })
+    const versions = async (platforms: readonly string[]): Promise<readonly string[]> => {
+      await world.build(context, { store, platform: platforms.join(','), tags: ['on:1'] })
+      const all = platforms.map((platform) => inspect('on:1', { store, platform }))
+      return (await Promise.all(all)).map(({ Config }) => (Config['Labels'] as { version: string }).version)
+    }
+    const two = PLATFORMS.slice(0, 2)
+    expect(await versions(two)).toEqual(['1', '1'])
+    const before = line.seen.length
+    expect(await versions(two)).toEqual(['1', '1'])
+    expect(line.seen.slice(before)).toEqual([])
+    isGone.now = true
+    await expect(versions(PLATFORMS)).rejects.toMatchObject({
+      code: 'OCI_REGISTRY_NOT_FOUND',
+      message: 'x',
+      hint: expect.stringContaining(
+        `without its image for linux/arm/v7, and the registry does not have that any more: tsbuild pull ${base}`,
+      ),
+    })
+    isGone.now = false
+    await pull(base, { store })
+    expect(await versions(PLATFORMS)).toEqual(['2', '2', '2'])
   })
 })
 

@@ -1,6 +1,6 @@
 import { isIndexRecord } from '../../store/image-id.ts'
 import type { ImageRecord, Store } from '../../store/types.ts'
-import { BuilderError, type TsOciError } from '../../base/errors.ts'
+import { BuilderError, isTsOciError, type TsOciError } from '../../base/errors.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
@@ -8,7 +8,7 @@ import { parseIndex } from '../../oci/image-index.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { closestTo, matchesPlatform } from '../../oci/platform-match.ts'
-import { formatReference, parseTaggedReference } from '../../oci/reference.ts'
+import { formatReference, parseTaggedReference, repositoryOf } from '../../oci/reference.ts'
 import type { Platform } from '../../oci/types.ts'
 import type { ImageResolver, ResolvedImage } from '../environment.ts'
 
@@ -75,7 +75,7 @@ export function createImageResolver(options: ImageResolverOptions): CheckedImage
       return local.image
     }
     if (options.pull === 'never') throw notPulled(name)
-    const fetched = await options.fetchImage(name, platform)
+    const fetched = await fetch(name, mayBeLocal ? indexOf(store, name) : undefined, platform)
     store.cache.putFact(
       factKey,
       JSON.stringify({ digest: fetched.digest, manifestDigest: fetched.manifestDigest } satisfies Fact),
@@ -87,6 +87,22 @@ export function createImageResolver(options: ImageResolverOptions): CheckedImage
     if (image === undefined)
       throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${name}: the store lost what was just fetched`)
     return image
+  }
+  /** Of an index that the user pulled the rest comes, too: its tag may lead elsewhere by now, and images of two would mix. */
+  const fetch = async (name: string, index: Digest | undefined, platform: Platform) => {
+    if (index === undefined) return await options.fetchImage(name, platform)
+    return await options.fetchImage(withDigest(name, index), platform).catch((error: unknown) => {
+      if (!isTsOciError(error) || error.code !== 'OCI_REGISTRY_NOT_FOUND') throw error
+      throw new BuilderError(
+        'OCI_REGISTRY_NOT_FOUND',
+        `${name}@${index} has no image for ${formatPlatform(platform)} at its registry any more`,
+        {
+          hint: `the store has ${name} as it was pulled, without its image for ${formatPlatform(platform)}, and the registry does not have that any more: tsbuild pull ${name}, or build with --pull`,
+          details: error.details,
+          cause: error,
+        },
+      )
+    })
   }
   const startCheck = (name: string, known: Digest): Promise<'same' | 'moved' | TsOciError> => {
     const check = options.checkImage(name, known)
@@ -147,17 +163,28 @@ function findLocal(
     const image = closestTo(platform, images)
     if (image !== undefined && !isBetterElsewhere(store, record, image, platform)) return { image, isOfBuilds: false }
   }
+  const index = indexOf(store, name)
   const fact = store.cache.getFact(factKey)
   if (fact !== undefined) {
     const { digest: known, manifestDigest } = JSON.parse(fact) as Fact
-    const image = load(store, withDigest(name, known), known, manifestDigest, { wasInStore: true, isRemote: true })
-    if (image) return { image, isOfBuilds: true }
+    const isSame = index === undefined || index === known
+    const origin = { wasInStore: true, isRemote: true }
+    const image = isSame ? load(store, withDigest(name, known), known, manifestDigest, origin) : undefined
+    if (image) return { image, isOfBuilds: index === undefined }
   }
   if (digest !== undefined && isDigest(digest)) {
     const image = load(store, name, digest, digest, { wasInStore: true, isRemote: true })
     if (image && matchesPlatform(image.config, platform)) return { image, isOfBuilds: true }
   }
   return undefined
+}
+
+/** The index that a user has under a name and a registry had, where that is one. */
+function indexOf(store: Store, name: string): Digest | undefined {
+  const record = store.images.get(name)
+  if (record === undefined || !isIndexRecord(record) || !store.blobs.has(record.digest)) return undefined
+  const wanted = `${repositoryOf(parseTaggedReference(name))}@${record.digest}`
+  return record.repoDigests.includes(wanted) ? record.digest : undefined
 }
 
 /** The index may name an image that fits better than those of it that are here. */
