@@ -199,7 +199,6 @@ describeWith(buildNeeds, 'an index that was pulled', () => {
     isGone.now = true
     await expect(versions(PLATFORMS)).rejects.toMatchObject({
       code: 'OCI_REGISTRY_NOT_FOUND',
-      message: 'x',
       hint: expect.stringContaining(
         `without its image for linux/arm/v7, and the registry does not have that any more: tsbuild pull ${base}`,
       ),
