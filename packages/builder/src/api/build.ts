@@ -67,6 +67,7 @@ async function buildWith(
     forms,
     store: session.store,
     keepsCacheMounts: options.keepCacheMounts === true,
+    ignoresCarried: composition.caches?.mounts?.ignore,
     keeps: keptFor(outputs.map(({ reads }) => reads)),
     needsCached: outputs.some(({ type, reads }) => type !== 'cacheonly' && reads !== 'pushed-blobs'),
   })

@@ -1,10 +1,12 @@
 /** Caches that travel, for one build: read when something is looked for that is not here, written when all is built. */
-import { BuilderError, isTsOciError } from '../base/errors.ts'
+import { isTsOciError } from '../base/errors.ts'
 import type { ProgressSink } from '../base/progress.ts'
 import type { CacheBlobs, PreparedImport } from '../cache/backends/types.ts'
-import { createImportedCache, type ImportedForms, type ImportedRecords } from '../cache/imported-cache.ts'
+import { createImportedCache, type ImportedForms } from '../cache/imported-cache.ts'
 import type { CacheManager } from '../cache/types.ts'
 import type { Digest } from '../oci/digest.ts'
+import { messageOf, warn } from './cache-messages.ts'
+import type { LoadedCache, MountImports } from './cache-mounts-import.ts'
 import { internalStep } from './internal-step.ts'
 import type { Session } from './session-types.ts'
 
@@ -13,29 +15,38 @@ export interface CacheImports {
   manager(forms: ImportedForms): CacheManager
   /** Who reads the blobs of a reference that names no registry. */
   blobsOf(reference: string): CacheBlobs | undefined
+  /** Cache mounts that they have; undefined where none are wanted. */
+  readonly mounts: MountImports | undefined
   /** A layer could not be had: who wants it makes it. */
   lose(digest: Digest, reason: unknown): void
 }
 
-export function createCacheImports(
+export async function createCacheImports(
   session: Session,
   imports: readonly PreparedImport[],
   sink: ProgressSink,
-): CacheImports {
+): Promise<CacheImports> {
   const lost = new Set<Digest>()
-  let loading: Promise<readonly ImportedRecords[]> | undefined
-  const load = async (): Promise<readonly ImportedRecords[]> => {
+  let loading: Promise<readonly LoadedCache[]> | undefined
+  const load = async (): Promise<readonly LoadedCache[]> => {
     const loaded = await Promise.all(imports.map((one) => loadOne(session, one, sink)))
     return loaded.flat()
   }
+  const loadOnce = (): Promise<readonly LoadedCache[]> => (loading ??= load())
+  const blobsOf = (reference: string): CacheBlobs | undefined =>
+    imports.find(({ blobs }) => blobs && reference.startsWith(blobs.scheme))?.blobs
+  const mounts = imports.every((one) => one.mounts === undefined)
+    ? undefined
+    : (await import('./cache-mounts-import.ts')).createMountImports({ session, load: loadOnce, blobsOf, sink })
   return {
+    mounts,
     manager: (forms) =>
       createImportedCache({
         forms,
-        load: () => (loading ??= load()),
+        load: loadOnce,
         isLost: ({ descriptor }) => lost.has(descriptor.digest),
       }),
-    blobsOf: (reference) => imports.find(({ blobs }) => blobs && reference.startsWith(blobs.scheme))?.blobs,
+    blobsOf,
     lose: (digest, reason) => {
       if (lost.has(digest)) return
       lost.add(digest)
@@ -47,9 +58,9 @@ export function createCacheImports(
 /** A cache that cannot be read is a build without it, and a warning. */
 async function loadOne(
   session: Session,
-  { name, load }: PreparedImport,
+  { name, load, mounts }: PreparedImport,
   sink: ProgressSink,
-): Promise<readonly ImportedRecords[]> {
+): Promise<readonly LoadedCache[]> {
   const { signal } = session
   try {
     return await internalStep(sink, name, async () => {
@@ -60,6 +71,7 @@ async function loadOne(
         records,
         layers,
         reference,
+        mounts,
         lookup: createRecordLookup(records),
       }))
     })
@@ -68,12 +80,4 @@ async function loadOne(
     warn(sink, `${name.replace(/^importing/, 'no')}: ${messageOf(error)}`)
     return []
   }
-}
-
-export function warn(sink: ProgressSink, message: string): void {
-  sink({ type: 'warning', warning: { rule: '', message } })
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof BuilderError || error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,7 @@
 /** Writes the cache of a build: what its vertices are known by, and the layers of their results. */
 import type { ProgressSink } from '../base/progress.ts'
 import { contentKey, outputKey } from '../cache/buildkit/op-key.ts'
+import type { MountBounds } from '../cache/carried-mounts.ts'
 import { createChains, type CacheChains, type ChainLink, type ChainResult } from '../cache/buildkit/chains.ts'
 import { encodeRecords, type ConfigRecord } from '../cache/buildkit/config.ts'
 import type { CacheLayerToWrite, CacheToWrite, PreparedCacheExport } from '../cache/backends/types.ts'
@@ -11,7 +12,7 @@ import type { Digest } from '../oci/digest.ts'
 import { formatTime, goJson } from '../oci/go-json.ts'
 import type { VertexOutcome } from '../solver/vertex-keys.ts'
 import type { Composition } from './composition.ts'
-import { messageOf, warn } from './cache-exchange.ts'
+import { messageOf, warn } from './cache-messages.ts'
 import { internalStep } from './internal-step.ts'
 import { pushWith } from './transfers.ts'
 
@@ -31,10 +32,11 @@ export async function exportCaches(
   built: readonly BuiltEdge[],
   sink: ProgressSink,
 ): Promise<void> {
+  await using mounts = await mountsOf(composition, exports, built, sink)
   for (const one of exports) {
     if (one.write === undefined || one.isInline === true) continue
     try {
-      await internalStep(sink, one.name, (report) => exportOne(composition, one, built, report))
+      await internalStep(sink, one.name, (report) => exportOne(composition, one, { built, mounts }, report))
     } catch (error) {
       if (!one.ignoresErrors || composition.session.signal.aborted) throw error
       warn(sink, `${one.name}: ${messageOf(error)}`)
@@ -42,12 +44,45 @@ export async function exportCaches(
   }
 }
 
+interface MountsToWrite extends AsyncDisposable {
+  addTo(chains: CacheChains, blobs: Map<Digest, CacheLayerToWrite>, bounds: MountBounds | undefined): Promise<void>
+}
+
+/** The cache mounts of the steps, where a cache takes them. */
+async function mountsOf(
+  composition: Composition,
+  exports: readonly PreparedCacheExport[],
+  built: readonly BuiltEdge[],
+  sink: ProgressSink,
+): Promise<MountsToWrite> {
+  if (exports.every(({ mounts }) => mounts === undefined))
+    return { addTo: async () => undefined, [Symbol.asyncDispose]: async () => undefined }
+  const [{ addMounts, createMountPacker }, { wantedMounts }] = await Promise.all([
+    import('./cache-mounts-export.ts'),
+    import('./cache-mounts-wanted.ts'),
+  ])
+  const packer = createMountPacker(composition.session, composition.jobs)
+  const edges = built.map(({ edge }) => edge)
+  const told = new Set<string>()
+  const tell = (message: string): void => {
+    if (!told.has(message)) warn(sink, message)
+    told.add(message)
+  }
+  return {
+    addTo: async (chains, blobs, bounds) => {
+      if (bounds === undefined) return
+      addMounts(chains, blobs, await packer.pack(await wantedMounts(composition, edges), bounds, tell))
+    },
+    [Symbol.asyncDispose]: () => packer[Symbol.asyncDispose](),
+  }
+}
+
 type Report = Parameters<Parameters<typeof internalStep>[2]>[0]
 
 async function exportOne(
   composition: Composition,
-  { mode, compression, write }: PreparedCacheExport,
-  built: readonly BuiltEdge[],
+  { mode, compression, mounts: bounds, write }: PreparedCacheExport,
+  { built, mounts }: { readonly built: readonly BuiltEdge[]; readonly mounts: MountsToWrite },
   report: Report,
 ): Promise<void> {
   const { session } = composition
@@ -56,6 +91,7 @@ async function exportOne(
   const name = nameByBlob(composition, compression, blobs)
   const wanted = mode === 'max' ? undefined : new Set(built.flatMap(({ layers }) => layers.map(({ id }) => id)))
   const chains = await collect(composition, built, name, wanted)
+  await mounts.addTo(chains, blobs, bounds)
   const cache: CacheToWrite = { config: chains.config(), layers: blobs }
   report('prepare', 'preparing build cache for export', { isDone: true })
   // BuildKit: nothing to write is nothing to complain of.
@@ -66,7 +102,17 @@ async function exportOne(
     report: (id, progress) => report(id, id, progress),
     push: async ({ reference, isInsecure, manifest, config, layers }) => {
       const images = [{ manifest, config, layers }]
-      await pushWith(session, report)({ reference, byDigest: false, isInsecure, root: manifest, images })
+      await pushWith(
+        session,
+        report,
+      )({
+        reference,
+        byDigest: false,
+        isInsecure,
+        root: manifest,
+        images,
+        opensLayers: true,
+      })
     },
   })
 }

@@ -49,6 +49,7 @@ export interface Composition extends AsyncDisposable {
   readonly forms: LayerForms
   readonly jobs: JobRunner
   readonly solver: Solver
+  readonly caches: CacheImports | undefined
   /** Set before the solver starts: large layers are compressed while they are packed. */
   compressEarly(isWanted: boolean): void
   /** Where text and contexts come from, found once; undefined for a state. A context elsewhere is solved for it. */
@@ -119,6 +120,7 @@ export async function compose(given: CompositionOptions): Promise<Composition> {
     forms,
     jobs,
     solver,
+    caches: given.caches,
     sources,
     lowering,
     get text() {
@@ -210,6 +212,7 @@ function createBuildSolver(
     openLocal: parts.contexts.open,
     secret: createSecrets(options.secrets ?? []),
     sshAgent: parts.sshAgent,
+    carriedMounts: caches?.mounts,
     allowed: checked.allowed,
     devices: { ...checked.devices, registry: onceLoaded(checked.cdiSpecDirectories) },
     hostPlatform: hostPlatform(),

@@ -25,6 +25,8 @@ export interface SolveParts {
   readonly store: Store
   /** The caches of steps that run anew on purpose stay as they are. */
   readonly keepsCacheMounts: boolean
+  /** Told which caches begin empty on purpose: none is brought from elsewhere for them. */
+  readonly ignoresCarried?: ((ids: readonly string[]) => void) | undefined
   readonly keeps: KeptLayers
   /** An output reads the bytes of layers, or keeps them: what a cache from elsewhere has of them is fetched. */
   readonly needsCached: boolean
@@ -33,13 +35,14 @@ export interface SolveParts {
 /** The layers of each image, bottom first, in a form that outputs can read. */
 export async function solveImages(
   images: readonly LoweredImage[],
-  { solver, forms, store, keepsCacheMounts, keeps, needsCached }: SolveParts,
+  { solver, forms, store, keepsCacheMounts, ignoresCarried, keeps, needsCached }: SolveParts,
 ): Promise<readonly (readonly LayerHandle[])[]> {
   const edges = images.flatMap(({ edge }) => (edge === undefined ? [] : [edge]))
   // Once a build, before anything runs: steps that share a cache see what another of them left, as with BuildKit.
   if (!keepsCacheMounts) {
     const ids = new Set(edges.flatMap((edge) => ignoredCacheMounts(edge)))
     if (edges.length > 0) await store.emptyCacheMounts([...ids])
+    ignoresCarried?.([...ids])
   }
   return Promise.all(
     images.map(async (image) => {

@@ -253,6 +253,8 @@ export function pushWith(session: Session, report: ReportPart): PushImage {
     if (request.isInsecure) client.allowInsecure(reference.domain)
     const layers = request.images.flatMap((image) => image.layers)
     const repositories = new Map(layers.map((layer) => [layer.descriptor.digest, layer.repositories] as const))
+    const opened = request.opensLayers === true ? layers : []
+    const opens = new Map(opened.map((layer) => [layer.descriptor.digest, layer.open] as const))
     const { descriptor, bytes } = request.root
     for (const { manifest, config } of request.images) {
       store.blobs.put(config.bytes)
@@ -267,6 +269,7 @@ export function pushWith(session: Session, report: ReportPart): PushImage {
     await pushImage(client, { mediaType: descriptor.mediaType, bytes }, target, {
       ...pushOptions(session, report, repositories),
       present: request.present,
+      openOf: (digest) => opens.get(digest),
       signal: request.signal ?? session.signal,
     })
     report(name, `pushing manifest for ${name}`, { isDone: true })

@@ -74,6 +74,7 @@ function placeAsUser({ executor }: JobRunnerOptions): Place {
 /** Jobs that read or make owners. */
 const OF_OWNERS: ReadonlySet<JobName> = new Set([
   'extract',
+  'packTree',
   'materialize',
   'writePlainTree',
   'walkUpper',

@@ -11,6 +11,8 @@ import type { ContentSource, LayerEntry } from '../view/types.ts'
  */
 export interface LayerJobs {
   pack(input: PackInput, context?: JobContext): Promise<PackOutput>
+  /** A directory that stands by itself to a plain tar. */
+  packTree(input: PackTreeInput, context?: JobContext): Promise<PackTreeOutput>
   extract(input: ExtractInput): Promise<ExtractOutput>
   materialize(input: MaterializeInput, context?: JobContext): Promise<void>
   walkUpper(input: WalkUpperInput): Promise<WalkUpperOutput>
@@ -75,6 +77,25 @@ export interface PackedLayer {
 export interface PackOutput extends PackedLayer {
   /** The table of the tar: contents are ranges of `destination`. */
   readonly entries: readonly LayerEntry[]
+}
+
+export interface PackTreeInput {
+  readonly root: string
+  readonly records: RecordsOnDisk
+  /** A new file. */
+  readonly destination: string
+  /** Of contents, hard links once: what is larger is not packed. */
+  readonly maxBytes: number
+  /** A fingerprint: a tree that still has it is not packed. */
+  readonly known?: string
+}
+export interface PackTreeOutput {
+  readonly fingerprint: string
+  /** Of the directory itself, which is not in the tar. */
+  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number }
+  /** 0 where the tree was known. */
+  readonly contentBytes: number
+  readonly packed?: PackedLayer
 }
 
 /** A layer's blob at `file` to a tree in overlay form at `destination` (an empty directory). */

@@ -22,6 +22,9 @@ function weigh(name: keyof LayerJobs, input: unknown): number {
       const { entries } = input as { readonly entries: readonly LayerEntry[] }
       return entries.reduce((sum, entry) => sum + entry.size, entries.length * ENTRY_BYTES)
     }
+    // A cache mount, of a size that nobody knows.
+    case 'packTree':
+      return LARGE_BYTES
     case 'extract':
       return (input as { readonly sizeBytes?: number }).sizeBytes ?? 0
     case 'hashFiles':

@@ -21,6 +21,7 @@ import type { LayerJobs, SizedSource } from './job-types.ts'
 import { materializeInPieces } from './materialize.ts'
 import { ownerXattr } from './owner-record.ts'
 import { packInPieces } from './pack.ts'
+import { packTreeInPieces } from './pack-tree.ts'
 import { runWithPauses } from './pauses.ts'
 import { writePlainTree } from './plain-tree.ts'
 import type { LayerEntry } from '../view/types.ts'
@@ -44,6 +45,7 @@ export const handlers: LayerJobs = {
     const { diffId, sizeBytes, table } = await runWithPauses(packInPieces(entries, destination), context)
     return { diffId, sizeBytes, entries: table.entries }
   },
+  packTree: async (input, context) => runWithPauses(packTreeInPieces(input), context),
   extract: extractLayer,
   materialize: async (input, context) => runWithPauses(materializeInPieces(input), context),
   walkUpper: async (input) => walkUpper(input),

@@ -12,6 +12,8 @@ import type { PackedLayer } from './job-types.ts'
 export interface PackOptions {
   /** Later mtimes become this one: seconds (`rewrite-timestamp`). */
   readonly latestMtimeSec?: number
+  /** Times keep their nanoseconds, which no layer has. */
+  readonly keepsNanoseconds?: boolean
 }
 
 export interface PackResult extends PackedLayer {
@@ -39,7 +41,7 @@ export function* packInPieces(
   const fd = openPath(outputPath, OpenFlags.write | OpenFlags.create | OpenFlags.exclusive, 0o644)
   const reader = createContentReader()
   try {
-    const sink = createTarSink((bytes) => writeFully(fd, bytes))
+    const sink = createTarSink((bytes) => writeFully(fd, bytes), options.keepsNanoseconds)
     const packed: LayerEntry[] = []
     for (const entry of entries) {
       if (packed.length % ENTRIES_A_PIECE === ENTRIES_A_PIECE - 1) yield
@@ -90,7 +92,7 @@ interface TarSink extends ContentSink {
   finish(): PackedLayer
 }
 
-function createTarSink(write: (bytes: Buffer) => void): TarSink {
+function createTarSink(write: (bytes: Buffer) => void, keepsNanoseconds = false): TarSink {
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   const hash = createHash('sha256')
   let used = 0
@@ -120,7 +122,7 @@ function createTarSink(write: (bytes: Buffer) => void): TarSink {
       const room = headerRoom(entry)
       if (room > BUFFER_BYTES) throw new RangeError(`the header of ${entry.path} is too large`)
       ensure(room)
-      used += writeHeader(buffer, used, entry)
+      used += writeHeader(buffer, used, entry, keepsNanoseconds)
     },
     position: () => flushed + used,
     pad() {

@@ -170,6 +170,8 @@ export interface PushRequest {
   readonly images: readonly ImageToPush[]
   /** Of what an index names the manifests that the repository has already. */
   readonly present?: ReadonlySet<Digest> | undefined
+  /** Layers may be in no store and no registry: their `open` has the bytes. */
+  readonly opensLayers?: boolean
   readonly signal?: AbortSignal | undefined
 }
 

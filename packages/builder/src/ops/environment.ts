@@ -3,7 +3,8 @@ import type { Store } from '../store/types.ts'
 import type { LayerFactory, LayerFiles, LayerReader, LayerTrees } from '../layers/types.ts'
 import type { JobRunner } from '../disk/job-runner.ts'
 import type { ImageConfig, Manifest, Platform } from '../oci/types.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { Digest, DiffID } from '../oci/digest.ts'
+import type { ArchiveCompression } from '../tar/decompress.ts'
 import type { RunContext } from '../solver/types.ts'
 import type { LocalResult } from '../context/types.ts'
 import type { SshAgent } from './ssh-agent/types.ts'
@@ -25,11 +26,36 @@ export interface OpsEnvironment {
   /** Entitlements given: `network.host`, `security.insecure`. */
   readonly allowed: ReadonlySet<string>
   readonly devices: DeviceRights
+  /** Cache mounts of caches from elsewhere; undefined: none is read. */
+  readonly carriedMounts?: CarriedMounts | undefined
   readonly hostPlatform: Platform
   /** Aborted when the build is: what finds keys may have to ask a server. */
   readonly signal?: AbortSignal
   /** Milliseconds; the epoch that `SOURCE_DATE_EPOCH` set, else undefined. */
   readonly epochMs: number | undefined
+}
+
+/** Cache mounts that came with a cache from elsewhere. Asked by steps that run, and only for what is not here. */
+export interface CarriedMounts {
+  /** Nothing is fetched for it but the list. Never fails: what cannot be read is told, and is none. */
+  find(id: string): Promise<CarriedMountFiles | undefined>
+}
+
+export interface CarriedMountFiles {
+  /** Of the directory itself. */
+  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number }
+  /** Fetches it, and has `unpack` make the directory. False where that failed, which is told. */
+  bring(
+    temporary: string,
+    unpack: (tar: {
+      readonly file: string
+      readonly compression: ArchiveCompression
+      readonly sizeBytes: number
+      readonly diffId: DiffID
+      readonly maxBytes: number
+    }) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<boolean>
 }
 
 /** Which devices steps may be given. */

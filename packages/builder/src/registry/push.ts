@@ -23,6 +23,8 @@ export interface PushOptions {
   readonly referencesOf?: ((digest: Digest) => readonly string[]) | undefined
   /** Blobs that lie in no registry that is known have just been made: their uploads are begun while one asks for them. */
   readonly assumesNew?: boolean
+  /** Bytes of a blob that lies outside of the store. */
+  readonly openOf?: ((digest: Digest) => ((signal?: AbortSignal) => AsyncIterable<Uint8Array>) | undefined) | undefined
   /** The upload of a blob that was just made, begun meanwhile. */
   readonly begun?: Promise<URL | undefined> | undefined
   /** Manifests that the repository has, with all that they name. */
@@ -134,9 +136,10 @@ export async function pushBlob(
   const mountFrom = [
     ...new Set(sources.filter((one) => one.host.address === repository.host.address).map((one) => one.path)),
   ]
+  const elsewhere = options.openOf?.(digest)
   onProgress?.({ digest, current: 0, total })
   const outcome = await client.uploadBlob(repository, descriptor, {
-    open: (offset) => openBlob(client, descriptor, { blobs, sources, offset, signal }),
+    open: (offset) => openBlob(client, descriptor, { blobs, elsewhere, sources, offset, signal }),
     mountFrom,
     isNew: options.assumesNew === true && sources.length === 0,
     begun: options.begun,
@@ -152,11 +155,13 @@ function openBlob(
   descriptor: Descriptor,
   {
     blobs,
+    elsewhere,
     sources,
     offset,
     signal,
   }: {
     readonly blobs: BlobStore
+    readonly elsewhere: ((signal?: AbortSignal) => AsyncIterable<Uint8Array>) | undefined
     readonly sources: readonly Repository[]
     readonly offset: number
     readonly signal: AbortSignal | undefined
@@ -164,7 +169,8 @@ function openBlob(
 ): AsyncIterable<Uint8Array> {
   if (blobs.has(descriptor.digest))
     return createReadStream(blobs.path(descriptor.digest), { start: offset, highWaterMark: 256 * 1024 })
-  if (sources.length > 0) return fromRegistries(client, descriptor, { sources, offset, signal })
+  if (sources.length > 0 || elsewhere !== undefined)
+    return fromElsewhere(client, descriptor, { sources, elsewhere, offset, signal })
   throw new BuilderError(
     'OCI_BLOB_NOT_FOUND',
     `blob ${descriptor.digest} is neither in the store nor known in a registry`,
@@ -172,20 +178,36 @@ function openBlob(
   )
 }
 
-async function* fromRegistries(
+/** An upload that was cut off goes on where it ended. */
+async function* from(offset: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  let left = offset
+  for await (const chunk of chunks) {
+    if (chunk.length > left) yield chunk.subarray(left)
+    left = Math.max(0, left - chunk.length)
+  }
+}
+
+async function* fromElsewhere(
   client: RegistryClient,
   descriptor: Descriptor,
   {
     sources,
+    elsewhere,
     offset,
     signal,
-  }: { readonly sources: readonly Repository[]; readonly offset: number; readonly signal: AbortSignal | undefined },
+  }: {
+    readonly sources: readonly Repository[]
+    readonly elsewhere: ((signal?: AbortSignal) => AsyncIterable<Uint8Array>) | undefined
+    readonly offset: number
+    readonly signal: AbortSignal | undefined
+  },
 ): AsyncGenerator<Uint8Array, void, void> {
-  const [last] = sources.slice(-1)
+  const [last] = elsewhere === undefined ? sources.slice(-1) : []
   for (const source of sources) {
     if (source !== last && !(await client.hasBlob(source, descriptor.digest, signal))) continue
     return yield* client.fetchBlob(source, descriptor, { signal, offset })
   }
+  if (elsewhere !== undefined) return yield* from(offset, elsewhere(signal))
   throw new BuilderError(
     'OCI_BLOB_NOT_FOUND',
     `blob ${descriptor.digest} is in none of ${sources.map(repositoryName).join(', ')}`,

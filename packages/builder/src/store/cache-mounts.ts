@@ -1,10 +1,10 @@
-import { renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { digestHex, digestOf } from '../oci/digest.ts'
 import { cacheMountPath, type StorePaths } from './paths.ts'
 import { text, type Metadata } from './metadata.ts'
 import { asideName } from './prune-files.ts'
-import type { Locks, LockWish } from './types.ts'
+import type { CacheMountRow, Locks, LockWish } from './types.ts'
 import type { LockKind } from './lock-order.ts'
 
 const GIT_MIRROR = 'git repository '
@@ -67,6 +67,7 @@ export function setCacheMountAside(
     const directory = cacheMountPath(parts.paths, id)
     const path = join(dirname(directory), asideName())
     parts.metadata.run('DELETE FROM cache_mounts WHERE id = ?', id)
+    parts.metadata.run('DELETE FROM facts WHERE key = ?', keptFact(id))
     try {
       renameSync(directory, path)
     } catch (error) {
@@ -87,4 +88,31 @@ export function cacheMountIds(metadata: Metadata, id: string): readonly string[]
     .all('SELECT id FROM cache_mounts WHERE substr(id, 1, ?) = ?', id.length, id)
     .map((row) => text(row, 'id'))
     .filter((found) => DERIVED.test(found.slice(id.length)))
+}
+
+/** The cache mounts that are there. */
+export function listCacheMounts({
+  paths,
+  metadata,
+}: Pick<CacheMountParts, 'paths' | 'metadata'>): readonly CacheMountRow[] {
+  return metadata.all('SELECT * FROM cache_mounts ORDER BY used_ms DESC, id').flatMap((row) => {
+    const id = text(row, 'id')
+    const directory = cacheMountPath(paths, id)
+    // A row comes before its directory.
+    if (isGitMirror(id) || !existsSync(directory)) return []
+    const isKept = metadata.get('SELECT 1 FROM facts WHERE key = ?', keptFact(id)) !== undefined
+    const [createdMs, usedMs, usageCount] = [row['created_ms'], row['used_ms'], row['usage_count']].map(Number)
+    return [{ id, directory, createdMs: createdMs!, usedMs: usedMs!, usageCount: usageCount!, isKept }]
+  })
+}
+
+/** From now on until it is emptied. */
+export function keepCacheMount(metadata: Metadata, id: string): void {
+  // Read first: a write waits for other writers.
+  if (metadata.get('SELECT 1 FROM facts WHERE key = ?', keptFact(id)) !== undefined) return
+  metadata.run('INSERT OR IGNORE INTO facts (key, value) VALUES (?, ?)', keptFact(id), '1')
+}
+
+function keptFact(id: string): string {
+  return `kept cache mount ${id}`
 }

@@ -101,7 +101,7 @@ function removeRows(parts: PruneParts, rules: readonly PruneRule[], isWhole: boo
     const gone = new Set(items.flatMap(({ target }) => (target.kind === 'layer' ? [target.layerId] : [])))
     const records = removeRecords(parts, items, gone, leased)
     const kept = new Set([...imageLayers(parts.metadata), ...leased, ...layersOfRecords(parts.metadata)])
-    if (isWhole) parts.metadata.run('DELETE FROM facts')
+    if (isWhole) parts.metadata.run("DELETE FROM facts WHERE key NOT LIKE 'kept cache mount %'")
     // What explains a miss by a record that is gone.
     else
       parts.metadata.run(

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { bootId } from '../base/boot-id.ts'
 import { closeFd, openRoot, syncFileSystem } from '@ts-oci/runtime'
 import { createBlobStore } from './blobs.ts'
-import { cacheMountIds, setCacheMountAside } from './cache-mounts.ts'
+import { cacheMountIds, keepCacheMount, listCacheMounts, setCacheMountAside } from './cache-mounts.ts'
 import { createCacheRecords } from './cache-records.ts'
 import { createIdleWork } from '../base/idle-work.ts'
 import { onDisk, unusable } from '../base/disk-errors.ts'
@@ -180,6 +180,8 @@ function createStore(parts: StoreParts): Store {
       if (isMade) onDisk(root, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
       return directory
     },
+    cacheMounts: () => listCacheMounts({ paths, metadata }),
+    keepCacheMount: (id) => keepCacheMount(metadata, id),
     sync,
     lease: leases.take,
     transaction(work) {

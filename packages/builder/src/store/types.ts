@@ -27,6 +27,10 @@ export interface Store extends AsyncDisposable {
   snapshotDirectory(layerId: string, kind?: TreeKind): string
   /** Absolute directory of a cache mount; created on first use, unless whoever asks makes it himself (`isMade` false). */
   cacheMountDirectory(id: string, isMade?: boolean): string
+  /** The cache mounts that there are, the last used first; without mirrors of git repositories. */
+  cacheMounts(): readonly CacheMountRow[]
+  /** What is in this cache mount never leaves the store: it may hold a secret, or a step asked for that. */
+  keepCacheMount(id: string): void
   /** One `syncfs`: everything written so far is on the disk, and the rows that name it count in later boots, too. */
   sync(): void
   /** Trees of a mounted image count from now on, until the store is closed, which closes it. */
@@ -59,6 +63,18 @@ export interface Store extends AsyncDisposable {
    */
   collectGarbage(policy: GarbagePolicy): Promise<PruneResult | undefined>
   close(): Promise<void>
+}
+
+/** A cache mount as the store knows it. Times are milliseconds of the Unix epoch. */
+export interface CacheMountRow {
+  readonly id: string
+  /** Absolute. */
+  readonly directory: string
+  readonly createdMs: number
+  readonly usedMs: number
+  readonly usageCount: number
+  /** It never leaves the store. */
+  readonly isKept: boolean
 }
 
 export interface TemporaryDirectory extends AsyncDisposable {

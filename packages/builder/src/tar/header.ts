@@ -37,9 +37,9 @@ export function paddedSize(sizeBytes: number): number {
  * written. Bytes are those of BuildKit's layers (Go's archive/tar): ustar where everything fits, else PAX with sorted
  * records. The buffer needs `headerRoom(entry)` bytes.
  */
-export function writeHeader(target: Buffer, offset: number, entry: LayerEntry): number {
+export function writeHeader(target: Buffer, offset: number, entry: LayerEntry, keepsNanoseconds = false): number {
   const name = tarName(entry)
-  const records = paxRecords(entry, name)
+  const records = paxRecords(entry, name, keepsNanoseconds)
   if (records === undefined) {
     writeBlock(target, offset, entry, name, false)
     return BLOCK_BYTES
@@ -71,7 +71,11 @@ function tarName(entry: LayerEntry): ByteString {
 }
 
 /** Records that ustar has no room for; undefined when there are none. */
-function paxRecords(entry: LayerEntry, name: ByteString): Map<string, ByteString> | undefined {
+function paxRecords(
+  entry: LayerEntry,
+  name: ByteString,
+  keepsNanoseconds: boolean,
+): Map<string, ByteString> | undefined {
   const isMarker = entry.type === 'whiteout' || entry.type === 'opaque'
   const link = linkName(entry)
   const needsPath = !isAscii(name) || name.length > NAME_BYTES
@@ -85,13 +89,16 @@ function paxRecords(entry: LayerEntry, name: ByteString): Map<string, ByteString
     entry.size > MAX_OCTAL_11
   const needsNumber = !isMarker && isOutOfRange
   const fitsByPrefix = needsPath && splitName(name) !== undefined
-  if (!needsLink && !hasXattrs && !needsNumber && (!needsPath || fitsByPrefix)) return undefined
+  // A time before 1970 keeps its whole seconds.
+  const needsTime = keepsNanoseconds && !isMarker && entry.mtimeNsec > 0 && entry.mtimeSec >= 0
+  if (!needsLink && !hasXattrs && !needsNumber && !needsTime && (!needsPath || fitsByPrefix)) return undefined
 
   const records = new Map<string, ByteString>()
   // A long name that a prefix would carry goes into the records once something else asks for them.
   if (needsPath) records.set('path', name)
   if (needsLink) records.set('linkpath', link)
   if (needsNumber) addNumbers(records, entry)
+  if (needsTime) records.set('mtime', `${entry.mtimeSec}.${String(entry.mtimeNsec).padStart(9, '0')}`)
   if (hasXattrs) for (const [key, value] of entry.xattrs) records.set(XATTR_PREFIX + key, latin1(value))
   return records
 }

@@ -6,6 +6,7 @@ import { MediaType } from '../../oci/media-types.ts'
 import { BuilderError } from '../../base/errors.ts'
 import type { Descriptor } from '../../oci/types.ts'
 import { CACHE_CONFIG, decodeConfig, decodeRecords, encodeConfig, type CacheConfig } from '../buildkit/config.ts'
+import { MOUNTS_TYPE } from '../carried-mounts.ts'
 import type { ManifestForm } from './attributes.ts'
 import type { CachedLayer, CacheLayerToWrite, CacheToWrite, ImportedCache } from './types.ts'
 
@@ -168,6 +169,7 @@ function encodedLayers(config: CacheConfig): readonly Digest[] {
 }
 
 function dockerType(mediaType: string): string {
+  if (mediaType === MOUNTS_TYPE) return mediaType
   if (mediaType.endsWith('+gzip')) return MediaType.dockerLayerGzip
   if (mediaType.endsWith('+zstd')) return 'application/vnd.docker.image.rootfs.diff.tar.zstd'
   return 'application/vnd.docker.image.rootfs.diff.tar'

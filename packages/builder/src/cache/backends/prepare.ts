@@ -1,14 +1,16 @@
 import { BuilderError } from '../../base/errors.ts'
 import { findSuggestion } from '../../base/suggest.ts'
 import { cacheBackends } from './list.ts'
+import { takeMountAttributes } from './mount-attributes.ts'
 import type { CacheBackend, CacheSpec, PreparedCacheExport, PreparedImport } from './types.ts'
 
 /** Checks every `--cache-from` before anything is built. @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED */
 export function prepareImports(specs: readonly CacheSpec[]): Promise<readonly PreparedImport[]> {
   return Promise.all(
-    specs.map(async (spec) => {
-      const backend = await load(spec)
-      if (backend.prepareImport !== undefined) return backend.prepareImport(spec)
+    specs.map(async (given) => {
+      const backend = await load(given)
+      const { spec, mounts } = takeMountAttributes(given, true)
+      if (backend.prepareImport !== undefined) return { ...backend.prepareImport(spec), mounts }
       throw new BuilderError('OCI_OPTION_UNSUPPORTED', `no cache is read from type=${spec.type}`, {
         hint: 'an inline cache is read from the image that has it: --cache-from IMAGE',
       })
@@ -19,9 +21,15 @@ export function prepareImports(specs: readonly CacheSpec[]): Promise<readonly Pr
 /** Checks every `--cache-to` before anything is built. @throws OCI_OPTION_INVALID, OCI_OPTION_UNSUPPORTED */
 export function prepareCacheExports(specs: readonly CacheSpec[]): Promise<readonly PreparedCacheExport[]> {
   return Promise.all(
-    specs.map(async (spec) => {
-      const backend = await load(spec)
-      if (backend.prepareExport !== undefined) return backend.prepareExport(spec)
+    specs.map(async (given) => {
+      const backend = await load(given)
+      const { spec, mounts } = takeMountAttributes(given, false)
+      const prepared = backend.prepareExport?.(spec)
+      if (prepared?.isInline === true && mounts !== undefined)
+        throw new BuilderError('OCI_OPTION_UNSUPPORTED', `cache type=${spec.type}: no cache mounts fit into an image`, {
+          hint: 'mounts=true is for caches of their own, such as type=registry,ref=NAME',
+        })
+      if (prepared !== undefined) return { ...prepared, mounts }
       throw new BuilderError('OCI_OPTION_UNSUPPORTED', `no cache is written to type=${spec.type}`)
     }),
   )

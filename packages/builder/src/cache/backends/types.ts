@@ -1,6 +1,7 @@
 import type { RegistryClient } from '../../registry/client.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Descriptor, ImageLayer } from '../../oci/types.ts'
+import type { MountBounds } from '../carried-mounts.ts'
 import type { CacheConfig, ConfigRecord } from '../buildkit/config.ts'
 
 /** One `--cache-from` or `--cache-to`: a type and its attributes, as on the command line. */
@@ -25,6 +26,8 @@ export interface PreparedImport {
   load(context: ImportContext): Promise<readonly ImportedCache[]>
   /** Where references to its layers are not to a registry: how a blob is read. */
   readonly blobs?: CacheBlobs
+  /** What of its cache mounts is taken; undefined: none. For no backend to say. */
+  readonly mounts?: MountBounds | undefined
 }
 
 export interface ImportContext {
@@ -63,6 +66,8 @@ export interface PreparedCacheExport {
   /** A failure is a warning. */
   readonly ignoresErrors: boolean
   readonly compression: LayerWish
+  /** Which cache mounts go with it; undefined: none. For no backend to say. */
+  readonly mounts?: MountBounds | undefined
   write?(cache: CacheToWrite, context: CacheExportContext): Promise<void>
 }
 

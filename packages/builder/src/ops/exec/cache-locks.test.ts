@@ -51,7 +51,7 @@ describeWith(['root'], 'a cache that another build empties before a step has it 
     let tries = 0
     const exit = await withCacheMounts(
       { store, forms, jobs, executor },
-      { mounts: [CACHE] } as unknown as ExecSpec,
+      { mounts: [CACHE], secretEnv: [] } as unknown as ExecSpec,
       [],
       { signal, whileWaiting: (work) => work() },
       async (directories) => {

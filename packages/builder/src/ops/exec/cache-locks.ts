@@ -2,12 +2,17 @@ import { isTsOciError } from '../../base/errors.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import { stepCacheId } from '../../store/cache-mounts.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
-import { cacheMountId, initialContent, prepareCacheMount, type CacheParts, type InitialContent } from './cache-mount.ts'
+import {
+  cacheMountId,
+  initialContent,
+  prepareCacheMount,
+  type CacheParts,
+  type InitialContent,
+  type WantedCache,
+} from './cache-mount.ts'
 
 /** One cache of a step, whatever the number of places where it is mounted. */
-interface StepCache {
-  readonly id: string
-  readonly initial: InitialContent | undefined
+export interface StepCache extends WantedCache {
   readonly mounts: ExecMount[]
   sharing: Sharing
 }
@@ -28,7 +33,7 @@ export async function withCacheMounts<T>(
   run: Pick<RunContext, 'signal' | 'whileWaiting'>,
   work: (directories: ReadonlyMap<ExecMount, string>) => Promise<T>,
 ): Promise<T> {
-  const caches = await cachesOf(environment, spec, inputs)
+  const caches = await stepCaches(environment, spec, inputs)
   if (caches.length === 0) return work(new Map())
   const { locks } = environment.store
   // Where nothing can be mounted a cache is moved into the root of a step: one has it at a time.
@@ -41,8 +46,11 @@ export async function withCacheMounts<T>(
     try {
       const taken = caches.map((cache) => ({
         ...cache,
-        id: cache.sharing === 'private' ? takeCopy(environment, cache.id, copies) : cache.id,
+        ...(cache.sharing === 'private'
+          ? { id: takeCopy(environment, cache.id, copies), carriedId: undefined }
+          : { id: cache.id }),
       }))
+      for (const { id, carriedId } of taken) if (carriedId === undefined) environment.store.keepCacheMount(id)
       for (let tries = 1; ; tries++) {
         const directories = await prepareAll(environment, taken, run.signal)
         try {
@@ -67,7 +75,7 @@ async function prepareAll(
 ): Promise<ReadonlyMap<ExecMount, string>> {
   const directories = new Map<ExecMount, string>()
   for (const cache of caches) {
-    const directory = await prepareCacheMount(environment, cache.id, cache.initial, signal)
+    const directory = await prepareCacheMount(environment, cache, signal)
     for (const mount of cache.mounts) directories.set(mount, directory)
   }
   return directories
@@ -83,10 +91,11 @@ function isTakenAway(error: unknown, directories: ReadonlyMap<ExecMount, string>
   return [...directories.values()].some((directory) => operation.endsWith(`: source ${directory}`))
 }
 
-async function cachesOf(
+/** The caches of a step. @param inputs those of its cache mounts */
+export async function stepCaches(
   environment: CacheParts,
   spec: ExecSpec,
-  inputs: readonly Result[],
+  inputs: readonly (Result | undefined)[],
 ): Promise<readonly StepCache[]> {
   const mounts = spec.mounts.filter(({ type }) => type === 'cache')
   if (mounts.length === 0) return []
@@ -94,16 +103,23 @@ async function cachesOf(
   const caches = new Map<string, StepCache>()
   for (const mount of mounts) {
     const initial = await initialContent(environment, mount.input < 0 ? undefined : inputs[mount.input], mount)
-    const id = cacheMountId(stepCacheId(mount.cache?.id ?? mount.dest), initial, idMapping)
+    const name = stepCacheId(mount.cache?.id ?? mount.dest)
+    const id = cacheMountId(name, initial, idMapping)
+    const carriedId = travels(spec, mount) ? cacheMountId(name, initial, { kind: 'identity' }) : undefined
     const sharing = mount.cache?.sharing ?? 'shared'
     const known = caches.get(id)
-    if (known === undefined) caches.set(id, { id, initial, mounts: [mount], sharing })
+    if (known === undefined) caches.set(id, { id, carriedId, initial, mounts: [mount], sharing })
     else {
       known.mounts.push(mount)
       if (STRICTNESS.indexOf(sharing) > STRICTNESS.indexOf(known.sharing)) known.sharing = sharing
     }
   }
   return [...caches.values()]
+}
+
+/** What a step keeps for itself stays here; where it sees a secret, so may the cache. */
+function travels({ mounts, secretEnv }: ExecSpec, { cache }: ExecMount): boolean {
+  return cache?.sharing !== 'private' && secretEnv.length === 0 && mounts.every(({ type }) => type !== 'secret')
 }
 
 /** The first copy that nobody holds: it is never waited for, so no order binds it. */

@@ -6,12 +6,12 @@ import { BuilderError } from '../../base/errors.ts'
 import { toByteString } from '../../base/byte-string.ts'
 import { ownersOnDisk } from '../../disk/owner-record.ts'
 import type { LayerEntry, View } from '../../view/types.ts'
-import type { OpsEnvironment } from '../environment.ts'
+import type { CarriedMountFiles, OpsEnvironment } from '../environment.ts'
 import type { ExecMount } from '../../graph/op-specs.ts'
 import type { Result } from '../../solver/types.ts'
 
 /** What cache mounts are made with. */
-export type CacheParts = Pick<OpsEnvironment, 'store' | 'forms' | 'jobs' | 'executor'>
+export type CacheParts = Pick<OpsEnvironment, 'store' | 'forms' | 'jobs' | 'executor' | 'carriedMounts'>
 
 /** What a cache mount begins with, where `from`, `source`, an owner or a mode say so. */
 export interface InitialContent {
@@ -55,23 +55,33 @@ export function cacheMountId(id: string, initial: InitialContent | undefined, ma
   return `${id}:${hash.digest('hex').slice(0, 16)}`
 }
 
+/** A cache mount that a step asks for. */
+export interface WantedCache {
+  readonly id: string
+  /** What it is called in a cache that travels; undefined for what does not travel. */
+  readonly carriedId: string | undefined
+  readonly initial: InitialContent | undefined
+}
+
 /**
- * The directory of a cache mount. Made on first use: empty, or with what `from` and `source` name. Its mode and owner
- * are those of that source, else 0755 and root, as BuildKit's.
+ * The directory of a cache mount. Made on first use: as a cache from elsewhere has it, else empty, or with what `from` and
+ * `source` name. Its mode and owner are those of that source, else 0755 and root, as BuildKit's.
  */
 export async function prepareCacheMount(
   environment: CacheParts,
-  id: string,
-  initial: InitialContent | undefined,
+  { id, carriedId, initial }: WantedCache,
   signal: AbortSignal,
 ): Promise<string> {
-  const { store } = environment
+  const { store, carriedMounts } = environment
   const path = store.cacheMountDirectory(id, false)
   const { idMapping } = await environment.executor()
   if (isUsable(path, idMapping)) return path
   const entries = initial && (await environment.forms.resolveContents(initial.entries))
+  const carried = carriedId === undefined ? undefined : await carriedMounts?.find(carriedId)
   return store.locks.hold('cache-mount-make', [{ name: id }], { signal }, async () => {
-    if (!isUsable(path, idMapping)) await makeCacheMount(environment, path, initial?.root, entries)
+    if (isUsable(path, idMapping)) return path
+    if (carried !== undefined && (await bringCacheMount(environment, path, carried, signal))) return path
+    await makeCacheMount(environment, path, initial?.root, entries)
     return path
   })
 }
@@ -91,6 +101,31 @@ function isWithin(id: number, start: number, count: number): boolean {
   return id >= start && id < start + count
 }
 
+/** Makes a cache mount of what a cache from elsewhere has. False: that could not be had. */
+export async function bringCacheMount(
+  environment: CacheParts,
+  path: string,
+  { root, bring }: CarriedMountFiles,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { jobs } = environment
+  const executor = await environment.executor()
+  const owners = ownersOnDisk(executor.idMapping)
+  await using temporary = await environment.store.createTemporaryDirectory('cache-mount')
+  const draft = `${temporary.path}/mount`
+  const isThere = await bring(
+    temporary.path,
+    async ({ diffId, ...tar }) => {
+      await jobs.run('makeDirectory', { path: draft, ...root, owners }, true)
+      const xattrs = executor.overlayXattr
+      await jobs.run('extract', { ...tar, destination: draft, xattrs, owners, expectedDiffId: diffId }, true)
+    },
+    signal,
+  )
+  if (isThere) await moveInto(environment, { draft, path, former: `${temporary.path}/former` })
+  return isThere
+}
+
 async function makeCacheMount(
   environment: CacheParts,
   path: string,
@@ -108,9 +143,16 @@ async function makeCacheMount(
   await jobs.run('makeDirectory', { path: draft, mode, uid, gid, owners }, true)
   if (entries !== undefined)
     await jobs.run('materialize', { entries, destination: draft, xattrs: executor.overlayXattr, owners }, true)
+  await moveInto(environment, { draft, path, former: `${temporary.path}/former` })
+}
+
+async function moveInto(
+  { jobs }: CacheParts,
+  { draft, path, former }: { readonly draft: string; readonly path: string; readonly former: string },
+): Promise<void> {
   // One that no step can use.
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined)
-    await jobs.run('rename', { from: path, to: `${temporary.path}/former` }, true)
+    await jobs.run('rename', { from: path, to: former }, true)
   await jobs.run('rename', { from: draft, to: path }, true)
 }
 
