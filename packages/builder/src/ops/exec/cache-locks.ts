@@ -2,14 +2,7 @@ import { isTsOciError } from '../../base/errors.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import { stepCacheId } from '../../store/cache-mounts.ts'
 import type { Result, RunContext } from '../../solver/types.ts'
-import {
-  cacheMountId,
-  initialContent,
-  prepareCacheMount,
-  type CacheParts,
-  type InitialContent,
-  type WantedCache,
-} from './cache-mount.ts'
+import { cacheMountId, initialContent, prepareCacheMount, type CacheParts, type WantedCache } from './cache-mount.ts'
 
 /** One cache of a step, whatever the number of places where it is mounted. */
 export interface StepCache extends WantedCache {
