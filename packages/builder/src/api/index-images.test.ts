@@ -207,6 +207,27 @@ describeWith(buildNeeds, 'an index that was pulled', () => {
     await pull(base, { store })
     expect(await versions(PLATFORMS)).toEqual(['2', '2', '2'])
   })
+
+  test('and that only builds fetched, is it for all platforms where the registry is not to be asked for news', async () => {
+    const store = freshStore()
+    const tags = [`${world.registry.host}/moved:1`]
+    const publish = async (version: number): Promise<void> => {
+      const Dockerfile = `FROM scratch\nLABEL version=${version}\nCOPY common /\n`
+      const context = await world.context(`moved-${version}`, { Dockerfile, common: 'common' })
+      await world.build(context, { platform: PLATFORMS.join(','), tags, push: true })
+    }
+    const context = await world.context('on-moved', { Dockerfile: `FROM ${tags[0]!}\nLABEL more=1\n` })
+    const versions = async (platforms: readonly string[], pull?: 'missing'): Promise<readonly unknown[]> => {
+      await world.build(context, { store, platform: platforms.join(','), tags: ['on:1'], pull })
+      const all = platforms.map((platform) => inspect('on:1', { store, platform }))
+      return (await Promise.all(all)).map(({ Config }) => (Config['Labels'] as { version: string }).version)
+    }
+    await publish(1)
+    expect(await versions(PLATFORMS.slice(0, 1))).toEqual(['1'])
+    await publish(2)
+    expect(await versions(PLATFORMS.slice(0, 2), 'missing')).toEqual(['1', '1'])
+    expect(await versions(PLATFORMS)).toEqual(['2', '2', '2'])
+  })
 })
 
 describeWith(buildNeeds, 'all platforms of an index, with an attestation beside them', () => {

@@ -75,7 +75,9 @@ export function createImageResolver(options: ImageResolverOptions): CheckedImage
       return local.image
     }
     if (options.pull === 'never') throw notPulled(name)
-    const fetched = await fetch(name, mayBeLocal ? indexOf(store, name) : undefined, platform)
+    const known = indexOf(store, name) ?? (options.pull === 'missing' ? indexOfBuilds(store, name) : undefined)
+    const fetched = await fetch(name, mayBeLocal ? known : undefined, platform)
+    store.cache.putFact(`base:${name}`, fetched.digest)
     store.cache.putFact(
       factKey,
       JSON.stringify({ digest: fetched.digest, manifestDigest: fetched.manifestDigest } satisfies Fact),
@@ -88,7 +90,7 @@ export function createImageResolver(options: ImageResolverOptions): CheckedImage
       throw new BuilderError('OCI_IMAGE_NOT_FOUND', `${name}: the store lost what was just fetched`)
     return image
   }
-  /** Of an index that the user pulled the rest comes, too: its tag may lead elsewhere by now, and images of two would mix. */
+  /** Of an index that is at hand the rest comes, too: its tag may lead elsewhere by now, and images of two would mix. */
   const fetch = async (name: string, index: Digest | undefined, platform: Platform) => {
     if (index === undefined) return await options.fetchImage(name, platform)
     return await options.fetchImage(withDigest(name, index), platform).catch((error: unknown) => {
@@ -97,7 +99,7 @@ export function createImageResolver(options: ImageResolverOptions): CheckedImage
         'OCI_REGISTRY_NOT_FOUND',
         `${name}@${index} has no image for ${formatPlatform(platform)} at its registry any more`,
         {
-          hint: `the store has ${name} as it was pulled, without its image for ${formatPlatform(platform)}, and the registry does not have that any more: tsbuild pull ${name}, or build with --pull`,
+          hint: `the store has ${name} as it was before, without its image for ${formatPlatform(platform)}, and the registry does not have that any more: tsbuild pull ${name}, or build with --pull`,
           details: error.details,
           cause: error,
         },
@@ -185,6 +187,12 @@ function indexOf(store: Store, name: string): Digest | undefined {
   if (record === undefined || !isIndexRecord(record) || !store.blobs.has(record.digest)) return undefined
   const wanted = `${repositoryOf(parseTaggedReference(name))}@${record.digest}`
   return record.repoDigests.includes(wanted) ? record.digest : undefined
+}
+
+/** What builds fetched last by a name, for who does not want to know whether it leads elsewhere now. */
+function indexOfBuilds(store: Store, name: string): Digest | undefined {
+  const digest = store.cache.getFact(`base:${name}`)
+  return digest !== undefined && isDigest(digest) && store.blobs.has(digest) ? digest : undefined
 }
 
 /** The index may name an image that fits better than those of it that are here. */
