@@ -184,7 +184,13 @@ describeWith(['root', 'busybox', 'cc', 'unshare', 'setpriv', 'nsenter'], 'places
     testWith(needs, `${name}: info says ${isolation ?? 'that no step can run'}, and so it is`, async () => {
       const told = await tsbuildIn(name, ['info', '--format', 'json'])
       expect([told.status, told.stderr]).toEqual([0, ''])
-      expect((JSON.parse(told.stdout) as { isolation?: string }).isolation ?? null).toBe(isolation)
+      const report = JSON.parse(told.stdout) as {
+        isolation: string | null
+        isolations: { mode: string; isUsable: boolean; hint: string | null }[]
+      }
+      expect(report.isolation).toBe(isolation)
+      // Whatever does not work is told with what helps.
+      expect(report.isolations.filter(({ isUsable, hint }) => !isUsable && hint === null)).toEqual([])
       const { status, stderr, own } = await buildIn(name, 'steps')
       if (isolation !== null) {
         expect([status, status === 0 ? '' : stderr]).toEqual([0, ''])

@@ -22,6 +22,15 @@ describeWith(['root', 'setpriv', 'unshare'], 'a probe', () => {
       expect([mode, available, remedy]).toEqual([mode, false, expect.stringContaining('--cap-drop')])
   })
 
+  test('says of isolation chroot that a root without CAP_MKNOD cannot have it', async () => {
+    const { isolations } = await probeIn(['setpriv', '--bounding-set=-mknod', '--inh-caps=-mknod'])
+    expect(isolations.find(({ mode }) => mode === 'chroot')).toMatchObject({
+      available: false,
+      reason: 'the root of this container makes no devices (CAP_MKNOD)',
+      remedy: expect.stringContaining('--cap-drop'),
+    })
+  })
+
   test('does not tell root of a user namespace with one id to give subordinate ids to root', async () => {
     const { features, isolations } = await probeIn(['unshare', '--user', '--map-root-user'])
     const { remedy } = features.find(({ name }) => name === 'other users in rootless steps')!

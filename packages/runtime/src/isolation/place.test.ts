@@ -3,6 +3,7 @@ import {
   administrationRemedy,
   chrootRemedy,
   detectPlace,
+  devicesRemedy,
   hasOneId,
   namespaceRemedy,
   refusalRemedy,
@@ -120,6 +121,13 @@ test('an ordinary user is told how to become root in the words of the place, wit
 test("isolation chroot is not offered to Podman's users, whose root cannot have it", () => {
   expect(chrootRemedy({ ...traces({ '/run/.containerenv': '' }), uid: 1000 })).not.toContain('run -u')
   expect(chrootRemedy({ ...traces({ '/.dockerenv': '' }), uid: 1000 })).toContain('docker run -u 0')
+})
+
+test('who makes no devices is told to get CAP_MKNOD, which Podman leaves away and Docker only when told to', () => {
+  expect(devicesRemedy(traces({ '/run/.containerenv': '' }))).toBe(
+    'use --isolation=rootless, or podman run --cap-add MKNOD',
+  )
+  expect(devicesRemedy(traces(docker))).toBe('start the container without --cap-drop')
 })
 
 test('a user namespace with one id is known by its map, and no other', () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 
 /** Where this process runs, as far as the way to more rights depends on it. */
 export interface Place {
@@ -61,6 +61,7 @@ const CHOWN = 0n
 const SETGID = 6n
 const SETUID = 7n
 const SYS_CHROOT = 18n
+const MKNOD = 27n
 
 /** Whether root here has, or would have, the capabilities with which it runs steps: not after `--cap-drop ALL`. */
 export function isRootWhole(traces: Traces = here): boolean {
@@ -72,11 +73,25 @@ export function givesIds(traces: Traces = here): boolean {
   return isBounded(traces, [CHOWN, SETGID, SETUID])
 }
 
+/** Whether root here has, or would have, CAP_MKNOD: not in a container of Podman, by itself. */
+export function makesDevices(traces: Traces = here): boolean {
+  return isBounded(traces, [MKNOD])
+}
+
 function isBounded({ read }: Traces, capabilities: readonly bigint[]): boolean {
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(read('/proc/self/status'))?.[1]
   if (mask === undefined) return true
   const bounding = BigInt(`0x${mask}`)
   return capabilities.every((bit) => (bounding & (1n << bit)) !== 0n)
+}
+
+/** USER_NS_INIT_INO of the kernel's linux/nsfs.h: the first user namespace has it since Linux 3.8. */
+const INITIAL_USER_NAMESPACE = 0xef_ff_ff_fd
+
+/** Whether root here is root of a user namespace alone, who makes no devices. */
+export function isInUserNamespace(): boolean {
+  const file = statSync('/proc/self/ns/user', { throwIfNoEntry: false })
+  return file !== undefined && file.ino !== INITIAL_USER_NAMESPACE
 }
 
 /** Whether this process has a user namespace with one id, as `unshare -r` makes it: its root is some user outside. */
@@ -90,6 +105,12 @@ export function wholeRootRemedy(traces: Traces = here): string {
   return engine === 'kubernetes'
     ? "in the container's securityContext: no capabilities.drop"
     : 'start the container without --cap-drop'
+}
+
+/** The one line that lets a container's root make devices. */
+export function devicesRemedy(traces: Traces = here): string {
+  const { engine } = detectPlace(traces)
+  return engine === 'podman' ? 'use --isolation=rootless, or podman run --cap-add MKNOD' : wholeRootRemedy(traces)
 }
 
 /** A line of this place for a root that is whole, as one for a root whose capabilities were dropped. */

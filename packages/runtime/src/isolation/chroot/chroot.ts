@@ -1,5 +1,13 @@
 import { landlockVersion } from '../../landlock.ts'
-import { chrootRemedy, hasOneId, isRootWhole, wholeRootRemedy } from '../place.ts'
+import {
+  chrootRemedy,
+  devicesRemedy,
+  hasOneId,
+  isInUserNamespace,
+  isRootWhole,
+  makesDevices,
+  wholeRootRemedy,
+} from '../place.ts'
 import { isRefusal } from '../types.ts'
 import type { Failure, LaunchPlan, Refusal, StepRoots } from '../types.ts'
 
@@ -52,6 +60,10 @@ export function plans(): readonly LaunchPlan[] | Refusal {
   if (hasOneId()) return { reason: 'this is root of a user namespace with one id', remedy: 'use --isolation=rootless' }
   if (!isRootWhole())
     return { reason: 'the root of this container lacks capabilities that steps need', remedy: wholeRootRemedy() }
+  if (isInUserNamespace())
+    return { reason: 'this is root of a user namespace, who makes no devices', remedy: 'use --isolation=rootless' }
+  if (!makesDevices())
+    return { reason: 'the root of this container makes no devices (CAP_MKNOD)', remedy: devicesRemedy() }
   return [{ map: ['chroot'], idMapping: { kind: 'identity' } }]
 }
 

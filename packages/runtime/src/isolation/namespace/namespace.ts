@@ -1,5 +1,4 @@
-import { statSync } from 'node:fs'
-import { administrationRemedy, refusalRemedy, rootRemedy } from '../place.ts'
+import { administrationRemedy, isInUserNamespace, refusalRemedy, rootRemedy } from '../place.ts'
 import type { LaunchPlan, Refusal } from '../types.ts'
 
 /** Root's own namespaces: ids are the host's, overlay's attributes are trusted.*, devices are made. */
@@ -11,14 +10,6 @@ export function plans(): readonly LaunchPlan[] | Refusal {
   if (isInUserNamespace())
     return { reason: 'this process is root of a user namespace alone', remedy: 'use --isolation=rootless' }
   return [{ map: ['identity'], idMapping: { kind: 'identity' } }]
-}
-
-/** USER_NS_INIT_INO of the kernel's linux/nsfs.h: the first user namespace has it since Linux 3.8. */
-const INITIAL_USER_NAMESPACE = 0xef_ff_ff_fd
-
-function isInUserNamespace(): boolean {
-  const file = statSync('/proc/self/ns/user', { throwIfNoEntry: false })
-  return file !== undefined && file.ino !== INITIAL_USER_NAMESPACE
 }
 
 export function explain(operation: string, errno: string): Refusal {
