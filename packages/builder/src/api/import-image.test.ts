@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { checkTool, startStandIn, temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
@@ -113,11 +113,15 @@ describe('the files of an imported image', () => {
   test.each([
     ['nothing', Buffer.alloc(0), 'OCI_ARCHIVE_INVALID'],
     ['text', Buffer.from('no tar '.repeat(200)), 'OCI_LAYER_INVALID'],
+    ['an archive that is compressed twice', gzipSync(gzipSync(tar)), 'OCI_LAYER_INVALID'],
+    ['a tar that 80 MB follow', gzipSync(Buffer.concat([tar, Buffer.alloc(80 << 20)])), 'OCI_ARCHIVE_INVALID'],
     ['half of a tar', archiveOf([{ name: 'a', size: 5000, data: 'x' }]).subarray(0, 1024), 'OCI_LAYER_INVALID'],
   ])('are not those of %s, and nothing is left of it', async (_, bytes, code) => {
     writeFileSync(directory.join('bad'), bytes)
     await expect(importImage(directory.join('bad'), { store, name: 'bad' })).rejects.toMatchObject({ code })
     expect(await images({ store })).toEqual([])
+    expect(readdirSync(directory.join('store/blobs/sha256'))).toEqual([])
+    expect(readdirSync(directory.join('store/tmp'))).toEqual([])
   })
 
   test('that are not there are named', async () => {

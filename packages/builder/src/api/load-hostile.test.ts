@@ -5,6 +5,7 @@ import { temporaryDirectory, type TemporaryDirectory } from '@ts-oci/testing'
 import {
   archiveOf,
   configOf,
+  digestOf,
   hexOf,
   layerOf,
   oldDockerArchive,
@@ -256,6 +257,29 @@ describe.each(['a file', 'a pipe'])('an archive in %s', (place) => {
     expect(await images({ store })).toEqual(before)
   })
 })
+
+// It would be kept, and pushed, with a manifest that no registry takes.
+test('a layer of another size than its manifest says is refused although the store has the layer', async () => {
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      config: descriptorOf(configOf([other]), 'application/vnd.oci.image.config.v1+json'),
+      layers: [{ ...descriptorOf(other, 'application/vnd.oci.image.layer.v1.tar'), size: other.length + 1 }],
+    }),
+  )
+  const index = { schemaVersion: 2, manifests: [descriptorOf(manifest, 'application/vnd.oci.image.manifest.v1+json')] }
+  const input = writeArchiveFile(directory.join('size.tar'), [
+    { name: 'oci-layout', data: '{"imageLayoutVersion":"1.0.0"}' },
+    { name: 'index.json', data: JSON.stringify(index) },
+    ...[manifest, configOf([other]), other].map((data) => ({ name: `blobs/sha256/${hexOf(data)}`, data })),
+  ])
+  await expect(load({ store, input })).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+})
+
+function descriptorOf(bytes: Buffer, mediaType: string): object {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length }
+}
 
 test('what is no archive is said to be none', async () => {
   writeFileSync(directory.join('x'), 'no archive at all')

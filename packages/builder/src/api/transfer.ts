@@ -1,3 +1,4 @@
+import { withRoom } from '../base/disk-errors.ts'
 import { setImmediate } from 'node:timers/promises'
 import type { ImageToPush, PushLayer } from '../exporters/types.ts'
 import { imageId, isIndexRecord } from '../store/image-id.ts'
@@ -44,10 +45,8 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
   const chosen = isWhole
     ? record.images.map((stored) => readStored(store, stored))
     : [readImage(store, record, platform)]
-  return await internalStep(
-    sink,
-    `pushing ${formatFamiliar(withDefaultTag(parseReference(target)))}`,
-    async (reportStatus) => {
+  return await internalStep(sink, `pushing ${formatFamiliar(withDefaultTag(parseReference(target)))}`, (reportStatus) =>
+    withRoom(store.root, async () => {
       const name = canonicalName(target)
       await setImmediate()
       const sender = sendBlobsTo(session, name, reportStatus)
@@ -64,7 +63,7 @@ export async function push(image: string, options: PushOptions = {}): Promise<Pu
         imageId(current) === imageId(record) ? withRepoDigest(current, repoDigest) : undefined,
       )
       return { name, digest: root.descriptor.digest, sizeBytes: root.bytes.length }
-    },
+    }),
   )
 }
 

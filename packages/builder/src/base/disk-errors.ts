@@ -84,6 +84,15 @@ export function noRoomError(root: string, cause: unknown): unknown {
   return isFull ? fullError(root, cause) : cause
 }
 
+/** Work that writes beside its own files some of the store's: where there was no room for these it says so. */
+export async function withRoom<Result>(root: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw noRoomError(root, cause)
+  }
+}
+
 /** The error of a store that has no room. */
 function fullError(root: string, cause?: unknown): BuilderError {
   return new BuilderError('OCI_STORE_FULL', `no space left for the store at ${root}`, {

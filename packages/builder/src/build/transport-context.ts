@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { noRoomError } from '../base/disk-errors.ts'
 import { createJobRunner } from '../disk/job-runner.ts'
 import type { LayerForms } from '../layers/types.ts'
 import type { RegistryClient, RegistryClientOptions } from '../registry/index.ts'
@@ -16,15 +17,26 @@ export interface TransportContextOptions extends CommonOptions, RegistryOptions 
   readonly stdout?: Writable | undefined
 }
 
+/** Work with transports; what the store's disk had no room for is OCI_STORE_FULL, wherever it was written. */
+export async function withTransportContext<Result>(
+  options: TransportContextOptions,
+  report: Report,
+  work: (context: OpenedContext) => Promise<Result>,
+): Promise<Result> {
+  await using context = createTransportContext(options, report)
+  return await context.withRoom(() => work(context))
+}
+
 /** What transports work with, closed at the end of the call. The store is opened when one of them needs it. */
-export interface OpenedContext extends TransportContext, AsyncDisposable {
+interface OpenedContext extends TransportContext, AsyncDisposable {
   session(): Promise<Session>
+  withRoom<Result>(work: () => Promise<Result>): Promise<Result>
 }
 
 type Report = TransportContext['report']
 
 /** A place says how its own registry is reached; what it leaves out is said by the call. */
-export function createTransportContext(options: TransportContextOptions, report: Report): OpenedContext {
+function createTransportContext(options: TransportContextOptions, report: Report): OpenedContext {
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
@@ -66,6 +78,14 @@ export function createTransportContext(options: TransportContextOptions, report:
       return directory
     },
     report,
+    async withRoom(work) {
+      try {
+        return await work()
+      } catch (cause) {
+        const opened = await session?.catch(() => undefined)
+        throw opened === undefined ? cause : noRoomError(opened.store.root, cause)
+      }
+    },
     async [Symbol.asyncDispose]() {
       stop.abort()
       for (const directory of directories) await directory[Symbol.asyncDispose]()

@@ -14,6 +14,8 @@ export interface ScanOptions {
 /** Makes the table of a layer while its plain tar streams past. */
 export interface LayerScanner {
   push(chunk: Uint8Array): void
+  /** Two blocks of zeros came: what follows is in no table. */
+  readonly isFinished: boolean
   /** Throws OCI_LAYER_INVALID when the tar stops in the middle of an entry. */
   finish(): LayerTable
 }
@@ -41,6 +43,9 @@ export function createLayerScanner(options: ScanOptions = {}): LayerScanner {
   })
   return {
     push: (chunk) => reader.push(chunk),
+    get isFinished() {
+      return reader.isFinished
+    },
     finish() {
       reader.end()
       return builder.finish()

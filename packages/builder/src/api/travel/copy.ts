@@ -3,7 +3,7 @@ import type { ProgressSink } from '../../base/progress.ts'
 import { internalStep } from '../../build/internal-step.ts'
 import { platformOption } from '../../build/platform-option.ts'
 import type { CommonOptions, RegistryOptions } from '../../build/public-types.ts'
-import { createTransportContext } from '../../build/transport-context.ts'
+import { withTransportContext } from '../../build/transport-context.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { gather, platformSelection, type Selection } from '../../transports/bundle.ts'
 import { convert, unmixing, type Conversion } from '../../transports/convert.ts'
@@ -50,23 +50,28 @@ export async function copy(source: string, destination: string, options: CopyOpt
   const sink: ProgressSink = options.onProgress ?? (() => undefined)
   const from = parsePlace(source)
   const to = parsePlace(destination)
-  return internalStep(sink, `copying ${source} to ${destination}`, async (report) => {
-    await using context = createTransportContext(options, (id, progress) => report(id, id, progress))
-    const [reader, writer] = await Promise.all([loadTransport(from), loadTransport(to)])
-    const target = await openTarget(writer, to, placeOptions(options.to), context)
-    const opened = await openSource(reader, from, placeOptions(options.from), context)
-    await using _ = opened
-    const bundle = await gather(opened.images[0]!, selectionOf(options), context.signal)
-    if (bundle.children.length > 0 && !target.takesIndex)
-      throw new BuilderError('OCI_OPTION_UNSUPPORTED', `${to.transport}: takes one image, and no index`, {
-        hint: 'leave --all out, or copy to oci-archive: or docker://',
-      })
-    const conversion = conversionOf(options, target, bundle)
-    const converted = await convert(bundle, conversion, context)
-    checkDigest(options, bundle, converted)
-    const [written] = await target.write([converted])
-    return { digest: written!.digest, sizeBytes: written!.sizeBytes }
-  })
+  return internalStep(sink, `copying ${source} to ${destination}`, (report) =>
+    withTransportContext(
+      options,
+      (id, progress) => report(id, id, progress),
+      async (context) => {
+        const [reader, writer] = await Promise.all([loadTransport(from), loadTransport(to)])
+        const target = await openTarget(writer, to, placeOptions(options.to), context)
+        const opened = await openSource(reader, from, placeOptions(options.from), context)
+        await using _ = opened
+        const bundle = await gather(opened.images[0]!, selectionOf(options), context.signal)
+        if (bundle.children.length > 0 && !target.takesIndex)
+          throw new BuilderError('OCI_OPTION_UNSUPPORTED', `${to.transport}: takes one image, and no index`, {
+            hint: 'leave --all out, or copy to oci-archive: or docker://',
+          })
+        const conversion = conversionOf(options, target, bundle)
+        const converted = await convert(bundle, conversion, context)
+        checkDigest(options, bundle, converted)
+        const [written] = await target.write([converted])
+        return { digest: written!.digest, sizeBytes: written!.sizeBytes }
+      },
+    ),
+  )
 }
 
 function openSource(

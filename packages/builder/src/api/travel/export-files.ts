@@ -1,3 +1,4 @@
+import { withRoom } from '../../base/disk-errors.ts'
 import type { Writable } from 'node:stream'
 import { internalStep } from '../../build/internal-step.ts'
 import type { CommonOptions, RegistryOptions } from '../../build/public-types.ts'
@@ -53,16 +54,18 @@ export async function exportFiles(image: string, options: ExportOptions = {}): P
     },
   }
   await internalStep(sink, `exporting the files of ${image}`, (report) =>
-    output!.run(
-      { images: [source] },
-      {
-        store,
-        signal,
-        stdout: options.stdout ?? process.stdout,
-        now: () => Date.now(),
-        report: (part) => report(part.id, part.id, part),
-        pushImage: async () => undefined,
-      },
+    withRoom(store.root, () =>
+      output!.run(
+        { images: [source] },
+        {
+          store,
+          signal,
+          stdout: options.stdout ?? process.stdout,
+          now: () => Date.now(),
+          report: (part) => report(part.id, part.id, part),
+          pushImage: async () => undefined,
+        },
+      ),
     ),
   )
 }

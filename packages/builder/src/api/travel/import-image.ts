@@ -6,7 +6,6 @@ import { platformOption } from '../../build/platform-option.ts'
 import type { CommonOptions } from '../../build/public-types.ts'
 import { sessionOf } from '../../build/session.ts'
 import type { Session } from '../../build/session-types.ts'
-import { createTableSink } from '../../layers/table-sink.ts'
 import { toStored } from '../../layers/stored-table.ts'
 import { describe } from '../../oci/descriptor.ts'
 import type { Digest, DiffID } from '../../oci/digest.ts'
@@ -19,6 +18,7 @@ import { canonicalName } from '../../oci/reference.ts'
 import type { ContainerConfig, Platform } from '../../oci/types.ts'
 import type { Store } from '../../store/types.ts'
 import { inflated } from '../../tar/inflated.ts'
+import { createLayerScanner } from '../../tar/scan.ts'
 
 export interface ImportOptions extends CommonOptions {
   /** Name of the image; default: none, it is known by its id. */
@@ -70,6 +70,9 @@ function isUrl(source: string): boolean {
   return /^https?:\/\//.test(source)
 }
 
+/** Tars are padded to a multiple of their record: of 10 kB, with `tar -b` of some MB. */
+const MAX_TRAILING_BYTES = 64 * 1024 * 1024
+
 interface ImportedLayer {
   readonly id: string
   readonly diffId: DiffID
@@ -79,18 +82,18 @@ interface ImportedLayer {
 /** The plain tar goes into the store, and its table is made while it passes. */
 async function storeLayer({ store, signal }: Session, source: string, options: ImportOptions): Promise<ImportedLayer> {
   const writer = store.blobs.createWriter()
-  const sink = createTableSink()
+  const scanner = createLayerScanner()
+  const name = source === '-' ? 'standard input' : source
+  let trailingBytes = 0
   try {
-    for await (const chunk of inflated(
-      await openSource(source, options, signal),
-      source === '-' ? 'standard input' : source,
-    )) {
+    for await (const chunk of inflated(await openSource(source, options, signal), name)) {
       signal.throwIfAborted()
+      if (scanner.isFinished && (trailingBytes += chunk.length) > MAX_TRAILING_BYTES) throw trailing(name)
+      scanner.push(chunk)
       const written = writer.write(chunk)
       if (written !== undefined) await written
-      await sink.write(chunk)
     }
-    const entries = await sink.finish(undefined)
+    const { entries } = scanner.finish()
     const { digest, sizeBytes } = await writer.commit()
     const diffId = digest as string as DiffID
     const id = store.layers.findByDiffId(diffId)?.id ?? diffId
@@ -109,10 +112,18 @@ async function storeLayer({ store, signal }: Session, source: string, options: I
     })
     return { id, diffId, sizeBytes }
   } catch (error) {
-    await sink.stop()
     await writer.abort()
     throw error
   }
+}
+
+/** Without it a few MB of gzip, or a server that does not end, would fill the disk with what no reader looks at. */
+function trailing(name: string): BuilderError {
+  return new BuilderError(
+    'OCI_ARCHIVE_INVALID',
+    `${name} goes on for more than ${MAX_TRAILING_BYTES} bytes behind the end of its tar`,
+    { hint: 'what follows two blocks of zeros is no part of a tar: cut it off' },
+  )
 }
 
 async function openSource(

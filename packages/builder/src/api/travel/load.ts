@@ -1,7 +1,7 @@
 import { internalStep } from '../../build/internal-step.ts'
 import { platformOption } from '../../build/platform-option.ts'
 import type { CommonOptions } from '../../build/public-types.ts'
-import { createTransportContext } from '../../build/transport-context.ts'
+import { withTransportContext } from '../../build/transport-context.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { formatFamiliar, parseReference } from '../../oci/reference.ts'
 import { gather, type Selection } from '../../transports/bundle.ts'
@@ -28,30 +28,35 @@ export interface LoadedImage {
 /** See `api/load.ts`, which loads this when it is called. */
 export async function load(options: LoadOptions = {}): Promise<readonly LoadedImage[]> {
   const { input = '-' } = options
-  return internalStep(options.onProgress ?? (() => undefined), `loading ${input}`, async (report) => {
-    await using context = createTransportContext(options, (id, progress) => report(id, id, progress))
-    const { openArchive } = await import('../../transports/archive/open.ts')
-    await using files = await openArchive(input, context)
-    const images = await imagesOf(files, context)
-    const selection: Selection =
-      options.platform === undefined
-        ? { kind: 'all', isPartial: true }
-        : { kind: 'platform', platform: platformOption(options.platform) }
-    const { writeToStore } = await import('../../transports/store/write.ts')
-    // All are read before the first is written: an archive that is bad as a whole gives nothing.
-    const bundles = []
-    for (const image of images) bundles.push(await gather(image, selection, context.signal))
-    const loaded: LoadedImage[] = []
-    for (const bundle of bundles) {
-      const { names, digest, id } = await writeToStore(bundle, context)
-      loaded.push({
-        names: names.map((name) => formatFamiliar(parseReference(name))),
-        digest,
-        id,
-      })
-    }
-    return loaded
-  })
+  return internalStep(options.onProgress ?? (() => undefined), `loading ${input}`, (report) =>
+    withTransportContext(
+      options,
+      (id, progress) => report(id, id, progress),
+      async (context) => {
+        const { openArchive } = await import('../../transports/archive/open.ts')
+        await using files = await openArchive(input, context)
+        const images = await imagesOf(files, context)
+        const selection: Selection =
+          options.platform === undefined
+            ? { kind: 'all', isPartial: true }
+            : { kind: 'platform', platform: platformOption(options.platform) }
+        const { writeToStore } = await import('../../transports/store/write.ts')
+        // All are read before the first is written: an archive that is bad as a whole gives nothing.
+        const bundles = []
+        for (const image of images) bundles.push(await gather(image, selection, context.signal))
+        const loaded: LoadedImage[] = []
+        for (const bundle of bundles) {
+          const { names, digest, id } = await writeToStore(bundle, context)
+          loaded.push({
+            names: names.map((name) => formatFamiliar(parseReference(name))),
+            digest,
+            id,
+          })
+        }
+        return loaded
+      },
+    ),
+  )
 }
 
 async function imagesOf(files: FileSet, context: TransportContext): Promise<readonly SourceImage[]> {

@@ -3,7 +3,7 @@ import { BuilderError } from '../../base/errors.ts'
 import { internalStep } from '../../build/internal-step.ts'
 import { platformOption } from '../../build/platform-option.ts'
 import type { CommonOptions, RegistryOptions } from '../../build/public-types.ts'
-import { createTransportContext } from '../../build/transport-context.ts'
+import { withTransportContext } from '../../build/transport-context.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/types.ts'
 import { gather, platformSelection, type Selection } from '../../transports/bundle.ts'
@@ -33,16 +33,21 @@ export interface SaveOutcome {
 export async function save(images: readonly string[], options: SaveOptions = {}): Promise<SaveOutcome> {
   const { format = 'docker-archive', output = '-' } = options
   checkDestination(images, format, output)
-  return internalStep(options.onProgress ?? (() => undefined), `saving ${images.join(', ')}`, async (report) => {
-    await using context = createTransportContext(options, (id, progress) => report(id, id, progress))
-    const { readStoreImage } = await import('../../transports/store/read.ts')
-    const platform = options.platform === undefined ? undefined : platformOption(options.platform)
-    const bundles: Bundle[] = []
-    for (const source of merged(await Promise.all(images.map((image) => readStoreImage(image, context)))))
-      bundles.push(await gatherFor(source, platform, format, context))
-    const written = await write(bundles, format, output, context)
-    return { images: written.map(({ digest, names }) => ({ digest, names })) }
-  })
+  return internalStep(options.onProgress ?? (() => undefined), `saving ${images.join(', ')}`, (report) =>
+    withTransportContext(
+      options,
+      (id, progress) => report(id, id, progress),
+      async (context) => {
+        const { readStoreImage } = await import('../../transports/store/read.ts')
+        const platform = options.platform === undefined ? undefined : platformOption(options.platform)
+        const bundles: Bundle[] = []
+        for (const source of merged(await Promise.all(images.map((image) => readStoreImage(image, context)))))
+          bundles.push(await gatherFor(source, platform, format, context))
+        const written = await write(bundles, format, output, context)
+        return { images: written.map(({ digest, names }) => ({ digest, names })) }
+      },
+    ),
+  )
 }
 
 /** @throws OCI_OPTION_INVALID */

@@ -186,7 +186,7 @@ async function inflatedLayer(
   try {
     for await (const chunk of decompress(readFile(file), compression)) {
       context.signal.throwIfAborted()
-      await handle.write(chunk)
+      await handle.writeFile(chunk)
       digester.update(chunk)
       size += chunk.length
     }

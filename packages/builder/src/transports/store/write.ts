@@ -86,7 +86,7 @@ async function storeLayer(
   const known = store.layers.get(id)
   const isPlain = descriptor.digest === (diffId as string)
   const isNoted = isPlain ? known?.hasTar : known?.blobs.some((one) => one.descriptor.digest === descriptor.digest)
-  if (isNoted === true && known?.hasTable === true && store.blobs.has(descriptor.digest)) return
+  if (isNoted === true && known?.hasTable === true && store.blobs.size(descriptor.digest) === descriptor.size) return
   const fetcher: LayerFetcher = async ({ onChunk }) => {
     if (blob !== undefined) return bringBlob(store, blob, onChunk, context, signal)
     throw new BuilderError('OCI_BLOB_NOT_FOUND', `layer ${descriptor.digest} is named by an image and is not there`, {
