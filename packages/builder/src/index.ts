@@ -31,6 +31,7 @@ export {
   removeFromManifestList,
   removeManifestList,
 } from './api/manifest-lists.ts'
+export { readManifests } from './api/read-manifests.ts'
 export { pull } from './api/pull.ts'
 export { push } from './api/transfer.ts'
 export { summarize } from './api/summarize.ts'

@@ -92,6 +92,73 @@ ${entry(
     expect(JSON.parse((await run('inspect', list)).stdout).manifests).toHaveLength(names.length)
   })
 
+  // Docker 28 prints it so.
+  test('inspect --verbose has name, digest, platform and manifest of each image', async () => {
+    const [image = ''] = images
+    const bytes = raw(image)
+    const manifest = JSON.parse(bytes.toString('utf8')) as object
+    const descriptor = {
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: digestOf(bytes),
+      size: bytes.length,
+      platform: { architecture: 'amd64', os: 'linux' },
+    }
+    const shown = { Descriptor: descriptor, Raw: bytes.toString('base64'), OCIManifest: manifest }
+    const text = (value: unknown): string => `${JSON.stringify(value, null, '\t')}\n`
+    expect((await run('inspect', '-v', image)).stdout).toBe(text({ Ref: image, ...shown }))
+    const list = `${second.host}/verbose:1`
+    await run('create', list, ...images)
+    await run('push', list)
+    const [first, other] = JSON.parse((await run('inspect', '--verbose', list)).stdout) as readonly object[]
+    expect(first).toMatchObject({ Ref: `${image}@${digestOf(bytes)}`, ...shown })
+    expect(other).toMatchObject({ Descriptor: { platform: { architecture: 'arm64' } } })
+    await run('rm', list)
+    const [remote] = JSON.parse((await run('inspect', '--verbose', list)).stdout) as readonly object[]
+    expect(remote).toEqual({ Ref: `${list}@${digestOf(bytes)}`, ...shown })
+  })
+
+  // As buildah does it: a list that was begun empty takes what a build makes for several platforms.
+  test('a list that a build for several platforms is put into is pushed with its images', async () => {
+    await run('create', 'made-here')
+    const context = directory.join('context')
+    const line = ['bud', '-q', '--manifest', 'made-here', '--platform', 'linux/amd64,linux/arm64', context]
+    expect(await tsbuild(directory, line)).toMatchObject({ status: 0 })
+    expect(JSON.parse((await run('inspect', 'made-here')).stdout).manifests).toHaveLength(2)
+    const target = `${second.host}/from-a-build:1`
+    const pushed = await run('push', '--all', 'made-here', `docker://${target}`)
+    expect(pushed).toMatchObject({ status: 0, stdout: `${digestOf(raw(target))}\n` })
+    expect(JSON.parse(raw(target).toString('utf8')).manifests).toHaveLength(2)
+    const whole = directory.join('from-a-build')
+    execFileSync('skopeo', ['copy', '-q', '--all', '--src-tls-verify=false', `docker://${target}`, `dir:${whole}`])
+    expect(await run('add', 'made-here', images[0]!)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('made-here is what a build made for several platforms'),
+    })
+  })
+
+  test('a list goes to a registry: another place is named with what writes there', async () => {
+    await run('create', 'elsewhere', images[0]!)
+    expect(await run('push', 'elsewhere', 'oci:/tmp/layout')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('hint: tsbuild copy --all store:NAME TARGET'),
+    })
+  })
+
+  test('a list without images is not pushed, nor one whose name a build took since', async () => {
+    await run('create', 'empty')
+    expect(await run('push', 'empty', `${second.host}/empty:1`)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('empty has no images'),
+    })
+    await run('create', 'both', images[0]!)
+    const context = directory.join('context')
+    await tsbuild(directory, ['-q', '--platform', 'linux/amd64,linux/arm64', '-t', 'both', context])
+    expect(await run('push', 'both', `${second.host}/both:1`)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('both is a list of images of registries, and an image that was built since'),
+    })
+  })
+
   test('refuses what is no image of the list, and what is none at all', async () => {
     const list = 'other:1'
     expect((await run('create', list)).status).toBe(0)

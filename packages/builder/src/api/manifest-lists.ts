@@ -1,33 +1,22 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { rmSync, statSync } from 'node:fs'
 import { BuilderError } from '../base/errors.ts'
 import type { CommonOptions, ManifestAnnotations, ManifestListOptions } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
 import type { Session } from '../build/session-types.ts'
 import { describe } from '../oci/descriptor.ts'
-import { digestHex, digestOf, isDigest, type Digest } from '../oci/digest.ts'
+import { isDigest, type Digest } from '../oci/digest.ts'
 import { parseIndex } from '../oci/image-index.ts'
 import { isIndexType } from '../oci/media-types.ts'
 import { KNOWN_ARCHITECTURES, KNOWN_OS } from '../oci/platform.ts'
 import { canonicalName, formatReference, parseReference, withDefaultTag } from '../oci/reference.ts'
-import type { Descriptor } from '../oci/types.ts'
+import { isIndexRecord } from '../store/image-id.ts'
+import type { ImageRecord } from '../store/types.ts'
 import { listType, pushJoined, type Joined } from './join-images.ts'
+import { changeList, type ListEntry, type ManifestList, pathOf, readList, writeList } from './manifest-list-files.ts'
 import { fetchDocument, inRepository, platformOf } from './remote-documents.ts'
+import { push } from './transfer.ts'
 
 // Lists as `docker manifest` makes them step by step: kept beside the store's images until they are pushed.
-
-interface ListEntry {
-  /** With tag and registry. */
-  readonly reference: string
-  /** With the platform that was found or said. */
-  readonly descriptor: Descriptor
-}
-
-/** A list that is made here. */
-interface ManifestList {
-  readonly name: string
-  readonly entries: readonly ListEntry[]
-}
 
 /** Begins a list over images of registries, or with `amend` adds to one. @throws OCI_OPTION_INVALID, OCI_REGISTRY_… */
 export async function createManifestList(
@@ -55,7 +44,15 @@ export async function addToManifestList(
   options: ManifestListOptions & ManifestAnnotations = {},
 ): Promise<readonly Digest[]> {
   await using session = await sessionOf(options)
-  const { name } = needList(session, list)
+  const { name, entries } = needList(session, list)
+  if (entries.length === 0 && builtIndex(session, name) !== undefined)
+    throw new BuilderError(
+      'OCI_OPTION_INVALID',
+      `${list} is what a build made for several platforms: it takes no more images`,
+      {
+        hint: `push it, and join it with the others: tsbuild manifest create --all OTHER NAME-IN-REGISTRY …`,
+      },
+    )
   const added = await extend(session, { name, read: () => needList(session, list) }, images, options)
   return added.map(({ descriptor }) => descriptor.digest)
 }
@@ -152,7 +149,15 @@ function annotated({ reference, descriptor }: ListEntry, options: ManifestAnnota
 export async function readManifestList(list: string, options: CommonOptions = {}): Promise<Uint8Array | undefined> {
   await using session = await sessionOf(options)
   const found = readList(session, canonicalName(list))
-  return found === undefined ? undefined : joined(found).bytes
+  if (found === undefined) return undefined
+  const built = found.entries.length === 0 ? builtIndex(session, found.name) : undefined
+  return built === undefined ? joined(found).bytes : session.store.blobs.read(built.digest)
+}
+
+/** What a build for several platforms named as the list: buildah's `--manifest` puts it into one that was begun empty. */
+function builtIndex({ store }: Session, name: string): ImageRecord | undefined {
+  const record = store.images.get(name)
+  return record !== undefined && isIndexRecord(record) ? record : undefined
 }
 
 /** Sends a list and all that it names. @param options `destination`: another name; `purge`: forget the list afterwards */
@@ -161,6 +166,13 @@ export async function pushManifestList(
   options: ManifestListOptions & { readonly destination?: string; readonly purge?: boolean } = {},
 ): Promise<Digest> {
   await using session = await sessionOf(options)
+  const name = canonicalName(list)
+  if (isBuilt(session, list, name)) {
+    const target = options.destination?.replace(/^docker:\/\//, '')
+    const { digest } = await push(list, { session, onProgress: options.onProgress, destination: target })
+    if (options.purge === true) await changeList(session, name, () => rmSync(pathOf(session, name), { force: true }))
+    return digest
+  }
   const found = needList(session, list)
   const index = joined(found)
   const target = withDefaultTag(parseReference((options.destination ?? list).replace(/^docker:\/\//, '')))
@@ -173,6 +185,30 @@ export async function pushManifestList(
         rmSync(pathOf(session, found.name), { force: true })
     })
   return index.descriptor.digest
+}
+
+/**
+ * Whether a name stands for what a build made for several platforms, and not for images of registries.
+ * @throws OCI_OPTION_INVALID where it could be either, or neither: what a build made is never left out in silence
+ */
+function isBuilt(session: Session, list: string, name: string): boolean {
+  const built = builtIndex(session, name)
+  const found = readList(session, name)
+  if (found === undefined) return built !== undefined
+  if (found.entries.length === 0) {
+    if (built !== undefined) return true
+    throw new BuilderError('OCI_OPTION_INVALID', `${list} has no images`, {
+      hint: `tsbuild manifest add ${list} IMAGE, or tsbuild -t ${list} --platform OS/ARCH,OS/ARCH CONTEXT`,
+    })
+  }
+  if (built === undefined || (built.taggedMs ?? 0) < statSync(pathOf(session, name)).mtimeMs) return false
+  throw new BuilderError(
+    'OCI_OPTION_INVALID',
+    `${list} is a list of images of registries, and an image that was built since`,
+    {
+      hint: `tsbuild push ${list} sends the image; tsbuild manifest rm ${list} forgets the list`,
+    },
+  )
 }
 
 /** Takes one image out of a list. */
@@ -224,33 +260,6 @@ function needList(session: Session, list: string): ManifestList {
   throw new BuilderError('OCI_IMAGE_NOT_FOUND', `No such manifest: ${list}`, {
     hint: 'tsbuild manifest create begins one',
   })
-}
-
-function pathOf({ store }: Session, name: string): string {
-  return join(store.root, 'manifests', `${digestHex(digestOf(name))}.json`)
-}
-
-function readList(session: Session, name: string): ManifestList | undefined {
-  try {
-    return JSON.parse(readFileSync(pathOf(session, name), 'utf8')) as ManifestList
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Reads a list, and writes it, while nobody else does: of two that add to it at once neither is lost. */
-async function changeList({ store, signal }: Session, name: string, change: () => void): Promise<void> {
-  await using _ = await store.locks.acquire(`manifest-list-${digestHex(digestOf(name))}`, { signal })
-  change()
-}
-
-/** Whole or not at all. */
-function writeList(session: Session, list: ManifestList): void {
-  const path = pathOf(session, list.name)
-  mkdirSync(join(session.store.root, 'manifests'), { recursive: true, mode: 0o700 })
-  writeFileSync(`${path}.${process.pid}`, JSON.stringify(list), { mode: 0o600 })
-  renameSync(`${path}.${process.pid}`, path)
 }
 
 function invalid(what: string): BuilderError {

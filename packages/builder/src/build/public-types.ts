@@ -2,7 +2,7 @@ import type { BuildWarning } from '../base/progress.ts'
 import type { CacheType } from '../cache/backends/list.ts'
 import type { OutputSpec, OutputType } from '../exporters/list.ts'
 import type { Digest, DiffID } from '../oci/digest.ts'
-import type { Descriptor, HistoryEntry, ImageConfig, ImageIndex } from '../oci/types.ts'
+import type { Descriptor, HistoryEntry, ImageConfig, ImageIndex, Platform } from '../oci/types.ts'
 import type { IsolationMode, SnapshotName, StepResources } from '@ts-oci/runtime/families'
 import type { NetworkMode } from '../graph/op-specs.ts'
 import type { Amendments } from '../frontends/types.ts'
@@ -347,6 +347,12 @@ export interface PushOutcome {
 export interface ManifestListOptions extends CommonOptions, RegistryOptions {
   /** Of an index all images; else it is refused. */
   readonly all?: boolean | undefined
+}
+/** A manifest as a registry has it, with what is known of it. */
+export interface NamedManifest {
+  readonly name: string
+  readonly descriptor: Omit<Descriptor, 'platform'> & { readonly platform?: Platform | undefined }
+  readonly bytes: Uint8Array
 }
 /** What is said of an image in a list, instead of what its config says. */
 export interface ManifestAnnotations {

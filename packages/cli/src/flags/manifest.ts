@@ -51,7 +51,17 @@ export const manifestInspect = defineSpec({
   name: 'manifest inspect',
   summary: 'show a list, or what a registry has under a name',
   args: [{ name: 'NAME', summary: 'list that is made here, else image in a registry', required: true }],
-  flags: [insecure, ...registry, store],
+  flags: [
+    {
+      name: 'verbose',
+      char: 'v',
+      kind: 'boolean',
+      summary: 'of each image its name, digest, platform and manifest',
+    },
+    insecure,
+    ...registry,
+    store,
+  ],
 })
 
 export const manifestPush = defineSpec({
