@@ -212,6 +212,28 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'what imag
     })
   })
 
+  test('an image with media types of Docker is pushed with compressed layers, to the digest that a build with --push has', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const context = await writeContext(directory, {
+      Dockerfile: 'FROM scratch\nCOPY note /\n',
+      note: 'x'.repeat(10_000),
+    })
+    const names = ['kept', 'sent'].map((name) => `${registry.host}/${name}:1`)
+    await tsbuild(directory, ['bud', '-q', '--format', 'docker', '-t', names[0]!, context])
+    await tsbuild(directory, ['push', '-q', names[0]!])
+    const output = `type=registry,oci-mediatypes=false,name=${names[1]}`
+    await tsbuild(directory, ['-q', '-o', output, context])
+    const raw = async (name: string) =>
+      await checkTool('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${name}`])
+    const [kept, sent] = [await raw(names[0]!), await raw(names[1]!)]
+    expect(kept).toBe(sent)
+    expect(JSON.parse(kept)).toMatchObject({
+      mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
+      layers: [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip' }],
+    })
+  })
+
   test('images --digests has the digest of the registry, none before a push, and none of the store alone can be pulled', async () => {
     await using directory = await temporaryDirectory()
     await using registry = await startRegistry()

@@ -11,7 +11,7 @@ import { internalStep } from '../build/internal-step.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseIndex, serializeIndex } from '../oci/image-index.ts'
 import { serializeManifest } from '../oci/manifest.ts'
-import { MediaType } from '../oci/media-types.ts'
+import { MediaType, toFamily } from '../oci/media-types.ts'
 import {
   canonicalName,
   formatFamiliar,
@@ -123,10 +123,12 @@ async function sendLayer(
   { id, descriptor: before }: LayerToSend,
   stop: AbortSignal,
 ): Promise<PushLayer> {
-  const isPlain = before.mediaType === MediaType.ociLayer
+  const isOfDocker = before.mediaType === MediaType.dockerLayer
+  const isPlain = isOfDocker || before.mediaType === MediaType.ociLayer
   const known = store.layers.get(id)
   const begun = isPlain && known?.blobs.length === 0 ? sender.begin(stop) : undefined
-  const descriptor = isPlain ? await gzipOf(forms, forms.load(id)) : before
+  const sent = isPlain ? await gzipOf(forms, forms.load(id)) : before
+  const descriptor = isOfDocker ? { ...sent, mediaType: toFamily(sent.mediaType, 'docker') } : sent
   const repositories = (known?.remote?.references ?? []).flatMap((one) => registryReference(one) ?? [])
   await sender.send(descriptor, { repositories, begun, signal: stop })
   return { descriptor, repositories, open: () => emptyStream() }
