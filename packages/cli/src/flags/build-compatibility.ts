@@ -8,7 +8,7 @@ export const compatibilityFlags = [
   {
     name: 'provenance',
     group: 'Compatibility',
-    kind: 'optional',
+    kind: 'text',
     value: 'false',
     summary: 'only false: no attestations are made',
     refused: {
@@ -20,7 +20,7 @@ export const compatibilityFlags = [
   {
     name: 'sbom',
     group: 'Compatibility',
-    kind: 'optional',
+    kind: 'text',
     value: 'false',
     summary: 'only false: no attestations are made',
     refused: {

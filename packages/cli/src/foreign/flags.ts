@@ -22,8 +22,10 @@ export const foreignFlags: Readonly<Record<string, readonly OwnedFlag[]>> = {
   images: owned('buildah and podman', ofImageCommands.images),
   inspect: owned('docker and podman', ofImageCommands.inspect),
   rmi: owned('buildah and podman', ofImageCommands.rmi),
-  history: owned('docker', ofImageCommands.history),
+  du: owned('docker', ofImageCommands.du),
   prune: owned('docker', ofImageCommands.prune),
+  'system prune': owned('docker', ofImageCommands['system prune']),
+  'buildx ls': owned('docker', ofImageCommands['buildx ls']),
 }
 
 /** Values of flags of ours, by command. */

@@ -5,7 +5,7 @@ const danglingImages = 'tsbuild rmi $(tsbuild images -q --filter dangling=true)'
 
 /** Of commands about the store of Docker, buildah and podman, by those of ours. */
 export const ofImageCommands: Readonly<
-  Record<'images' | 'inspect' | 'rmi' | 'history' | 'du' | 'prune', readonly ForeignFlag[]>
+  Record<'images' | 'inspect' | 'rmi' | 'du' | 'prune' | 'system prune' | 'buildx ls', readonly ForeignFlag[]>
 > = {
   images: [
     { name: 'history', isBoolean: true, done: isFalse, use: 'tsbuild history IMAGE' },
@@ -37,7 +37,6 @@ export const ofImageCommands: Readonly<
     { name: 'no-prune', tool: 'docker', isBoolean: true, done: ['true', 'false'], use: leaveOut },
     { name: 'prune', char: 'p', isBoolean: true, done: isFalse, use: danglingImages },
   ],
-  history: [],
   du: [
     { name: 'builder', use: 'leave it out: there are no builder instances' },
     { name: 'debug', char: 'D', isBoolean: true, done: ['true', 'false'], use: leaveOut },
@@ -49,4 +48,7 @@ export const ofImageCommands: Readonly<
     { name: 'timeout', use: 'leave it out: there are no builder instances to ask' },
     { name: 'volumes', isBoolean: true, done: isFalse, use: 'leave it out: prune removes cache mounts, too' },
   ],
+  // There are no volumes; what is like them, cache mounts, goes with the cache.
+  'system prune': [{ name: 'volumes', isBoolean: true, done: ['true', 'false'], use: leaveOut }],
+  'buildx ls': [{ name: 'debug', char: 'D', isBoolean: true, done: ['true', 'false'], use: leaveOut }],
 }

@@ -99,7 +99,8 @@ export const ofKaniko: readonly ForeignFlag[] = [
   { name: 'insecure', isBoolean: true, done: isFalse, note: 'insecure', means: ofDestinations },
   { name: 'insecure-pull', isBoolean: true, done: isFalse, note: 'insecure-pull', means: everyRegistry },
   { name: 'kaniko-dir', use: storage },
-  { name: 'log-format', use: log },
+  // What is written to a log has no colours; to a terminal it has.
+  { name: 'log-format', done: ['text', 'color'], use: log },
   { name: 'log-timestamp', isBoolean: true, done: isFalse, use: '--progress=rawjson has the time of everything' },
   {
     name: 'no-push',

@@ -35,6 +35,14 @@ describe('a line of kaniko', () => {
     expect(read('--no-push=false -d a -c .').flags.push).toBe(true)
   })
 
+  test('may want its log without colours, or with them: it has what the place of the log calls for', () => {
+    expect(read('--log-format=text --no-push -c .').flags.progress).toBeUndefined()
+    expect(read('--log-format color --no-push -c .').flags.progress).toBeUndefined()
+    expect(failureOf(build, '--log-format json --no-push -c .')).toMatchObject({
+      hint: expect.stringContaining('--progress=rawjson'),
+    })
+  })
+
   test('that trusts a registry is about those of its destinations alone', () => {
     const insecure = (line: string) => read(line).flags['insecure-registry']
     expect(insecure('--insecure -d r.example:5000/a:1 -d s/b --context .')).toEqual(['r.example:5000', 'docker.io'])
