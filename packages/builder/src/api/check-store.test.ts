@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -59,6 +61,17 @@ describeWith(buildNeeds, 'a check of the store', () => {
     chmodSync(path, mode)
   }
 
+  /** As an archive that was unpacked over the store leaves it. */
+  function asDirectory(path: string): void {
+    rmSync(path)
+    mkdirSync(join(path, 'inside'), { recursive: true })
+  }
+
+  function asFifo(path: string): void {
+    rmSync(path)
+    execFileSync('mkfifo', [path])
+  }
+
   const kinds = (damages: readonly StoreDamage[]): readonly string[] => damages.map(({ kind }) => kind).toSorted()
 
   test('finds nothing in a store that is whole', async () => {
@@ -95,6 +108,21 @@ describeWith(buildNeeds, 'a check of the store', () => {
       'a tree that lacks a file',
       (store, layers) => rmSync(join(store, 'snapshots', of(layers, 'mkdir /d').id, 'd/link')),
       ['tree'],
+    ],
+    [
+      'a tar that is a directory',
+      (store, layers) => asDirectory(blobPath(store, of(layers, 'COPY file').diffId!)),
+      ['blob', 'tar'],
+    ],
+    [
+      'a blob of the base that is a fifo',
+      (store, layers) => asFifo(blobPath(store, of(layers, 'pulled from').blobs[0]!.descriptor.digest)),
+      ['blob', 'blob'],
+    ],
+    [
+      'a table that is a directory',
+      (store, layers) => asDirectory(join(store, 'tables', of(layers, 'cat /file').id)),
+      ['table'],
     ],
   ])('finds and drops %s, and the next build is right', async (what, damage, expected) => {
     const { store, layers, digest } = await built(what.replaceAll(/\W/g, '-'))

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isTsOciError } from '../base/errors.ts'
 import type { FormProblem } from '../build/check-layer.ts'
@@ -29,6 +29,8 @@ export async function checkStore(options: CheckStoreOptions = {}): Promise<Store
   if (options.repair === true) await check.finish()
   return { damages: check.damages, checked: { blobs, layers: layers.length, images: store.images.list().length } }
 }
+
+const NO_FILE = 'no file'
 
 class Check {
   readonly damages: StoreDamage[] = []
@@ -67,7 +69,12 @@ class Check {
   private badBlob(digest: Digest, found: string): void {
     this.bad.add(digest)
     if (this.repairs) this.store.blobs.delete(digest)
-    this.tell({ kind: 'blob', name: digest, problem: `its digest is ${found}`, isRepaired: this.repairs })
+    this.tell({
+      kind: 'blob',
+      name: digest,
+      problem: found === NO_FILE ? 'is no file' : `its digest is ${found}`,
+      isRepaired: this.repairs,
+    })
   }
 
   async layer(layer: LayerRecord): Promise<void> {
@@ -94,7 +101,10 @@ class Check {
     if (!isAtHand(left)) this.lost.add(layer.id)
     if (!this.repairs || isUsed) return
     this.store.layers.replace(left)
-    for (const { form, name } of real) if (form === 'tree') this.trees.push(name)
+    for (const { form, name } of real) {
+      if (form === 'tree') this.trees.push(name)
+      if (form === 'table') this.store.layers.deleteTable(layer.id)
+    }
   }
 
   image(image: ImageRecord): void {
@@ -137,10 +147,10 @@ class Check {
   }
 }
 
-/** Undefined where a prune has taken it meanwhile. */
+/** Undefined where a prune has taken it meanwhile; what an archive unpacked over the store made of a name may be no file. */
 function digestIfPresent(path: string): string | undefined {
   try {
-    return digestOfFile(path)
+    return lstatSync(path).isFile() ? digestOfFile(path) : NO_FILE
   } catch (error) {
     if (['ENOENT', 'ELOOP'].includes(String((error as { code?: unknown }).code))) return undefined
     throw error

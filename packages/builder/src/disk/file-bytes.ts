@@ -278,7 +278,9 @@ function changed(content: NamedContent, entry: LayerEntry, cause?: unknown): Bui
 }
 
 function missing(entry: LayerEntry, why: string): BuilderError {
-  return new BuilderError('OCI_FILE_OP_FAILED', `the file "${fromByteString(entry.path)}" ${why}`)
+  // A part of a tar lies in the store.
+  const hint = entry.content?.kind === 'range' ? 'the store may be damaged: `tsbuild store check --repair`' : undefined
+  return new BuilderError('OCI_FILE_OP_FAILED', `the file "${fromByteString(entry.path)}" ${why}`, { hint })
 }
 
 function closeAll(descriptors: Map<string, number>): void {

@@ -98,7 +98,8 @@ export function createBlobStore(
     },
     delete(digest) {
       fresh.delete(digest)
-      onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true }))
+      // Whatever it is: what has the name of a blob and is no file would be in the way of one.
+      onDisk(paths.root, () => rmSync(blobPath(paths, digest), { force: true, recursive: true }))
     },
   }
 }

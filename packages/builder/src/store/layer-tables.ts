@@ -27,6 +27,8 @@ export interface LayerTables {
   contentSizeBytes(id: string): number | undefined
   /** With the row that the transaction which runs deletes. `keepsFile`: somebody else removes it. */
   forget(id: string, keepsFile: boolean): void
+  /** The file of a table of which no row speaks. */
+  deleteTable(id: string): void
 }
 
 export interface LayerTablesOptions {
@@ -53,6 +55,10 @@ export function createLayerTables({ paths, metadata, temporary }: LayerTablesOpt
     return table
   }
 
+  // Whatever it is: a directory of this name would be in the way of a table.
+  const removeFile = (id: string): void =>
+    onDisk(paths.root, () => rmSync(pathOf(id), { force: true, recursive: true }))
+
   const noteSize = (id: string, sizeBytes: number): void => facts.putFact(sizeKey(id), String(sizeBytes))
 
   return {
@@ -77,8 +83,12 @@ export function createLayerTables({ paths, metadata, temporary }: LayerTablesOpt
       // A transaction that fails, or is killed, keeps the row: it must not lose the file.
       metadata.afterCommit(() => {
         tables.delete(id)
-        if (!keepsFile) onDisk(paths.root, () => rmSync(pathOf(id), { force: true }))
+        if (!keepsFile) removeFile(id)
       })
+    },
+    deleteTable(id) {
+      tables.delete(id)
+      removeFile(id)
     },
   }
 }

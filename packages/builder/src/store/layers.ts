@@ -86,6 +86,7 @@ export function createLayerRecords({ paths, metadata, temporary, bootId, lease }
     delete: (id) => remove(id, false),
     list: () => metadata.all('SELECT * FROM layers ORDER BY created_ms, id').map((row) => fromRow(row, bootId)),
     readTable: tables.readTable,
+    deleteTable: tables.deleteTable,
     writeTable(id, table) {
       written.set(id, tables.writeTable(id, table))
     },

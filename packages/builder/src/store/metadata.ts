@@ -225,6 +225,18 @@ export function number(row: Row, column: string): number {
   return Number(row[column] ?? 0)
 }
 
+/** @throws OCI_STORE_UNUSABLE for a page that the disk has altered: SQLite has no checksums */
 export function json<Value>(row: Row, column: string): Value {
-  return JSON.parse(String(row[column])) as Value
+  try {
+    return JSON.parse(String(row[column])) as Value
+  } catch (cause) {
+    throw new BuilderError(
+      'OCI_STORE_UNUSABLE',
+      `the database of the store is damaged: ${column} of a row is no JSON`,
+      {
+        hint: 'look at the disk (dmesg); remove the store, or set TSBUILD_HOME to another directory',
+        cause,
+      },
+    )
+  }
 }

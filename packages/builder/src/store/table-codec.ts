@@ -173,6 +173,6 @@ function contentIn(content: More['content']): ContentSource | undefined {
 
 function damaged(): BuilderError {
   return new BuilderError('OCI_LAYER_INVALID', 'the table of a layer in the store is damaged', {
-    hint: 'run `tsbuild prune -a`, then build again',
+    hint: 'run `tsbuild store check --repair`, then build again',
   })
 }

@@ -181,6 +181,8 @@ export interface LayerRecords {
   list(): readonly LayerRecord[]
   /** The table of a layer, decoded and kept in an LRU. */
   readTable(id: string): LayerTable | undefined
+  /** What lies where the table of a layer should, when its row says that it has none. */
+  deleteTable(id: string): void
   /** Written to a temporary name and renamed; content sources of the kind `range` into the layer's own tar are kept as offsets. */
   writeTable(id: string, table: LayerTable): void
   /** Bytes of a layer's files, as Docker counts the size of a layer; undefined without a table. */

@@ -84,7 +84,7 @@ export function changedSize(entry: LayerEntry | ViewEntry, written: number): Bui
     'OCI_EXPORT_FAILED',
     `${JSON.stringify(entry.path)} has ${written} bytes where ${entry.size} were expected`,
     {
-      hint: 'the store may be damaged: `tsbuild prune -a`, then build again',
+      hint: 'the store may be damaged: `tsbuild store check --repair`, then build again',
     },
   )
 }
