@@ -3,8 +3,8 @@ import { type Digest, digestOf, isDigest, parseDigest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { MANIFEST_ACCEPT } from '../oci/media-types.ts'
 import { type Repository, repositoryName } from './host.ts'
-import { withRetries } from './retry.ts'
-import { send, type RegistryResponse } from './request.ts'
+import { pause, withRetries } from './retry.ts'
+import { send, type RegistryRequest, type RegistryResponse } from './request.ts'
 import { readDocument } from './response-errors.ts'
 import type { Connections } from './connections.ts'
 import { discard, headerOf } from './transport.ts'
@@ -116,7 +116,7 @@ export async function putManifest(
   signal?: AbortSignal,
 ): Promise<{ readonly digest: Digest; readonly isListed: boolean }> {
   const digest = digestOf(manifest.bytes)
-  const response: RegistryResponse = await send(connections, {
+  const request: RegistryRequest = {
     method: 'PUT',
     repository,
     target: `manifests/${tagOrDigest}`,
@@ -126,9 +126,34 @@ export async function putManifest(
     signal,
     what: `push of manifest ${manifestName(repository, tagOrDigest)}`,
     expect: [200, 201],
-  })
+  }
+  const response = await sendWhenKnown(connections, request)
   await discard(response)
   const told = headerOf(response, 'docker-content-digest')
   if (told !== undefined && told !== digest) throw wrongDigest(repository, digest, told)
   return { digest, isListed: headerOf(response, 'oci-subject') !== undefined }
+}
+
+const MAX_WAITS = 3
+
+/**
+ * What a manifest names is there before it is sent. A registry may not know that yet: of four that pushed one image to one
+ * place at once, every tenth was refused by docker-registry, which reads links that another request is writing.
+ */
+async function sendWhenKnown(connections: Connections, request: RegistryRequest): Promise<RegistryResponse> {
+  const { retries, retryDelayMs } = connections.options
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await send(connections, request)
+    } catch (error) {
+      if (!isUnknownYet(error) || attempt >= Math.min(MAX_WAITS, retries)) throw error
+      await pause(retryDelayMs * 2 ** attempt, request.signal)
+    }
+  }
+}
+
+function isUnknownYet(error: unknown): boolean {
+  if (!(error instanceof BuilderError)) return false
+  const { codes, isTransient } = error.details
+  return isTransient !== true && Array.isArray(codes) && codes.includes('MANIFEST_BLOB_UNKNOWN')
 }

@@ -139,3 +139,29 @@ test.each([
     expect(ranges).toEqual([undefined, 'bytes=100000-299999', undefined])
   },
 )
+
+test.each([
+  ['twice', 2, 3],
+  ['always', 10, 4],
+])('a registry that does not know yet what a manifest names is sent it again: %s', async (_, refusals, requests) => {
+  let left = refusals
+  await using registry = await startStandIn((request, response) => {
+    if (request.url === '/v2/') return void response.end('{}')
+    request.resume()
+    const errors = [
+      { code: 'DIGEST_INVALID', message: 'provided digest did not match' },
+      { code: 'MANIFEST_BLOB_UNKNOWN', message: 'blob unknown to registry' },
+    ]
+    response.writeHead(left-- > 0 ? 400 : 201).end(JSON.stringify({ errors }))
+  })
+  await using client = createRegistryClient({ environment: { HOME: '/nonexistent' }, retryDelayMs: 1 })
+  const manifest = { bytes: Buffer.from('{}'), mediaType: 'application/vnd.oci.image.manifest.v1+json' }
+  const put = client.putManifest(client.repository(`${registry.host}/a`), '1', manifest)
+  if (refusals < requests) expect(await put).toMatch(/^sha256:/)
+  else
+    await expect(put).rejects.toMatchObject({
+      code: 'OCI_REGISTRY_PROTOCOL',
+      message: expect.stringContaining('MANIFEST_BLOB_UNKNOWN: blob unknown to registry'),
+    })
+  expect(registry.seen.filter(({ method }) => method === 'PUT')).toHaveLength(requests)
+})

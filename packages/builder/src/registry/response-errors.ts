@@ -60,7 +60,8 @@ export interface FailureContext {
 
 /** Makes a typed error of a response that is not what was asked for; reads its body. */
 export async function failureOf(response: ExplainedResponse, context: FailureContext): Promise<BuilderError> {
-  const said = context.redact(await errorText(response, context.deadlineMs))
+  const { text, codes } = await errorText(response, context.deadlineMs)
+  const said = context.redact(text)
   const { status } = response
   const wait = retryAfterMs(headerOf(response, 'retry-after'), Date.now())
   const isTransient = status === 429 || status === 408 || status >= 500
@@ -70,6 +71,7 @@ export async function failureOf(response: ExplainedResponse, context: FailureCon
     details: {
       registry: context.registry,
       status,
+      codes,
       ...(isTransient ? { isTransient } : {}),
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     },
@@ -116,15 +118,20 @@ export function loginCommand(registry: string): string {
   return registry === 'docker.io' ? 'tsbuild login' : `tsbuild login ${registry}`
 }
 
-async function errorText(response: ExplainedResponse, deadlineMs: number): Promise<string> {
+/** @returns what it says, for people, and the distribution specification's codes */
+async function errorText(
+  response: ExplainedResponse,
+  deadlineMs: number,
+): Promise<{ readonly text: string; readonly codes: readonly string[] }> {
   let text: string
   try {
     text = (await readDocument(response, { maxBytes: MAX_ERROR_BYTES, deadlineMs }, 'error')).toString('utf8')
   } catch {
     // The status says enough.
-    return ''
+    return { text: '', codes: [] }
   }
-  return printable(messageIn(text))
+  const codes = [...new Set(text.match(/(?<="code":\s?")[A-Z_]{1,40}(?=")/g))].slice(0, 3)
+  return { text: printable(messageIn(text)), codes }
 }
 
 /** The distribution specification's `{"errors": [{"code", "message"}]}`, or a token service's `details` and `error_description`. */
