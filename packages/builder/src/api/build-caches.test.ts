@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describeWith, startFaultyProxy } from '@ts-oci/testing'
 import type { ProgressEvent } from '../base/progress.ts'
 import type { BuildOptions, BuildResult, CacheOption } from '../build/public-types.ts'
+import { summarize } from './summarize.ts'
 import { buildNeeds, makeBuildWorld, verticesOf, type BuildWorld } from './build.test.helper.ts'
 
 /** What BuildKit 0.25 (Docker 28.5.2) wrote with `--cache-to type=local` of the context beside it. */
@@ -87,6 +88,32 @@ describeWith(buildNeeds, 'caches that travel', () => {
     const changed = await world.context('changed-2', { ...FILES, two: 'another' })
     const { result } = await buildFresh(changed, { cacheFrom: [{ type: 'local', src: dest }] })
     expect(ran(result)).toEqual(['COPY two /3'])
+  })
+
+  test('a hit names its cache, a miss the nearest one and what that lacks', async () => {
+    const context = await world.context('told', FILES)
+    const [near, far] = [world.directory.join('told-near'), world.directory.join('told-far')]
+    await writeTo(context, { type: 'local', dest: near, mode: 'max' })
+    await writeTo(await world.context('told-far-away', { Dockerfile: 'FROM scratch\nCOPY one /4\n', one: 'one' }), {
+      type: 'local',
+      dest: far,
+    })
+    const Dockerfile = `${FILES.Dockerfile}COPY two /5\n`
+    const { result } = await buildFresh(await world.context('told-2', { ...FILES, Dockerfile, two: 'another' }), {
+      cacheFrom: [
+        { type: 'local', src: far },
+        { type: 'local', src: near },
+      ],
+    })
+    const told = result.vertices.map(({ name, cacheOrigin, missReason }) => [name, cacheOrigin, missReason])
+    expect(told).toContainEqual(['[stage-1 1/3] COPY --from=a /1 /2', `local:${near}`, undefined])
+    expect(told).toContainEqual([
+      '[stage-1 2/3] COPY two /3',
+      undefined,
+      `local:${near} has the step with other files of the context`,
+    ])
+    expect(told).toContainEqual(['[stage-1 3/3] COPY two /5', undefined, `local:${far} does not have the step`])
+    expect(summarize(result).cachedFrom).toMatchObject({ '[stage-1 1/3] COPY --from=a /1 /2': `local:${near}` })
   })
 
   test('a hit is kept in the store: the next build asks no cache', async () => {

@@ -18,10 +18,16 @@ export function summarize(result: Pick<BuildResult, 'vertices' | 'internalSteps'
   const timed = [...ran, ...internalSteps].filter(({ startedMs }) => startedMs > 0)
   const startMs = timed.reduce((first, { startedMs }) => Math.min(first, startedMs), Infinity)
   const endMs = timed.reduce((last, step) => Math.max(last, endOf(step)), startMs)
+  const origins = vertices.flatMap((vertex) =>
+    vertex.status === 'cached' && isInstruction(vertex) && vertex.cacheOrigin !== undefined
+      ? [[vertex.name, vertex.cacheOrigin] as const]
+      : [],
+  )
   return {
     durationMs: timed.length === 0 ? 0 : endMs - startMs,
     ranCount: ran.filter(isInstruction).length,
     cached: vertices.filter((vertex) => vertex.status === 'cached' && isInstruction(vertex)).map(({ name }) => name),
+    ...(origins.length === 0 ? {} : { cachedFrom: Object.fromEntries(origins) }),
     slowest: listed(timed.toSorted((a, b) => b.durationMs - a.durationMs)).slice(0, MAX_SLOWEST),
     criticalPath: listed(criticalPathOf(vertices, internalSteps)),
     ...traffic,

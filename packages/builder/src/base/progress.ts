@@ -16,6 +16,8 @@ export interface VertexEvent {
   readonly error?: string
   /** Canceled because something else failed, or the user stopped the build. */
   readonly canceled?: boolean
+  /** The cache from elsewhere that it was found in. */
+  readonly cacheOrigin?: string
   /** Why it was not found in the cache: which argument, file or input differs from the last time. */
   readonly missReason?: string
 }

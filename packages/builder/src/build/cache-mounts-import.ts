@@ -45,6 +45,7 @@ export interface MountImportOptions {
 
 /** A list of thousands of mounts has less. */
 const MAX_LIST_BYTES = 1 << 20
+const REPORT_MS = 150
 
 export function createMountImports({ session, load, blobsOf, sink }: MountImportOptions): MountImports {
   let listing: Promise<ReadonlyMap<string, FoundMount>> | undefined
@@ -103,9 +104,13 @@ export function createMountImports({ session, load, blobsOf, sink }: MountImport
             const file = `${temporary}/mount.tar`
             const { digest, size: total } = mount.blob
             let current = 0
-            const counted = counting(found.open(signal), (bytes) =>
-              report(digest, digest, { current: (current += bytes), total }),
-            )
+            let toldMs = 0
+            const counted = counting(found.open(signal), (bytes) => {
+              current += bytes
+              if (Date.now() - toldMs < REPORT_MS) return
+              toldMs = Date.now()
+              report(digest, digest, { current, total })
+            })
             await pipeline(counted, createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal })
             report(digest, digest, { current: total, total, isDone: true })
             const compression = layerCompression(mount.blob.mediaType) === 'zstd' ? 'zstd' : 'none'

@@ -180,6 +180,8 @@ export interface VertexReport {
   /** Milliseconds of the Unix epoch; of what was cached, when that was found. */
   readonly startedMs: number
   readonly durationMs: number
+  /** The cache from elsewhere that it was found in: `user/app:cache`. */
+  readonly cacheOrigin?: string
   /** Why it was not found in the cache, where that can be said. */
   readonly missReason?: string
 }
@@ -197,6 +199,8 @@ export interface BuildSummary extends Traffic {
   readonly ranCount: number
   /** Names of the instructions that were in the cache. */
   readonly cached: readonly string[]
+  /** Of those of them that a cache from elsewhere had, which one; absent where none did. */
+  readonly cachedFrom?: Readonly<Record<string, string>>
   /** Of vertices and internal steps, at most five, the slowest first; what took less than 5 ms is left out. */
   readonly slowest: readonly SummaryStep[]
   /**

@@ -68,7 +68,7 @@ function imageOf({ layers, forms, exported }: Built, image: LoweredImage, index:
 }
 
 function reportVertex(state: VertexState): VertexReport {
-  const { vertex, startedMs = 0, completedMs = startedMs, missReason } = state
+  const { vertex, startedMs = 0, completedMs = startedMs, missReason, cacheOrigin } = state
   return {
     digest: vertex.digest,
     name: vertex.metadata.name,
@@ -76,6 +76,7 @@ function reportVertex(state: VertexState): VertexReport {
     inputs: vertex.inputs.map((edge) => edge.vertex.digest),
     startedMs,
     durationMs: completedMs - startedMs,
+    ...(cacheOrigin === undefined ? {} : { cacheOrigin }),
     ...(missReason === undefined ? {} : { missReason }),
   }
 }

@@ -21,5 +21,12 @@ export function combineCaches(all: readonly [CacheManager, ...CacheManager[]]): 
       return undefined
     },
     save: (entry) => first.save(entry),
+    explainMiss: async (query) => {
+      for (const cache of others) {
+        const near = await cache.explainMiss?.(query)
+        if (near !== undefined) return near
+      }
+      return undefined
+    },
   }
 }

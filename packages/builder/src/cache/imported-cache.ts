@@ -2,7 +2,7 @@ import type { LayerFactory, LayerHandle, LayerRecords } from '../layers/types.ts
 import type { ImageLayer } from '../oci/types.ts'
 import type { ConfigRecord } from './buildkit/config.ts'
 import type { RecordLookup } from './buildkit/lookup.ts'
-import type { CacheCandidate, CacheManager } from './types.ts'
+import type { CacheCandidate, CacheManager, NearMiss } from './types.ts'
 
 /** A cache from elsewhere, once it was read. */
 export interface ImportedRecords {
@@ -57,7 +57,20 @@ export function createImportedCache({ forms, load, isLost }: ImportedCacheOption
       // Of several results the newest, as BuildKit takes it.
       return found.sort((a, b) => b.createdMs - a.createdMs)
     },
+    explainMiss: async ({ shared }) => {
+      if (shared === undefined) return undefined
+      let nearest: NearMiss | undefined
+      for (const { name: origin, lookup } of await load()) {
+        const otherInputs = await lookup.unmatched(shared, 0)
+        if (nearest === undefined || isNearer(otherInputs, nearest.otherInputs)) nearest = { origin, otherInputs }
+      }
+      return nearest
+    },
     get: () => undefined,
     save: () => undefined,
   }
+}
+
+function isNearer(one: readonly number[] | undefined, other: readonly number[] | undefined): boolean {
+  return (one?.length ?? Number.POSITIVE_INFINITY) < (other?.length ?? Number.POSITIVE_INFINITY)
 }

@@ -107,4 +107,14 @@ export interface CacheManager {
   /** What another build may have made of it meanwhile. */
   get(key: string): CacheCandidate | undefined
   save(entry: CacheEntry): void
+  /** In words, which cache came nearest to what none has, and what it lacks; asked after `find`. The store has words of its own. */
+  explainMiss?(query: CacheQuery): Promise<NearMiss | undefined>
+}
+
+/** How near a cache is to a vertex that it does not have. */
+export interface NearMiss {
+  /** Of the cache. */
+  readonly origin: string
+  /** It knows the op; then these inputs are others. None: each is known, but not together. */
+  readonly otherInputs: readonly number[] | undefined
 }

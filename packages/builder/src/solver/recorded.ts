@@ -35,8 +35,11 @@ function recordedOutcome(
   const make = async (): Promise<readonly Result[]> => {
     try {
       // A record that never had files is of a vertex whose files lie in its inputs: a COPY that nobody wrote.
-      const telling = (): Telling =>
-        options.cache.get(own.key)?.hasContent === false ? { isQuiet: true } : { missReason: 'its files are gone' }
+      const telling = (): Telling => {
+        if (options.cache.get(own.key)?.hasContent === false) return { isQuiet: true }
+        const isKeyAlone = found?.origin !== undefined && !found.hasContent
+        return { missReason: isKeyAlone ? `${found.origin} has its key, not its files` : 'its files are gone' }
+      }
       return await runOnce(options, { work, lockKey: own.key, find, telling })
     } catch (cause) {
       throw options.failed(vertex, cause)

@@ -11,6 +11,7 @@ export interface VertexState {
   error?: string
   canceled?: boolean
   missReason?: string
+  cacheOrigin?: string
 }
 
 /** Turns what the solver does into progress events, and keeps the last state of each vertex for the result. */
@@ -18,7 +19,8 @@ export interface VertexReporter {
   known(vertex: Vertex): void
   /** `again`: it may have been told of as done, and has to be run all the same. */
   started(vertex: Vertex, missReason?: string, again?: boolean): void
-  completed(vertex: Vertex, cached: boolean): void
+  /** @param origin the cache from elsewhere that it was found in */
+  completed(vertex: Vertex, cached: boolean, origin?: string): void
   failed(vertex: Vertex, error: unknown, canceled: boolean): void
   log(vertex: Vertex, stream: 'stdout' | 'stderr', data: Uint8Array): void
   status(vertex: Vertex | Digest, id: string, text: string, progress: StatusProgress): void
@@ -42,17 +44,19 @@ export function createVertexReporter(sink: ProgressSink): VertexReporter {
         delete state.startedMs
         delete state.completedMs
         delete state.cached
+        delete state.cacheOrigin
       }
       state.startedMs ??= Date.now()
       if (missReason !== undefined) state.missReason = missReason
       emit(state)
     },
-    completed: (vertex, cached) => {
+    completed: (vertex, cached, origin) => {
       const state = stateOf(vertex)
       if (state.completedMs !== undefined) return
       state.completedMs = Date.now()
       state.startedMs ??= state.completedMs
       state.cached = cached
+      if (origin !== undefined) state.cacheOrigin = origin
       emit(state)
     },
     failed: (vertex, error, canceled) => {
@@ -83,6 +87,7 @@ function vertexEvent(state: VertexState): VertexEvent {
     ...(state.cached === undefined ? {} : { cached: state.cached }),
     ...(state.error === undefined ? {} : { error: state.error }),
     ...(state.canceled === undefined ? {} : { canceled: state.canceled }),
+    ...(state.cacheOrigin === undefined ? {} : { cacheOrigin: state.cacheOrigin }),
     ...(state.missReason === undefined ? {} : { missReason: state.missReason }),
   }
 }

@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto'
 import type { Explainer } from '../cache/explain.ts'
 import { createCacheQuery } from '../cache/keys.ts'
 import type { SharedKey } from '../cache/buildkit/types.ts'
-import type { CacheCandidate, CacheKey, CacheManager, CacheMap, CacheQuery, StoreKeys } from '../cache/types.ts'
+import type {
+  CacheCandidate,
+  CacheKey,
+  CacheManager,
+  CacheMap,
+  CacheQuery,
+  NearMiss,
+  StoreKeys,
+} from '../cache/types.ts'
 import type { Vertex } from '../graph/types.ts'
 import { missingLayerOf } from '../layers/missing-form.ts'
 import type { Failures } from './failures.ts'
@@ -127,14 +135,38 @@ async function run(
   // What is made anew on purpose gets a key of its own: what was built on the former result is not built on this one.
   const own = { ...described, key: ignoreCache ? `${first.key}#${randomBytes(8).toString('hex')}` : first.key }
   await checkReadiness(options, vertex)
+  const elsewhere = ignoreCache ? undefined : nearMissInWords(vertex, await options.cache.explainMiss?.(query))
   const work: RecordedWork = { ...solving, own, keys: [keys.byDefinition, keys.byContent] }
   const done = await options.recorded.runOnce<CacheCandidate>({
     work,
     lockKey: first.key,
     find,
-    telling: () => (ignoreCache ? {} : { missReason: options.explainer?.explain(vertex.metadata.name, own) }),
+    telling: () => {
+      if (ignoreCache) return {}
+      const here = options.explainer?.explain(vertex.metadata.name, own)
+      return { missReason: [here, elsewhere].filter((one) => one !== undefined).join('; ') || undefined }
+    },
   })
   return isCandidate(done) ? hit(options, solving, query, done) : options.recorded.outcome(work, done)
+}
+
+/** What a cache from elsewhere lacks of a step. */
+function nearMissInWords({ op, inputs }: Vertex, near: NearMiss | undefined): string | undefined {
+  if (near === undefined) return undefined
+  const { origin, otherInputs } = near
+  if (otherInputs === undefined) return `${origin} does not have the step`
+  if (otherInputs.length === 0) return `${origin} has the step and its inputs, not together`
+  const [base] = op.kind === 'exec' || op.kind === 'file' ? [0] : []
+  const names = otherInputs.map((at) => {
+    const { metadata } = inputs[at]!.vertex
+    if (at === base && inputs.length > 1) return 'another base'
+    return isInternal(metadata.name) ? 'other files of the context' : `another ${metadata.name}`
+  })
+  return `${origin} has the step with ${names.join(' and ')}`
+}
+
+function isInternal(name: string): boolean {
+  return name.startsWith('[internal] ')
 }
 
 /** A step that cannot run here is refused at its own place, before what it stands on is fetched. */
@@ -150,7 +182,7 @@ async function checkReadiness({ readiness, driverOf, failures }: VertexSolverOpt
 
 function hit(options: VertexSolverOptions, solving: Solving, query: CacheQuery, found: CacheCandidate): VertexOutcome {
   const { vertex } = solving
-  options.reporter.completed(vertex, true)
+  options.reporter.completed(vertex, true, found.origin)
   // A cache from elsewhere has keys of its own: here the vertex goes by the store's key all the same.
   const { key, preimage } = found.isForeign ? keep(options, solving, query, found) : found
   return options.recorded.outcome({ ...solving, own: { key, preimage }, keys: [] }, found)

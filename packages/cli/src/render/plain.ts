@@ -96,6 +96,8 @@ function take(state: PlainState, event: ProgressEvent): void {
   if (event.type === 'vertex' && isCompleted(vertex)) {
     const rest = takePartial(vertex)
     if (rest !== undefined) enqueue(state, vertex, [`${sinceStart(vertex, event)} ${outputLine(rest)}`])
+    if (vertex.event.cacheOrigin !== undefined)
+      enqueue(state, vertex, [`from the cache ${nameLine(vertex.event.cacheOrigin)}`])
     enqueue(state, vertex, [endLine(vertex)])
     state.ended.add(vertex)
   }

@@ -59,6 +59,11 @@ describe('plain progress', () => {
     expect(plain(events)).toBe('#1 RUN make\n#1 not cached: variable MODE changed\n#1 DONE 0.1s\n')
   })
 
+  test('a step that a cache from elsewhere had names it', () => {
+    const events = [vertex('a', 'RUN make', { completedMs: base, cached: true, cacheOrigin: 'user/app:cache' })]
+    expect(plain(events)).toBe('#1 RUN make\n#1 from the cache user/app:cache\n#1 CACHED\n')
+  })
+
   test('a vertex that never started is not shown', () => {
     expect(plain([{ type: 'vertex', id: 'a', name: 'one', inputs: [] }])).toBe('')
   })

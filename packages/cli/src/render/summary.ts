@@ -4,14 +4,20 @@ import { transferSize } from './units.ts'
 
 /** What a build spent its time on, for people: `--summary`. */
 export function renderSummary(summary: BuildSummary): string {
-  const { durationMs, ranCount, cached, fetchedBytes, sentBytes, slowest, criticalPath } = summary
+  const { durationMs, ranCount, cached, cachedFrom = {}, fetchedBytes, sentBytes, slowest, criticalPath } = summary
   const moved = `fetched ${transferSize(fetchedBytes)}, sent ${transferSize(sentBytes)}`
   return [
     `\nSummary: ${seconds(durationMs)}, ${ranCount} ran, ${cached.length} cached, ${moved}\n`,
     stepsTable('Slowest', slowest),
     stepsTable('Critical path', criticalPath),
-    cached.length === 0 ? '' : ` Cached:\n${cached.map((name) => `   ${nameLine(name)}\n`).join('')}`,
+    cached.length === 0
+      ? ''
+      : ` Cached:\n${cached.map((name) => `   ${nameLine(name)}${originOf(cachedFrom[name])}\n`).join('')}`,
   ].join('')
+}
+
+function originOf(cache: string | undefined): string {
+  return cache === undefined ? '' : ` (from ${nameLine(cache)})`
 }
 
 function stepsTable(title: string, steps: readonly SummaryStep[]): string {

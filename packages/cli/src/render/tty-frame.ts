@@ -86,19 +86,13 @@ function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
     color: event.canceled === true ? 'yellow' : event.error === undefined ? 'cyan' : 'red',
     tail: isCompleted(vertex) ? [] : lines,
   }
-  const reason: Row[] =
-    event.missReason === undefined
-      ? []
-      : [
-          {
-            text: ` => => not cached: ${safeLine(event.missReason)}`,
-            amount: '',
-            elapsedMs: 0,
-            isDone: true,
-            color: 'cyan',
-            tail: [],
-          },
-        ]
+  const told = [
+    ...(event.cacheOrigin === undefined ? [] : [`from the cache ${event.cacheOrigin}`]),
+    ...(event.missReason === undefined ? [] : [`not cached: ${event.missReason}`]),
+  ]
+  const reasons = told.map((text): Row => {
+    return { text: ` => => ${safeLine(text)}`, amount: '', elapsedMs: 0, isDone: true, color: 'cyan', tail: [] }
+  })
   const warnings = vertex.warnings.map((warning): Row => {
     return {
       text: ` => WARN: ${safeLine(warning.message)}`,
@@ -109,7 +103,7 @@ function rowsOf(vertex: TracedVertex, options: FrameOptions): Row[] {
       tail: [],
     }
   })
-  return [own, ...reason, ...[...vertex.statuses.values()].map((status) => statusRow(status, options)), ...warnings]
+  return [own, ...reasons, ...[...vertex.statuses.values()].map((status) => statusRow(status, options)), ...warnings]
 }
 
 function statusRow(status: StatusEvent, options: FrameOptions): Row {

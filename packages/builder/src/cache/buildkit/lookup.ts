@@ -8,6 +8,8 @@ import type { SharedInput, SharedInputRule, SharedKey, SharedRules } from './typ
 export interface RecordLookup {
   /** Indices of the records that stand for an output of a vertex. */
   find(key: SharedKey, output: number): Promise<ReadonlySet<number>>
+  /** Of a vertex that was not found: which inputs are known to no record of its op; undefined where there is none of its op. */
+  unmatched(key: SharedKey, output: number): Promise<readonly number[] | undefined>
 }
 
 const NONE: ReadonlySet<number> = new Set()
@@ -85,7 +87,21 @@ export function createRecordLookup(records: readonly ConfigRecord[]): RecordLook
     }
     return found
   }
-  return { find: async (key, output) => (await findKey(key, output)).records }
+  async function unmatched(key: SharedKey, output: number): Promise<readonly number[] | undefined> {
+    const rules = await key.rules()
+    let fewest: readonly number[] | undefined
+    for (const digest of rules.digests.map((one) => outputKey(one, output)).filter((name) => digests.has(name))) {
+      const others: number[] = []
+      for (const [at, input] of key.inputs.entries()) {
+        const rule = rules.inputs[at]!
+        const found = union(await byDefinition(input, at, rule, digest), await byContent(input, at, rule, digest))
+        if (found.records.size === 0) others.push(at)
+      }
+      if (fewest === undefined || others.length < fewest.length) fewest = others
+    }
+    return fewest
+  }
+  return { find: async (key, output) => (await findKey(key, output)).records, unmatched }
 }
 
 interface Found {
