@@ -6,6 +6,8 @@ import { step } from './setup.mjs'
 /** Executable → Debian packages. */
 const packages = {
   'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross',
+  // No distribution has it: npm install -g azurite.
+  'azurite-blob': 'azurite',
   bzip2: 'bzip2',
   busybox: 'busybox-static',
   crane: 'crane',
@@ -19,6 +21,7 @@ const packages = {
   losetup: 'mount',
   'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
+  moto_server: 'python3-moto python3-flask python3-flask-cors',
   'musl-gcc': 'musl-tools',
   newuidmap: 'uidmap',
   nft: 'nftables',

@@ -51,6 +51,7 @@ export type BuilderErrorCode =
   // build
   | 'OCI_COPY_SOURCE_NOT_FOUND'
   | 'OCI_CACHE_INVALID'
+  | 'OCI_CACHE_FAILED'
   | 'OCI_COPY_INVALID'
   | 'OCI_FILE_OP_FAILED'
   | 'OCI_STEP_FAILED'

@@ -66,12 +66,13 @@ async function loadOne(
     return await internalStep(sink, name, async () => {
       const { createRecordLookup } = await import('../cache/buildkit/lookup.ts')
       const caches = await load({ registry: session.registry, signal })
-      return caches.map(({ records, layers, reference }) => ({
+      return caches.map(({ records, layers, reference, mounts, rank }) => ({
         name: name.replace(/^importing cache manifest from /, ''),
         records,
         layers,
         reference,
         mounts,
+        rank,
         lookup: createRecordLookup(records),
       }))
     })

@@ -12,6 +12,8 @@ export interface ImportedRecords {
   readonly layers: readonly ((ImageLayer & { readonly createdMs: number }) | undefined)[]
   /** Where its layers lie. */
   readonly reference: string
+  /** Of several results that of the lowest rank is taken; default 0. */
+  readonly rank?: number | undefined
   readonly lookup: RecordLookup
 }
 
@@ -51,11 +53,14 @@ export function createImportedCache({ forms, load, isLost }: ImportedCacheOption
   return {
     find: async ({ shared }) => {
       if (shared === undefined) return []
-      const found: CacheCandidate[] = []
+      const found: { readonly candidate: CacheCandidate; readonly rank: number }[] = []
       for (const cache of await load())
-        for (const record of await cache.lookup.find(shared, 0)) found.push(candidateOf(cache, record))
-      // Of several results the newest, as BuildKit takes it.
-      return found.sort((a, b) => b.createdMs - a.createdMs)
+        for (const record of await cache.lookup.find(shared, 0))
+          found.push({ candidate: candidateOf(cache, record), rank: cache.rank ?? 0 })
+      // Of several results the newest, as BuildKit takes it; but none of whom others trust less.
+      return found
+        .sort((a, b) => a.rank - b.rank || b.candidate.createdMs - a.candidate.createdMs)
+        .map(({ candidate }) => candidate)
     },
     explainMiss: async ({ shared }) => {
       if (shared === undefined) return undefined

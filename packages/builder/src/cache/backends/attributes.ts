@@ -48,6 +48,32 @@ export function required(attributes: Attributes, type: string, key: string): str
   })
 }
 
+const UNITS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}
+
+/** A duration as Go writes it (`1h30m`, `500ms`), in milliseconds. */
+export function readDuration(attributes: Attributes, type: string, key: string, defaultMs: number): number {
+  const text = attributes.text(key)
+  if (text === undefined || text === '') return defaultMs
+  if (text === '0') return 0
+  if (!/^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(text))
+    throw wrong(type, key, text, 'a duration like 1h30m or 90s')
+  return [...text.matchAll(/([\d.]+)([^\d.]+)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * UNITS[unit!]!, 0)
+}
+
+/** The names of a cache: `a;b`. */
+export function readNames(attributes: Attributes): readonly string[] {
+  const names = (attributes.text('name') ?? '').split(';').filter((name) => name !== '')
+  return names.length === 0 ? ['buildkit'] : names
+}
+
 function wrong(type: string, key: string, value: string, wanted: string): BuilderError {
   return new BuilderError('OCI_OPTION_INVALID', `cache type=${type}: ${key}=${value}: ${wanted} expected`)
 }

@@ -19,6 +19,21 @@ export const cacheBackends = [
     summary: "in the image's own config (only written so: it is read as type=registry)",
     load: (): Promise<typeof import('./inline/inline.ts')> => import('./inline/inline.ts'),
   },
+  {
+    name: 'gha',
+    summary: 'in the cache of GitHub Actions',
+    load: (): Promise<typeof import('./gha/gha.ts')> => import('./gha/gha.ts'),
+  },
+  {
+    name: 's3',
+    summary: 'in a bucket of S3, or of what speaks its language',
+    load: (): Promise<typeof import('./s3/s3.ts')> => import('./s3/s3.ts'),
+  },
+  {
+    name: 'azblob',
+    summary: 'in a container of Azure Blob Storage',
+    load: (): Promise<typeof import('./azblob/azblob.ts')> => import('./azblob/azblob.ts'),
+  },
 ] as const
 
 /** Names of the backends. */

@@ -5,7 +5,15 @@ import { goJson } from '../../oci/go-json.ts'
 import { MediaType } from '../../oci/media-types.ts'
 import { BuilderError } from '../../base/errors.ts'
 import type { Descriptor } from '../../oci/types.ts'
-import { CACHE_CONFIG, decodeConfig, decodeRecords, encodeConfig, type CacheConfig } from '../buildkit/config.ts'
+import { boundConfig } from '../buildkit/bound-config.ts'
+import {
+  CACHE_CONFIG,
+  decodeConfig,
+  decodeRecords,
+  encodeConfig,
+  MAX_CONFIG_BYTES,
+  type CacheConfig,
+} from '../buildkit/config.ts'
 import { MOUNTS_TYPE } from '../carried-mounts.ts'
 import type { ManifestForm } from './attributes.ts'
 import type { CachedLayer, CacheLayerToWrite, CacheToWrite, ImportedCache } from './types.ts'
@@ -73,7 +81,8 @@ function readInline(
   return [{ records, layers: known, reference }]
 }
 
-function cacheOf(config: CacheConfig, descriptors: readonly Descriptor[], reference: string): ImportedCache {
+/** @param descriptors of the layers; else their own annotations say what they are */
+export function cacheOf(config: CacheConfig, descriptors: readonly Descriptor[], reference: string): ImportedCache {
   const byDigest = new Map(descriptors.map((descriptor) => [descriptor.digest, descriptor]))
   const layers = config.layers.map(({ blob, annotations: own }): CachedLayer | undefined => {
     const given = byDigest.get(blob)
@@ -142,13 +151,35 @@ export interface CacheDocuments {
   readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array }
   /** Each once. */
   readonly layers: readonly CacheLayerToWrite[]
+  /** Keys that are in none, so that what is written is small enough for BuildKit to read. */
+  readonly leftOut: number
 }
 
-/** The documents of a cache, byte for byte as BuildKit writes them. */
+/**
+ * The documents of a cache, byte for byte as BuildKit writes them; of one that its reader would refuse the newest part.
+ * @throws OCI_CACHE_INVALID where no part of it is small enough
+ */
 export function cacheDocuments({ config, layers }: CacheToWrite, form: ManifestForm): CacheDocuments {
+  const documents = (part: CacheConfig): CacheDocuments => documentsOf({ config: part, layers }, form)
+  const bound = boundConfig(config, (part) => {
+    const { config: inner, manifest } = documents(part)
+    return Math.max(inner.bytes.length, manifest.bytes.length) <= MAX_CONFIG_BYTES
+  })
+  if (bound === undefined)
+    throw new BuilderError('OCI_CACHE_INVALID', `no part of the cache is below ${MAX_CONFIG_BYTES} bytes`)
+  return { ...documents(bound.config), leftOut: bound.leftOut }
+}
+
+/** One line for who reads the log; undefined where all is written. */
+export function leftOutLine(leftOut: number, all: number): string | undefined {
+  if (leftOut === 0) return undefined
+  return `the oldest ${leftOut} of ${all} keys are left out: BuildKit reads no cache of more than ${MAX_CONFIG_BYTES >> 20} MiB`
+}
+
+function documentsOf({ config, layers }: CacheToWrite, form: ManifestForm): CacheDocuments {
   const configBytes = Buffer.from(encodeConfig(config))
   const configDescriptor = describe(configBytes, CACHE_CONFIG)
-  const named = encodedLayers(config).map((digest) => layers.get(digest)!)
+  const named = encodedLayers(configBytes).map((digest) => layers.get(digest)!)
   const descriptors = named.map(({ descriptor }) =>
     form.isOci ? descriptor : { ...descriptor, mediaType: dockerType(descriptor.mediaType) },
   )
@@ -160,12 +191,13 @@ export function cacheDocuments({ config, layers }: CacheToWrite, form: ManifestF
     config: { descriptor: configDescriptor, bytes: configBytes },
     manifest: { descriptor: describe(bytes, mediaType), bytes },
     layers: [...new Set(named)],
+    leftOut: 0,
   }
 }
 
 /** In the order of the config as it is written. */
-function encodedLayers(config: CacheConfig): readonly Digest[] {
-  return (JSON.parse(encodeConfig(config)) as { layers: readonly { blob: Digest }[] }).layers.map(({ blob }) => blob)
+function encodedLayers(config: Buffer): readonly Digest[] {
+  return (JSON.parse(config.toString('utf8')) as { layers: readonly { blob: Digest }[] }).layers.map(({ blob }) => blob)
 }
 
 function dockerType(mediaType: string): string {

@@ -42,6 +42,8 @@ export interface ImportedCache {
   readonly layers: readonly (CachedLayer | undefined)[]
   /** `cache+registry://host/repository`: kept with the layer, to fetch it when somebody needs it. */
   readonly reference: string
+  /** Of several results that of the lowest rank is taken, whatever its age; default 0. */
+  readonly rank?: number
 }
 
 export interface CachedLayer extends ImageLayer {

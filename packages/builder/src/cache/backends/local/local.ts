@@ -8,7 +8,7 @@ import { digestHex, parseDigest, type Digest } from '../../../oci/digest.ts'
 import { createIndex, parseIndex, serializeIndex } from '../../../oci/image-index.ts'
 import type { Descriptor } from '../../../oci/types.ts'
 import { readExportAttributes, readManifestForm, required } from '../attributes.ts'
-import { cacheDocuments, readCaches, type CacheDocuments } from '../manifest.ts'
+import { cacheDocuments, leftOutLine, readCaches, type CacheDocuments } from '../manifest.ts'
 import type { CacheBackend, CacheSpec, ImportedCache, PreparedCacheExport, PreparedImport } from '../types.ts'
 
 const SCHEME = 'cache+local://'
@@ -77,6 +77,8 @@ function prepareExport({ attrs }: CacheSpec): PreparedCacheExport {
     name: 'exporting cache to client directory',
     write: async (cache, { signal, report }) => {
       const documents = cacheDocuments(cache, form)
+      const line = leftOutLine(documents.leftOut, cache.config.records.length)
+      if (line !== undefined) report(line, { isDone: true })
       const entry = { ...documents.manifest.descriptor, annotations: { [REF_NAME]: tag } }
       await writeLayoutDirectory(directory, filesOf(documents, entry), [entry], signal)
       report(`writing cache ${form.isImage ? 'image ' : ''}manifest ${entry.digest}`, { isDone: true })

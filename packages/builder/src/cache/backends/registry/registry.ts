@@ -10,7 +10,7 @@ import {
 import type { ImageReference } from '../../../oci/reference.ts'
 import { tagOrDigestOf } from '../../../registry/client.ts'
 import { readExportAttributes, readManifestForm, required } from '../attributes.ts'
-import { cacheDocuments, readCaches } from '../manifest.ts'
+import { cacheDocuments, leftOutLine, readCaches } from '../manifest.ts'
 import type {
   CacheBackend,
   CacheSpec,
@@ -73,7 +73,9 @@ function prepareExport({ attrs }: CacheSpec): PreparedCacheExport {
     ...common,
     name: 'exporting cache to registry',
     write: async (cache, { push, report }) => {
-      const { manifest, config, layers } = cacheDocuments(cache, form)
+      const { manifest, config, layers, leftOut } = cacheDocuments(cache, form)
+      const line = leftOutLine(leftOut, cache.config.records.length)
+      if (line !== undefined) report(line, { isDone: true })
       report(`writing cache ${form.isImage ? 'image ' : ''}manifest ${manifest.descriptor.digest}`)
       await push({ reference: formatReference(reference), isInsecure, manifest, config, layers })
       report(`writing cache ${form.isImage ? 'image ' : ''}manifest ${manifest.descriptor.digest}`, { isDone: true })
