@@ -66,7 +66,7 @@ async function loadOne(
     return await internalStep(sink, name, async () => {
       const { createRecordLookup } = await import('../cache/buildkit/lookup.ts')
       const caches = await load({ registry: session.registry, signal })
-      return caches.map(({ records, layers, reference, mounts, rank }) => ({
+      return caches.map(({ records, layers, reference, rank }) => ({
         name: name.replace(/^importing cache manifest from /, ''),
         records,
         layers,

@@ -44,12 +44,12 @@ function prepareImport({ attrs }: CacheSpec): PreparedImport {
     load: async ({ signal }) => {
       const cache = open()
       const readable = cache.scopes.filter(({ mayRead }) => mayRead)
-      return (
-        await runAll(
-          readable.map((one) => (shared) => load(cache, one, scheme, shared)),
-          signal,
-        )
-      ).flat()
+      const loaded = await runAll(
+        readable.map((one) => (shared) => load(cache, one, scheme, shared)),
+        signal,
+      )
+      // Of cache mounts those of the first cache are taken.
+      return loaded.flat().toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
     },
     blobs: {
       scheme,
