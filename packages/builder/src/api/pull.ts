@@ -15,6 +15,7 @@ import type { PulledImage } from '../registry/pull.ts'
 import type { LayerForms } from '../layers/types.ts'
 import type { ImageRecord, StoredImage } from '../store/types.ts'
 import { layerFormsOf } from './layer-forms.ts'
+import { isIndexRecord } from '../store/image-id.ts'
 import { putIndexRecord } from '../store/index-record.ts'
 
 /**
@@ -38,12 +39,14 @@ export async function pull(image: string, options: PullOptions = {}): Promise<Pu
       before,
     })
     const first = closestTo(platform, images) ?? images[0]!
+    const { digest, configDigest } = first
+    const mismatch = options.allPlatforms === true ? undefined : mismatchOf(first.config, platform)
+    if (options.allPlatforms !== true && isWhatWasPushed(before, reference, first))
+      return { name, digest, configDigest, isNew: false, mismatch }
     const forms = layerFormsOf(session, sink)
     const stored = await Promise.all(images.map((one) => fetchLayers(forms, one, { name, vertexId })))
     store.sync()
     storePulled(session, { name, reference, images, first, stored })
-    const { digest, configDigest } = first
-    const mismatch = options.allPlatforms === true ? undefined : mismatchOf(first.config, platform)
     return { name, digest, configDigest, isNew: before?.digest !== digest, mismatch }
   })
 }
@@ -65,6 +68,19 @@ async function fetchManifests(
   }
   const known = before === undefined || reference.digest !== undefined ? {} : { knownDigest: before.digest }
   return [await pullManifest(client, reference, { ...common, platform, ...known })]
+}
+
+/**
+ * Layers of a build are plain in the store and compressed in a registry, so the same image has two digests. Whoever pulls
+ * what was pushed from here has it, with all its platforms.
+ */
+function isWhatWasPushed(before: ImageRecord | undefined, reference: ImageReference, found: PulledImage): boolean {
+  if (before === undefined || before.digest === found.digest) return false
+  const isAlike = isIndexRecord(before) === (found.digest !== found.manifestDigest)
+  const own = before.images.find(({ configDigest }) => configDigest === found.configDigest)
+  return (
+    isAlike && own?.isComplete === true && before.repoDigests.includes(`${repositoryOf(reference)}@${found.digest}`)
+  )
 }
 
 async function fetchLayers(

@@ -74,6 +74,18 @@ describeWith(['docker-registry'], 'a name that moves while its image is on its w
     expect(await find(name)).toBeUndefined()
   })
 
+  test('what was pushed from here is not pulled again, as long as the tag leads to it', async () => {
+    const options = { store, insecureRegistries: [registry.host] }
+    const before = await find(name)
+    const { digest } = await push(name, options)
+    expect(digest).not.toBe(before?.digest)
+    expect(await pull(name, options)).toMatchObject({ digest, isNew: false })
+    expect((await find(name))?.digest).toBe(before?.digest)
+    const other = await push('other', { ...options, destination: name })
+    expect(await pull(name, options)).toMatchObject({ digest: other.digest, isNew: true })
+    expect((await find(name))?.digest).toBe(other.digest)
+  })
+
   test('a push that nobody disturbs notes where the image is, and a pull keeps what was noted', async () => {
     const { digest } = await push(name, { store, insecureRegistries: [registry.host] })
     const pinned = `${registry.host}/app@${digest}`
