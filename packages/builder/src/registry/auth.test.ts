@@ -38,6 +38,7 @@ describe.each(['basic', 'token'] as const)('a registry with %s authentication', 
     await using anonymous = createRegistryClient(quick)
     await expect(fetchTag(anonymous, reference)).rejects.toMatchObject({
       code: 'OCI_REGISTRY_UNAUTHORIZED',
+      message: expect.stringContaining(auth === 'basic' ? `${registry.host} wants a login` : ''),
       hint: expect.stringContaining(`tsbuild login ${registry.host}`),
     })
   })
@@ -47,6 +48,7 @@ describe.each(['basic', 'token'] as const)('a registry with %s authentication', 
     await using client = createRegistryClient(login(registry, 'my-secret-word'))
     const error: unknown = await fetchTag(client, `${registry.host}/private/x:1`).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ code: 'OCI_REGISTRY_UNAUTHORIZED' })
+    if (auth === 'basic') expect((error as Error).message).toContain('wants other credentials')
     expect(inspect(error, { depth: 20, showHidden: true })).not.toMatch(/my-secret-word|bXktc2VjcmV0LXdvcmQ/)
   })
 

@@ -15,8 +15,11 @@ export interface Authorizer {
   authorization(request: AuthorizedRequest): Promise<string | undefined>
   /** Forgets a value that the registry refused. */
   reject(request: AuthorizedRequest, value: string): void
-  /** Where the credentials came from, or why there were none. */
-  notes(repository: Repository, signal: AbortSignal | undefined): Promise<readonly string[]>
+  /** Whether there is a credential; where it came from, or why there is none. */
+  tried(
+    repository: Repository,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly hasCredential: boolean; readonly notes: readonly string[] }>
   /** Takes every secret of this client out of a text. */
   redact(text: string): string
 }
@@ -104,8 +107,9 @@ export function createAuthorizer(transport: Transport, options: ResolvedOptions)
       const way = ways.get(request.repository.host.address)
       if (way?.kind === 'bearer') tokens.delete(tokenKey(request, way))
     },
-    async notes(repository, signal) {
-      return (await lookup.find(repository, signal)).notes
+    async tried(repository, signal) {
+      const { credential, notes } = await lookup.find(repository, signal)
+      return { hasCredential: credential !== undefined, notes }
     },
   }
 }

@@ -192,14 +192,14 @@ async function failure(
 ): Promise<BuilderError> {
   const { host } = request.repository
   const isOwn = response.url.host === host.address
+  const isAboutRights = response.status === 401 || response.status === 403
+  const tried = isAboutRights ? await connections.auth.tried(request.repository, request.signal) : undefined
   return await failureOf(response, {
     what: request.what,
     registry: isOwn ? host.name : `${response.url.host} (where ${host.name} redirects to)`,
     deadlineMs: connections.options.timeouts.documentMs,
     redact: (text) => connections.auth.redact(text),
-    notes:
-      response.status === 401 || response.status === 403
-        ? await connections.auth.notes(request.repository, request.signal)
-        : [],
+    notes: tried?.notes ?? [],
+    hasCredential: tried?.hasCredential ?? true,
   })
 }

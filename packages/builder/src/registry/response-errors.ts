@@ -56,6 +56,8 @@ export interface FailureContext {
   readonly redact: (text: string) => string
   /** What is known about the credentials that were tried. */
   readonly notes: readonly string[]
+  /** Whether one was shown. */
+  readonly hasCredential: boolean
 }
 
 /** Makes a typed error of a response that is not what was asked for; reads its body. */
@@ -78,12 +80,15 @@ export async function failureOf(response: ExplainedResponse, context: FailureCon
   })
 }
 
-function meaningOf(status: number, { registry, notes }: FailureContext): readonly [BuilderErrorCode, string, string] {
+function meaningOf(
+  status: number,
+  { registry, notes, hasCredential }: FailureContext,
+): readonly [BuilderErrorCode, string, string] {
   const tried = notes.length === 0 ? '' : ` (${notes.join('; ')})`
   if (status === 401)
     return [
       'OCI_REGISTRY_UNAUTHORIZED',
-      `${registry} wants other credentials, or it does not exist`,
+      `${registry} wants ${hasCredential ? 'other credentials' : 'a login'}, or it does not exist`,
       `log in: ${loginCommand(registry)}${tried}`,
     ]
   if (status === 403)

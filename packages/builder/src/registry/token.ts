@@ -150,6 +150,7 @@ async function refusal(response: ExplainedResponse, request: TokenRequest): Prom
     deadlineMs: request.options.timeouts.documentMs,
     redact,
     notes: [],
+    hasCredential: credential !== undefined,
   })
   const { status } = response
   // A service of passwords by POST alone has nothing for who brings none.

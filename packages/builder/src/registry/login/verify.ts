@@ -82,7 +82,13 @@ async function refusal(
 ): Promise<BuilderError> {
   const { host, url } = context
   const { status } = response
-  const cause = await failureOf(response, { ...context, what: `login to ${host.name}`, registry: host.name, notes: [] })
+  const cause = await failureOf(response, {
+    ...context,
+    what: `login to ${host.name}`,
+    registry: host.name,
+    notes: [],
+    hasCredential: true,
+  })
   if (status === 404)
     return new BuilderError('OCI_REGISTRY_PROTOCOL', `${url.href} is not there: ${host.name} is no registry`, {
       hint: 'check the name and the port of the registry',
