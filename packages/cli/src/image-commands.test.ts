@@ -212,6 +212,34 @@ describeWith(['root', 'docker-registry', 'skopeo', 'busybox', 'tar'], 'what imag
     })
   })
 
+  test('push --all-tags sends every tag of a name, with the words of Docker', async () => {
+    await using directory = await temporaryDirectory()
+    await using registry = await startRegistry()
+    const name = `${registry.host}/team/tags`
+    await buildNumber(directory, `${name}:1`, 1)
+    await buildNumber(directory, `${name}:two`, 2)
+    await buildNumber(directory, `${registry.host}/team/other:3`, 3)
+    const pushed = await tsbuild(directory, ['push', '-a', name])
+    const [, one, two] = /^1: digest: (\S+) size: \d+\ntwo: digest: (\S+) size: \d+\n$/.exec(pushed.stdout) ?? []
+    for (const [tag, digest] of [
+      ['1', one],
+      ['two', two],
+    ])
+      expect(
+        JSON.parse(await checkTool('skopeo', ['inspect', '--tls-verify=false', `docker://${name}:${tag}`])),
+      ).toMatchObject({ Digest: digest, RepoTags: expect.arrayContaining(['1', 'two']) })
+    expect((await tsbuild(directory, ['push', '-aq', name])).stdout).toBe(`${name}\n`)
+    for (const [word, message] of [
+      [`${name}:1`, "tag can't be used with --all-tags/-a"],
+      [`${registry.host}/none`, `An image does not exist locally with the tag: ${registry.host}/none`],
+    ] as const)
+      expect(await tsbuild(directory, ['push', '--all-tags', word])).toMatchObject({
+        status: 1,
+        stdout: '',
+        stderr: expect.stringContaining(message),
+      })
+  })
+
   test('an image with media types of Docker is pushed with compressed layers, to the digest that a build with --push has', async () => {
     await using directory = await temporaryDirectory()
     await using registry = await startRegistry()

@@ -117,6 +117,7 @@ export const push = defineSpec({
     { name: 'TARGET', summary: 'name in the registry; default the name of the image', required: false },
   ],
   flags: [
+    { name: 'all-tags', char: 'a', kind: 'boolean', summary: 'all tags that the store has of the name' },
     { ...quiet, summary: 'print only the name' },
     { ...ofSeveral, summary: 'of several images that one; default all of them, and their index' },
     { name: 'digestfile', kind: 'text', value: 'FILE', summary: 'write the digest to a file' },

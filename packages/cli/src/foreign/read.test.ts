@@ -105,7 +105,7 @@ describe('commands that speak to registries', () => {
   })
 
   test('what cannot be done is told with what to use', () => {
-    expect(failureOf(push, '-a name')).toMatchObject({ hint: expect.stringContaining('xargs -n 1 tsbuild push') })
+    expect(failureOf(pull, '-a name')).toMatchObject({ hint: expect.stringContaining('skopeo list-tags') })
     expect(failureOf(rmi, '-a')).toMatchObject({ hint: expect.stringContaining('tsbuild rmi -f') })
     expect(failureOf(inspect, '--type container a')).toMatchObject({ message: expect.stringContaining('container') })
     expect(readForeign(inspect, ['--type', 'image', 'a']).args).toEqual(['a'])
