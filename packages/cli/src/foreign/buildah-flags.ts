@@ -159,6 +159,6 @@ export const ofBuildah: readonly ForeignFlag[] = [
     note: 'volume',
     when: /^[^:]+:\/[^:]*:(?:[^:]*,)?(?:ro|O)(?:,|$)/,
     means: '`DIR:PATH:ro`: a mount of every RUN that only reads; `DIR:PATH:O`: what a step writes there is thrown away',
-    use: 'no step writes into a directory of this machine: DIR:PATH:O throws away what it writes, RUN --mount=type=cache,target=PATH keeps it from build to build; the version: tsbuild --version',
+    use: 'no step writes into a directory of this machine: DIR:PATH:ro is read, DIR:PATH:O throws away what it writes, RUN --mount=type=cache,target=PATH keeps it from build to build; the version: tsbuild --version',
   },
 ]

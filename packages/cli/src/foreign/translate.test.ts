@@ -70,6 +70,15 @@ describe('flags of other builders', () => {
     expect(words.filter((word) => !own.has(word))).toEqual([])
   })
 
+  test('a value that is not taken is not said to be a flag that is unknown', () => {
+    expect(failureOf('-v', '/cache:/root/.npm', '.')).toMatchObject({
+      message: expect.stringMatching(
+        /^-v=\/cache:\/root\/\.npm: -v is a flag of buildah and podman, and tsbuild does not take/,
+      ),
+      hint: expect.stringContaining('DIR:PATH:ro is read'),
+    })
+  })
+
   test('a line of kaniko is read as ours', () => {
     const line =
       '--context /workspace --dockerfile=Dockerfile.ci -d r/a:1 --destination=r/a:2 --cache --snapshot-mode=redo ' +

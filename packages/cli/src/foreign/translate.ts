@@ -50,7 +50,7 @@ function translate(flag: ForeignFlag, typed: string, value: string, notes: Notes
   }
   const tool = flag.tool ?? 'others'
   // Other values of the flag are taken: that there is no such flag would be wrong. A value that never is may be a password.
-  const isNeverTaken = flag.done === undefined || (flag.isBoolean === true && plain === 'true')
+  const isNeverTaken = (flag.done ?? flag.when) === undefined || (flag.isBoolean === true && plain === 'true')
   const message =
     flag.as === undefined && isNeverTaken
       ? `${typed} is a flag of ${tool}, which tsbuild does not have`
