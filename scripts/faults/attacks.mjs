@@ -14,7 +14,7 @@ import { runPlace, whyNot } from '../environments/start.mjs'
 const mayBeReached = ({ name, engine }) => [
   'an abstract socket',
   ...(engine === 'host' ? [] : ['the path of the store']),
-  ...(/unconfined|default|uidmap/.test(name) ? ['settings of processes'] : []),
+  ...(/(?:unconfined|default)-1000/.test(name) ? ['settings of processes'] : []),
 ]
 const FEWEST = 19
 

@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,9 @@ static bool drop_bounding_set(uint64_t keep) {
 // Above the policy of steps: no peers, no other process of this namespace (steps run in it as the same user), and no ioctl
 // on the file system as a whole.
 static bool refuse_peers(void) {
-  static const uint32_t refused[] = {SYS_socket, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kill, SYS_chroot, NR_pidfd_open, NR_pidfd_getfd, NR_pidfd_send_signal_call};
+  static const uint32_t refused[] = {SYS_socket, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kill, SYS_chroot, NR_pidfd_open, NR_pidfd_getfd, NR_pidfd_send_signal_call,
+      // The caller's memory and queues, whose ipc namespace this is, and whose id it may have.
+      SYS_shmget, SYS_shmat, SYS_shmctl, SYS_semget, SYS_semctl, SYS_semop, SYS_semtimedop, SYS_msgget, SYS_msgctl, SYS_msgsnd, SYS_msgrcv, SYS_mq_open, SYS_mq_unlink};
   enum { COUNT = sizeof refused / sizeof *refused, FIRST = 8, ALLOW = FIRST + COUNT, REFUSE = ALLOW + 1, LENGTH = REFUSE + 1 };
   struct sock_filter program[LENGTH] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -124,6 +127,28 @@ static bool refuse_peers(void) {
   program[REFUSE] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
   struct sock_fprog filter = {.len = LENGTH, .filter = program};
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
+}
+
+// Where the kernel gives no new /proc, steps see the visible one, and files there that belong to root of their ids (oom_score_adj, autogroup)
+// are theirs to write. Not dumpable would not help: the owner is then root of the namespace in which the last exec was, the same. So
+// the process for file jobs is the caller, whose id no step has, with the capabilities of root for what it does. What it makes it
+// gives to root (files/made-as-root.ts): an id for files alone would have to be taken after the exec, which lets a step look in between.
+bool take_callers_id(const struct executor_config *config) {
+  if (!config->shifted) return true;
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {{0}};
+  // Behind those of steps.
+  uid_t caller = config->uid_count;
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresuid(caller, caller, caller) < 0 || syscall(SYS_capget, &header, data) < 0) return false;
+  for (int half = 0; half < 2; half++) {
+    data[half].effective = data[half].permitted;
+    data[half].inheritable = (uint32_t)(FILE_CAPABILITIES >> 32 * half);
+  }
+  if (syscall(SYS_capset, &header, data) < 0) return false;
+  for (int capability = 0; capability < 64; capability++)
+    if (FILE_CAPABILITIES >> capability & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) return false;
+  // A change of ids has cleared it.
+  return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
 bool confine_jobs(const struct executor_config *config, const char *base, const struct strings *writable, const struct strings *readable, const char **operation) {

@@ -5,6 +5,9 @@
 #include "config.h"
 #include "string-list.h"
 
+// Before `confine_jobs`, where steps have shifted ids: this process, which execs next, is none whose files in /proc a step may write.
+bool take_callers_id(const struct executor_config *config);
+
 // Confines this process, which has one thread and execs next: the whole file system read-only but for the
 // directory `base`, nothing to write but `writable` in it and to read but `readable` besides, the capabilities that files of foreign owners need, no new
 // privileges, no sockets. False, with errno and `operation`, when the kernel refuses; Landlock alone may be missing.

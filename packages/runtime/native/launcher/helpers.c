@@ -70,6 +70,10 @@ _Noreturn static void run_jobs(const struct jobs_request *request) {
   const struct strings *args = &request->args, *env = &request->env;
   const char *operation;
   become_child();
+  if (!take_callers_id(config)) {
+    dprintf(2, "take an id that no step has: %s\n", strerror(errno));
+    _exit(126);
+  }
   if (request->bases.count > 0 && !confine_jobs(config, request->bases.items[0], &request->writable, &request->readable, &operation)) {
     dprintf(2, "confine the process for file jobs: %s: %s\n", operation, strerror(errno));
     _exit(126);

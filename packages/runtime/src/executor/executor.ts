@@ -33,7 +33,7 @@ export function createExecutor(
   { mode, isolation, idMapping, image }: RunningIsolation,
   jobLimits: (() => JobLimits) | undefined,
 ): Executor {
-  const jobs = createJobRunner(connection, jobLimits)
+  const jobs = createJobRunner(connection, idMapping.kind, jobLimits)
   const close = async (): Promise<void> => {
     jobs.close()
     await connection.close()

@@ -1,5 +1,7 @@
 import { RuntimeError } from '../errors.ts'
 import { diedHint } from '../isolation/place.ts'
+import { MADE_AS_ROOT } from '../files/made-as-root.ts'
+import type { IdMapping } from '../isolation/types.ts'
 import type { JobLimits } from './types.ts'
 import type { Connection } from './connection.ts'
 import { createFieldWriter, fieldTags, frameTypes } from '../protocol.ts'
@@ -13,11 +15,15 @@ export interface JobRunner {
 }
 
 /** Jobs run in one Node child inside the executor, started at the first, which sees the host's files with its ids. */
-export function createJobRunner(connection: Connection, limits: (() => JobLimits) | undefined): JobRunner {
+export function createJobRunner(
+  connection: Connection,
+  ids: IdMapping['kind'],
+  limits: (() => JobLimits) | undefined,
+): JobRunner {
   let child: JobChild | undefined
   return {
     run: (moduleUrl, name, input, signal) =>
-      (child ??= startJobChild(connection, limits?.())).run(moduleUrl, name, input, signal) as Promise<never>,
+      (child ??= startJobChild(connection, ids, limits?.())).run(moduleUrl, name, input, signal) as Promise<never>,
     close: () => child?.close(),
   }
 }
@@ -32,7 +38,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-function startJobChild(connection: Connection, limits: JobLimits | undefined): JobChild {
+function startJobChild(connection: Connection, ids: IdMapping['kind'], limits: JobLimits | undefined): JobChild {
   const socket = connection.launcher.jobs
   const waiting = new Map<number, Waiting>()
   let nextId = 1
@@ -61,7 +67,7 @@ function startJobChild(connection: Connection, limits: JobLimits | undefined): J
   connection.onUnsolicited(({ type }) => {
     if (type === frameTypes.jobsEnded) end(`could not go on: ${connection.launcher.complaint() || 'it ended'}`)
   })
-  connection.send(frameTypes.startJobs, 0, startPayload(limits))
+  connection.send(frameTypes.startJobs, 0, startPayload(ids, limits))
   return {
     run: (moduleUrl, name, input, signal) => {
       if (ended) return Promise.reject(ended)
@@ -81,11 +87,13 @@ function startJobChild(connection: Connection, limits: JobLimits | undefined): J
   }
 }
 
-function startPayload(limits: JobLimits | undefined): Buffer {
+function startPayload(ids: IdMapping['kind'], limits: JobLimits | undefined): Buffer {
   const fields = createFieldWriter()
   for (const arg of jobChildCommand()) fields.string(fieldTags.arg, arg)
   // Whoever reads hostile bytes gets no credentials; and Node reads no configuration that it may not see.
   fields.string(fieldTags.env, 'OPENSSL_CONF=/dev/null')
+  // The launcher's `take_callers_id`.
+  if (ids === 'shifted') fields.string(fieldTags.env, `${MADE_AS_ROOT}=1`)
   const libraries = process.env['LD_LIBRARY_PATH']
   if (libraries !== undefined) fields.string(fieldTags.env, `LD_LIBRARY_PATH=${libraries}`)
   if (limits === undefined) return fields.payload()

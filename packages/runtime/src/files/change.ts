@@ -1,5 +1,6 @@
 import { addon, check } from './call.ts'
 import { filesError } from './errors.ts'
+import { giveToRoot } from './made-as-root.ts'
 import type { FileTime } from './types.ts'
 
 // Each call works on one name in a directory and never follows a symlink of that name.
@@ -8,13 +9,18 @@ import type { FileTime } from './types.ts'
 /** Makes a directory; `mode` is subject to the umask (`chmodAt` sets it exactly). */
 export function mkdirAt(directoryFd: number, name: string, mode = 0o777): void {
   check(addon().mkdirAt(directoryFd, name, mode), 'mkdir', name)
+  giveToRoot(directoryFd, name)
 }
 
 /** Makes a directory unless one stands there; true when it was made. A file or a symlink in its place is EEXIST. */
 export function mkdirAtIfMissing(directoryFd: number, name: string, mode = 0o777): boolean {
   const result = addon().mkdirAt(directoryFd, name, mode)
   const EEXIST = 17
-  if (result !== -EEXIST) return check(result, 'mkdir', name) === 0
+  if (result !== -EEXIST) {
+    check(result, 'mkdir', name)
+    giveToRoot(directoryFd, name)
+    return true
+  }
   const isDirectory = addon().statAt(directoryFd, name) === 0o040000
   if (!isDirectory) throw filesError('mkdir', name, EEXIST)
   return false
@@ -22,6 +28,7 @@ export function mkdirAtIfMissing(directoryFd: number, name: string, mode = 0o777
 
 export function symlinkAt(target: string, directoryFd: number, name: string): void {
   check(addon().symlinkAt(target, directoryFd, name), 'symlink', name)
+  giveToRoot(directoryFd, name)
 }
 
 /** A hard link; when the old name is a symlink the link itself gets a second name. */
@@ -44,6 +51,7 @@ export function mknodAt(
   minor = 0,
 ): void {
   check(addon().mknodAt(directoryFd, name, MODE_OF[type] | mode, major, minor), 'mknod', name)
+  giveToRoot(directoryFd, name)
 }
 
 export function unlinkAt(directoryFd: number, name: string): void {

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { addon, check, checkPresent, resolutionFlags } from './call.ts'
+import { giveToRoot } from './made-as-root.ts'
 import { localPath } from './private-mounts.ts'
 import type { PathResolution } from './types.ts'
 
@@ -56,7 +57,9 @@ export function openPath(path: string, flags: number, mode = 0o666): number {
  * `OpenFlags.path` the link itself. A name with a slash, `..` or an empty one is EINVAL. `mode` is subject to the umask.
  */
 export function openAt(directoryFd: number, name: string, flags: number, mode = 0o666): number {
-  return check(addon().openAt(directoryFd, name, flags, mode), 'open', name)
+  const fd = check(addon().openAt(directoryFd, name, flags, mode), 'open', name)
+  if ((flags & OpenFlags.exclusive) !== 0) giveToRoot(fd, '')
+  return fd
 }
 
 /** As `openAt`; undefined when nothing of that name exists. */

@@ -10,6 +10,8 @@ import { compileHelper, startContainer } from '../testing/container.test.helper.
 import { requirementsOf, startMachine } from '../testing/machine.test.helper.ts'
 import type { StepResult, TestStep } from '../testing/machine.test.helper.ts'
 
+const jobs = new URL('../testing/handlers.test.helper.ts', import.meta.url).href
+
 const onHostNetwork = ['an abstract socket']
 
 /** What may be reached, where that is not nothing. */
@@ -74,7 +76,11 @@ async function startPlace(who: string): Promise<Place> {
   chmodSync(join(layer, 'attack-step'), 0o755)
   return {
     own: machine.directory.path,
-    run: (words) => machine.run({ ...step('/attack-step', words), layers: [layer] }),
+    run: async (words) => {
+      // One process more that a step may see: the one for file jobs.
+      expect((await machine.job(jobs, 'ownNumber', {})).error).toBeUndefined()
+      return await machine.run({ ...step('/attack-step', words), layers: [layer] })
+    },
     [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
   }
 }

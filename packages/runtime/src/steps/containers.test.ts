@@ -5,6 +5,8 @@ import { CONTAINER_ROOT, describeWith } from '@ts-oci/testing'
 import { requirementsOf, startMachine } from '../testing/machine.test.helper.ts'
 import type { Machine } from '../testing/machine.test.helper.ts'
 
+const jobs = new URL('../testing/handlers.test.helper.ts', import.meta.url).href
+
 const places = {
   container: { stepRoot: 100_000, count: 65_536 },
   'container-userns': { stepRoot: CONTAINER_ROOT + 1, count: 65_535 },
@@ -59,16 +61,19 @@ for (const who of ['container', 'container-userns'] as const) {
       expect((await other).exit?.exitCode).toBe(0)
     })
 
-    test('changes nothing of a process of the container, of the machine or of the executor', async () => {
+    test('changes nothing of a process of the container, of the machine, of the executor or of its file jobs', async () => {
+      const { output } = await machine.job(jobs, 'ownNumber', {})
       const { stdout } = await machine.run({
-        run: `for at in /proc/[0-9]*; do
+        run: `for at in /proc/[0-9]*; do readlink $at/ns/pid >/dev/null 2>&1 || grep -l job-child $at/cmdline; done | wc -l
+              for at in /proc/[0-9]*; do
                 [ "$(readlink $at/ns/pid 2>/dev/null)" = "$(readlink /proc/self/ns/pid)" ] && continue
                 for file in oom_score_adj comm coredump_filter clear_refs sched autogroup uid_map setgroups; do (echo 5 > $at/$file) 2>/dev/null && echo $at/$file; done
               done
               for file in sys/kernel/core_pattern sys/vm/drop_caches sysrq-trigger irq/default_smp_affinity; do (echo 1 > /proc/$file) 2>/dev/null && echo $file; done
               true`,
       })
-      expect(stdout).toBe('')
+      // It is seen, and that is all.
+      expect([output, stdout]).toEqual([expect.any(Number), '1\n'])
     })
 
     test('finds itself in /proc/self, and opens its own output by name, as any user', async () => {

@@ -46,6 +46,7 @@ const attempts: Readonly<Record<string, (places: Places) => unknown>> = {
   'signal process 1': () => process.kill(1, 'SIGKILL'),
   mount: () => succeed('mount', ['-t', 'tmpfs', 'none', '/mnt']),
   'take namespaces': () => succeed('unshare', ['-m', 'true']),
+  'make memory that others share': () => succeed('ipcmk', ['-M', '4096']),
   // A harmless one of the calls that act on a whole file system, beside freezing and shutting it down.
   'trim the file system': ({ inside }) => {
     const { stderr, status, error } = spawnSync('/usr/sbin/fstrim', [inside], { encoding: 'utf8' })

@@ -9,6 +9,7 @@ export const handlers: JobHandlers = {
     uid: process.getuid?.(),
     uidMap: readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/),
   }),
+  ownNumber: () => process.pid,
   echo: (input: unknown) => input,
   owners: ({ path }: { readonly path: string }) => {
     mkdirSync(path)
