@@ -17,7 +17,7 @@ import { describe } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { formatTime } from '../oci/go-json.ts'
 import { registryReference } from '../oci/reference.ts'
-import { compressorId, compressFile } from '../tar/compression.ts'
+import type { CompressedFile } from '../tar/blob-output.ts'
 import type { CacheMountRow, TemporaryDirectory } from '../store/types.ts'
 import type { FoundMount } from './cache-mounts-import.ts'
 import type { Session } from './session-types.ts'
@@ -108,6 +108,8 @@ async function packOne(work: PackWork, wanted: WantedMount, maxBytes: number): P
   if (row.isKept) return 'a step that sees a secret had it, or keeps it private'
   const { cache } = work.session.store
   const fact = `packed cache mount ${row.id}`
+  // A push loads it alone: it stays a file of its own.
+  const { compressorId } = await import('../tar/compression.ts')
   const compressor = compressorId('zstd')
   const remembered = cache.getFact(fact)
   const known = remembered === undefined ? undefined : (JSON.parse(remembered) as KnownPack)
@@ -164,9 +166,10 @@ async function tarOf(
   }
 }
 
-async function compressTar({ session }: PackWork, file: string): ReturnType<typeof compressFile> {
+async function compressTar({ session }: PackWork, file: string): Promise<CompressedFile> {
   const { signal } = session
-  return compressFile({ source: file, destination: `${file}.zst`, compression: 'zstd', signal })
+  const { compressFile } = await import('../tar/compression.ts')
+  return await compressFile({ source: file, destination: `${file}.zst`, compression: 'zstd', signal })
 }
 
 /** A tree that was known has to be packed after all: its target lacks it. */
