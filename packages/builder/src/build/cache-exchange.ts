@@ -21,15 +21,21 @@ export interface CacheImports {
   lose(digest: Digest, reason: unknown): void
 }
 
+/** Manifest and config are small: who has not sent them by then has them no sooner than the steps are run. */
+const LOAD_MS = 30_000
+
 export async function createCacheImports(
   session: Session,
   imports: readonly PreparedImport[],
   sink: ProgressSink,
+  boundMs: number = LOAD_MS,
 ): Promise<CacheImports> {
   const lost = new Set<Digest>()
   let loading: Promise<readonly LoadedCache[]> | undefined
   const load = async (): Promise<readonly LoadedCache[]> => {
-    const loaded = await Promise.all(imports.map((one) => loadOne(session, one, sink)))
+    const loaded = await Promise.all(
+      imports.map((one) => loadOne(session, one, { sink, boundMs: one.patienceMs ?? boundMs })),
+    )
     return loaded.flat()
   }
   const loadOnce = (): Promise<readonly LoadedCache[]> => (loading ??= load())
@@ -55,17 +61,18 @@ export async function createCacheImports(
   }
 }
 
-/** A cache that cannot be read is a build without it, and a warning. */
+/** A cache that cannot be read, or stands still, is a build without it, and a warning. */
 async function loadOne(
   session: Session,
   { name, load, mounts }: PreparedImport,
-  sink: ProgressSink,
+  { sink, boundMs }: { readonly sink: ProgressSink; readonly boundMs: number },
 ): Promise<readonly LoadedCache[]> {
-  const { signal } = session
+  const bound = AbortSignal.timeout(boundMs)
+  const signal = AbortSignal.any([session.signal, bound])
   try {
     return await internalStep(sink, name, async () => {
       const { createRecordLookup } = await import('../cache/buildkit/lookup.ts')
-      const caches = await load({ registry: session.registry, signal })
+      const caches = await unlessAborted(load({ registry: session.registry, signal }), signal)
       return caches.map(({ records, layers, reference, rank }) => ({
         name: name.replace(/^importing cache manifest from /, ''),
         records,
@@ -77,8 +84,23 @@ async function loadOne(
       }))
     })
   } catch (error) {
-    if (signal.aborted || !isTsOciError(error)) throw error
-    warn(sink, `${name.replace(/^importing/, 'no')}: ${messageOf(error)}`)
+    if (session.signal.aborted || !(bound.aborted || isTsOciError(error))) throw error
+    const reason = bound.aborted ? `it did not answer within ${boundMs / 1000} s` : messageOf(error)
+    warn(sink, `${name.replace(/^importing/, 'no')}: ${reason}`)
     return []
+  }
+}
+
+/** A place may not heed the signal: a read of a disk of the network does not. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop!)
   }
 }

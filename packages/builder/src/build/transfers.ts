@@ -77,7 +77,7 @@ export function createLayerFetcher(
   sink: ProgressSink,
   { isAllowed = true, caches }: { readonly isAllowed?: boolean; readonly caches?: CacheImports | undefined } = {},
 ): LayerFetcher {
-  return async ({ descriptor, references, progressVertex, signal, onChunk }) => {
+  return async ({ descriptor, references, progressVertex, signal, onChunk, onEnd }) => {
     if (!isAllowed)
       throw new BuilderError(
         'OCI_IMAGE_NOT_FOUND',
@@ -102,7 +102,12 @@ export function createLayerFetcher(
     }
     const onProgress = (current: number): void => tell(current, false)
     const request = { descriptor, references, signal, onChunk, onProgress, caches }
-    const fetched = await fetchFrom(session, request).catch((error: unknown) => {
+    const fetch = async (): Promise<boolean> => {
+      const wasFetched = await fetchFrom(session, request)
+      await onEnd?.(wasFetched)
+      return wasFetched
+    }
+    const fetched = await fetch().catch((error: unknown) => {
       if (references.some((reference) => reference.startsWith('cache+')) && !signal.aborted)
         caches?.lose(descriptor.digest, error)
       throw error

@@ -11,6 +11,8 @@ export type LayerFetcher = (request: {
   readonly progressVertex: string | undefined
   readonly signal: AbortSignal
   readonly onChunk?: (chunk: Uint8Array) => void | Promise<void>
+  /** The blob is there: what it holds is looked at, and who sent another layer than was promised has failed to send it. */
+  readonly onEnd?: (wasFetched: boolean) => Promise<void>
 }) => Promise<boolean>
 
 export interface FetchParts {
@@ -49,23 +51,33 @@ export async function fetchLayer(
   }
   const { createTableSink } = await import('./table-sink.ts')
   const sink = openSink?.() ?? createTableSink()
+  let entries: readonly LayerEntry[] | undefined
+  const onEnd = async (wasFetched: boolean): Promise<void> => {
+    if (wasFetched) {
+      entries = await sink.finish(record.diffId)
+      return
+    }
+    const { scanBlob } = await import('./inflate.ts')
+    const blobPath = store.blobs.path(descriptor.digest)
+    entries = await scanBlob({ blobPath, expectedDiffId: record.diffId, sink, signal })
+  }
+  let isFetching = true
   try {
-    const wasFetched = await fetch({ ...request, onChunk: (chunk) => sink.write(chunk) })
-    if (wasFetched) return { descriptor, entries: await sink.finish(record.diffId) }
+    const wasFetched = await fetch({
+      ...request,
+      onChunk: (chunk) => sink.write(chunk),
+      onEnd: (isNew) => {
+        isFetching = false
+        return onEnd(isNew)
+      },
+    })
+    // Who only brings bytes does not ask.
+    if (isFetching) await onEnd(wasFetched)
   } catch (error) {
-    await sink.stop()
+    if (isFetching) await sink.stop()
     throw error
   }
-  const { scanBlob } = await import('./inflate.ts')
-  return {
-    descriptor,
-    entries: await scanBlob({
-      blobPath: store.blobs.path(descriptor.digest),
-      expectedDiffId: record.diffId,
-      sink,
-      signal,
-    }),
-  }
+  return { descriptor, entries }
 }
 
 /**

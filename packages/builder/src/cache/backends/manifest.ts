@@ -1,6 +1,6 @@
 /** The document that holds a cache together in a registry or a layout: BuildKit's two forms, both ways. */
 import { describe } from '../../oci/descriptor.ts'
-import { isDigest, type Digest, type DiffID } from '../../oci/digest.ts'
+import { digestOf, isDigest, type Digest, type DiffID } from '../../oci/digest.ts'
 import { goJson } from '../../oci/go-json.ts'
 import { MediaType } from '../../oci/media-types.ts'
 import { BuilderError } from '../../base/errors.ts'
@@ -108,11 +108,15 @@ async function readBounded(
   descriptor: Pick<Descriptor, 'digest' | 'size' | 'mediaType'>,
   read: ReadDocument,
 ): Promise<Uint8Array> {
-  if (descriptor.size <= MAX_READ_BYTES) return read(descriptor)
-  throw new BuilderError(
-    'OCI_CACHE_INVALID',
-    `the cache's document ${descriptor.digest} of ${descriptor.size} bytes is larger than ${MAX_READ_BYTES}`,
-  )
+  const { digest, size } = descriptor
+  if (size > MAX_READ_BYTES)
+    throw new BuilderError(
+      'OCI_CACHE_INVALID',
+      `the cache's document ${digest} of ${size} bytes is larger than ${MAX_READ_BYTES}`,
+    )
+  const bytes = await read(descriptor)
+  if (bytes.length === size && digestOf(bytes) === digest) return bytes
+  throw new BuilderError('OCI_DIGEST_MISMATCH', `the cache's document ${digest} is another one where it lies`)
 }
 
 function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {

@@ -22,6 +22,8 @@ export interface CacheBackend {
 export interface PreparedImport {
   /** `importing cache manifest from user/app:cache`. */
   readonly name: string
+  /** How long it may take to load; default 30 s. */
+  readonly patienceMs?: number
   /** What is there: manifest and config alone. Nothing there is no error, and no cache. */
   load(context: ImportContext): Promise<readonly ImportedCache[]>
   /** Where references to its layers are not to a registry: how a blob is read. */

@@ -41,6 +41,7 @@ function prepareImport({ attrs }: CacheSpec): PreparedImport {
   const open = (): OpenCache => (opened ??= openCache(settings))
   return {
     name: `importing cache manifest from gha:${settings.scope}`,
+    patienceMs: settings.timeoutMs,
     load: async ({ signal }) => {
       const cache = open()
       const readable = cache.scopes.filter(({ mayRead }) => mayRead)

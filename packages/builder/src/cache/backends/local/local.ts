@@ -4,14 +4,16 @@ import { BuilderError } from '../../../base/errors.ts'
 import { readAttributes } from '../../../exporters/attributes.ts'
 import { LAYOUT_FILE, REF_NAME } from '../../../exporters/layout-index.ts'
 import { writeLayoutDirectory } from '../../../exporters/oci/directory.ts'
-import { digestHex, parseDigest, type Digest } from '../../../oci/digest.ts'
+import { digestHex, digestOf, parseDigest, type Digest } from '../../../oci/digest.ts'
 import { createIndex, parseIndex, serializeIndex } from '../../../oci/image-index.ts'
 import type { Descriptor } from '../../../oci/types.ts'
 import { readExportAttributes, readManifestForm, required } from '../attributes.ts'
-import { cacheDocuments, leftOutLine, readCaches, type CacheDocuments } from '../manifest.ts'
+import { cacheDocuments, leftOutLine, MAX_READ_BYTES, readCaches, type CacheDocuments } from '../manifest.ts'
 import type { CacheBackend, CacheSpec, ImportedCache, PreparedCacheExport, PreparedImport } from '../types.ts'
 
 const SCHEME = 'cache+local://'
+/** A layout of a hundred thousand tags has less. */
+const MAX_INDEX_BYTES = 64 << 20
 
 /** `type=local,src=DIRECTORY` and `dest=DIRECTORY`: an OCI layout, as BuildKit has it. */
 export const backend: CacheBackend = { prepareImport, prepareExport }
@@ -47,13 +49,22 @@ async function load(directory: string, tag: string, digest: Digest | undefined):
   const read = async ({ digest: wanted, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<Uint8Array> => {
     const path = blobPath(directory, wanted)
     const status = statSync(path, { throwIfNoEntry: false })
-    if (status?.isFile() === true && (size < 0 || status.size === size)) return readFileSync(path)
-    throw new BuilderError('OCI_CACHE_INVALID', `${directory} lacks the blob ${wanted} of its cache`)
+    if (status?.isFile() === true && (size < 0 ? status.size <= MAX_READ_BYTES : status.size === size))
+      return readFileSync(path)
+    throw new BuilderError(
+      'OCI_CACHE_INVALID',
+      `${directory} lacks the blob ${wanted} of its cache, whole and of a size that caches have`,
+    )
   }
-  return readCaches(await read({ digest: found, size: -1 }), `${SCHEME}${directory}`, read)
+  const top = await read({ digest: found, size: -1 })
+  if (digestOf(top) !== found)
+    throw new BuilderError('OCI_DIGEST_MISMATCH', `${directory}: the manifest ${found} of the cache is another one`)
+  return readCaches(top, `${SCHEME}${directory}`, read)
 }
 
 function digestOfTag(index: string, tag: string): Digest | undefined {
+  const { size } = statSync(index)
+  if (size > MAX_INDEX_BYTES) throw new BuilderError('OCI_CACHE_INVALID', `${index} has ${size} bytes`)
   const { manifests } = parseIndex(readFileSync(index)).index
   return manifests.find(({ annotations }) => annotations?.[REF_NAME] === tag)?.digest
 }
