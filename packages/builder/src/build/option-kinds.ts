@@ -74,6 +74,17 @@ const CHECKS: Readonly<Record<Kind, { readonly words: string; readonly fits: (va
   other: { words: '', fits: () => true },
 }
 
+/** Of options that a flag of the command line says in one text. */
+const EXAMPLES = new Map(
+  Object.entries({
+    outputs: "outputs: [{ type: 'oci', dest: 'my-app.tar' }]",
+    secrets: "secrets: [{ id: 'npm', file: '.npmrc' }]",
+    cacheFrom: "cacheFrom: [{ type: 'registry', ref: 'user/app:cache' }]",
+    cacheTo: "cacheTo: [{ type: 'registry', ref: 'user/app:cache', mode: 'max' }]",
+    buildArgs: "buildArgs: { NAME: 'value' }",
+  }),
+)
+
 /**
  * Programs in JavaScript, and options that were read from somewhere, have no compiler to check them.
  * @param more names that belong to the call alone
@@ -92,7 +103,7 @@ export function checkOptionKinds(options: BuildOptions, more: readonly string[] 
     const { words, fits } = CHECKS[kind]
     if (value === undefined || fits(value)) continue
     throw new BuilderError('OCI_OPTION_INVALID', `the option ${name} has to be ${words}, not ${shown(value)}`, {
-      hint: kind === 'texts' && isText(value) ? `${name}: [${JSON.stringify(value)}]` : undefined,
+      hint: kind === 'texts' && isText(value) ? `${name}: [${JSON.stringify(value)}]` : EXAMPLES.get(name),
     })
   }
 }

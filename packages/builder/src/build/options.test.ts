@@ -76,9 +76,26 @@ test.each([
   [{ output: [] }, 'unknown option output', 'did you mean outputs?'],
   [{ buildargs: {} }, 'unknown option buildargs', 'did you mean buildArgs?'],
   [{ noCash: true }, 'unknown option noCash', expect.stringContaining('noCache')],
-  [{ buildArgs: ['A=1'] }, 'the option buildArgs has to be a record of texts, not such a list', undefined],
-  [{ buildArgs: { A: 1 } }, 'the option buildArgs has to be a record of texts, not such an object', undefined],
-  [{ outputs: ['type=oci'] }, 'the option outputs has to be a list of records, not such a list', undefined],
+  [
+    { buildArgs: ['A=1'] },
+    'the option buildArgs has to be a record of texts, not such a list',
+    "buildArgs: { NAME: 'value' }",
+  ],
+  [
+    { buildArgs: { A: 1 } },
+    'the option buildArgs has to be a record of texts, not such an object',
+    "buildArgs: { NAME: 'value' }",
+  ],
+  [
+    { outputs: ['type=oci'] },
+    'the option outputs has to be a list of records, not such a list',
+    "outputs: [{ type: 'oci', dest: 'my-app.tar' }]",
+  ],
+  [
+    { cacheFrom: ['user/app:cache'] },
+    'the option cacheFrom has to be a list of records, not such a list',
+    "cacheFrom: [{ type: 'registry', ref: 'user/app:cache' }]",
+  ],
   [{ noCache: 'false' }, 'the option noCache has to be true or false, not a text', undefined],
   [{ target: null }, 'the option target has to be a text, not null', undefined],
 ])('options %j, which mean nothing, are refused by name', (given, message, hint) => {
