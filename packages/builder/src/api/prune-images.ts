@@ -7,12 +7,17 @@ import { imageId } from '../store/image-id.ts'
 import { isDangling } from '../store/images.ts'
 import type { ImageRecord, Store } from '../store/types.ts'
 import { labelsOf } from './images.ts'
+import { withRoom } from './with-room.ts'
 
 /**
  * Removes images without a name, or all of them, and the layers that nothing needs then.
  * @throws OCI_OPTION_INVALID for a filter that is not understood
  */
-export async function pruneImages(options: PruneImagesOptions = {}): Promise<PruneImagesOutcome> {
+export function pruneImages(options: PruneImagesOptions = {}): Promise<PruneImagesOutcome> {
+  return withRoom(options, () => pruneOnce(options))
+}
+
+async function pruneOnce(options: PruneImagesOptions): Promise<PruneImagesOutcome> {
   await using session = await sessionOf(options)
   const { store } = session
   const fits = predicateOf(store, options.filters ?? [], Date.now())

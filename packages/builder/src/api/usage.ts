@@ -1,5 +1,6 @@
 import type { CommonOptions, PruneOptions, PruneOutcome, UsageRecord } from '../build/public-types.ts'
 import { sessionOf } from '../build/session.ts'
+import { withRoom } from './with-room.ts'
 
 /**
  * The build cache record by record, as `docker buildx du` lists it.
@@ -17,7 +18,9 @@ export async function diskUsage(
  * @throws OCI_OPTION_INVALID for a filter that is not understood
  */
 export async function prune(options: CommonOptions & PruneOptions = {}): Promise<PruneOutcome> {
-  await using session = await sessionOf(options)
   const { all, olderThanMs, filters, reservedBytes, maxUsedBytes, minFreeBytes } = options
-  return await session.store.prune({ all, olderThanMs, filters, reservedBytes, maxUsedBytes, minFreeBytes })
+  return withRoom(options, async () => {
+    await using session = await sessionOf(options)
+    return await session.store.prune({ all, olderThanMs, filters, reservedBytes, maxUsedBytes, minFreeBytes })
+  })
 }

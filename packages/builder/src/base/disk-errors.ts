@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs'
 import { errnoOf } from '@ts-oci/runtime'
 import { BuilderError, isTsOciError } from './errors.ts'
 
@@ -11,6 +12,8 @@ const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
 const SQLITE_PROTOCOL = 15
 const SQLITE_NOTADB = 26
+
+const SHARED_MEMORY_BYTES = 32 * 1024
 
 /** Runs disk work of the store; what the disk refuses becomes an error that says what to do. */
 export function onDisk<Result>(root: string, work: () => Result): Result {
@@ -66,9 +69,21 @@ export function diskError(root: string, cause: unknown): unknown {
       cause,
       'it is no file of a store: find out who put it there, and remove it',
     )
+  // SQLite's shared memory that finds no room is such an error as well.
+  if (sqlite === SQLITE_IOERR && isFullDisk(root)) return fullError(root, cause)
   if (errno === 'EIO' || sqlite === SQLITE_IOERR)
     return unusable(root, 'input/output error', cause, 'look at the disk (dmesg) and at its free space')
   return cause
+}
+
+/** Not even room for the first block of SQLite's shared memory. */
+function isFullDisk(root: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(root)
+    return bavail * bsize < SHARED_MEMORY_BYTES
+  } catch {
+    return false
+  }
 }
 
 /** What stands in the way of a name of the store, and is no file of it. */

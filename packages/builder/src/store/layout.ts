@@ -7,6 +7,7 @@ import { guardStore } from './guard.ts'
 import { resolveParents } from './parents.ts'
 import type { StorePaths } from './paths.ts'
 import { readStoreFile } from './read-file.ts'
+import { keepReserve } from './reserve.ts'
 
 const MAX_LAYOUT_BYTES = 64 * 1024
 const LAYOUT = '{"imageLayoutVersion":"1.0.0"}'
@@ -29,6 +30,7 @@ export function prepareLayout(paths: StorePaths, isTrusted = false): void {
   const temporary = `${paths.layout}.${randomBytes(6).toString('hex')}`
   writeFileSync(temporary, LAYOUT, { mode: 0o600, flag: 'wx' })
   renameSync(temporary, paths.layout)
+  keepReserve(paths.root)
 }
 
 const DIRECTORY_MODE = 0o700

@@ -15,6 +15,7 @@ import type { Leases } from './leases.ts'
 import { json, text, type Metadata } from './metadata.ts'
 import { choosePruned, type PruneRule } from './prune-choice.ts'
 import { createAside, listFiles, type AsideFile, type StoreFile } from './prune-files.ts'
+import { keepReserve } from './reserve.ts'
 import { treeSize } from './tree-size.ts'
 import { imageLayers, listUsage, measureCacheMounts, usageRecord, type UsageItem } from './usage.ts'
 import type { TreeImages } from './tree-images.ts'
@@ -58,6 +59,7 @@ export async function prune(parts: PruneParts, rules: readonly PruneRule[], isWh
   const removed = await removeDirectories(parts, gone.items)
   const sizes = await removeFiles(parts, files, new Set(gone.layers.flatMap(filesOf)))
   parts.treeImages.trim()
+  keepReserve(parts.paths.root)
   const layers = new Map(gone.layers.map((layer) => [layer.id, layer]))
   for (const item of gone.items) {
     const { target } = item
