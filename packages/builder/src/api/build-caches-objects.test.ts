@@ -21,7 +21,21 @@ afterAll(async () => {
   await trials?.[Symbol.asyncDispose]()
 })
 
-describeWith(['moto_server'], 'a cache in the S3 of moto', () => behaves(startMoto))
+describeWith(['moto_server'], 'a cache in the S3 of moto', () => {
+  behaves(startMoto)
+  test('a layer that is old looks new after an export that found it, and is the same', async () => {
+    await using server = await startMoto()
+    const context = await trials.context()
+    await trials.writeTo(context, server.option)
+    const before = await server.objects()
+    const key = [...before.keys()].find((one) => one.includes('sha256:'))!
+    await trials.writeTo(context, { ...server.option, touch_refresh: '1h' })
+    expect((await server.headers(key)).get('x-amz-meta-updated-at')).toBeNull()
+    await trials.writeTo(context, { ...server.option, touch_refresh: '0s' })
+    expect((await server.headers(key)).get('x-amz-meta-updated-at')).toMatch(/^\d{4}-/)
+    expect((await server.objects()).get(key)).toEqual(before.get(key))
+  }, 40_000)
+})
 describeWith([], 'a cache in a stand-in for S3', () => behaves(startS3StandIn))
 describeWith(['azurite-blob'], 'a cache in Azurite', () => behaves(startAzurite))
 describeWith([], 'a cache in a stand-in for Azure, by a shared access signature', () => behaves(startAzureStandIn))
@@ -111,6 +125,17 @@ function behaves(start: () => Promise<ObjectServer>): void {
     expect(warnings).toEqual([])
   })
 
+  test('what never came is made again by a build that names no cache', async () => {
+    const context = await trials.context()
+    await trials.writeTo(context, cache({ mode: 'max' }))
+    const store = trials.join(`store-${server.option.type}-${start.name}`)
+    await trials.buildFresh(context, { store, cacheFrom: [cache()], outputs: [{ type: 'cacheonly' }] })
+    const dest = `${store}.tar`
+    const { ran, result } = await trials.buildFresh(context, { store, outputs: [{ type: 'oci', dest }] })
+    expect(ran).toEqual(STEPS)
+    expect(result.layers).toHaveLength(2)
+  })
+
   test('two exporters at once both end, and the cache is one of theirs', async () => {
     const contexts = [await trials.context(), await trials.context({ ...FILES, two: 'another' })]
     await Promise.all(contexts.map((context) => trials.writeTo(context, cache({ mode: 'max' }))))
@@ -155,6 +180,22 @@ test('a bucket that asks for a pause gets it, and one that fails once is asked a
   await trials.writeTo(context, { ...cache, mode: 'max' })
   expect(statuses).toEqual([])
   expect((await trials.readFrom(context, cache)).ran).toEqual([])
+})
+
+test('an export whose server fails in the middle leaves the cache as it was', async () => {
+  await using server = await startS3StandIn()
+  const context = await trials.context()
+  await trials.writeTo(context, { ...server.option, mode: 'max' })
+  const before = new Map(await server.objects())
+  const { host } = new URL(String(server.option['endpoint_url']))
+  await using proxy = await startFaultyProxy(host, ({ method, path }) =>
+    method === 'PUT' && path.includes('sha256') ? { status: 400 } : {},
+  )
+  const changed = await trials.context({ ...FILES, two: 'another' })
+  const failing = { ...server.option, endpoint_url: `http://${proxy.host}`, mode: 'max' }
+  await expect(trials.writeTo(changed, failing)).rejects.toMatchObject({ code: 'OCI_CACHE_FAILED' })
+  expect(await server.objects()).toEqual(before)
+  expect((await trials.readFrom(context, server.option)).ran).toEqual([])
 })
 
 test('a layer whose line breaks is fetched from there on', async () => {

@@ -72,7 +72,7 @@ async function buildWith(
     needsCached: outputs.some(({ type, reads }) => type !== 'cacheonly' && reads !== 'pushed-blobs'),
   })
   const built = images.flatMap(({ edge }, index) => (edge === undefined ? [] : [{ edge, layers: layers[index]! }]))
-  const inline = await inlineCaches(composition, images, layers, cacheExports)
+  const inline = await inlineCaches(composition, images, layers, cacheExports, sink)
   const exported = await runExports(composition, outputs, images, layers, inline, sink)
   if (cacheExports.length > 0) {
     const { exportCaches } = await import('../build/cache-export.ts')
@@ -98,12 +98,13 @@ async function inlineCaches(
   images: readonly LoweredImage[],
   layers: readonly (readonly LayerHandle[])[],
   exports: readonly PreparedCacheExport[],
+  sink: ProgressSink,
 ): Promise<readonly (string | undefined)[]> {
   if (!exports.some(({ isInline }) => isInline === true)) return images.map(() => undefined)
   const { inlineCacheOf } = await import('../build/cache-export.ts')
   return Promise.all(
     images.map(async ({ edge }, index) =>
-      edge === undefined ? undefined : inlineCacheOf(composition, { edge, layers: layers[index]! }),
+      edge === undefined ? undefined : inlineCacheOf(composition, { edge, layers: layers[index]! }, sink),
     ),
   )
 }

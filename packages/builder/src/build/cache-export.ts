@@ -3,13 +3,13 @@ import type { ProgressSink } from '../base/progress.ts'
 import { contentKey, outputKey } from '../cache/buildkit/op-key.ts'
 import type { MountBounds } from '../cache/carried-mounts.ts'
 import { createChains, type CacheChains, type ChainLink, type ChainResult } from '../cache/buildkit/chains.ts'
-import { encodeRecords, type ConfigRecord } from '../cache/buildkit/config.ts'
+import { encodeInlineRecords } from '../cache/buildkit/inline-records.ts'
 import type { CacheLayerToWrite, CacheToWrite, PreparedCacheExport } from '../cache/backends/types.ts'
 import { createLayerProvider } from '../exporters/layer-provider.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { LayerHandle } from '../layers/types.ts'
 import type { Digest } from '../oci/digest.ts'
-import { formatTime, goJson } from '../oci/go-json.ts'
+import { formatTime } from '../oci/go-json.ts'
 import type { VertexOutcome } from '../solver/vertex-keys.ts'
 import type { Composition } from './composition.ts'
 import { messageOf, warn } from './cache-messages.ts'
@@ -118,7 +118,11 @@ async function exportOne(
 }
 
 /** The records that go into the config of an image itself; its layers are known by their place. */
-export async function inlineCacheOf(composition: Composition, built: BuiltEdge): Promise<string | undefined> {
+export async function inlineCacheOf(
+  composition: Composition,
+  built: BuiltEdge,
+  sink: ProgressSink,
+): Promise<string | undefined> {
   const places = new Map(built.layers.map(({ id }, index) => [id, index]))
   const byPlace: NameLayers = async (layers) => {
     const found = layers.map(({ id }) => places.get(id))
@@ -126,13 +130,10 @@ export async function inlineCacheOf(composition: Composition, built: BuiltEdge):
       ? found.map((place) => ({ blob: String(place) as Digest }))
       : undefined
   }
-  const { layers, records } = (await collect(composition, [built], byPlace, new Set(places.keys()))).config()
-  const placeOf = (index: number): number => Number(layers[index]!.blob)
-  const named = records.map((record): ConfigRecord => ({
-    ...record,
-    results: record.results.map((result) => ({ ...result, layers: result.layers.map(placeOf) })),
-  }))
-  return named.length === 0 ? undefined : Buffer.from(goJson(encodeRecords(named, true))).toString('base64')
+  const config = (await collect(composition, [built], byPlace, new Set(places.keys()))).config()
+  const { text, leftOut } = encodeInlineRecords(config)
+  if (leftOut > 0) warn(sink, `inline cache: the oldest ${leftOut} of ${config.records.length} keys are left out`)
+  return text
 }
 
 function nameByBlob(

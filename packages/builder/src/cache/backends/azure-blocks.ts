@@ -25,7 +25,6 @@ export interface AzureUpload {
   readonly size: number
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>
   readonly signal: AbortSignal
-  readonly blockBytes?: number
 }
 
 /**
@@ -33,9 +32,9 @@ export interface AzureUpload {
  * whichever list comes last finds them all. @throws OCI_CACHE_FAILED
  */
 export async function uploadBlob(upload: AzureUpload): Promise<void> {
-  const { size, open, signal, blockBytes = BLOCK_BYTES } = upload
-  const pieces = inPieces(open(signal), Math.max(blockBytes, Math.ceil(size / MAX_BLOCKS)))
-  if (size <= blockBytes) {
+  const { size, open, signal } = upload
+  const pieces = inPieces(open(signal), Math.max(BLOCK_BYTES, Math.ceil(size / MAX_BLOCKS)))
+  if (size <= BLOCK_BYTES) {
     for await (const body of pieces) await put(upload, '', { 'x-ms-blob-type': 'BlockBlob' }, body)
     return
   }

@@ -27,7 +27,7 @@ const AZURITE = {
 }
 
 /** A bucket of moto's server of S3. */
-export async function startMoto(): Promise<ObjectServer> {
+export async function startMoto(): Promise<ObjectServer & { headers(key: string): Promise<Headers> }> {
   const port = await freePort()
   const stop = await startProgram('moto_server', ['-H', '127.0.0.1', '-p', String(port)], port)
   const place = `http://127.0.0.1:${port}`
@@ -48,6 +48,7 @@ export async function startMoto(): Promise<ObjectServer> {
       return new Map(await Promise.all(keys.map(async (key) => [key, await read(key)] as const)))
     },
     remove: async (key) => void (await ask('DELETE', `/${encodeKey(key)}`)),
+    headers: async (key) => (await ask('HEAD', `/${encodeKey(key)}`)).headers,
     [Symbol.asyncDispose]: stop,
   }
 }

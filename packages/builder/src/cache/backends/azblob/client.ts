@@ -9,8 +9,7 @@ type Method = 'GET' | 'HEAD' | 'PUT'
 const TRIES = 4
 const TIMEOUT_MS = 300_000
 
-/** @param blockBytes smaller ones for tests */
-export function createAzureStore(settings: AzureSettings, blockBytes?: number): ObjectStore {
+export function createAzureStore(settings: AzureSettings): ObjectStore {
   const { container, sign } = settings
   const http = createCacheHttp({ place: `Azure Blob Storage (${container.host})`, tries: TRIES, timeoutMs: TIMEOUT_MS })
   let ready: Promise<void> | undefined
@@ -42,8 +41,7 @@ export function createAzureStore(settings: AzureSettings, blockBytes?: number): 
     signal: AbortSignal,
   ) => {
     await (ready ??= makeContainer(signal))
-    const more = blockBytes === undefined ? {} : { blockBytes }
-    await uploadBlob({ http, url: urlOf(key), sign, signal, size: layer.size, open: layer.open, ...more })
+    await uploadBlob({ http, url: urlOf(key), sign, signal, size: layer.size, open: layer.open })
   }
   return {
     async get(key, maxBytes, signal) {

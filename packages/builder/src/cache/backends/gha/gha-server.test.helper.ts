@@ -93,7 +93,8 @@ export async function startGhaServer(): Promise<GhaServer> {
       const body = await bodyOf(request)
       const url = new URL(request.url ?? '', server.url)
       const say = (status: number, json?: unknown): void => {
-        response.writeHead(status, { 'content-type': 'application/json' })
+        // Azure names each request; BuildKit's client ends its daemon where it does not.
+        response.writeHead(status, { 'content-type': 'application/json', 'x-ms-request-id': randomUUID() })
         response.end(json === undefined ? '' : JSON.stringify(json))
       }
       const json = (): Record<string, unknown> => JSON.parse(body.toString('utf8')) as Record<string, unknown>
@@ -105,7 +106,7 @@ export async function startGhaServer(): Promise<GhaServer> {
         const entry = places.get(id)
         if (entry === undefined || !entries.includes(entry)) return say(404)
         const first = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? -1)
-        response.writeHead(first < 0 ? 200 : 206)
+        response.writeHead(first < 0 ? 200 : 206, { 'x-ms-request-id': randomUUID() })
         return void response.end(entry.bytes.subarray(Math.max(first, 0)))
       }
       if (kind === 'upload') {

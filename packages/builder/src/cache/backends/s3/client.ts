@@ -12,14 +12,7 @@ const MAX_COPY_BYTES = 5 * 1024 ** 3
 
 const TIMEOUT_MS = 300_000
 
-/** @param sizes smaller ones for tests */
-export function createS3Store(
-  settings: S3Settings,
-  {
-    partBytes = PART_BYTES,
-    maxCopyBytes = MAX_COPY_BYTES,
-  }: { readonly partBytes?: number; readonly maxCopyBytes?: number } = {},
-): ObjectStore {
+export function createS3Store(settings: S3Settings): ObjectStore {
   const http = createCacheHttp({ place: `S3 (${settings.base.host})`, tries: settings.tries, timeoutMs: TIMEOUT_MS })
   const call = createCaller(settings, http)
   return {
@@ -36,7 +29,7 @@ export function createS3Store(
       // One that another program left half-written is written anew.
       if (answer.status === 404 || Number(answer.header('content-length')) !== sizeBytes) return false
       const modifiedMs = Date.parse(answer.header('last-modified') ?? '')
-      if (!(Date.now() - modifiedMs <= settings.touchRefreshMs) && sizeBytes <= maxCopyBytes)
+      if (!(Date.now() - modifiedMs <= settings.touchRefreshMs) && sizeBytes <= MAX_COPY_BYTES)
         await touch(call, settings.bucket, key, signal)
       return true
     },
@@ -44,7 +37,8 @@ export function createS3Store(
       await call({ method: 'PUT', key, body: bytes, signal }, 200)
     },
     async putLayer(key, { descriptor, open }, signal) {
-      if (descriptor.size > partBytes) return uploadParts(call, key, { size: descriptor.size, open, partBytes }, signal)
+      if (descriptor.size > PART_BYTES)
+        return uploadParts(call, key, { size: descriptor.size, open, partBytes: PART_BYTES }, signal)
       const chunks: Uint8Array[] = []
       for await (const chunk of open(signal)) chunks.push(Uint8Array.prototype.slice.call(chunk))
       await call({ method: 'PUT', key, body: Buffer.concat(chunks), signal }, 200)
