@@ -5,9 +5,11 @@ import { startStandIn, temporaryDirectory, type StandIn } from '@ts-oci/testing'
 import { openStore } from '../store/store.ts'
 import { digestOf } from '../oci/digest.ts'
 import { MediaType } from '../oci/media-types.ts'
+import { parseReference } from '../oci/reference.ts'
 import { createRegistryClient } from './client.ts'
 import { registryHost } from './host.ts'
 import { resolveOptions, type RegistryClientOptions } from './options.ts'
+import { pullAllManifests } from './pull-index.ts'
 import { pullLayer, pullManifest } from './pull.ts'
 import { tokenRealm } from './token.ts'
 
@@ -109,6 +111,36 @@ describe('a hostile document', () => {
     top = indexOf({ mediaType: MediaType.ociIndex, digest: circle, size: 100 })
     expect(await pullFrom(registry)).toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
     expect(registry.seen.length).toBeLessThan(40)
+  })
+
+  test('that says a wrong size of its image is refused, as by BuildKit, whether the image is here or not', async () => {
+    const image = manifest()
+    const entry = { mediaType: MediaType.ociManifest, digest: digestOf(image), platform }
+    const index = (size: number): Buffer =>
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [{ ...entry, size }] }))
+    await using registry = await startStandIn((request, response) => {
+      const path = request.url ?? ''
+      if (path === '/v2/') response.end('{}')
+      else if (path.endsWith('/manifests/1')) response.end(index(image.length))
+      else if (path.endsWith('/manifests/2')) response.end(index(image.length + 1))
+      else response.end(path.endsWith(entry.digest) ? image : config)
+    })
+    await using directory = await temporaryDirectory()
+    await using store = await openStore({ root: directory.join('store') })
+    await using client = createRegistryClient(quick)
+    const wrong = {
+      code: 'OCI_DIGEST_MISMATCH',
+      message: `${entry.digest} has ${image.length} bytes, its index says ${image.length + 1}`,
+    }
+    const reference = parseReference(`${registry.host}/a:2`)
+    const options = { blobs: store.blobs, platform }
+    for (const _ of ['not here', 'here']) {
+      await expect(pullManifest(client, reference, options)).rejects.toMatchObject(wrong)
+      await expect(pullAllManifests(client, reference, options)).rejects.toMatchObject(wrong)
+      expect(await pullManifest(client, `${registry.host}/a:1`, options)).toMatchObject({
+        manifestDigest: entry.digest,
+      })
+    }
   })
 
   test('with a prototype in its annotations changes nobody', async () => {

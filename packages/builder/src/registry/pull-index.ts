@@ -7,7 +7,7 @@ import type { ImageReference } from '../oci/reference.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { BuilderError } from '../base/errors.ts'
 import { type RegistryClient, tagOrDigestOf } from './client.ts'
-import { pullLayer, pullManifest, type PulledImage, type PullManifestOptions } from './pull.ts'
+import { checkSize, pullLayer, pullManifest, type PulledImage, type PullManifestOptions } from './pull.ts'
 
 /** Indexes lie in each other no deeper. */
 const MAX_DEPTH = 4
@@ -70,12 +70,13 @@ function isImage(entry: Descriptor, bytes: Uint8Array): boolean {
 async function fetchDocument(
   client: RegistryClient,
   reference: ImageReference,
-  { digest }: Descriptor,
+  descriptor: Descriptor,
   { blobs, signal }: Sink,
 ): Promise<Uint8Array> {
-  if (blobs.has(digest)) return blobs.read(digest)
+  const { digest } = descriptor
+  if (blobs.has(digest)) return checkSize(descriptor, blobs.read(digest))
   const { bytes } = await client.fetchManifest(client.repository(reference), digest, signal)
-  blobs.put(bytes)
+  blobs.put(checkSize(descriptor, bytes))
   return bytes
 }
 

@@ -97,10 +97,10 @@ async function fetchManifestFor(
   const { blobs, platform, signal } = options
   const selection = selectImage({ bytes: top.bytes, mediaType: top.contentType }, platform)
   const { manifest, offered } = await awaitSelection(selection, async (descriptor) => {
-    if (blobs.has(descriptor.digest)) return blobs.read(descriptor.digest)
+    if (blobs.has(descriptor.digest)) return checkSize(descriptor, blobs.read(descriptor.digest))
     if (isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType)) {
       const { bytes } = await client.fetchManifest(repository, descriptor.digest, signal)
-      blobs.put(bytes)
+      blobs.put(checkSize(descriptor, bytes))
       return bytes
     }
     checkConfigSize(repository, descriptor)
@@ -117,6 +117,14 @@ async function fetchManifestFor(
       details: { platform: formatPlatform(platform), offered: names },
     },
   )
+}
+
+/** A size that an index says wrongly would be pushed with it, and others refuse such an index. @throws OCI_DIGEST_MISMATCH */
+export function checkSize({ digest, size }: Descriptor, bytes: Uint8Array): Uint8Array {
+  if (bytes.length === size) return bytes
+  throw new BuilderError('OCI_DIGEST_MISMATCH', `${digest} has ${bytes.length} bytes, its index says ${size}`, {
+    hint: 'the index is damaged: pull it from elsewhere or make it again',
+  })
 }
 
 function checkConfigSize(repository: Repository, descriptor: Descriptor): void {
