@@ -81,10 +81,10 @@ function reportVertex(state: VertexState): VertexReport {
   }
 }
 
-function metadataOf({ checked, exported }: Built, images: readonly BuiltImage[]): BuildMetadata {
+function metadataOf({ exported }: Built, images: readonly BuiltImage[]): BuildMetadata {
   const withImage = exported.find((result) => result.descriptor !== undefined)
-  // An output may name the image itself: type=registry,name=NAME.
-  const names = new Set([...checked.names, ...exported.flatMap((result) => result.names)])
+  // What was written: an output may name the image itself (type=registry,name=NAME), and files have no name.
+  const names = new Set(exported.flatMap((result) => (result.descriptor === undefined ? [] : result.names)))
   // An index has none.
   const configDigest = images.length === 1 ? images[0]!.configDigest : undefined
   return {

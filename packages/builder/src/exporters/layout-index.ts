@@ -13,25 +13,40 @@ const CREATED = 'org.opencontainers.image.created'
 /** The content of `oci-layout`. */
 export const LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}'
 
-/** The entries of `index.json`: one a name, or one without. `nowMs` unless an epoch is set. */
-export function layoutEntries(
-  { images, index, root }: Composed,
-  settings: ImageSettings,
-  nowMs: number,
-): readonly Descriptor[] {
-  const createdMs = settings.sourceDateEpoch === undefined ? nowMs : settings.sourceDateEpoch * 1000
+/** What names the written image, as BuildKit tells it: an index has no platform. */
+export function rootDescriptor({ images, index, root }: Composed, settings: ImageSettings): Descriptor {
   const { platform } = images[0].source.image
   const own =
     index === undefined
       ? annotationsFor(settings, 'manifest-descriptor', platform)
       : annotationsFor(settings, 'index-descriptor')
-  // Whole seconds, as containerd formats it (RFC 3339 without fraction).
-  const annotations = { ...own, [CREATED]: formatTime(Math.floor(createdMs / 1000) * 1000) }
-  const names = settings.names.length === 0 ? [undefined] : settings.names
-  return names.map((name) => ({
+  return {
     ...root,
-    annotations: name === undefined ? annotations : { [IMAGE_NAME]: name, ...annotations, [REF_NAME]: refName(name) },
+    ...(Object.keys(own).length === 0 ? {} : { annotations: own }),
     ...(index === undefined ? { platform } : {}),
+  }
+}
+
+/** The same of a layout, which says when it was made: `nowMs` unless an epoch is set. */
+export function layoutDescriptor(composed: Composed, settings: ImageSettings, nowMs: number): Descriptor {
+  const createdMs = settings.sourceDateEpoch === undefined ? nowMs : settings.sourceDateEpoch * 1000
+  const { annotations, platform, ...root } = rootDescriptor(composed, settings)
+  // Whole seconds, as containerd formats it (RFC 3339 without fraction).
+  const created = formatTime(Math.floor(createdMs / 1000) * 1000)
+  return {
+    ...root,
+    annotations: { ...annotations, [CREATED]: created },
+    ...(platform === undefined ? {} : { platform }),
+  }
+}
+
+/** The entries of `index.json`: one a name, or one without. */
+export function layoutEntries(descriptor: Descriptor, { names }: ImageSettings): readonly Descriptor[] {
+  if (names.length === 0) return [descriptor]
+  const { annotations } = descriptor
+  return names.map((name) => ({
+    ...descriptor,
+    annotations: { [IMAGE_NAME]: name, ...annotations, [REF_NAME]: refName(name) },
   }))
 }
 

@@ -1,3 +1,4 @@
+import { rootDescriptor } from '../layout-index.ts'
 import { BuilderError } from '../../base/errors.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
@@ -105,7 +106,11 @@ async function run(output: ImageOutput, source: ExportSource, context: ExportCon
     names: output.settings.names,
     ...(written === undefined
       ? {}
-      : { digest: written.root.digest, descriptor: written.root, images: exportedImages(written) }),
+      : {
+          digest: written.root.digest,
+          descriptor: rootDescriptor(written, output.settings),
+          images: exportedImages(written),
+        }),
   }
 }
 

@@ -17,7 +17,7 @@ import {
 import { openByteSink } from '../byte-sink.ts'
 import { readDirectoryDestination, readFileDestination } from '../destination.ts'
 import { readImageSettings, type ImageAttributes, type ImageSettings } from '../image-settings.ts'
-import { LAYOUT_FILE, layoutEntries } from '../layout-index.ts'
+import { LAYOUT_FILE, layoutDescriptor, layoutEntries } from '../layout-index.ts'
 import type { ExportContext, ExportDefaults, Exporter, Flag, OutputSpec, PreparedExport } from '../types.ts'
 import { writeLayoutDirectory } from './directory.ts'
 
@@ -68,7 +68,8 @@ export function prepareLayout(
       // What an engine of this machine would inflate again is not compressed for it.
       const defaultCompression = send === undefined ? 'gzip' : 'stored'
       const composed = await compose(source, context, { settings, defaultCompression })
-      const entries = layoutEntries(composed, settings, context.now())
+      const descriptor = layoutDescriptor(composed, settings, context.now())
+      const entries = layoutEntries(descriptor, settings)
       const files = layoutFiles({ composed, settings, entries, isDocker: docker })
       if (path === undefined) await send!(files, context)
       else if (isTar) await writeTar(path, files, context)
@@ -77,7 +78,7 @@ export function prepareLayout(
         type: output.type,
         ...(path === undefined || path === '-' ? {} : { dest: path }),
         digest: composed.root.digest,
-        descriptor: composed.root,
+        descriptor,
         images: exportedImages(composed),
         names: settings.names,
       }
