@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { statFd } from '@ts-oci/runtime'
+import { freeBytes } from '../base/free-bytes.ts'
 import { createDigester, digestOf, type DiffID } from '../oci/digest.ts'
 import type { IndexedBlob, Output } from './blob-output.ts'
 import { BLOCK_BYTES, paddedSize, writeHeader } from './header.ts'
@@ -42,6 +43,8 @@ export async function writeEstargz(
     ({ bytes, compressed }, { chunk }) => {
       const start = sink.add(bytes, compressed)
       if (chunk !== undefined) log.add(chunk, bytes, start)
+      freeBytes(bytes)
+      freeBytes(compressed)
     },
   )
   const content = digestOf(LANDMARK_CONTENT)

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { checkTool, temporaryDirectory, testWith, type TemporaryDirectory } from '@ts-oci/testing'
@@ -194,4 +195,20 @@ function slowSum(bytes: Buffer): string {
 
 test('the sum that the tests compare with is that of the catalogue', () => {
   expect(Buffer.from(slowSum(Buffer.from('123456789')), 'base64').toString('hex')).toBe('b90956c775a41001')
+})
+
+// A layer of 4 GiB took more than 200 MB while what was compressed waited for a collection.
+test.each(['estargz', 'zstd:chunked'] as const)('memory for %s does not follow the size of a file', async (kind) => {
+  const file = work.join('large')
+  writeFileSync(file, '')
+  truncateSync(file, 160 << 20)
+  const source = work.join('large.tar')
+  execFileSync('tar', ['-cf', source, '-C', work.path, 'large'])
+  const before = process.memoryUsage().arrayBuffers
+  let grown = 0
+  const timer = setInterval(() => (grown = Math.max(grown, process.memoryUsage().arrayBuffers - before)), 1)
+  await compressFile({ source, destination: `${source}.${kind.slice(0, 4)}`, compression: kind })
+  clearInterval(timer)
+  // A piece for each thread and one beside them, and as much again for what comes of it.
+  expect(grown).toBeLessThan((availableParallelism() + 2) * 8 * 1024 * 1024)
 })

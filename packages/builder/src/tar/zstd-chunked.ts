@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import { statFd } from '@ts-oci/runtime'
+import { freeBytes } from '../base/free-bytes.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { IndexedBlob, Output } from './blob-output.ts'
 import {
@@ -60,6 +61,9 @@ export async function writeZstdChunked(
       if (chunk === undefined) return
       log.add(chunk, bytes, at)
       ends.set(chunk.entry, offset)
+      // Headers are kept for tar-split, contents by nobody.
+      freeBytes(bytes)
+      freeBytes(compressed)
     },
   )
   const plainSplit = split.finish()
