@@ -46,8 +46,9 @@ for (const who of everybody) {
     })
 
     test('a terminal is one, of its user, and takes what is typed', async () => {
+      // As with Docker, the size comes when the step has begun.
       const script =
-        'tty; stty size; stat -c %u $(tty); read line; echo "got $line"; (echo shown > /dev/tty); read more || echo ended'
+        'tty; until stty size 2> /dev/null; do sleep 0.05; done; stat -c %u $(tty); read line; echo "got $line"; (echo shown > /dev/tty); read more || echo ended'
       const { stdout } = await runAs(
         script,
         { terminal: { columns: 91, rows: 23 }, user: { uid: 5, gid: 6 } },
