@@ -27,6 +27,23 @@ describeWith(buildNeeds, 'a step', () => {
     await expect(withoutShell).rejects.toMatchObject({ code: 'OCI_STEP_FAILED', hint: undefined })
   })
 
+  // BuildKit (v0.31-dev, tried with network.host) refuses them: it reads the rights that a definition asks for when it loads it.
+  test.each([
+    ['network.host', '--network=host'],
+    ['security.insecure', '--security=insecure'],
+  ])('that the cache has is refused all the same without the right that it asks for: %s', async (right, flag) => {
+    const lines = [`RUN ${flag} echo ${right}`]
+    await run(lines, { allow: [right] })
+    await expect(run(lines)).rejects.toMatchObject({
+      code: 'OCI_STEP_UNSUPPORTED',
+      message: `failed to load LLB: ${right} is not allowed`,
+      hint: expect.stringContaining(`--allow ${right}`),
+      location: expect.objectContaining({ startLine: 2 }),
+    })
+    // What no target reaches is not asked for.
+    await run([`FROM $BASE AS unused`, ...lines, 'FROM scratch', 'COPY Dockerfile /'])
+  })
+
   test('that leaves daemons behind ends, and they end with it', async () => {
     const startMs = Date.now()
     await run([

@@ -2,12 +2,16 @@ import { bootId } from '../base/boot-id.ts'
 import type { Executor, ExecutorOptions, IdMapping } from '@ts-oci/runtime'
 import type { TreeForm, TreeKind } from '../store/types.ts'
 
+/** Trees of users have a base's devices, as records, since rows say so: one of before is made anew from its layer. */
+const WITH_DEVICES = 'devices'
+
 /** Whether a row's tree can be what this process needs, told without starting an executor. */
 export function mayUseTree(tree: TreeForm, isolation: ExecutorOptions['isolation']): boolean {
   if (!isOfThisBoot(tree)) return false
   const uid = process.getuid?.() ?? 0
   // Root may get either: in a container that gives it no namespaces it has a user namespace, as others.
   if (tree.owners === 'identity') return uid === 0 && isolation !== 'rootless'
+  if (!tree.owners.startsWith('recorded:') && !tree.owners.endsWith(`:${WITH_DEVICES}`)) return false
   if (tree.owners.startsWith('shifted:')) return uid === 0 && isolation !== 'namespace'
   const isMapped = tree.owners === `recorded:${uid}` || tree.owners.startsWith(`subordinate:${uid}:`)
   return isMapped && isolation !== 'namespace'
@@ -37,9 +41,9 @@ function ownersKey(mapping: IdMapping): string {
     case 'identity':
       return 'identity'
     case 'subordinate':
-      return `subordinate:${mapping.uid}:${mapping.subUidStart}:${mapping.subGidStart}`
+      return `subordinate:${mapping.uid}:${mapping.subUidStart}:${mapping.subGidStart}:${WITH_DEVICES}`
     case 'shifted':
-      return `shifted:${mapping.uidStart}:${mapping.gidStart}`
+      return `shifted:${mapping.uidStart}:${mapping.gidStart}:${WITH_DEVICES}`
     case 'single':
       return `recorded:${mapping.uid}`
   }

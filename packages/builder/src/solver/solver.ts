@@ -97,6 +97,7 @@ export function createSolver(options: SolverOptions): Solver {
     use: async (outcome, work) => whileMissing([outcome], async () => work(await outcome.load())),
     solve: async (target, needs) => {
       const vertices = reachableVertices(target)
+      for (const vertex of vertices) driverOf(vertex).admit?.(vertex)
       // Several targets of one build may need the same vertex in different forms.
       for (const [digest, { tree, tar }] of computeDemand(target, driverOf, needs)) {
         const known = demands.get(digest)

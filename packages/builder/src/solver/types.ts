@@ -17,6 +17,11 @@ export interface OpDriver {
   handles(vertex: Vertex): boolean
   cacheMap(vertex: Vertex): Promise<CacheMap> | CacheMap
   /**
+   * Throws for a vertex that asks for a right which its build was not given. Asked of all of a target before anything is looked
+   * for, so of what is cached too: BuildKit refuses them when it loads LLB. Absent: there is none to ask for.
+   */
+  admit?(vertex: Vertex): void
+  /**
    * Rejects where this machine can run none of its kind. Asked before anything is fetched or written for it; absent: it can
    * run anywhere.
    */

@@ -4,6 +4,7 @@ import type { CacheMap } from '../../cache/types.ts'
 import type { ExecMount, ExecSpec } from '../../graph/op-specs.ts'
 import type { InputUse, OpDriver } from '../../solver/types.ts'
 import type { ContentSelector } from '../../view/types.ts'
+import { refuseRights } from './rights.ts'
 import type { StepParts } from './run.ts'
 import { createUserFiles } from './user-files.ts'
 
@@ -18,7 +19,8 @@ export function createExecDriver(environment: StepParts): OpDriver {
     handles: (vertex) => vertex.op.kind === 'exec',
     cacheMap: (vertex) => keyOf(environment, vertex),
     inputUse: (vertex): readonly InputUse[] => vertex.inputs.map(() => 'tree'),
-    ready: async (vertex) => (await loadRun()).checkStep(environment, vertex, execSpecOf(vertex)),
+    admit: (vertex) => refuseRights(environment.allowed, vertex, execSpecOf(vertex)),
+    ready: async () => (await loadRun()).checkStep(environment),
     run: async (vertex, inputs, run) => {
       const { runExec } = await loadRun()
       return [await runExec({ environment, userFiles, vertex, spec: execSpecOf(vertex), inputs, run })]

@@ -1,6 +1,6 @@
 import type { Executor, OpenNetwork, StepEdits, StepExit, StepSpec } from '@ts-oci/runtime'
 import { posix } from 'node:path'
-import { BuilderError, isTsOciError, type TsOciError } from '../../base/errors.ts'
+import { isTsOciError, type TsOciError } from '../../base/errors.ts'
 import { isOverlayRefusal, refuseOverlay } from '../../layers/snapshot-kind.ts'
 import type { LayerHandle } from '../../layers/types.ts'
 import type { Vertex } from '../../graph/types.ts'
@@ -12,7 +12,7 @@ import type { LayersResult, Result, RunContext } from '../../solver/types.ts'
 import { withAbsoluteMounts, withMounts, type MountParts, type PreparedMounts } from './mounts.ts'
 import { openSnapshot } from './snapshot.ts'
 import { stepEnvironment } from './step-environment.ts'
-import { exitError, location, missingSource, stepError } from './step-errors.ts'
+import { exitError, missingSource, stepError } from './step-errors.ts'
 import { touchedDirectories, withTouchedTimes } from './stubs.ts'
 import { resolveUser } from './user.ts'
 import type { UserFiles } from './user-files.ts'
@@ -34,10 +34,9 @@ function tellNotice(of: { readonly notice?: string }, run: Pick<RunContext, 'log
 
 /**
  * Refuses a step that cannot run here, before anything is made for it.
- * @throws OCI_STEP_UNSUPPORTED, OCI_RUNTIME_ISOLATION_UNAVAILABLE and what else keeps an executor from starting
+ * @throws OCI_RUNTIME_ISOLATION_UNAVAILABLE and what else keeps an executor from starting
  */
-export async function checkStep(environment: StepParts, vertex: Vertex, spec: ExecSpec): Promise<void> {
-  refuseUnsupported(environment, vertex, spec)
+export async function checkStep(environment: StepParts): Promise<void> {
   await environment.executor()
 }
 
@@ -230,21 +229,6 @@ async function foreignStartHint(
   if (signal === 'SIGSYS') return 'isolation chroot ends programs of 32 bits: choose another, see `tsbuild info`'
   if (startError?.errno !== 'ENOEXEC') return undefined
   return (await import('./foreign.ts')).foreignHint(foreign, hostPlatform)
-}
-
-function refuseUnsupported(environment: StepParts, vertex: Vertex, spec: ExecSpec): void {
-  if (spec.network === 'host' && !environment.allowed.has('network.host')) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: network.host is not allowed', {
-      ...location(vertex),
-      hint: 'give --allow network.host, or --network=host for all steps',
-    })
-  }
-  if (spec.security === 'insecure' && !environment.allowed.has('security.insecure')) {
-    throw new BuilderError('OCI_STEP_UNSUPPORTED', 'failed to load LLB: security.insecure is not allowed', {
-      ...location(vertex),
-      hint: 'give --allow security.insecure',
-    })
-  }
 }
 
 /** Keeps the last output for the error, as much as a person reads. */
