@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { build } from '../flags.ts'
 import { parseArgv } from '../parse-argv.ts'
 import type { CommandIo } from '../command-io.ts'
+import { parseCache } from './caches.ts'
 import { csvFields } from './csv.ts'
 import { buildArguments, buildOptions } from './options.ts'
 import { parseOutput } from './outputs.ts'
@@ -25,6 +26,21 @@ function optionsOf(argv: readonly string[], env: CommandIo['env'] = {}) {
 test('fields in quotes hold commas', () => {
   expect(csvFields('type=oci,"dest=/a,b",x')).toEqual(['type=oci', 'dest=/a,b', 'x'])
   expect(csvFields('"a""b"')).toEqual(['a"b'])
+})
+
+test('what is wrong with a cache is told without the keys to it', () => {
+  const keys = 'access_key_id=me,secret_access_key=hidden1,session_token=hidden2,token=hidden3,ghtoken=hidden4'
+  const text = `type=s4,${keys},account_url=https://a/?sv=1&sig=hidden5&sp=r,name=a`
+  let message = ''
+  try {
+    parseCache(text, 'cache-to')
+  } catch (error) {
+    message = (error as Error).message
+  }
+  expect(message).toContain('unknown type "s4" (did you mean s3?)')
+  expect(message).toContain('secret_access_key=***,session_token=***,token=***,ghtoken=***')
+  expect(message).toContain('sig=***&sp=r,name=a')
+  expect(message).not.toContain('hidden')
 })
 
 describe('--output', () => {

@@ -30,7 +30,14 @@ export function parseCache(text: string, flag: 'cache-from' | 'cache-to'): reado
 }
 
 function invalid(text: string, flag: string, reason: string): UsageError {
-  return new UsageError(`invalid argument "${text}" for --${flag}: ${reason}`, {
+  return new UsageError(`invalid argument "${masked(text)}" for --${flag}: ${reason}`, {
     hint: `type=TYPE,NAME=VALUE with TYPE one of ${types.join(', ')}; or the name of an image in a registry`,
   })
+}
+
+/** The keys to a place are attributes, too: a log does not show them. */
+function masked(text: string): string {
+  return text
+    .replaceAll(/\b((?:secret_access_key|session_token|ghtoken|token)=)[^,"]*/gi, '$1***')
+    .replaceAll(/\b(sig=)[^&,"]*/g, '$1***')
 }

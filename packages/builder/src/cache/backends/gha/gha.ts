@@ -29,6 +29,8 @@ export const backend: CacheBackend = { prepareImport, prepareExport }
 
 const BLOB_KEY = 'buildkit-blob-1-'
 const TRIES = 20
+/** The service may ask for a pause of a minute; after two a build is quicker without. */
+const MAX_LOAD_MS = 120_000
 /** The service counts requests: BuildKit writes one layer after the other. */
 const PARALLEL = 2
 
@@ -41,7 +43,7 @@ function prepareImport({ attrs }: CacheSpec): PreparedImport {
   const open = (): OpenCache => (opened ??= openCache(settings))
   return {
     name: `importing cache manifest from gha:${settings.scope}`,
-    patienceMs: settings.timeoutMs,
+    patienceMs: Math.min(settings.timeoutMs, MAX_LOAD_MS),
     load: async ({ signal }) => {
       const cache = open()
       const readable = cache.scopes.filter(({ mayRead }) => mayRead)
