@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {
   checkTool,
@@ -48,6 +49,26 @@ test('a layout keeps its other images, under the name that each was given', asyn
     code: 'OCI_IMAGE_NOT_FOUND',
     hint: 'it has one, two',
   })
+})
+
+test('a directory that is written over is never there in part', async () => {
+  const layers = Array.from({ length: 25 }, (_, index) => layerOf(`f${index}`, `${index}`))
+  const input = writeArchiveFile(directory.join('many.tar'), oldDockerArchive([{ layers, names: ['many:1'] }]))
+  await load({ store, input })
+  const path = fresh()
+  await copy('store:many:1', `dir:${path}`, { store })
+  const whole = readdirSync(path)
+  expect(whole.length).toBeGreaterThan(25)
+  const seen: string[][] = []
+  let copying = true
+  const watching = (async () => {
+    for (; copying; await setImmediate()) if (existsSync(path)) seen.push(readdirSync(path))
+  })()
+  await copy('store:many:1', `dir:${path}`, { store }).finally(() => (copying = false))
+  await watching
+  expect(seen.length).toBeGreaterThan(1)
+  for (const names of seen) expect(names.toSorted()).toEqual(whole.toSorted())
+  expect(readdirSync(directory.path).filter((name) => name.endsWith('.tmp'))).toEqual([])
 })
 
 test('a directory that holds anything else is not written over', async () => {

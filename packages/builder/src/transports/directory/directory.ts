@@ -84,7 +84,7 @@ async function checkIsFree(path: string): Promise<void> {
   })
 }
 
-/** It appears whole under its name. */
+/** It appears whole under its name, and what had the name before goes as a whole: whoever is killed leaves no part of it there. */
 async function writeDirectory(path: string, bundle: Bundle, signal: AbortSignal): Promise<void> {
   await guarded(path, async () => {
     makeDirectories(dirname(path))
@@ -93,13 +93,26 @@ async function writeDirectory(path: string, bundle: Bundle, signal: AbortSignal)
       await mkdir(temporary)
       await writeFiles(temporary, bundle, signal)
       await checkIsFree(path)
-      await rm(path, { recursive: true, force: true })
-      await rename(temporary, path)
+      await putInPlace(temporary, path)
     } catch (error) {
       await rm(temporary, { recursive: true, force: true })
       throw error
     }
   })
+}
+
+async function putInPlace(temporary: string, path: string): Promise<void> {
+  const before = temporaryBeside(path)
+  await rename(path, before).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  try {
+    await rename(temporary, path)
+  } catch (error) {
+    await rename(before, path).catch(() => undefined)
+    throw error
+  }
+  await rm(before, { recursive: true, force: true })
 }
 
 async function writeFiles(directory: string, bundle: Bundle, signal: AbortSignal): Promise<void> {
