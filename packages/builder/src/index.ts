@@ -15,6 +15,13 @@ export { info } from './api/info.ts'
 export { lowerDockerfile, type BaseImage, type LowerDockerfileOptions, type LoweredDockerfile } from './api/lower.ts'
 export { toLlb, type BuildDefinition } from './api/llb.ts'
 export { findLogin, login, logout } from './api/login.ts'
+export {
+  cacheMounts,
+  carriedCacheMounts,
+  exportCacheMounts,
+  importCacheMounts,
+  removeCacheMounts,
+} from './api/cache-mounts.ts'
 export { checkStore } from './api/check-store.ts'
 export { pruneImages } from './api/prune-images.ts'
 export { diskUsage, prune } from './api/usage.ts'

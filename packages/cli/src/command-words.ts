@@ -19,6 +19,8 @@ export function withCommand(
     .filter((spec) => spec.name.startsWith(`${first} `))
     .map((spec) => spec.name.slice(first.length + 1))
   if (subcommands.length > 0) {
+    const deeper = subcommands.flatMap((one) => (one.startsWith(`${second} `) ? [one.slice(`${second} `.length)] : []))
+    if (second !== undefined && deeper.length > 0) return withDeeper(argv, [first, second], deeper)
     const isKnown = second === undefined || second.startsWith('-') || subcommands.includes(second)
     if (!isKnown) {
       const other = foreign.find(({ name }) => name.includes(' ') && isStartOf(name.split(' '), argv))
@@ -33,6 +35,18 @@ export function withCommand(
   if (first.startsWith('-')) checkFlagsFirst(argv, exists)
   if (first.startsWith('-') || /[./:]/.test(first) || exists(first)) return ['build', ...argv]
   throw known === undefined ? unknownCommand(first, 'tsbuild', topLevel, foreign) : foreignCommand(known)
+}
+
+/** `cache mounts ls`: one that has three words. */
+function withDeeper(
+  argv: readonly string[],
+  [first, second]: readonly [string, string],
+  known: readonly string[],
+): readonly string[] {
+  const third = argv[2]
+  if (third === undefined) return [first, '--help']
+  if (third.startsWith('-') || known.includes(third)) return argv
+  throw unknownCommand(third, `tsbuild ${first} ${second}`, known)
 }
 
 /** Whether help is asked for: a value of a flag may look like it, and what stands behind `--` is no flag. */
@@ -50,7 +64,7 @@ export function mayBeForeign(argv: readonly string[]): boolean {
   const [first = '', second = ''] = argv
   if (!topLevel.includes(first)) return /^[a-z][a-z-]*$/.test(first)
   // `image prune` is ours, `image ls` is Docker's name of `images`.
-  return !specs.some(({ name }) => name === first || name === `${first} ${second}`)
+  return !specs.some(({ name }) => name === first || `${name} `.startsWith(`${first} ${second} `))
 }
 
 /** `tsbuild --store X pull NAME`: it would be read as a build of a context that has the name of a command. */

@@ -2,6 +2,7 @@ import type { CommandSpec } from './flag-types.ts'
 import { copy, exportImage, importImage, load, save } from './flags/archives.ts'
 import { build } from './flags/build.ts'
 import { buildxInspect, buildxLs } from './flags/buildx.ts'
+import { cacheMountsExport, cacheMountsImport, cacheMountsLs, cacheMountsRm } from './flags/cache-mounts.ts'
 import { debugExpand, debugIgnore, debugLlb, debugParse } from './flags/debug.ts'
 import {
   manifestAdd,
@@ -21,6 +22,7 @@ import { du, imagePrune, info, prune, search, storeCheck, systemDf, systemPrune 
 export * from './flags/archives.ts'
 export * from './flags/build.ts'
 export * from './flags/buildx.ts'
+export * from './flags/cache-mounts.ts'
 export * from './flags/debug.ts'
 export * from './flags/images.ts'
 export * from './flags/imagetools.ts'
@@ -47,6 +49,10 @@ const table = [
   search,
   du,
   prune,
+  cacheMountsLs,
+  cacheMountsExport,
+  cacheMountsImport,
+  cacheMountsRm,
   imagePrune,
   systemDf,
   systemPrune,

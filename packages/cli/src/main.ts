@@ -29,7 +29,8 @@ export async function main(argv: readonly string[], program?: string): Promise<v
     stderr.write(forTerminal(renderError(error, wantsColor(process.env, stderr.isTTY))))
     return exit(program === 'executor' ? 1 : program === undefined ? (error as UsageError).exitCode : 125)
   }
-  const name = commands[words[0] ?? ''] === undefined ? words.slice(0, 2).join(' ') : (words[0] ?? '')
+  const names = [1, 2, 3].map((count) => words.slice(0, count).join(' '))
+  const name = names.find((one) => commands[one] !== undefined) ?? names[1]!
   const load = commands[name]
   if (load !== undefined && !asksForHelp(words)) {
     const command = await load()

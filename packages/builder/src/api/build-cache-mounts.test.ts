@@ -5,6 +5,13 @@ import { join } from 'node:path'
 import { describeWith } from '@ts-oci/testing'
 import type { ProgressEvent } from '../base/progress.ts'
 import type { BuildOptions, CacheOption } from '../build/public-types.ts'
+import {
+  cacheMounts,
+  carriedCacheMounts,
+  exportCacheMounts,
+  importCacheMounts,
+  removeCacheMounts,
+} from './cache-mounts.ts'
 import { buildNeeds, makeBuildWorld, type BuildWorld } from './build.test.helper.ts'
 
 describeWith(buildNeeds, 'cache mounts that travel', () => {
@@ -178,6 +185,28 @@ describeWith(buildNeeds, 'cache mounts that travel', () => {
     for (const [text, { to }] of [['one', a] as const, ['two', b] as const])
       await buildFresh([`RUN ${MOUNT} echo ${text} > /c/file && echo > /out`], { cacheTo: [to] })
     expect((await buildFresh([read(MOUNT)], { cacheFrom: [b.from, a.from] })).out).toBe('two\n')
+  })
+
+  test('are listed, written, brought and removed by name, without a build', async () => {
+    const [store, other] = [fresh('store'), fresh('store')]
+    await buildFresh([write(MOUNT), `RUN ${MOUNT.replaceAll('/c', '/p')},sharing=private true`], { store })
+    const listed = await cacheMounts({ store })
+    expect(listed.map(({ id, isKept, sizeBytes }) => [id, isKept, sizeBytes])).toEqual(
+      expect.arrayContaining([
+        ['//c', false, 'kept\n'.length],
+        ['//p', true, 0],
+      ]),
+    )
+    const place = { type: 'local', src: fresh('own') } as const
+    expect(await exportCacheMounts([], { type: 'local', dest: place.src }, { store })).toEqual(['//c'])
+    expect((await carriedCacheMounts(place, { store: other })).map(({ id }) => id)).toEqual(['//c'])
+    expect(await importCacheMounts([], place, { store: other })).toEqual(['//c'])
+    // What is here stays as it is.
+    expect(await importCacheMounts([], place, { store: other })).toEqual([])
+    expect((await buildFresh([read(MOUNT)], { store: other })).out).toBe('kept\n')
+    await removeCacheMounts(['//c'], { store: other })
+    expect(await cacheMounts({ store: other })).toEqual([])
+    await expect(removeCacheMounts(['//c'], { store: other })).rejects.toMatchObject({ code: 'OCI_OPTION_INVALID' })
   })
 
   test('what is said of mounts is checked before anything is built', async () => {

@@ -4,7 +4,12 @@ import { contentKey, outputKey } from '../cache/buildkit/op-key.ts'
 import type { MountBounds } from '../cache/carried-mounts.ts'
 import { createChains, type CacheChains, type ChainLink, type ChainResult } from '../cache/buildkit/chains.ts'
 import { encodeInlineRecords } from '../cache/buildkit/inline-records.ts'
-import type { CacheLayerToWrite, CacheToWrite, PreparedCacheExport } from '../cache/backends/types.ts'
+import type {
+  CacheExportContext,
+  CacheLayerToWrite,
+  CacheToWrite,
+  PreparedCacheExport,
+} from '../cache/backends/types.ts'
 import { createLayerProvider } from '../exporters/layer-provider.ts'
 import type { Edge, Vertex } from '../graph/types.ts'
 import type { LayerHandle } from '../layers/types.ts'
@@ -14,6 +19,7 @@ import type { VertexOutcome } from '../solver/vertex-keys.ts'
 import type { Composition } from './composition.ts'
 import { messageOf, warn } from './cache-messages.ts'
 import { internalStep } from './internal-step.ts'
+import type { Session } from './session-types.ts'
 import { pushWith } from './transfers.ts'
 
 /** What was built: the end of each image, with its layers, bottom first. */
@@ -97,24 +103,20 @@ async function exportOne(
   // BuildKit: nothing to write is nothing to complain of.
   if (cache.config.records.length === 0)
     return report('empty', 'skipping cache export for empty result', { isDone: true })
-  await write!(cache, {
+  await write!(cache, cacheWriteContext(session, report))
+}
+
+/** What a backend writes with. */
+export function cacheWriteContext(session: Session, report: Report): CacheExportContext {
+  return {
     signal: session.signal,
     report: (id, progress) => report(id, id, progress),
     push: async ({ reference, isInsecure, manifest, config, layers }) => {
       const images = [{ manifest, config, layers }]
-      await pushWith(
-        session,
-        report,
-      )({
-        reference,
-        byDigest: false,
-        isInsecure,
-        root: manifest,
-        images,
-        opensLayers: true,
-      })
+      const push = pushWith(session, report)
+      await push({ reference, byDigest: false, isInsecure, root: manifest, images, opensLayers: true })
     },
-  })
+  }
 }
 
 /** The records that go into the config of an image itself; its layers are known by their place. */

@@ -34,7 +34,8 @@ export async function importCaches(
   return createCacheImports(session, imports, sink)
 }
 
-function specOf({ type, ...attrs }: CacheOption): CacheSpec {
+/** As backends read it. */
+export function specOf({ type, ...attrs }: CacheOption): CacheSpec {
   const texts = Object.entries(attrs).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
   return { type, attrs: Object.fromEntries(texts) as Record<string, string> }
 }

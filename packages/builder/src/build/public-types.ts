@@ -96,6 +96,28 @@ export interface CacheOption {
   readonly [attribute: string]: string | boolean | undefined
 }
 
+export type CacheMountOptions = CommonOptions & RegistryOptions
+
+/** A row of `tsbuild cache mounts ls`. Times are milliseconds of the Unix epoch. */
+export interface CacheMountSummary {
+  readonly id: string
+  readonly sizeBytes: number
+  readonly createdMs: number
+  readonly usedMs: number
+  readonly usageCount: number
+  /** It never leaves the store: a step has it as `private`, or beside a secret. */
+  readonly isKept: boolean
+}
+
+/** A cache mount in a cache elsewhere. */
+export interface CarriedCacheMount {
+  readonly id: string
+  /** Of its tar, and of that packed. */
+  readonly sizeBytes: number
+  readonly packedBytes: number
+  readonly usedMs: number
+}
+
 export type { OutputSpec, OutputType } from '../exporters/list.ts'
 
 export interface SecretSource {

@@ -101,8 +101,9 @@ export function listCacheMounts({
     // A row comes before its directory.
     if (isGitMirror(id) || !existsSync(directory)) return []
     const isKept = metadata.get('SELECT 1 FROM facts WHERE key = ?', keptFact(id)) !== undefined
-    const [createdMs, usedMs, usageCount] = [row['created_ms'], row['used_ms'], row['usage_count']].map(Number)
-    return [{ id, directory, createdMs: createdMs!, usedMs: usedMs!, usageCount: usageCount!, isKept }]
+    const facts = [row['created_ms'], row['used_ms'], row['usage_count'], row['size']].map(Number)
+    const [createdMs = 0, usedMs = 0, usageCount = 0, sizeBytes = 0] = facts
+    return [{ id, directory, createdMs, usedMs, usageCount, sizeBytes, isKept }]
   })
 }
 

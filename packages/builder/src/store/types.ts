@@ -73,6 +73,8 @@ export interface CacheMountRow {
   readonly createdMs: number
   readonly usedMs: number
   readonly usageCount: number
+  /** As it was measured last. */
+  readonly sizeBytes: number
   /** It never leaves the store. */
   readonly isKept: boolean
 }
