@@ -34,14 +34,16 @@ function installedNode() {
 /** Undefined where it does not start: it was made for glibc, and this is musl. */
 function run(binary, words) {
   return new Promise((resolve) => {
-    const child = spawn(binary, words, { stdio: 'inherit' })
-    child.on('error', () => resolve(undefined))
-    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
+    let child
+    // Before it is there: a signal in between would end this process alone.
     process.on('SIGTERM', () => child.kill('SIGTERM'))
     for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT']) {
       // A terminal has told the child itself, and the second signal would end it at once.
       process.on(signal, () => isInForeground() || child.kill(signal))
     }
+    child = spawn(binary, words, { stdio: 'inherit' })
+    child.on('error', () => resolve(undefined))
+    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
   })
 }
 
