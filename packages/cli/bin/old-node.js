@@ -34,14 +34,16 @@ function installedNode() {
 /** Undefined where it does not start: it was made for glibc, and this is musl. */
 function run(binary, words) {
   return new Promise((resolve) => {
-    let child
+    const running = []
+    const pass = (signal) => running.forEach((child) => child.kill(signal))
     // Before it is there: a signal in between would end this process alone.
-    process.on('SIGTERM', () => child.kill('SIGTERM'))
+    process.on('SIGTERM', () => pass('SIGTERM'))
     for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT']) {
       // A terminal has told the child itself, and the second signal would end it at once.
-      process.on(signal, () => isInForeground() || child.kill(signal))
+      process.on(signal, () => isInForeground() || pass(signal))
     }
-    child = spawn(binary, words, { stdio: 'inherit' })
+    const child = spawn(binary, words, { stdio: 'inherit' })
+    running.push(child)
     child.on('error', () => resolve(undefined))
     child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
   })
