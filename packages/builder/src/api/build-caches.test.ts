@@ -73,6 +73,19 @@ describeWith(buildNeeds, 'caches that travel', () => {
     }
   })
 
+  test('a base is not fetched for a hit, though the cache has its layers too', async () => {
+    const base = `${world.registry.host}/busybox:1`
+    const context = await world.context('base', { Dockerfile: `FROM ${base}\nCOPY one /1\n`, one: 'one' })
+    const ref = `${world.registry.host}/with-base:cache`
+    await writeTo(context, { type: 'registry', ref, mode: 'max' })
+    const { result } = await buildFresh(context, {
+      cacheFrom: [{ type: 'registry', ref }],
+      outputs: [{ type: 'image' }],
+    })
+    expect(ran(result)).toEqual([])
+    expect(result.traffic.fetchedBytes).toBeLessThan(10_000)
+  })
+
   test('an image with its cache inside is a cache', async () => {
     const context = await world.context('inline', FILES)
     const name = `${world.registry.host}/inline:1`

@@ -62,7 +62,7 @@ async function chainOf(
   { keeps, needsCached }: Pick<SolveParts, 'keeps' | 'needsCached'>,
 ): Promise<readonly LayerHandle[]> {
   const found = result === undefined ? [] : layersOf(forms, result)
-  if (needsCached) await Promise.all(found.map((layer) => fetchCached(forms, layer)))
+  if (needsCached) await Promise.all(found.map((layer) => fetchCached(forms, image, layer)))
   const layers = await squashLayers(forms, image, found)
   for (const layer of layers) {
     if (keeps === 'none' || layer.isForeign) continue
@@ -73,12 +73,14 @@ async function chainOf(
 
 /**
  * A cache may have lost what it promised: that is found out as long as the step can be run instead. What a registry has of
- * an image stays there.
+ * the base stays there: the image names it there, whoever else has it.
  */
-async function fetchCached(forms: ChainForms, layer: LayerHandle): Promise<void> {
+async function fetchCached(forms: ChainForms, { base }: LoweredImage, layer: LayerHandle): Promise<void> {
   const { remote, diffId, blobs = [], hasTar, trees } = forms.record(layer) ?? {}
   const isCached = remote?.references.some((reference) => reference.startsWith('cache+')) ?? false
-  if (!isCached || diffId === undefined || blobs.length > 0 || hasTar === true || trees !== undefined) return
+  const isOfBase = base?.reference !== undefined && base.layers.some((one) => one.diffId === diffId)
+  if (!isCached || isOfBase || diffId === undefined || blobs.length > 0 || hasTar === true || trees !== undefined)
+    return
   await forms.imageBlob(layer, { descriptor: remote!.descriptor, diffId }, undefined)
 }
 
