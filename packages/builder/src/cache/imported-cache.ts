@@ -35,10 +35,10 @@ export function createImportedCache({ forms, load, isLost }: ImportedCacheOption
       const chain = layers.map((index) => cache.layers[index])
       return chain.every((layer) => layer !== undefined && !isLost(layer)) ? [{ chain, createdAt }] : []
     })
-    const layersOf = (progressVertex: string): readonly LayerHandle[] | undefined => {
+    const layersOf = (progressVertex: string, needsTree?: boolean): readonly LayerHandle[] | undefined => {
       const chain = (best?.chain ?? []).filter((layer) => layer !== undefined)
       if (best === undefined || chain.some(isLost)) return undefined
-      return forms.fromImage(chain, cache.reference, progressVertex)
+      return forms.fromImage(chain, cache.reference, progressVertex, needsTree)
     }
     return {
       key: `shared:${cache.name}:${record}`,

@@ -76,8 +76,11 @@ export interface CacheCandidate {
   readonly hasContent: boolean
   /** Which cache it came from, where that is not the store. */
   readonly origin?: string
-  /** Its layers, bottom first, as handles that are read or fetched when somebody needs them; undefined when this process cannot. */
-  layers(progressVertex: string): readonly LayerHandle[] | undefined
+  /**
+   * Its layers, bottom first, as handles that are read or fetched when somebody needs them; undefined when this process cannot.
+   * `needsTree`: a step will be run on them, so what is fetched is unpacked on its way.
+   */
+  layers(progressVertex: string, needsTree?: boolean): readonly LayerHandle[] | undefined
 }
 
 /** What ran, to be found again. */

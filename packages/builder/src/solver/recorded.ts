@@ -28,7 +28,8 @@ function recordedOutcome(
   const found = isCandidate(known) ? known : undefined
   const find = (joinedKey = own.key): readonly Result[] | undefined => {
     // Another build may have made it anew meanwhile; what only a cache from elsewhere has is not under the store's key.
-    const layers = options.cache.get(joinedKey)?.layers(vertex.digest) ?? found?.layers(vertex.digest)
+    const { tree } = options.runContext(vertex).demand
+    const layers = options.cache.get(joinedKey)?.layers(vertex.digest) ?? found?.layers(vertex.digest, tree)
     return layers && [{ kind: 'layers', layers }]
   }
   // Records without content are those whose layers nobody needed to be written, or that were pruned.

@@ -190,14 +190,15 @@ function hit(options: VertexSolverOptions, solving: Solving, query: CacheQuery, 
 
 /** What a cache from elsewhere has is kept in the store: the next build finds it here. */
 function keep(
-  { cache }: VertexSolverOptions,
+  { cache, runContext }: VertexSolverOptions,
   { vertex, driver }: Solving,
   query: CacheQuery,
   found: CacheCandidate,
 ): CacheKey {
   const keys = query.storeKeys()
   const own = firstOf(vertex, keys)
-  const layers = found.hasContent ? found.layers(vertex.digest) : undefined
+  const { tree } = runContext(vertex).demand
+  const layers = found.hasContent ? found.layers(vertex.digest, tree) : undefined
   if (layers === undefined) return own
   const alternatives = [keys.byDefinition, keys.byContent].flatMap((key) =>
     key === undefined || key.key === own.key ? [] : [key.key],
