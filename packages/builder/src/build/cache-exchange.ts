@@ -5,6 +5,7 @@ import type { CacheBlobs, PreparedImport } from '../cache/backends/types.ts'
 import { createImportedCache, type ImportedForms } from '../cache/imported-cache.ts'
 import type { CacheManager } from '../cache/types.ts'
 import type { Digest } from '../oci/digest.ts'
+import { unlessCanceled } from '../registry/shared.ts'
 import { messageOf, warn } from './cache-messages.ts'
 import type { LoadedCache, MountImports } from './cache-mounts-import.ts'
 import { internalStep } from './internal-step.ts'
@@ -72,7 +73,8 @@ async function loadOne(
   try {
     return await internalStep(sink, name, async () => {
       const { createRecordLookup } = await import('../cache/buildkit/lookup.ts')
-      const caches = await unlessAborted(load({ registry: session.registry, signal }), signal)
+      // A place may not heed the signal: a read of a disk of the network does not.
+      const caches = await unlessCanceled(load({ registry: session.registry, signal }), signal)
       return caches.map(({ records, layers, reference, rank }) => ({
         name: name.replace(/^importing cache manifest from /, ''),
         records,
@@ -88,19 +90,5 @@ async function loadOne(
     const reason = bound.aborted ? `it did not answer within ${boundMs / 1000} s` : messageOf(error)
     warn(sink, `${name.replace(/^importing/, 'no')}: ${reason}`)
     return []
-  }
-}
-
-/** A place may not heed the signal: a read of a disk of the network does not. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', stop)
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop!)
   }
 }

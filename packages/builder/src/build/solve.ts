@@ -1,6 +1,7 @@
 import type { Edge } from '../graph/types.ts'
 import type { LoweredImage } from '../image/lowered.ts'
 import type { LayerFactory, LayerFiles, LayerHandle, LayerReader, LayerRecords } from '../layers/types.ts'
+import { isCacheReference } from '../oci/reference.ts'
 import { layersOf } from '../ops/context-layer.ts'
 import { ignoredCacheMounts } from '../ops/exec/ignored-caches.ts'
 import { reachableVertices } from '../solver/demand.ts'
@@ -77,7 +78,7 @@ async function chainOf(
  */
 async function fetchCached(forms: ChainForms, { base }: LoweredImage, layer: LayerHandle): Promise<void> {
   const { remote, diffId, blobs = [], hasTar, trees } = forms.record(layer) ?? {}
-  const isCached = remote?.references.some((reference) => reference.startsWith('cache+')) ?? false
+  const isCached = remote?.references.some(isCacheReference) ?? false
   const isOfBase = base?.reference !== undefined && base.layers.some((one) => one.diffId === diffId)
   if (!isCached || isOfBase || diffId === undefined || blobs.length > 0 || hasTar === true || trees !== undefined)
     return

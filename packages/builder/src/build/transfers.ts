@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isForeignLayer } from '../oci/media-types.ts'
 import {
   formatReference,
+  isCacheReference,
   parseReference,
   registryReference,
   repositoryOf,
@@ -108,8 +109,7 @@ export function createLayerFetcher(
       return wasFetched
     }
     const fetched = await fetch().catch((error: unknown) => {
-      if (references.some((reference) => reference.startsWith('cache+')) && !signal.aborted)
-        caches?.lose(descriptor.digest, error)
+      if (references.some(isCacheReference) && !signal.aborted) caches?.lose(descriptor.digest, error)
       throw error
     })
     tell(descriptor.size, true)

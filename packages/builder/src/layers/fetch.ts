@@ -1,5 +1,6 @@
 import type { LayerRecord, Store } from '../store/types.ts'
 import type { LayerEntry } from '../view/types.ts'
+import { isCacheReference } from '../oci/reference.ts'
 import type { Descriptor } from '../oci/types.ts'
 import { missingForm } from './missing-form.ts'
 import type { TableSink } from './table-sink.ts'
@@ -86,7 +87,7 @@ export async function fetchLayer(
  */
 function lost({ store, signal }: Pick<FetchParts, 'store' | 'signal'>, record: LayerRecord, error: unknown): never {
   const { remote, ...rest } = record
-  const kept = remote?.references.filter((reference) => !reference.startsWith('cache+')) ?? []
+  const kept = remote?.references.filter((reference) => !isCacheReference(reference)) ?? []
   if (remote === undefined || kept.length === remote.references.length || signal.aborted) throw error
   store.layers.replace(kept.length === 0 ? rest : { ...rest, remote: { ...remote, references: kept } })
   const reason = error instanceof Error ? error.message : String(error)

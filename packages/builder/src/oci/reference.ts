@@ -129,6 +129,11 @@ function invalid(message: string): BuilderError {
 
 const CACHE_SCHEME = /^cache\+(\w+):\/\//
 
+/** Whether a layer's row names a cache that travels, not an image. */
+export function isCacheReference(text: string): boolean {
+  return text.startsWith('cache+')
+}
+
 /**
  * Where a registry has a layer, of what a layer's row says: an image's reference, or the repository of a cache
  * (`cache+registry://…`); undefined for a cache that lies in no registry.

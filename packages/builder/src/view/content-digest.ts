@@ -5,6 +5,7 @@ import { BuilderError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { findSuggestion } from '../base/suggest.ts'
 import { lowerCase, quote } from '../base/text.ts'
+import { isOfFile } from './entry.ts'
 import type { ContentSelector, View, ViewEntry } from './types.ts'
 import { baseName, cleanPath, joinPath } from './paths.ts'
 import { selectEntries, type SelectedEntry } from './select.ts'
@@ -197,11 +198,10 @@ function linkOf(entry: ViewEntry, path: ByteString, firstOfLinks: Map<string, By
   return first === undefined ? '' : `=${first}`
 }
 
-/** Labels of security modules and the kernel's own attributes are of the machine, not of the file (rule 5). */
 function xattrsOf(entry: ViewEntry): string {
   if (entry.xattrs === undefined) return ''
   return [...entry.xattrs]
-    .filter(([name]) => name === 'security.capability' || !/^(?:security|system)\./.test(name))
+    .filter(([name]) => isOfFile(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')};`)
     .join('')

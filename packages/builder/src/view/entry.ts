@@ -5,6 +5,11 @@ import type { ContentSource, LayerEntry } from './types.ts'
 /** The only extended attribute that reaches a layer of ours: file capabilities (as BuildKit writes layers). */
 export const CAPABILITY = 'security.capability'
 
+/** Labels of security modules and the kernel's own attributes are of the machine, not of the file (features 5, rule 5). */
+export function isOfFile(xattr: string): boolean {
+  return xattr === CAPABILITY || !/^(?:security|system)\./.test(xattr)
+}
+
 export interface EntryFields {
   readonly path: ByteString
   readonly type: LayerEntry['type']

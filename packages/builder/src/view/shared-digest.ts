@@ -7,6 +7,7 @@ import { fromByteString, toByteString, type ByteString } from '../base/byte-stri
 import { BuilderError } from '../base/errors.ts'
 import { compareBytes, quote } from '../base/text.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
+import { isOfFile } from './entry.ts'
 import { includedRecords } from './shared-selection.ts'
 import { baseName, cleanPath } from './paths.ts'
 import type { ContentSelector, View, ViewEntry } from './types.ts'
@@ -172,9 +173,7 @@ function headOf(entry: ViewEntry): Uint8Array {
     `devmajor${isDevice ? (entry.devMajor ?? 0) : 0}`,
     `devminor${isDevice ? (entry.devMinor ?? 0) : 0}`,
   ]
-  const xattrs = [...(entry.xattrs ?? [])]
-    .filter(([name]) => name === 'security.capability' || !/^(?:security|system)\./.test(name))
-    .sort(([a], [b]) => compareBytes(a, b))
+  const xattrs = [...(entry.xattrs ?? [])].filter(([name]) => isOfFile(name)).sort(([a], [b]) => compareBytes(a, b))
   return Buffer.concat([
     Buffer.from(fields.join(''), 'latin1'),
     ...xattrs.flatMap(([name, value]) => [Buffer.from(name), value]),

@@ -1,8 +1,8 @@
+import { imageConfigType } from './image-config-type.ts'
 import { type BasicType, boolType, type GoType, int64Type, intType, mapType, pointerType, sliceType } from './types.ts'
 import { stringType, structType } from './types.ts'
 
 const texts = sliceType(stringType)
-const nothing = structType('struct {}', {})
 const digest: BasicType = { kind: 'string', name: 'digest.Digest' }
 const member = (name: string, type: GoType = stringType) => ({ type, member: name })
 
@@ -38,21 +38,7 @@ const image = pointerType(
     Created: member('created'),
     Author: member('author'),
     ...platform,
-    Config: member(
-      'config',
-      structType('v1.ImageConfig', {
-        User: stringType,
-        ExposedPorts: mapType(nothing),
-        Env: texts,
-        Entrypoint: texts,
-        Cmd: texts,
-        Volumes: mapType(nothing),
-        WorkingDir: stringType,
-        Labels: mapType(stringType),
-        StopSignal: stringType,
-        ArgsEscaped: boolType,
-      }),
-    ),
+    Config: member('config', imageConfigType),
     RootFS: member('rootfs', structType('v1.RootFS', { Type: member('type'), DiffIDs: member('diff_ids', texts) })),
     History: member(
       'history',

@@ -1,7 +1,7 @@
+import { imageConfigType } from './image-config-type.ts'
 import {
   anyType,
   type BasicType,
-  boolType,
   int64Type,
   intType,
   mapType,
@@ -26,23 +26,10 @@ const healthcheck = structType('v1.HealthcheckConfig', {
   Retries: intType,
 })
 
-const nothing = structType('struct {}', {})
-
 const config = structType('v1.DockerOCIImageConfig', {
   ImageConfig: {
     isEmbedded: true,
-    type: structType('v1.ImageConfig', {
-      User: stringType,
-      ExposedPorts: mapType(nothing),
-      Env: texts,
-      Entrypoint: texts,
-      Cmd: texts,
-      Volumes: mapType(nothing),
-      WorkingDir: stringType,
-      Labels: mapType(stringType),
-      StopSignal: stringType,
-      ArgsEscaped: boolType,
-    }),
+    type: imageConfigType,
   },
   DockerOCIImageConfigExt: {
     isEmbedded: true,

@@ -53,9 +53,9 @@ export async function renderUsage(records: readonly UsageRecord[], format: strin
   return renderListing(rows, { columns, format, only: undefined, headers, type: 'commands.diskusageContext' })
 }
 
-function pretty(row: UsageRow): string {
-  const parents = row.Parents ?? []
-  const lines: readonly (readonly [string, string])[] = [
+/** What is known of a record beside its id and parents. */
+function facts(row: UsageRow): readonly (readonly [string, string])[] {
+  const all: readonly (readonly [string, string])[] = [
     ['Created at', row.CreatedAt],
     ['Mutable', String(row.Mutable)],
     ['Reclaimable', String(row.Reclaimable)],
@@ -66,10 +66,15 @@ function pretty(row: UsageRow): string {
     ['Last used', row.LastUsedAt],
     ['Type', row.Type],
   ]
+  return all.filter(([, value]) => value !== '')
+}
+
+function pretty(row: UsageRow): string {
+  const parents = row.Parents ?? []
   return [
     `ID:           ${row.ID}\n`,
     ...(parents.length === 0 ? [] : ['Parents:\n', ...parents.map((id) => ` - ${id}\n`)]),
-    ...lines.filter(([, value]) => value !== '').map(([name, value]) => `${`${name}:`.padEnd(14)}${value}\n`),
+    ...facts(row).map(([name, value]) => `${`${name}:`.padEnd(14)}${value}\n`),
   ].join('')
 }
 
@@ -103,21 +108,8 @@ export function renderPruned(records: readonly UsageRecord[], isVerbose: boolean
 }
 
 function verbose(row: UsageRow): string {
-  const lines: readonly (readonly [string, string])[] = [
-    ['ID', row.ID],
-    ['Parent', (row.Parents ?? []).join(',')],
-    ['Created at', row.CreatedAt],
-    ['Mutable', String(row.Mutable)],
-    ['Reclaimable', String(row.Reclaimable)],
-    ['Shared', String(row.Shared)],
-    ['Size', row.Size],
-    ['Description', nameLine(row.Description)],
-    ['Usage count', String(row.UsageCount)],
-    ['Last used', row.LastUsedAt],
-    ['Type', row.Type],
-  ]
-  return lines
-    .filter(([, value]) => value !== '')
+  const parents = (row.Parents ?? []).join(',')
+  return [['ID', row.ID], ...(parents === '' ? [] : [['Parent', parents]]), ...facts(row)]
     .map(([name, value]) => `${tabbed(`${name}:`)}${value}\n`)
     .join('')
 }

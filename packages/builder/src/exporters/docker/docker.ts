@@ -1,6 +1,6 @@
 import { BuilderError } from '../../base/errors.ts'
 import type { EngineWish } from '../../engine/endpoint.ts'
-import { writeArchive, type ArchiveFile } from '../archive.ts'
+import type { ArchiveFile } from '../archive.ts'
 import { readAttributes } from '../attributes.ts'
 import { reported } from '../compose.ts'
 import { prepareLayout, type LayoutAttributes } from '../oci/oci.ts'
@@ -57,18 +57,12 @@ function prepareLoad(output: OutputSpec, defaults: ExportDefaults, wish: EngineW
 }
 
 async function sendToEngine(files: readonly ArchiveFile[], wish: EngineWish, context: ExportContext): Promise<void> {
-  const { beginLoad, findEngine } = await import('../../engine/client.ts')
+  const [{ findEngine }, { loadArchive }] = await Promise.all([
+    import('../../engine/client.ts'),
+    import('./load-archive.ts'),
+  ])
   const signal = context.signal ?? new AbortController().signal
   const engine = await findEngine(wish, signal)
   const name = engine.kind === 'podman' ? 'Podman' : 'Docker'
-  await reported(context, `loading into ${name} at ${engine.endpoint.name}`, async () => {
-    const load = await beginLoad(engine, signal)
-    try {
-      await writeArchive(load, files, context.signal)
-      await load.commit()
-    } catch (error) {
-      await load.abort()
-      throw error
-    }
-  })
+  await reported(context, `loading into ${name} at ${engine.endpoint.name}`, () => loadArchive(engine, files, signal))
 }

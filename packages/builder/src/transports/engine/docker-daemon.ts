@@ -1,5 +1,5 @@
-import { writeArchive } from '../../exporters/archive.ts'
-import { beginLoad, findEngine, saveFrom, type Engine } from '../../engine/client.ts'
+import { loadArchive } from '../../exporters/docker/load-archive.ts'
+import { findEngine, saveFrom, type Engine } from '../../engine/client.ts'
 import { canonicalName, formatFamiliar, parseReference } from '../../oci/reference.ts'
 import { archiveImages } from '../archive/docker-archive.ts'
 import { spool } from '../archive/open.ts'
@@ -40,13 +40,6 @@ export async function loadInto(
   context: TransportContext,
 ): Promise<readonly WrittenImage[]> {
   const files = await layoutFiles(bundles, { isDocker: true })
-  const load = await beginLoad(engine, context.signal)
-  try {
-    await writeArchive(load, files, context.signal)
-    await load.commit()
-  } catch (error) {
-    await load.abort()
-    throw error
-  }
+  await loadArchive(engine, files, context.signal)
   return bundles.map(writtenImage)
 }
